@@ -1,0 +1,29 @@
+# The layer table: every library, and the libraries it may name. Order is build order; nothing looks up.
+# brainlock_library() refuses a link that is not listed here.
+set(BRAINLOCK_LAYERS
+  base crypto math device ckks ckks_client plan compiler runtime wire package
+  score store ledger scale_codec chain net protocol sampler miner validator client)
+
+set(BRAINLOCK_MAY_USE_base "")
+set(BRAINLOCK_MAY_USE_crypto base)
+set(BRAINLOCK_MAY_USE_math base crypto)
+set(BRAINLOCK_MAY_USE_device base math)
+set(BRAINLOCK_MAY_USE_ckks base crypto math device)
+set(BRAINLOCK_MAY_USE_ckks_client base crypto math device ckks)
+set(BRAINLOCK_MAY_USE_plan base)
+set(BRAINLOCK_MAY_USE_compiler base plan math)
+set(BRAINLOCK_MAY_USE_runtime base math device ckks plan)
+set(BRAINLOCK_MAY_USE_wire base crypto math ckks plan)
+set(BRAINLOCK_MAY_USE_package base crypto plan ckks wire)
+set(BRAINLOCK_MAY_USE_score base)
+set(BRAINLOCK_MAY_USE_store base)
+set(BRAINLOCK_MAY_USE_ledger base crypto store)
+set(BRAINLOCK_MAY_USE_scale_codec base)
+set(BRAINLOCK_MAY_USE_chain base crypto scale_codec ledger)
+set(BRAINLOCK_MAY_USE_net base crypto)
+set(BRAINLOCK_MAY_USE_protocol base crypto)
+set(BRAINLOCK_MAY_USE_sampler base)
+# A miner can name no secret FHE key: ckks_client is absent from its line, and stays so.
+set(BRAINLOCK_MAY_USE_miner base crypto math device ckks plan runtime wire package net protocol store ledger)
+set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan wire package net protocol store ledger score sampler)
+set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package net protocol)
