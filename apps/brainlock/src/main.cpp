@@ -1,0 +1,17 @@
+// Entry point: builds the command tree, runs the chosen subcommand, turns failures into exit codes.
+#include "commands.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Brainlock: machine-learning inference on encrypted data", "brainlock"};
+  app.set_version_flag("--version", BRAINLOCK_VERSION);
+  app.require_subcommand(1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  } catch (const brainlock::app::ExitWith& exit) {
+    return exit.code;
+  }
+  return 0;
+}
