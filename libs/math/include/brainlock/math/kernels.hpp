@@ -1,0 +1,105 @@
+// The hot loops, as one table of function pointers per instruction set. `scalar` is the reference; every other
+// table equals it bit for bit. Chosen once by CPUID, or forced by the environment variable BRAINLOCK_ISA
+// (scalar | avx2 | avx512).
+//
+// Conventions, unless a kernel says otherwise: all polynomials are arrays of n words fully reduced to [0, q);
+// n is a multiple of 8; pointers are 32-byte aligned; outputs may alias the inputs of the same position only where
+// "in place" is said; "Montgomery form" of x is x * 2^32 mod q. Nothing allocates, throws or touches global state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "brainlock/math/ntt.hpp"
+
+namespace brainlock::math {
+
+/// One target prime of a base conversion.
+struct ConversionTarget {
+  const Modulus* modulus;
+  const std::uint32_t* factors;    ///< per source limb i: (Q_src / q_i) mod p, Montgomery form
+  std::uint32_t neg_q_src;         ///< -(Q_src) mod p, Montgomery form
+  std::uint32_t* out;              ///< n words
+};
+
+struct Kernels {
+  std::string_view name;
+
+  /// In place, [0, q) in and out; see NttTables for the order.
+  void (*ntt_forward)(const NttTables&, std::uint32_t* x);
+  void (*ntt_inverse)(const NttTables&, std::uint32_t* x);
+
+  // Element-wise, in place allowed (out may equal any input).
+  void (*add)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, const Modulus&, std::size_t n);
+  void (*sub)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, const Modulus&, std::size_t n);
+  void (*negate)(std::uint32_t* out, const std::uint32_t* a, const Modulus&, std::size_t n);
+  /// Plain product a * b mod q.
+  void (*mul)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, const Modulus&, std::size_t n);
+  /// out += a * b mod q.
+  void (*mul_add)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, const Modulus&, std::size_t n);
+  /// out = a * s; s < q plain, s_shoup = floor(s * 2^32 / q).
+  void (*mul_scalar)(std::uint32_t* out, const std::uint32_t* a, std::uint32_t s, std::uint32_t s_shoup,
+                     const Modulus&, std::size_t n);
+  /// out = (a - b) * s: the last step of ModDown and rescale.
+  void (*sub_mul_scalar)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, std::uint32_t s,
+                         std::uint32_t s_shoup, const Modulus&, std::size_t n);
+  /// out = a * s0 for the first half [0, n/2), a * s1 for the second half: multiplication by X^(N/2), i.e. by the
+  /// imaginary unit in every slot (its NTT values are +I on even, -I on odd exponent classes; in our order: halves).
+  void (*mul_halves)(std::uint32_t* out, const std::uint32_t* a, std::uint32_t s0, std::uint32_t s1, const Modulus&,
+                     std::size_t n);
+
+  /// Tensor square of (c0, c1): d0 = c0^2, d1 = 2 c0 c1, d2 = c1^2. Outputs distinct from inputs.
+  void (*square)(std::uint32_t* d0, std::uint32_t* d1, std::uint32_t* d2, const std::uint32_t* c0,
+                 const std::uint32_t* c1, const Modulus&, std::size_t n);
+
+  /// out = automorphism(in); out and in distinct, N words.
+  void (*permute)(std::uint32_t* out, const std::uint32_t* in, const AutomorphismTable&, std::size_t n);
+
+  /// Centred base conversion of k source limbs y[i] (already multiplied by (Q_src / q_i)^-1 mod q_i), k <= 15:
+  /// with v = round-to-nearest-even(sum_i fma(float(y_i), inv_q[i], .) in order i = 0..k-1, float32, starting at 0),
+  ///     target.out = sum_i y_i * factors[i] - v * Q_src  (mod p),   reduced to [0, p).
+  /// The represented value is the residue of x in about [-Q_src/2, Q_src/2). std::fma semantics: bit-identical everywhere.
+  void (*convert_basis)(const std::uint32_t* const* y, const float* inv_q, std::size_t k,
+                        const ConversionTarget* targets, std::size_t target_count, std::size_t n);
+
+  /// Reduces the residues `x` modulo a source prime, read as centred values in (-q_src/2, q_src/2], modulo m
+  /// (the k = 1 case, exact). out and x may not alias.
+  void (*reduce_centred)(std::uint32_t* out, const std::uint32_t* x, std::uint32_t q_src, const Modulus& m, std::size_t n);
+
+  /// Key-switching inner product: out0 = sum_d digit[d] * key0[d], out1 = sum_d digit[d] * key1[d]; keys in
+  /// Montgomery form, plain digits, plain fully reduced outputs. 1 <= digits <= 32.
+  /// If addend0 != nullptr, out0 += addend0 (plain, n words).
+  void (*inner_product)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* digit,
+                        const std::uint32_t* const* key0, const std::uint32_t* const* key1, std::size_t digits,
+                        const std::uint32_t* addend0, const Modulus&, std::size_t n);
+
+  /// The same, then the automorphism, for output words [begin, begin + n) only (both multiples of 8):
+  /// out0[t] = (inner product 0 + addend0)[table(begin + t)]. digit/key/addend pointers are to the start of the limb.
+  void (*inner_product_permuted)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* digit,
+                                 const std::uint32_t* const* key0, const std::uint32_t* const* key1,
+                                 std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
+                                 std::size_t begin, std::size_t n, const Modulus&);
+
+  /// Periodic-weight modular GEMM: out[m][t] = sum_k W[run(t)][k][m] * x[k][t], t in [0, n), m < outputs, k < inputs.
+  /// Weights: Montgomery form; run(t) = t / run_length; w points to W[0][0][0]; one run is `w_run_stride` words,
+  /// one k row is `w_row_stride` (>= outputs) words. run_length is a multiple of 8 or n (then one run).
+  /// accumulate: out += instead of =. Any inputs >= 1, outputs >= 1: the kernel tiles registers itself.
+  void (*gemm_periodic)(std::uint32_t* const* out, std::size_t outputs, const std::uint32_t* const* x,
+                        std::size_t inputs, const std::uint32_t* w, std::size_t w_run_stride,
+                        std::size_t w_row_stride, std::size_t run_length, bool accumulate, const Modulus&,
+                        std::size_t n);
+
+  /// Full (non-periodic) weights: out[t] (+)= sum_k w[k][t] * x[k][t]; w in Montgomery form, n words each.
+  void (*mac_full)(std::uint32_t* out, const std::uint32_t* const* w, const std::uint32_t* const* x,
+                   std::size_t inputs, bool accumulate, const Modulus&, std::size_t n);
+};
+
+/// The table for this machine: best supported, or the one BRAINLOCK_ISA names (aborts with a message if that name is
+/// unknown or the CPU lacks it). Chosen once; thread safe.
+const Kernels& kernels();
+/// All tables this CPU can run, scalar first.
+std::vector<const Kernels*> available_kernels();
+
+}  // namespace brainlock::math
