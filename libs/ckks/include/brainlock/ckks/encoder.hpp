@@ -1,0 +1,43 @@
+// Canonical embedding: complex slots <-> integer polynomials.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "brainlock/ckks/objects.hpp"
+
+namespace brainlock::ckks {
+
+/// Encodes and decodes N/2 complex slots. Slot j is the value at zeta^(5^j), zeta = exp(i pi / N), so that the
+/// automorphism X -> X^(5^r) moves slot j + r to slot j and X -> X^(2N-1) conjugates. Immutable, thread safe.
+/// Cost: one complex FFT of N/2 points (period p: of p points).
+class Encoder {
+ public:
+  explicit Encoder(std::shared_ptr<const Parameters> parameters);
+
+  /// Rounded integer coefficients of the slots times scale. `slots` has period p = slots.size(), a power of two
+  /// dividing N/2: the result is a polynomial in X^(N / 2p), returned as its 2p coefficients (p = N/2: all N).
+  /// Error kInvalidArgument if the size is wrong or a coefficient would exceed 2^62.
+  Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> slots, Scale scale) const;
+
+  /// NTT values of such a polynomial modulo modulus index m, at the 2p distinct points: run r of N / 2p consecutive
+  /// evaluation-domain words (see NttTables) all have value out[r]. coefficients.size() == out.size() == 2p.
+  void to_run_values(std::span<const std::int64_t> coefficients, std::uint32_t m, std::span<std::uint32_t> out) const;
+
+  /// The whole plaintext: limbs q[0..limbs), evaluation domain, limb-major.
+  Result<Words> encode(std::span<const std::complex<double>> slots, Scale scale, std::uint32_t limbs) const;
+
+  /// Slots from plaintext limbs (evaluation domain) q[0..limbs), limbs >= 1: the value is lifted to the centred
+  /// representative modulo the product of the first min(limbs, 4) primes (|m * scale| must stay below half of it).
+  std::vector<std::complex<double>> decode(std::span<const std::uint32_t> plaintext, std::uint32_t limbs, Scale scale) const;
+
+ private:
+  std::shared_ptr<const Parameters> parameters_;
+  std::vector<std::complex<double>> roots_;       // exp(2 pi i k / 2N)
+  std::vector<std::uint32_t> slot_exponent_;      // 5^j mod 2N
+};
+
+}  // namespace brainlock::ckks

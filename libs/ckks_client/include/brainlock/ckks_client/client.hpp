@@ -1,0 +1,57 @@
+// The owner's side: secret key, key generation, encryption, decryption. Servers do not link this library.
+#pragma once
+
+#include <complex>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/ckks/encoder.hpp"
+#include "brainlock/ckks/objects.hpp"
+
+namespace brainlock::ckks_client {
+
+/// Uniform ternary secret, kept in locked, wiped memory (libsodium), in evaluation domain for every modulus.
+/// Move-only. Loading and saving are its own (files 0600, checksummed, bound to the parameters' id).
+class SecretKey {
+ public:
+  static Result<SecretKey> generate(std::shared_ptr<const ckks::Parameters> parameters);
+  static Result<SecretKey> load(const std::filesystem::path& file, std::shared_ptr<const ckks::Parameters> parameters);
+  Status save(const std::filesystem::path& file) const;
+
+  SecretKey(SecretKey&&) noexcept;
+  SecretKey& operator=(SecretKey&&) noexcept;
+  ~SecretKey();
+
+  const ckks::Parameters& parameters() const;
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit SecretKey(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Called with (done, total) after each key.
+using Progress = std::function<void(std::size_t, std::size_t)>;
+
+/// Seeded evaluation keys for the requests (a part not expanded). Errors: kInvalidArgument for a request whose limb
+/// count or element is out of range. Cost: digits * (limbs + p) forward NTTs each. `threads` >= 1.
+Result<ckks::EvaluationKeySet> generate_keys(const SecretKey& key, std::span<const ckks::KeyRequest> requests,
+                                             unsigned threads, const Progress& progress = {});
+Result<ckks::PublicKey> generate_public_key(const SecretKey& key);
+
+/// Symmetric, seeded encryption of `slots` (period dividing N/2) at `limbs` and `scale`.
+Result<ckks::Ciphertext> encrypt(const SecretKey& key, const ckks::Encoder& encoder,
+                                 std::span<const std::complex<double>> slots, ckks::Scale scale, std::uint32_t limbs);
+/// Public-key encryption (no secret needed).
+Result<ckks::Ciphertext> encrypt_public(const ckks::Parameters& parameters, const ckks::PublicKey& key,
+                                        const ckks::Encoder& encoder, std::span<const std::complex<double>> slots,
+                                        ckks::Scale scale, std::uint32_t limbs);
+/// N/2 slots.
+Result<std::vector<std::complex<double>>> decrypt(const SecretKey& key, const ckks::Encoder& encoder,
+                                                  const ckks::Ciphertext& ciphertext);
+
+}  // namespace brainlock::ckks_client

@@ -1,0 +1,121 @@
+#include "brainlock/sampler/synthetic.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "brainlock/sampler/random.hpp"
+#include "scene.hpp"
+
+namespace brainlock::sampler {
+namespace {
+
+constexpr int kMaxSide = 1024;
+
+/// Per-image mean and deviation of the luminance, drawn like those of CIFAR-10 (measured on its test images:
+/// mean 0.47 +- 0.12; deviation 0.11 / 0.20 / 0.31 at 5 / 50 / 95 per cent).
+struct Exposure {
+  double mean;
+  double deviation;
+};
+
+Exposure draw_exposure(Random& random) {
+  Exposure exposure{};
+  exposure.mean = std::clamp(0.475 + 0.125 * random.normal(), 0.12, 0.88);
+  exposure.deviation = std::clamp(0.215 + 0.062 * random.normal(), 0.06, 0.40);
+  return exposure;
+}
+
+/// [1 2 1]/4 along one axis, mixed with the picture itself; borders repeat.
+void blur_axis(std::vector<double>& plane, int height, int width, bool horizontal, double amount) {
+  const std::vector<double> source = plane;
+  const auto at = [&](int y, int x) {
+    return source[static_cast<std::size_t>(std::clamp(y, 0, height - 1)) * static_cast<std::size_t>(width) +
+                  static_cast<std::size_t>(std::clamp(x, 0, width - 1))];
+  };
+  const int dy = horizontal ? 0 : 1;
+  const int dx = horizontal ? 1 : 0;
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const double soft = 0.25 * (at(y - dy, x - dx) + 2.0 * at(y, x) + at(y + dy, x + dx));
+      plane[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)] =
+          at(y, x) + amount * (soft - at(y, x));
+    }
+  }
+}
+
+/// Scales the whole picture about its mean luminance to the drawn exposure.
+void expose(std::vector<std::vector<double>>& planes, const Exposure& exposure) {
+  const std::size_t count = planes[0].size();
+  double sum = 0.0;
+  double squares = 0.0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double value = (planes[0][i] + planes[1][i] + planes[2][i]) / 3.0;
+    sum += value;
+    squares += value * value;
+  }
+  const double mean = sum / static_cast<double>(count);
+  const double deviation = std::sqrt(std::max(0.0, squares / static_cast<double>(count) - mean * mean));
+  // A nearly flat picture stays fairly flat: amplifying it without limit would only show rounding.
+  const double gain = std::min(exposure.deviation / std::max(deviation, 1e-9), 4.0);
+  for (auto& plane : planes) {
+    for (double& value : plane) value = exposure.mean + gain * (value - mean);
+  }
+}
+
+}  // namespace
+
+Result<Image> synthetic_image(std::uint64_t seed, int channels, int height, int width) {
+  if ((channels != 1 && channels != 3) || height < 1 || width < 1 || height > kMaxSide || width > kMaxSide) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "expected 1 or 3 channels and sides of 1.." + std::to_string(kMaxSide) + ", got " +
+                     std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width)};
+  }
+  Random random(seed);
+  const auto first = scene::Scene::draw(random);
+  const bool mixture = random.chance(0.2);
+  const auto second = scene::Scene::draw(random);
+  const double share = mixture ? random.uniform(0.15, 0.5) : 0.0;
+  const double blur = random.uniform(0.0, 1.0);
+  const double grain = random.uniform(0.0, 0.022);
+  const Exposure exposure = draw_exposure(random);
+  const double softness = random.uniform(0.8, 2.2) / std::min(height, width);
+
+  const std::size_t count = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+  std::vector<std::vector<double>> planes(3, std::vector<double>(count));
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const double u = (x + 0.5) / width;
+      const double v = (y + 0.5) / height;
+      auto colour = first.at(u, v, softness);
+      if (mixture) {
+        const auto other = second.at(u, v, softness);
+        colour = {colour.r + share * (other.r - colour.r), colour.g + share * (other.g - colour.g),
+                  colour.b + share * (other.b - colour.b)};
+      }
+      const std::size_t i = static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x);
+      planes[0][i] = colour.r;
+      planes[1][i] = colour.g;
+      planes[2][i] = colour.b;
+    }
+  }
+  for (auto& plane : planes) {
+    blur_axis(plane, height, width, true, blur);
+    blur_axis(plane, height, width, false, blur);
+  }
+  expose(planes, exposure);
+
+  BRAINLOCK_ASSIGN(Image colours, make_image(3, height, width));
+  for (std::size_t i = 0; i < count; ++i) {
+    const double common = grain * random.normal();  // sensor grain: mostly brightness, a little colour
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double value = planes[c][i] + common + 0.4 * grain * random.normal();
+      colours.pixels[c * count + i] = static_cast<float>(std::clamp(value, 0.0, 1.0));
+    }
+  }
+  BRAINLOCK_ASSIGN(Image shaped, with_channels(colours, channels));
+  // Rounding to bytes makes the picture one that a file could hold, and hides last-bit differences of sin and cos.
+  return image_from_bytes(image_to_bytes(shaped), channels, height, width);
+}
+
+}  // namespace brainlock::sampler
