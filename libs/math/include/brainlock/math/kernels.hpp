@@ -45,8 +45,9 @@ struct Kernels {
   /// out = (a - b) * s: the last step of ModDown and rescale.
   void (*sub_mul_scalar)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, std::uint32_t s,
                          std::uint32_t s_shoup, const Modulus&, std::size_t n);
-  /// out = a * s0 for the first half [0, n/2), a * s1 for the second half: multiplication by X^(N/2), i.e. by the
-  /// imaginary unit in every slot (its NTT values are +I on even, -I on odd exponent classes; in our order: halves).
+  /// out = a * s0 for the first half [0, n/2), a * s1 for the second half. With s0 = I = psi^(N/2) (tables.w[1]) and
+  /// s1 = q - I this is multiplication by X^(N/2), the imaginary unit in every slot: at psi^(2 brv(i) + 1) it takes
+  /// the value I * (-1)^brv(i), and the parity of brv(i) is the top bit of i. n is a multiple of 16.
   void (*mul_halves)(std::uint32_t* out, const std::uint32_t* a, std::uint32_t s0, std::uint32_t s1, const Modulus&,
                      std::size_t n);
 

@@ -1,0 +1,32 @@
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "kernels/tables.hpp"
+
+namespace brainlock::math {
+namespace {
+
+const Kernels& choose() {
+  const std::vector<const Kernels*> available = available_kernels();
+  const char* forced = std::getenv("BRAINLOCK_ISA");
+  if (forced == nullptr || *forced == '\0') return *available.back();
+  for (const Kernels* table : available) {
+    if (table->name == std::string_view(forced)) return *table;
+  }
+  std::fprintf(stderr, "BRAINLOCK_ISA=%s: not an instruction set this program and CPU offer; choose from:", forced);
+  for (const Kernels* table : available) std::fprintf(stderr, " %.*s", static_cast<int>(table->name.size()), table->name.data());
+  std::fprintf(stderr, "\n");
+  std::abort();
+}
+
+}  // namespace
+
+std::vector<const Kernels*> available_kernels() { return {&detail::kScalarKernels}; }
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose();
+  return chosen;
+}
+
+}  // namespace brainlock::math

@@ -1,0 +1,10 @@
+// The kernel table of each instruction set. Each is defined in its own file, compiled with its own flags.
+#pragma once
+
+#include "brainlock/math/kernels.hpp"
+
+namespace brainlock::math::detail {
+
+extern const Kernels kScalarKernels;
+
+}  // namespace brainlock::math::detail
