@@ -1,0 +1,167 @@
+// A compiled model as data: what is done to which ciphertext, at which level and scale, with which weights.
+// Knows no cryptography: the compiler writes it, the runtime and the slot interpreter read it.
+//
+// The machine a program runs on has registers of two forms:
+//   packed  a ciphertext at `limbs` limbs, every slot a complex number: two real tensors share one ciphertext
+//   lifted  a ciphertext multiplied by the special modulus P and kept over Q*P, every slot real: the form that
+//           hoisted rotations and weights take without a division by P in between
+// and five instructions:
+//
+//   input --Split--> lifted --Linear--> packed --Square--> lifted --(Combine)--> lifted --Linear--> packed ... --> output
+//                      u,v    rotations,    z=u+iv    4u^2, -4v^2     sums and pre-rotations
+//                             weights, rescale, bias
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+
+namespace brainlock::plan {
+
+using Register = std::uint32_t;
+
+/// One complex weight vector over the slots. period == values.size() when dense (the vector repeats every `period`
+/// slots); sparse vectors have period == slot count and list their nonzero slots only.
+struct SlotVector {
+  std::uint32_t period = 0;
+  std::vector<std::uint32_t> slots;             ///< sparse: the slot of each value, ascending; empty: dense
+  std::vector<std::complex<float>> values;
+  [[nodiscard]] bool dense() const { return slots.empty(); }
+};
+
+/// packed z -> lifted 2 Re z (and 2 Im z when both parts are used): one conjugation. With parts == 1 the slots are
+/// real already and the result is z itself, lifted.
+struct Split {
+  Register in;
+  std::vector<Register> out;  ///< 1 or 2
+};
+
+/// packed z = u + iv -> lifted 4 u^2 and -4 v^2 (two parts), or z^2 (one part). One conjugation key switch for two
+/// parts, one relinearisation per output.
+struct Square {
+  Register in;
+  std::vector<Register> out;
+};
+
+/// lifted -> lifted: out = sum of rotated inputs, no multiplication (average pooling, pre-rotation).
+struct Combine {
+  struct Term {
+    Register in;
+    std::int32_t rotation;  ///< slot t of the result takes slot t + rotation
+  };
+  std::vector<Term> terms;
+  Register out;
+};
+
+/// lifted inputs -> packed outputs:
+///   acc_g = sum_k weights[k][g] * rotate(inputs[column k], rotation of column k)       (hoisted, over Q*P)
+///   out   = sum_g rotate(acc_g, g * giant_step)                                        (Horner)
+///   for r in rotate_sums: out += rotate(out, r)
+///   out   = rescale(out by `drop_limbs` primes) + bias
+struct Linear {
+  struct Column {
+    std::uint32_t input;     ///< index into `inputs`
+    std::int32_t rotation;
+  };
+  struct Output {
+    Register out;
+    std::vector<std::uint32_t> columns;   ///< indices into Linear::columns
+    std::uint32_t giants = 0;
+    std::vector<std::int32_t> weights;    ///< [columns.size()][giants], index into `vectors`, -1: zero
+    SlotVector bias;                      ///< at out_scale; empty values: none
+  };
+  std::string name;
+  std::vector<Register> inputs;
+  std::vector<Column> columns;
+  std::int32_t giant_step = 0;
+  std::vector<Output> outputs;
+  std::vector<std::int32_t> rotate_sums;
+  std::vector<SlotVector> vectors;        ///< all of one period
+  std::uint32_t period = 0;
+  double weight_scale = 0;                ///< encoding scale of the vectors
+};
+
+/// One step with its place in the modulus chain and its scales.
+struct Instruction {
+  std::variant<Split, Square, Combine, Linear> op;
+  std::string layer;               ///< the model's layer this belongs to, for profiles
+  std::uint32_t limbs_in = 0;      ///< ciphertext limbs of the inputs
+  std::uint32_t limbs_out = 0;     ///< fewer only for Linear: the difference is the rescale
+  double scale_in = 0;             ///< of the inputs' messages
+  double scale_out = 0;
+};
+
+/// Where one number of the model's input or output lives.
+struct Place {
+  std::uint32_t index;        ///< flat index in the tensor (C, H, W order)
+  std::uint32_t ciphertext;
+  std::uint32_t slot;
+  std::uint32_t part;         ///< 0 real, 1 imaginary
+};
+
+/// The client's half: how a tensor becomes slots and back. Slots not named are zero.
+struct TensorMap {
+  std::uint32_t channels = 0, height = 0, width = 0;
+  std::uint32_t ciphertexts = 0;
+  std::uint32_t parts = 1;
+  std::vector<Place> places;
+  std::uint32_t limbs = 0;
+  double scale = 0;
+  double bound = 0;           ///< largest |value| promised (inputs) or expected (outputs)
+};
+
+/// Parameters by value (see ckks::ParameterSpec for their meaning).
+struct ParameterChoice {
+  std::uint32_t ring_degree = 0;
+  std::vector<std::uint32_t> q, p;
+  std::uint32_t digit_limbs = 0;
+};
+
+/// One evaluation key that the program uses: rotation steps (conjugation and relinearisation are flagged) and the
+/// largest limb count at which it is used.
+struct KeyUse {
+  enum class Kind : std::uint8_t { kRotation, kConjugation, kRelinearisation };
+  Kind kind = Kind::kRotation;
+  std::int32_t rotation = 0;
+  std::uint32_t limbs = 0;
+  bool operator==(const KeyUse&) const = default;
+};
+
+struct Program {
+  std::string model_name;
+  std::string profile;
+  ParameterChoice parameters;
+  TensorMap input, output;
+  std::uint32_t register_count = 0;           ///< input ciphertexts are registers 0..input.ciphertexts-1
+  std::vector<Instruction> instructions;
+  std::vector<Register> output_registers;
+  std::vector<KeyUse> keys;                   ///< the key manifest, made by collect_keys()
+  double error_bound = 0;                     ///< promised largest |encrypted - clear| logit, absolute
+  double error_estimate = 0;                  ///< predicted rms of that difference
+};
+
+/// The key manifest: every rotation, conjugation and relinearisation the instructions make, at its largest limb count,
+/// ordered by kind and rotation.
+std::vector<KeyUse> collect_keys(const Program& program);
+
+/// What a program costs, counted from its instructions.
+struct Cost {
+  std::uint64_t hoisted_rotations = 0;   ///< inner products on shared digits, no ModDown
+  std::uint64_t key_switches = 0;        ///< full ones: ModUp, inner product (ModDown counted apart)
+  std::uint64_t plaintext_macs = 0;      ///< weight vector times lifted ciphertext
+  std::uint64_t squarings = 0;
+  std::uint64_t word_macs = 0;           ///< word multiply-accumulates in plaintext MACs
+  std::uint64_t ntts = 0;                ///< limb NTTs, both directions
+  std::uint64_t weight_bytes = 0;        ///< encoded weights in memory
+};
+Cost count_cost(const Program& program, const Instruction& instruction);
+
+/// Checks that a program is well-formed: registers written before read, forms match, limbs never grow, rotations and
+/// indices in range, vectors of the stated period, sizes below limits. Everything that comes from outside passes here.
+Status validate(const Program& program);
+
+}  // namespace brainlock::plan
