@@ -59,7 +59,7 @@ Field Field::draw(Random& random) {
                     : choice < 0.95 ? Kind::kChecks
                                     : Kind::kRings;
   const double frequency = random.uniform(1.2, 5.0);
-  const double persistence = random.uniform(0.45, 0.85);
+  const double persistence = random.uniform(0.5, 1.0);
   Field field(kind, Noise(random.next(), frequency, 5, persistence));
   const double angle = random.uniform(0.0, kTurn);
   field.cos_ = std::cos(angle);
@@ -102,11 +102,11 @@ Paint Paint::draw(Random& random) {
   // Luminance spreads widely, hue little: in photographs the three channels move together.
   const double luminance = random.uniform(0.05, 0.95);
   const double warmth = 0.085 * random.normal();
-  const double green = 0.035 * random.normal();
-  const double vivid = random.chance(0.15) ? 2.2 : 1.0;
+  const double green = 0.060 * random.normal();
+  const double vivid = random.chance(0.2) ? 2.2 : 1.0;
   const Colour base = {luminance + vivid * warmth, luminance + vivid * green, luminance - vivid * warmth};
   const double step = random.uniform(-0.5, 0.5);
-  const double drift = 0.03 * random.normal();
+  const double drift = 0.05 * random.normal();
   const Field field = Field::draw(random);
   return Paint{field, base, {base.r + step + drift, base.g + step, base.b + step - drift}};
 }

@@ -1,0 +1,113 @@
+#include "brainlock/sampler/synthetic.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "brainlock/sampler/random.hpp"
+
+namespace brainlock::sampler {
+namespace {
+
+TEST(Synthetic, SeedNamesOnePicture) {
+  const Image a = synthetic_image(42, 3, 32, 32).value();
+  EXPECT_EQ(a, synthetic_image(42, 3, 32, 32).value());
+  EXPECT_EQ(a.channels, 3);
+  EXPECT_EQ(a.size(), 3072U);
+  EXPECT_NE(a, synthetic_image(43, 3, 32, 32).value());
+}
+
+// Recorded seeds are evidence: a release that draws another picture for the same seed breaks every stored verdict.
+TEST(Synthetic, PicturesAreFrozen) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    for (std::uint8_t byte : image_to_bytes(synthetic_image(seed, 3, 32, 32).value())) {
+      hash = (hash ^ byte) * 0x100000001b3ULL;
+    }
+  }
+  EXPECT_EQ(hash, 7506196139620474631ULL);
+}
+
+TEST(Synthetic, ThousandSeedsGiveThousandPictures) {
+  std::set<std::vector<float>> seen;
+  for (std::uint64_t seed = 0; seed < 1000; ++seed) seen.insert(synthetic_image(seed, 3, 8, 8).value().pixels);
+  EXPECT_EQ(seen.size(), 1000U);
+}
+
+TEST(Synthetic, ValuesAreBytesOver255) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const Image image = synthetic_image(seed, 3, 32, 32).value();
+    for (float value : image.pixels) {
+      ASSERT_GE(value, 0.0F);
+      ASSERT_LE(value, 1.0F);
+      ASSERT_EQ(value, static_cast<float>(std::lround(value * 255.0F)) / 255.0F);
+    }
+  }
+}
+
+TEST(Synthetic, OtherShapesAndRefusals) {
+  EXPECT_EQ(synthetic_image(1, 1, 28, 28).value().size(), 784U);
+  EXPECT_EQ(synthetic_image(1, 3, 1, 1).value().size(), 3U);
+  EXPECT_EQ(synthetic_image(1, 3, 20, 64).value().size(), 3840U);
+  for (auto [c, h, w] : {std::array{2, 32, 32}, {0, 32, 32}, {3, 0, 32}, {3, 32, -1}, {3, 1025, 1}}) {
+    EXPECT_EQ(synthetic_image(1, c, h, w).error().code, ErrorCode::kInvalidArgument);
+  }
+}
+
+// Figures of CIFAR-10's test images beside each bound; the network's inputs must look alike to keep its ranges.
+TEST(Synthetic, StatisticsResembleSmallPhotographs) {
+  constexpr int kCount = 1500;
+  double sum[3] = {};
+  double squares[3] = {};
+  double red_blue = 0.0;
+  double lag_one = 0.0;
+  double lag_eight = 0.0;
+  std::vector<double> deviations;
+  for (std::uint64_t seed = 0; seed < kCount; ++seed) {
+    const Image image = synthetic_image(derive_seed(11, seed), 3, 32, 32).value();
+    double mean = 0.0;
+    double square = 0.0;
+    for (int y = 0; y < 32; ++y) {
+      for (int x = 0; x < 32; ++x) {
+        for (int c = 0; c < 3; ++c) {
+          sum[c] += image.at(c, y, x);
+          squares[c] += static_cast<double>(image.at(c, y, x)) * image.at(c, y, x);
+        }
+        red_blue += static_cast<double>(image.at(0, y, x)) * image.at(2, y, x);
+        mean += image.at(1, y, x);
+        square += static_cast<double>(image.at(1, y, x)) * image.at(1, y, x);
+      }
+    }
+    mean /= 1024.0;
+    const double variance = std::max(square / 1024.0 - mean * mean, 1e-9);
+    deviations.push_back(std::sqrt(variance));
+    double one = 0.0;
+    double eight = 0.0;
+    for (int y = 0; y < 32; ++y) {
+      for (int x = 0; x + 1 < 32; ++x) one += (image.at(1, y, x) - mean) * (image.at(1, y, x + 1) - mean);
+      for (int x = 0; x + 8 < 32; ++x) eight += (image.at(1, y, x) - mean) * (image.at(1, y, x + 8) - mean);
+    }
+    lag_one += one / (31 * 32) / variance;
+    lag_eight += eight / (24 * 32) / variance;
+  }
+  const double n = 1024.0 * kCount;
+  const double mean[3] = {sum[0] / n, sum[1] / n, sum[2] / n};
+  const auto deviation = [&](int c) { return std::sqrt(squares[c] / n - mean[c] * mean[c]); };
+  EXPECT_NEAR(mean[0], 0.496, 0.03);
+  EXPECT_NEAR(mean[1], 0.485, 0.03);
+  EXPECT_NEAR(mean[2], 0.451, 0.03);
+  EXPECT_NEAR(deviation(0), 0.244, 0.03);
+  EXPECT_NEAR(deviation(1), 0.242, 0.03);
+  EXPECT_NEAR(deviation(2), 0.260, 0.03);
+  EXPECT_NEAR((red_blue / n - mean[0] * mean[2]) / (deviation(0) * deviation(2)), 0.807, 0.08);
+  EXPECT_NEAR(lag_one / kCount, 0.89, 0.05);
+  EXPECT_NEAR(lag_eight / kCount, 0.32, 0.12);
+  std::nth_element(deviations.begin(), deviations.begin() + kCount / 2, deviations.end());
+  EXPECT_NEAR(deviations[kCount / 2], 0.195, 0.03);
+}
+
+}  // namespace
+}  // namespace brainlock::sampler
