@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Write a trained network as plain ONNX (opset 13) and check it against PyTorch.
+
+    /usr/bin/python3 export.py --checkpoint RUN/final.pt --output model.onnx [--data DIR]
+
+Input `image`: float NCHW, pixels in [0, 1] (byte / 255). Output `logits`. The pixel normalisation
+is folded into the first convolution, exactly, since no layer pads. Forms:
+
+    folded   batch normalisation folded into the linear layers, so that every pre-activation has
+             about unit variance; activations are a x^2 + b x + c. This is what we ship.
+    separate BatchNormalization nodes stay, activations as above.
+    square   the square is completed: linear layers and x * x, nothing else.
+"""
+import argparse
+import sys
+
+import numpy as np
+import onnx
+import torch
+
+import data as cifar
+import model as nets
+import onnx_tools
+
+
+def export(net, form="folded"):
+    """The ONNX model of `net` (a Vgg9 or TinyCnn with quadratic or ReLU activations)."""
+    net.eval()
+    f64 = lambda t: t.detach().double().cpu().numpy()
+    relu = net.config["activation"] == "relu"
+    g = onnx_tools.Graph()
+    x, size = "image", {"vgg9": 32, "tiny": 16}[net.config["net"]]
+    channels = net.linear[0].weight.shape[1]
+    shape = [1, channels, size, size]
+    flat = False
+    # What the next linear layer has to put right: it gets (value - shift) * scale per channel.
+    scale, shift = 1.0 / f64(net.std).ravel(), f64(net.mean).ravel()
+    layers = list(zip(net.linear, net.act)) + [(net.head, None)]
+    for i, (linear, act) in enumerate(layers):
+        name = "logits" if act is None else f"layer{i + 1}"
+        w = f64(linear.weight)
+        bias = f64(linear.bias) if linear.bias is not None else np.zeros(len(w))
+        bias = bias - np.einsum("oikl,i->o", w, scale * shift)
+        w = w * scale.reshape(1, -1, 1, 1)
+        scale, shift = np.ones(len(w)), np.zeros(len(w))
+        if act is not None:
+            norm = act.norm
+            gain = 1.0 / np.sqrt(f64(norm.running_var) + norm.eps)
+            offset = -f64(norm.running_mean) * gain
+            if relu:
+                gain, offset = gain * f64(norm.weight), offset * f64(norm.weight) + f64(norm.bias)
+            else:
+                a, b, c = f64(act.a), f64(act.b), -f64(act.a)
+                if form == "square":   # a x^2 + b x + c = (r x + b / 2r)^2 - s with r^2 = a
+                    r = np.sqrt(a)
+                    gain, offset = r * gain, r * offset + b / (2 * r)
+                    shift = b * b / (4 * a) - c
+            if form != "separate":
+                w, bias = w * gain.reshape(-1, 1, 1, 1), bias * gain + offset
+        size = size - w.shape[2] + 1
+        # Dense once the picture is one pixel and the kernel too.
+        if size == 1 and w.shape[2] == 1:
+            if not flat:
+                x, flat = g.node("Flatten", [x], axis=1), True
+            x = g.gemm(x, name, w[:, :, 0, 0], bias)
+        else:
+            x = g.conv(x, name, w, bias)
+        if act is None:
+            break
+        if form == "separate":
+            x = g.batch_norm(x, f"norm{i + 1}", gain, offset, np.zeros(len(w)),
+                             np.ones(len(w)), 0.0)
+        if relu:
+            x = g.node("Relu", [x])
+        elif form == "square":
+            x = g.node("Mul", [x, x], f"square{i + 1}")
+        else:
+            x = g.quadratic(x, f"act{i + 1}", a, b, c, spatial=not flat)
+        if i in net.pool_after:
+            x = g.average_pool(x)
+            size //= 2
+    doc = "image: float NCHW, pixels in [0, 1] (byte / 255), channels red green blue; logits: 10 classes"
+    return g.model(net.config["net"], shape, "logits", [1, 10], doc)
+
+
+def load(checkpoint):
+    state = torch.load(checkpoint, map_location="cpu")
+    net = nets.build(state["config"])
+    net.load_state_dict(state["model"])
+    return net.eval(), state
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--checkpoint", required=True)
+    p.add_argument("--output", required=True)
+    p.add_argument("--form", choices=("folded", "separate", "square"), default="folded")
+    p.add_argument("--data", help="compare on validation images; without it on seeded noise")
+    p.add_argument("--images", type=int, default=64)
+    args = p.parse_args()
+    torch.set_num_threads(1)
+    net, state = load(args.checkpoint)
+    made = export(net, args.form)
+    onnx.save(made, args.output)
+
+    if args.data:
+        from train import prepare
+        pixels = prepare(cifar.to_float(cifar.load(args.data)["val"][0][:args.images]), net)
+    else:
+        shape = [d.dim_value for d in made.graph.input[0].type.tensor_type.shape.dim]
+        pixels = torch.rand([args.images] + shape[1:], generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = net(pixels).numpy()
+    got = onnx_tools.run(onnx.load(args.output), pixels.numpy(), np.float64)
+    worst = np.abs(got - expected).max()
+    print(f"{args.output}: {args.form}, {sum(np.prod(t.dims) for t in made.graph.initializer)} values, "
+          f"largest difference from PyTorch on {len(pixels)} images {worst:.2e}")
+    return 0 if worst < 1e-4 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Train a network with quadratic activations (or its ReLU control) on CIFAR-10.
+
+    /usr/bin/python3 train.py --data DIR --out RUN --epochs 40
+    /usr/bin/python3 train.py --data DIR --out RUN --deadline-minutes 100   # anneals to the clock
+
+The learning rate follows progress p in [0, 1]: by images seen with --epochs, by the wall clock with
+--deadline-minutes, so that a slow or shared machine still ends with a finished model. Everything is
+in RUN: last.pt (resumed from when present), final.pt, log.tsv (a line per epoch), pid.
+"""
+import argparse
+import ctypes
+import ctypes.util
+import json
+import math
+import os
+import pathlib
+import sys
+import time
+
+import torch
+from torch.nn import functional as F
+
+import data as cifar
+import model as nets
+from optim import Muon
+
+
+def keep_freed_memory():
+    """Tell glibc to reuse big blocks: fresh pages cost a quarter of the time on a CPU."""
+    try:
+        libc = ctypes.CDLL(ctypes.util.find_library("c"))
+        libc.mallopt(-4, 0)             # M_MMAP_MAX
+        libc.mallopt(-1, 2**31 - 1)     # M_TRIM_THRESHOLD
+        libc.mallopt(-2, 256 << 20)     # M_TOP_PAD
+    except (OSError, AttributeError, TypeError):
+        pass
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", required=True, help="folder with the CIFAR-10 binary files")
+    p.add_argument("--out", required=True, help="folder for checkpoints and the log")
+    p.add_argument("--net", choices=("vgg9", "tiny"), default="vgg9")
+    p.add_argument("--activation", choices=("quadratic", "relu"), default="quadratic")
+    p.add_argument("--width", type=float, default=1.0, help="channel factor (a wide ReLU teacher)")
+    p.add_argument("--epochs", type=float, default=40)
+    p.add_argument("--deadline-minutes", type=float, default=0, help="anneal to this wall time instead")
+    p.add_argument("--batch", type=int, default=256)
+    p.add_argument("--micro-batch", type=int, default=128, help="normalisation sees this many")
+    p.add_argument("--lr", type=float, default=0.05, help="relative step of a weight matrix")
+    p.add_argument("--lr-small", type=float, default=0.004, help="Adam: a, b, last layer")
+    p.add_argument("--momentum", type=float, default=0.85)
+    p.add_argument("--warmup", type=float, default=0.10, help="share of the run")
+    p.add_argument("--smoothing", type=float, default=0.1)
+    p.add_argument("--shift", type=int, default=3, help="largest shift of the random crop")
+    p.add_argument("--cutout", type=int, default=0)
+    p.add_argument("--range", type=float, default=4.0, help="penalise |x| above this")
+    p.add_argument("--range-weight", type=float, default=5.0)
+    p.add_argument("--teacher", help="checkpoint whose answers are learned too")
+    p.add_argument("--teacher-weight", type=float, default=0.7)
+    p.add_argument("--temperature", type=float, default=2.0)
+    p.add_argument("--init", help="checkpoint to start from (fine-tuning)")
+    p.add_argument("--gradual", type=float, default=0,
+                   help="replace ReLU by the quadratic linearly over this share of the run")
+    p.add_argument("--finetune-noise", type=float, default=0,
+                   help="noise on every pre-activation, as a share of its deviation")
+    p.add_argument("--finetune-weights", type=float, default=0,
+                   help="noise on weights, as a share of the largest one of a layer")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--limit", type=int, default=0, help="use only this many training images (tests)")
+    p.add_argument("--quiet", action="store_true")
+    return p.parse_args()
+
+
+@torch.no_grad()
+def accuracy(model, images, labels, device, batch=250):
+    model.eval()
+    right, loss = 0, 0.0
+    for i in range(0, len(labels), batch):
+        x = prepare(cifar.to_float(images[i:i + batch]), model).to(device)
+        y = labels[i:i + batch].to(device)
+        out = model(x)
+        right += (out.argmax(1) == y).sum().item()
+        loss += F.cross_entropy(out, y, reduction="sum").item()
+    return right / len(labels), loss / len(labels)
+
+
+def prepare(x, model):
+    """What the net takes: colour 32x32, or for the tiny net grey 16x16 (mean of 2x2)."""
+    if model.config["net"] == "tiny":
+        grey = (0.299 * x[:, 0:1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:3])
+        return F.avg_pool2d(grey, 2)
+    return x
+
+
+class Average:
+    """Moving average of weights and of normalisation statistics."""
+
+    def __init__(self, model):
+        self.state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model, decay):
+        for k, v in model.state_dict().items():
+            if v.dtype.is_floating_point:
+                self.state[k].lerp_(v, 1.0 - decay)
+            else:
+                self.state[k].copy_(v)
+
+
+def main():
+    args = arguments()
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    out = pathlib.Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "pid").write_text(f"{os.getpid()}\n")
+    (out / "args.json").write_text(json.dumps(vars(args), indent=1) + "\n")
+    device = torch.device(args.device)
+
+    sets = cifar.load(args.data)
+    images, labels = sets["train"]
+    if args.limit:
+        images, labels = images[:args.limit], labels[:args.limit]
+    generator = torch.Generator().manual_seed(args.seed)
+    augment = cifar.Augmenter(images, args.shift, args.cutout, generator)
+
+    config = {"net": args.net, "activation": args.activation}
+    if args.net == "vgg9":
+        config["width"] = args.width
+    model = nets.build(config).to(device).to(memory_format=torch.channels_last)
+    if args.init:
+        model.load_state_dict(torch.load(args.init, map_location=device)["model"])
+    teacher = None
+    if args.teacher:
+        loaded = torch.load(args.teacher, map_location=device)
+        teacher = nets.build(loaded["config"]).to(device).to(memory_format=torch.channels_last)
+        teacher.load_state_dict(loaded["model"])
+        teacher.eval()
+    acts = nets.activations(model)
+    for i, act in enumerate(acts):
+        # The first two layers hold most of the values and have the mildest tails: no penalty there.
+        act.penalty_from = args.range if args.range_weight and (i >= 2 or args.net == "tiny") else 0.0
+        act.noise = args.finetune_noise
+    model.weight_noise = args.finetune_weights
+
+    matrices = [layer.weight for layer in model.linear]
+    small = [p for p in model.parameters() if all(p is not m for m in matrices)]
+    muon = Muon(matrices, args.lr, args.momentum)
+    adam = torch.optim.Adam(small, args.lr_small, betas=(0.9, 0.98))
+    average = Average(model)
+
+    step, epoch, offset, seen_before = 0, 0, 0.0, 0
+    last = out / "last.pt"
+    if last.exists():
+        s = torch.load(last, map_location=device)
+        model.load_state_dict(s["raw"])
+        muon.load_state_dict(s["muon"])
+        adam.load_state_dict(s["adam"])
+        average.state = s["model"]
+        step, epoch, offset = s["step"], s["epoch"], s["progress"]
+        generator.set_state(s["generator"].cpu())
+        torch.set_rng_state(s["rng"].cpu())
+        print(f"resumed at epoch {epoch}, progress {offset:.3f}", flush=True)
+
+    def save(path, progress, extra=None):
+        state = {"config": model.config, "model": average.state, "raw": model.state_dict(),
+                 "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step, "epoch": epoch,
+                 "progress": progress, "generator": generator.get_state(),
+                 "rng": torch.get_rng_state(), "args": vars(args)}
+        state.update(extra or {})
+        torch.save(state, str(path) + ".new")
+        os.replace(str(path) + ".new", path)
+
+    count = len(labels)
+    steps_per_epoch = count // args.batch
+    start, start_cpu, steps_here = time.time(), time.process_time(), 0
+
+    def progress():
+        if args.deadline_minutes:
+            return offset + (1.0 - offset) * (time.time() - start) / (60.0 * args.deadline_minutes)
+        return step / (args.epochs * steps_per_epoch)
+
+    log = open(out / "log.tsv", "a")
+    if log.tell() == 0:
+        log.write("epoch\tprogress\tseconds\tcpu_seconds\tlr\tloss\ttrain_acc\tpenalty\tval_acc\tval_loss\n")
+    probe = nets.build(model.config).to(device).to(memory_format=torch.channels_last)
+    p = progress()
+    while p < 1.0:
+        order = torch.randperm(count, generator=generator)
+        t0, c0 = time.time(), time.process_time()
+        total, right, seen, penalties = 0.0, 0, 0, 0.0
+        model.train()
+        for k in range(steps_per_epoch):
+            p = progress()
+            if p >= 1.0:
+                break
+            factor = min((0.1 + 0.9 * p / args.warmup) if args.warmup else 1.0,
+                         (1.0 - p) / (1.0 - args.warmup))
+            muon.param_groups[0]["lr"] = args.lr * factor
+            adam.param_groups[0]["lr"] = args.lr_small * factor
+            if args.gradual:
+                for act in acts:
+                    act.blend = min(1.0, p / args.gradual)
+            index = order[k * args.batch:(k + 1) * args.batch]
+            model.zero_grad(set_to_none=True)
+            for part in index.split(args.micro_batch):
+                x = prepare(augment.batch(part, epoch), model).to(device)
+                y = labels[part].to(device)
+                logits = model(x)
+                loss = F.cross_entropy(logits, y, label_smoothing=args.smoothing)
+                if teacher is not None:
+                    with torch.no_grad():
+                        target = F.softmax(teacher(x) / args.temperature, 1)
+                    kd = -(target * F.log_softmax(logits / args.temperature, 1)).sum(1).mean()
+                    loss = (1 - args.teacher_weight) * loss + args.teacher_weight * args.temperature * kd
+                penalty = sum(a.penalty for a in acts if a.penalty is not None)
+                share = len(part) / len(index)
+                ((loss + args.range_weight * penalty) * share).backward()
+                total += loss.item() * len(part)
+                penalties += float(penalty) * len(part)
+                right += (logits.argmax(1) == y).sum().item()
+                seen += len(part)
+            torch.nn.utils.clip_grad_norm_(small, 1.0)
+            if not math.isfinite(total):
+                raise SystemExit(f"loss is not finite at epoch {epoch}, step {k}; lower --lr")
+            muon.step()
+            adam.step()
+            nets.project(model)
+            step += 1
+            steps_here += 1
+            average.update(model, min(0.99, 1.0 - 8.0 / (step + 8.0)))
+            if not args.quiet and k % 20 == 19:
+                done = time.time() - start
+                if args.deadline_minutes:
+                    left = 60 * args.deadline_minutes - done
+                else:
+                    left = done / steps_here * (args.epochs * steps_per_epoch - step)
+                print(f"epoch {epoch} {k + 1}/{steps_per_epoch} loss {total / seen:.4f} "
+                      f"acc {right / seen:.4f} pen {penalties / seen:.5f} p {p:.3f} "
+                      f"{(time.time() - t0) / (k + 1):.2f} s/step, {left / 60:.0f} min left", flush=True)
+        if not seen:
+            break
+        epoch += 1
+        probe.load_state_dict(average.state)
+        val, val_loss = accuracy(probe, *sets["val"], device)
+        p = progress()
+        row = (f"{epoch}\t{p:.4f}\t{time.time() - t0:.1f}\t{time.process_time() - c0:.1f}\t"
+               f"{muon.param_groups[0]['lr']:.5f}\t{total / seen:.4f}\t{right / seen:.4f}\t"
+               f"{penalties / seen:.6f}\t{val:.4f}\t{val_loss:.4f}")
+        log.write(row + "\n")
+        log.flush()
+        print("epoch done:", row.replace("\t", " "), flush=True)
+        save(last, min(p, 1.0), {"val": val})
+    nets_state = {"config": model.config, "model": average.state, "args": vars(args),
+                  "epoch": epoch, "step": step}
+    torch.save(nets_state, out / "final.pt")
+    print(f"finished: {epoch} epochs, {step} steps, {(time.time() - start) / 60:.1f} minutes, "
+          f"{(time.process_time() - start_cpu) / 60:.1f} CPU minutes", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
