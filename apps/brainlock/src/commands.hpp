@@ -13,4 +13,7 @@ struct ExitWith {
   int code;
 };
 
+/// `score` (cmd_score.cpp).
+void add_score_commands(CLI::App& app);
+
 }  // namespace brainlock::app

@@ -5,6 +5,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Brainlock: machine-learning inference on encrypted data", "brainlock"};
   app.set_version_flag("--version", BRAINLOCK_VERSION);
   app.require_subcommand(1);
+  brainlock::app::add_score_commands(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
