@@ -22,7 +22,12 @@ const Kernels& choose() {
 
 }  // namespace
 
-std::vector<const Kernels*> available_kernels() { return {&detail::kScalarKernels}; }
+std::vector<const Kernels*> available_kernels() {
+  std::vector<const Kernels*> tables = {&detail::kScalarKernels};
+  __builtin_cpu_init();  // also asks the operating system whether it saves the wide registers
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tables.push_back(&detail::kAvx2Kernels);
+  return tables;
+}
 
 const Kernels& kernels() {
   static const Kernels& chosen = choose();

@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "brainlock/math/kernels.hpp"
+#include "tables_under_test.hpp"
 
 namespace brainlock::math {
 namespace {
@@ -130,7 +130,7 @@ TEST_P(NttTest, MulHalvesMultipliesByXToTheHalfDegree) {
   EXPECT_EQ(x, shifted);
 }
 
-INSTANTIATE_TEST_SUITE_P(Isa, NttTest, ::testing::ValuesIn(available_kernels()),
+INSTANTIATE_TEST_SUITE_P(Isa, NttTest, ::testing::ValuesIn(tables_under_test()),
                          [](const auto& instance) { return std::string(instance.param->name); });
 
 }  // namespace

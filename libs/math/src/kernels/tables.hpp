@@ -6,5 +6,6 @@
 namespace brainlock::math::detail {
 
 extern const Kernels kScalarKernels;
+extern const Kernels kAvx2Kernels;
 
 }  // namespace brainlock::math::detail

@@ -1,0 +1,182 @@
+// Kernels whose heart is a sum of products in 64-bit lanes: base conversion, key-switching inner products, GEMM.
+#pragma once
+
+#include "brainlock/math/kernels.hpp"
+#include "kernels/word_ops.hpp"
+
+namespace brainlock::math::detail {
+namespace {
+
+constexpr std::size_t kMaxShortSum = 11;   ///< terms MontgomeryReducer::reduce_short takes
+constexpr std::size_t kMaxDigits = 32;
+
+template <class V>
+BRAINLOCK_INLINE void add_product(WideSum<V>& sum, typename V::Reg a, typename V::Reg b) {
+  sum.even = V::add64(sum.even, V::mul_even(a, b));
+  sum.odd = V::add64(sum.odd, V::mul_even(V::odd_to_even(a), V::odd_to_even(b)));
+}
+
+/// ---- base conversion ----------------------------------------------------------------------------------------
+
+template <class V, std::size_t kSources>
+void convert_basis_fixed(const U32* const* y, const float* inv_q, const ConversionTarget* targets,
+                         std::size_t target_count, std::size_t begin, std::size_t end) {
+  for (std::size_t j = begin; j < end; j += V::kLanes) {
+    typename V::Reg even[kSources];
+    auto sum = V::float_zero();
+    for (std::size_t i = 0; i < kSources; ++i) {
+      even[i] = V::load(y[i] + j);
+      sum = V::fma(V::to_float(even[i]), V::float_set1(inv_q[i]), sum);
+    }
+    const auto v = V::round_to_int(sum);
+    for (std::size_t t = 0; t < target_count; ++t) {
+      const ConversionTarget& target = targets[t];
+      const auto neg_q_src = V::set1(target.neg_q_src);
+      WideSum<V> acc = {V::mul_even(v, neg_q_src), V::mul_even(V::odd_to_even(v), neg_q_src)};
+      for (std::size_t i = 0; i < kSources; ++i) {
+        const auto factor = V::set1(target.factors[i]);
+        acc.even = V::add64(acc.even, V::mul_even(even[i], factor));
+        acc.odd = V::add64(acc.odd, V::mul_even(V::odd_to_even(even[i]), factor));
+      }
+      const MontgomeryReducer<V> reducer(*target.modulus);
+      // v * neg_q_src < 15 p adds nothing that matters: 10 products leave room for it.
+      V::store(target.out + j, kSources < kMaxShortSum ? reducer.reduce_short(acc) : reducer.reduce(acc));
+    }
+  }
+}
+
+template <class V>
+void convert_basis_range(const U32* const* y, const float* inv_q, std::size_t k, const ConversionTarget* targets,
+                         std::size_t target_count, std::size_t begin, std::size_t end) {
+  switch (k) {
+#define BRAINLOCK_CASE(K) \
+  case K: return convert_basis_fixed<V, K>(y, inv_q, targets, target_count, begin, end);
+    BRAINLOCK_CASE(1) BRAINLOCK_CASE(2) BRAINLOCK_CASE(3) BRAINLOCK_CASE(4) BRAINLOCK_CASE(5)
+    BRAINLOCK_CASE(6) BRAINLOCK_CASE(7) BRAINLOCK_CASE(8) BRAINLOCK_CASE(9) BRAINLOCK_CASE(10)
+    BRAINLOCK_CASE(11) BRAINLOCK_CASE(12) BRAINLOCK_CASE(13) BRAINLOCK_CASE(14) BRAINLOCK_CASE(15)
+#undef BRAINLOCK_CASE
+    default: __builtin_trap();
+  }
+}
+
+/// ---- key-switching inner product ------------------------------------------------------------------------------
+
+template <class V>
+struct SumPair {
+  typename V::Reg first;
+  typename V::Reg second;
+};
+
+/// One vector of both inner products, reduced, at word j of the limb.
+template <class V, std::size_t kDigits>
+BRAINLOCK_INLINE SumPair<V> inner_product_at(const U32* const* digit, const U32* const* key0, const U32* const* key1,
+                                             std::size_t digits, const U32* addend0,
+                                             const MontgomeryReducer<V>& reducer, std::size_t j) {
+  WideSum<V> acc0 = {V::zero(), V::zero()};
+  WideSum<V> acc1 = {V::zero(), V::zero()};
+  const std::size_t count = kDigits != 0 ? kDigits : digits;
+  for (std::size_t d = 0; d < count; ++d) {
+    if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
+      acc0 = reducer.fold(acc0);
+      acc1 = reducer.fold(acc1);
+    }
+    const auto x = V::load(digit[d] + j);
+    add_product<V>(acc0, x, V::load(key0[d] + j));
+    add_product<V>(acc1, x, V::load(key1[d] + j));
+  }
+  typename V::Reg r0;
+  typename V::Reg r1;
+  if constexpr (kDigits != 0 && kDigits <= 3) {  // below 3 * 2^30 q: the lazy word is below 2q
+    r0 = reduce_once<V>(reducer.reduce_lazy(acc0), reducer.q);
+    r1 = reduce_once<V>(reducer.reduce_lazy(acc1), reducer.q);
+  } else if constexpr (kDigits != 0) {
+    r0 = reducer.reduce_short(acc0);
+    r1 = reducer.reduce_short(acc1);
+  } else {
+    r0 = reducer.reduce(acc0);
+    r1 = reducer.reduce(acc1);
+  }
+  if (addend0 != nullptr) r0 = reduce_once<V>(V::add(r0, V::load(addend0 + j)), reducer.q);
+  return {r0, r1};
+}
+
+template <class V, std::size_t kDigits>
+void inner_product_fixed(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                         const U32* const* key1, std::size_t digits, const U32* addend0, const Modulus& m,
+                         std::size_t begin, std::size_t end) {
+  const MontgomeryReducer<V> reducer(m);
+  for (std::size_t j = begin; j < end; j += V::kLanes) {
+    const SumPair<V> r = inner_product_at<V, kDigits>(digit, key0, key1, digits, addend0, reducer, j);
+    V::store(out0 + j, r.first);
+    V::store(out1 + j, r.second);
+  }
+}
+
+template <class V>
+void inner_product_range(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                         const U32* const* key1, std::size_t digits, const U32* addend0, const Modulus& m,
+                         std::size_t begin, std::size_t end) {
+  switch (digits) {
+    case 1: return inner_product_fixed<V, 1>(out0, out1, digit, key0, key1, digits, addend0, m, begin, end);
+    case 2: return inner_product_fixed<V, 2>(out0, out1, digit, key0, key1, digits, addend0, m, begin, end);
+    case 3: return inner_product_fixed<V, 3>(out0, out1, digit, key0, key1, digits, addend0, m, begin, end);
+    case 4: return inner_product_fixed<V, 4>(out0, out1, digit, key0, key1, digits, addend0, m, begin, end);
+    default: return inner_product_fixed<V, 0>(out0, out1, digit, key0, key1, digits, addend0, m, begin, end);
+  }
+}
+
+template <class V, std::size_t kDigits>
+void inner_product_permuted_fixed(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                                  const U32* const* key1, std::size_t digits, const U32* addend0,
+                                  const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
+                                  std::size_t begin, std::size_t end) {
+  const MontgomeryReducer<V> reducer(m);
+  for (std::size_t t = begin; t < end; t += V::kLanes) {
+    const auto places = V::places(table, (table_begin + t) / 8);
+    const SumPair<V> r = inner_product_at<V, kDigits>(digit, key0, key1, digits, addend0, reducer, places.block);
+    V::store(out0 + t, V::permute(r.first, places.lanes));
+    V::store(out1 + t, V::permute(r.second, places.lanes));
+  }
+}
+
+/// Output words [begin, end) of the limb piece that starts at word table_begin of the permuted limb.
+template <class V>
+void inner_product_permuted_range(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                                  const U32* const* key1, std::size_t digits, const U32* addend0,
+                                  const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
+                                  std::size_t begin, std::size_t end) {
+#define BRAINLOCK_CALL(D)                                                                                            \
+  return inner_product_permuted_fixed<V, D>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, \
+                                            begin, end)
+  switch (digits) {
+    case 1: BRAINLOCK_CALL(1);
+    case 2: BRAINLOCK_CALL(2);
+    case 3: BRAINLOCK_CALL(3);
+    case 4: BRAINLOCK_CALL(4);
+    default: BRAINLOCK_CALL(0);
+  }
+#undef BRAINLOCK_CALL
+}
+
+/// ---- full-weight multiply-accumulate --------------------------------------------------------------------------
+
+template <class V>
+void mac_full_range(U32* out, const U32* const* w, const U32* const* x, std::size_t inputs, bool accumulate,
+                    const Modulus& m, std::size_t begin, std::size_t end) {
+  const MontgomeryReducer<V> reducer(m);
+  const std::size_t between = MontgomeryReducer<V>::products_between_folds(m);
+  for (std::size_t j = begin; j < end; j += V::kLanes) {
+    WideSum<V> acc = {V::zero(), V::zero()};
+    for (std::size_t k = 0; k < inputs;) {
+      const std::size_t stop = k + between < inputs ? k + between : inputs;
+      for (; k < stop; ++k) add_product<V>(acc, V::load(x[k] + j), V::load(w[k] + j));
+      acc = reducer.fold(acc);
+    }
+    auto r = reduce_once<V>(reducer.reduce_lazy(acc), reducer.q);
+    if (accumulate) r = reduce_once<V>(V::add(r, V::load(out + j)), reducer.q);
+    V::store(out + j, r);
+  }
+}
+
+}  // namespace
+}  // namespace brainlock::math::detail

@@ -1,0 +1,103 @@
+// Eight 32-bit lanes in an AVX2 register, under the names the kernel templates use.
+#pragma once
+
+#ifndef BRAINLOCK_EMULATE_SIMD
+#include <immintrin.h>
+#endif
+
+#include <cstddef>
+#include <cstdint>
+
+#define BRAINLOCK_INLINE [[gnu::always_inline]] inline
+
+namespace brainlock::math::detail {
+// Everything here has internal linkage: the same header is compiled with different instruction-set flags, and the
+// linker must never merge two such copies.
+namespace {
+
+struct Avx2 {
+  using Reg = __m256i;
+  static constexpr std::size_t kLanes = 8;
+  static constexpr std::size_t kGemmOutputs = 6;  ///< 12 accumulators of the 16 registers
+
+  BRAINLOCK_INLINE static Reg load(const std::uint32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  BRAINLOCK_INLINE static void store(std::uint32_t* p, Reg v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  BRAINLOCK_INLINE static Reg zero() { return _mm256_setzero_si256(); }
+  BRAINLOCK_INLINE static Reg set1(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
+  BRAINLOCK_INLINE static Reg set1_64(std::uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
+
+  BRAINLOCK_INLINE static Reg add(Reg a, Reg b) { return _mm256_add_epi32(a, b); }
+  BRAINLOCK_INLINE static Reg sub(Reg a, Reg b) { return _mm256_sub_epi32(a, b); }
+  BRAINLOCK_INLINE static Reg min(Reg a, Reg b) { return _mm256_min_epu32(a, b); }
+  BRAINLOCK_INLINE static Reg shift_right32_1(Reg a) { return _mm256_srli_epi32(a, 1); }
+  BRAINLOCK_INLINE static Reg mul_low(Reg a, Reg b) { return _mm256_mullo_epi32(a, b); }
+  /// b where the signed a > limit, else 0.
+  BRAINLOCK_INLINE static Reg if_greater(Reg a, Reg limit, Reg b) { return _mm256_and_si256(_mm256_cmpgt_epi32(a, limit), b); }
+
+  // 64-bit halves: a register is also four 64-bit lanes; "even" words are their low halves.
+  BRAINLOCK_INLINE static Reg add64(Reg a, Reg b) { return _mm256_add_epi64(a, b); }
+  BRAINLOCK_INLINE static Reg mul_even(Reg a, Reg b) { return _mm256_mul_epu32(a, b); }
+  BRAINLOCK_INLINE static Reg odd_to_even(Reg a) { return _mm256_srli_epi64(a, 32); }
+  BRAINLOCK_INLINE static Reg low_halves(Reg a) { return _mm256_blend_epi32(a, _mm256_setzero_si256(), 0xAA); }
+  BRAINLOCK_INLINE static Reg shift_right64(Reg a, int bits) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(bits)); }
+  /// Words: high halves of `even` at even places, high halves of `odd` at odd places.
+  BRAINLOCK_INLINE static Reg merge_high(Reg even, Reg odd) { return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA); }
+  BRAINLOCK_INLINE static Reg merge_low(Reg even, Reg odd) { return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA); }
+
+  // float32
+  using Float = __m256;
+  BRAINLOCK_INLINE static Float to_float(Reg a) { return _mm256_cvtepi32_ps(a); }
+  BRAINLOCK_INLINE static Float float_zero() { return _mm256_setzero_ps(); }
+  BRAINLOCK_INLINE static Float float_set1(float x) { return _mm256_set1_ps(x); }
+#ifndef BRAINLOCK_EMULATE_SIMD
+  BRAINLOCK_INLINE static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+#else
+  static Float fma(Float a, Float b, Float c) { return emulated_fma<8>(a, b, c); }
+#endif
+  /// Round to nearest, ties to even.
+  BRAINLOCK_INLINE static Reg round_to_int(Float a) { return _mm256_cvtps_epi32(a); }
+
+  /// Places of the automorphism: `in` holds the aligned source block of words [block_of(t), + kLanes).
+  struct Places {
+    std::size_t block;
+    Reg lanes;
+  };
+  template <typename Table>
+  BRAINLOCK_INLINE static Places places(const Table& table, std::size_t vector) {
+    return {table.source[vector], load(table.patterns[table.pattern[vector]])};
+  }
+  BRAINLOCK_INLINE static Reg permute(Reg v, Reg lanes) { return _mm256_permutevar8x32_epi32(v, lanes); }
+
+  // The NTT's blocks of 64 words, kLanes / 8 of them at once: register k holds vector k of each.
+  BRAINLOCK_INLINE static void load_blocks(Reg (&v)[8], const std::uint32_t* x) {
+    for (int k = 0; k < 8; ++k) v[k] = load(x + 8 * k);
+  }
+  BRAINLOCK_INLINE static void store_blocks(std::uint32_t* x, const Reg (&v)[8]) {
+    for (int k = 0; k < 8; ++k) store(x + 8 * k, v[k]);
+  }
+  /// w[g] for the first block (and w[per_block + g] for the second, where there is one).
+  BRAINLOCK_INLINE static Reg set_blocks(const std::uint32_t* w, int g, int /*per_block*/) { return set1(w[g]); }
+
+  /// In each eight lanes: word l of register k becomes word k of register l.
+  BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) {
+    Reg a[8];
+    Reg b[8];
+    for (int i = 0; i < 4; ++i) {
+      a[2 * i] = _mm256_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+      a[2 * i + 1] = _mm256_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+    }
+    for (int h = 0; h < 2; ++h) {
+      b[4 * h + 0] = _mm256_unpacklo_epi64(a[4 * h + 0], a[4 * h + 2]);
+      b[4 * h + 1] = _mm256_unpackhi_epi64(a[4 * h + 0], a[4 * h + 2]);
+      b[4 * h + 2] = _mm256_unpacklo_epi64(a[4 * h + 1], a[4 * h + 3]);
+      b[4 * h + 3] = _mm256_unpackhi_epi64(a[4 * h + 1], a[4 * h + 3]);
+    }
+    for (int i = 0; i < 4; ++i) {
+      v[i] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x20);
+      v[i + 4] = _mm256_permute2x128_si256(b[i], b[i + 4], 0x31);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace brainlock::math::detail
