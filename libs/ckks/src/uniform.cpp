@@ -40,6 +40,26 @@ void uniform_limb(const Seed& seed, std::uint64_t stream, std::uint32_t q, std::
   }
 }
 
+namespace {
+void expand_limbs(Words& out, const Seed& seed, std::uint32_t limbs, const Parameters& parameters) {
+  const std::size_t n = parameters.ring_degree();
+  out.resize(limbs * n);
+  for (std::uint32_t l = 0; l < limbs; ++l) uniform_limb(seed, l, parameters.modulus(l).q, out.data() + l * n, n);
+}
+}  // namespace
+
+void expand(Ciphertext& ciphertext, const Parameters& parameters) {
+  if (!ciphertext.c1.empty()) return;
+  assert(ciphertext.seed.has_value());
+  expand_limbs(ciphertext.c1, *ciphertext.seed, ciphertext.limbs, parameters);
+}
+
+void expand(PublicKey& key, const Parameters& parameters) {
+  if (!key.a.empty()) return;
+  assert(key.seed.has_value());
+  expand_limbs(key.a, *key.seed, parameters.q_count(), parameters);
+}
+
 void expand(EvaluationKey& key, const Parameters& parameters) {
   if (!key.a.empty()) return;
   assert(key.seed.has_value());

@@ -17,6 +17,7 @@ namespace brainlock::ckks {
 class Encoder {
  public:
   explicit Encoder(std::shared_ptr<const Parameters> parameters);
+  const Parameters& parameters() const { return *parameters_; }
 
   /// Rounded integer coefficients of the slots times scale. `slots` has period p = slots.size(), a power of two
   /// dividing N/2: the result is a polynomial in X^(N / 2p), returned as its 2p coefficients (p = N/2: all N).

@@ -12,6 +12,10 @@ namespace brainlock::ckks {
 /// The result is taken as evaluation-domain values (uniform is uniform in both domains).
 void uniform_limb(const Seed& seed, std::uint64_t stream, std::uint32_t q, std::uint32_t* out, std::size_t ring_degree);
 
+/// Fills c1 from the seed if it is empty: limb l = uniform(seed, stream l).
+void expand(Ciphertext& ciphertext, const Parameters& parameters);
+/// Fills key.a over q[0..q_count) from the seed if it is empty: limb l = uniform(seed, stream l).
+void expand(PublicKey& key, const Parameters& parameters);
 /// Fills key.a from key.seed if it is empty.
 void expand(EvaluationKey& key, const Parameters& parameters);
 

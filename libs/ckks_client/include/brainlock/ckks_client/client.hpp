@@ -4,6 +4,7 @@
 #include <complex>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,11 @@ using Progress = std::function<void(std::size_t, std::size_t)>;
 /// count or element is out of range. Cost: digits * (limbs + p) forward NTTs each. `threads` >= 1.
 Result<ckks::EvaluationKeySet> generate_keys(const SecretKey& key, std::span<const ckks::KeyRequest> requests,
                                              unsigned threads, const Progress& progress = {});
+/// The same, one key at a time in the order of the requests, so that a file of keys never stands in memory whole:
+/// at most `threads` keys exist at once. Stops at the first error of the sink and returns it.
+using KeySink = std::function<Status(ckks::EvaluationKey&&)>;
+Status generate_keys_into(const SecretKey& key, std::span<const ckks::KeyRequest> requests, unsigned threads,
+                          const KeySink& sink);
 Result<ckks::PublicKey> generate_public_key(const SecretKey& key);
 
 /// Symmetric, seeded encryption of `slots` (period dividing N/2) at `limbs` and `scale`.

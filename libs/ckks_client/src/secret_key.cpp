@@ -1,0 +1,173 @@
+// Secret keys and their files.
+//
+// File form, version 1 (integers little-endian):
+//   "BRSK"  u32 version = 1  parameters id (32)  u32 N  N/4 bytes: coefficients + 1 in two bits, lowest first
+//   BLAKE2b-256 of everything before (32)
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "brainlock/base/file.hpp"
+#include "brainlock/crypto/blake2b.hpp"
+#include "brainlock/math/kernels.hpp"
+#include "sampling.hpp"
+#include "secret_key_impl.hpp"
+
+namespace brainlock::ckks_client {
+namespace {
+
+constexpr std::array<std::uint8_t, 4> kMagic{'B', 'R', 'S', 'K'};
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kHeaderBytes = 4 + 4 + 32 + 4;
+constexpr std::size_t kDigestBytes = 32;
+
+constexpr std::uint32_t kMinRingDegree = 8, kMaxRingDegree = 1u << 17;
+
+constexpr std::size_t file_size(std::uint32_t ring_degree) { return kHeaderBytes + ring_degree / 4 + kDigestBytes; }
+
+void put_u32(std::uint8_t* out, std::uint32_t value) {
+  for (int i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * i));
+}
+std::uint32_t get_u32(const std::uint8_t* in) {
+  return std::uint32_t{in[0]} | std::uint32_t{in[1]} << 8 | std::uint32_t{in[2]} << 16 | std::uint32_t{in[3]} << 24;
+}
+
+crypto::Digest256 digest_of(std::span<const std::uint8_t> bytes) {
+  crypto::Blake2b256 hash;
+  hash.update(bytes);
+  return hash.finish();
+}
+
+/// Reads the file straight into locked memory: a std::vector or stream buffer would leave copies behind.
+Result<crypto::SecretBuffer> read_secret(const std::filesystem::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) {
+    return {errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, std::string("cannot open: ") + std::strerror(errno)};
+  }
+  struct Closer {
+    int descriptor;
+    ~Closer() { ::close(descriptor); }
+  } closer{descriptor};
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) return {ErrorCode::kIo, std::string("cannot read: ") + std::strerror(errno)};
+  if (!S_ISREG(status.st_mode)) return {ErrorCode::kInvalidArgument, "not a regular file"};
+  if ((status.st_mode & 077) != 0) {
+    char mode[8];
+    std::snprintf(mode, sizeof mode, "%04o", status.st_mode & 07777u);
+    return {ErrorCode::kDenied, std::string("mode ") + mode + ", expected 0600: others may read this secret key (chmod 600)"};
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  if (size > file_size(kMaxRingDegree)) {
+    return {ErrorCode::kTooLarge,
+            std::to_string(size) + " bytes, expected at most " + std::to_string(file_size(kMaxRingDegree))};
+  }
+  if (size < file_size(kMinRingDegree)) {
+    return {ErrorCode::kTruncated,
+            std::to_string(size) + " bytes, expected at least " + std::to_string(file_size(kMinRingDegree))};
+  }
+  crypto::SecretBuffer buffer(size);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t got = ::read(descriptor, buffer.data() + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return {ErrorCode::kIo, got < 0 ? std::strerror(errno) : "became shorter while it was read"};
+    done += static_cast<std::size_t>(got);
+  }
+  return buffer;
+}
+
+}  // namespace
+
+SecretKey::Impl::Impl(std::shared_ptr<const ckks::Parameters> checked)
+    : parameters(std::move(checked)),
+      coefficients(parameters->ring_degree()),
+      evaluation(std::size_t{parameters->modulus_count()} * parameters->ring_degree()) {}
+
+void SecretKey::Impl::transform() {
+  const std::size_t n = parameters->ring_degree();
+  for (std::uint32_t m = 0; m < parameters->modulus_count(); ++m) {
+    std::uint32_t* limb_words = evaluation.data() + m * n;
+    const std::uint32_t q = parameters->modulus(m).q;
+    for (std::size_t i = 0; i < n; ++i) limb_words[i] = small_residue(coefficients.data()[i], q);
+    math::kernels().ntt_forward(parameters->ntt(m), limb_words);
+  }
+}
+
+SecretKey::SecretKey(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SecretKey::SecretKey(SecretKey&&) noexcept = default;
+SecretKey& SecretKey::operator=(SecretKey&&) noexcept = default;
+SecretKey::~SecretKey() = default;
+const ckks::Parameters& SecretKey::parameters() const { return *impl_->parameters; }
+
+Result<SecretKey> SecretKey::generate(std::shared_ptr<const ckks::Parameters> parameters) {
+  auto impl = std::make_unique<Impl>(std::move(parameters));
+  crypto::SecureRandom random;
+  sample_ternary(random, impl->coefficients.values());
+  impl->transform();
+  return SecretKey(std::move(impl));
+}
+
+Status SecretKey::save(const std::filesystem::path& file) const {
+  const std::uint32_t n = impl_->parameters->ring_degree();
+  crypto::SecretBuffer buffer(file_size(n));
+  std::uint8_t* out = buffer.data();
+  std::copy(kMagic.begin(), kMagic.end(), out);
+  put_u32(out + 4, kVersion);
+  const auto& id = impl_->parameters->id();
+  std::copy(id.begin(), id.end(), out + 8);
+  put_u32(out + 40, n);
+  for (std::uint32_t i = 0; i < n; i += 4) {
+    std::uint32_t byte = 0;
+    for (std::uint32_t k = 0; k < 4; ++k) byte |= static_cast<std::uint32_t>(impl_->coefficients.data()[i + k] + 1) << (2 * k);
+    out[kHeaderBytes + i / 4] = static_cast<std::uint8_t>(byte);
+  }
+  const auto digest = digest_of(buffer.bytes().first(buffer.size() - kDigestBytes));
+  std::copy(digest.begin(), digest.end(), out + buffer.size() - kDigestBytes);
+  return write_file(file, buffer.bytes(), {.overwrite = false, .mode = 0600});
+}
+
+Result<SecretKey> SecretKey::load(const std::filesystem::path& file, std::shared_ptr<const ckks::Parameters> parameters) {
+  const std::uint32_t n = parameters->ring_degree();
+  const std::string where = "secret key " + file.string();
+  auto read = read_secret(file);
+  if (!read.ok()) return read.error().in(where);
+  const crypto::SecretBuffer& buffer = *read;
+  const std::uint8_t* in = buffer.data();
+  if (!std::equal(kMagic.begin(), kMagic.end(), in)) return {ErrorCode::kMalformed, where + ": not a secret key file"};
+  if (get_u32(in + 4) != kVersion) {
+    return {ErrorCode::kUnsupported, where + ": version " + std::to_string(get_u32(in + 4)) + ", expected 1"};
+  }
+  const std::uint32_t degree = get_u32(in + 40);
+  if (!std::has_single_bit(degree) || degree < kMinRingDegree || degree > kMaxRingDegree) {
+    return {ErrorCode::kMalformed, where + ": ring degree " + std::to_string(degree) + ", expected a power of two"};
+  }
+  if (buffer.size() != file_size(degree)) {
+    return {buffer.size() < file_size(degree) ? ErrorCode::kTruncated : ErrorCode::kMalformed,
+            where + ": " + std::to_string(buffer.size()) + " bytes, expected " + std::to_string(file_size(degree))};
+  }
+  const auto digest = digest_of(buffer.bytes().first(buffer.size() - kDigestBytes));
+  if (!std::equal(digest.begin(), digest.end(), in + buffer.size() - kDigestBytes)) {
+    return {ErrorCode::kCorrupted, where + ": checksum does not match"};
+  }
+  if (!std::equal(parameters->id().begin(), parameters->id().end(), in + 8) || degree != n) {
+    return {ErrorCode::kMismatch, where + ": belongs to other parameters"};
+  }
+  auto impl = std::make_unique<Impl>(std::move(parameters));
+  std::uint32_t bad = 0;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::uint32_t code = (in[kHeaderBytes + i / 4] >> (2 * (i % 4))) & 3;
+    bad |= (code & (code >> 1));  // 3 stands for nothing
+    impl->coefficients.data()[i] = static_cast<std::int8_t>(static_cast<int>(code) - 1);
+  }
+  if (bad != 0) return {ErrorCode::kMalformed, where + ": a coefficient is not -1, 0 or 1"};
+  impl->transform();
+  return SecretKey(std::move(impl));
+}
+
+}  // namespace brainlock::ckks_client
