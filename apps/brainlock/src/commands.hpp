@@ -16,4 +16,7 @@ struct ExitWith {
 /// `score` (cmd_score.cpp).
 void add_score_commands(CLI::App& app);
 
+/// `wallet` (cmd_wallet.cpp).
+void add_wallet_commands(CLI::App& app);
+
 }  // namespace brainlock::app
