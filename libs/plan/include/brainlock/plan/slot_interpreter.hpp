@@ -11,9 +11,10 @@
 
 namespace brainlock::plan {
 
-/// Largest |slot| after each instruction (garbage included), for range checks.
+/// What every register held, garbage between the valid slots included.
 struct SlotTrace {
-  std::vector<double> largest;   ///< per instruction, over its output registers
+  std::vector<double> largest;       ///< per register: largest |real or imaginary part|
+  std::vector<double> mean_square;   ///< per register: mean of |slot|^2
 };
 
 /// Optional perturbation of a run: relative-free absolute noise added to each packed Linear output, and to weights.

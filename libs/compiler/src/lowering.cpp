@@ -1,0 +1,665 @@
+#include "lowering.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cmath>
+#include <complex>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+namespace brainlock::compiler {
+namespace {
+
+using plan::Register;
+
+Error unsupported(std::string message) { return Error{ErrorCode::kUnsupported, std::move(message)}; }
+
+// A tensor in lifted registers: register of (ciphertext, part) and the factor its values carry
+// (Split yields 2u, 2v; Square yields 4u^2, -4v^2).
+struct LiftedTensor {
+  std::optional<GridLayout> grid;
+  std::optional<VectorLayout> vector;
+  std::vector<Register> registers;   // [ciphertext * parts + part]
+  double factor[2] = {1, 1};         // a slot holds value * factor[part]
+  [[nodiscard]] int parts() const { return grid ? grid->parts : vector->parts; }
+  [[nodiscard]] Register reg(int ciphertext, int part) const {
+    return registers[static_cast<std::size_t>(ciphertext * parts() + part)];
+  }
+};
+
+// Collects the weight vectors of one Linear, keyed by (output, input, shift), and writes them out as columns and giants.
+class LinearBuilder {
+ public:
+  LinearBuilder(std::int64_t slots, std::int64_t period, std::int64_t babies, int outputs)
+      : slots_(slots), period_(period), babies_(babies), terms_(static_cast<std::size_t>(outputs)) {}
+
+  std::uint32_t input(Register r) {
+    const auto [it, fresh] = input_index_.try_emplace(r, static_cast<std::uint32_t>(inputs_.size()));
+    if (fresh) inputs_.push_back(r);
+    return it->second;
+  }
+
+  // The value that slot t of `output` takes from slot t + shift of `input`, for every t of the class
+  // t = slot (mod period). The vector lives before its giant rotation, so its own index is t + giant * babies.
+  void add(int output, std::uint32_t input, std::int64_t shift, std::int64_t slot, std::complex<double> value) {
+    const std::int64_t giant = floor_div(shift, babies_);
+    auto& vector = terms_[static_cast<std::size_t>(output)][Key{giant, input, shift - giant * babies_}];
+    if (period_ == slots_) {
+      vector.sparse[floor_mod(slot + giant * babies_, slots_)] += value;
+    } else {
+      if (vector.dense.empty()) vector.dense.resize(static_cast<std::size_t>(period_));
+      vector.dense[static_cast<std::size_t>(floor_mod(slot + giant * babies_, period_))] += value;
+    }
+  }
+
+  // Least giant of all outputs: the result is found that many baby spans lower (see base of the output layout).
+  [[nodiscard]] std::int64_t lowest_giant() const {
+    std::int64_t lowest = 0;
+    bool first = true;
+    for (const auto& terms : terms_)
+      for (const auto& [key, vector] : terms) {
+        if (first || key.giant < lowest) lowest = key.giant;
+        first = false;
+      }
+    return lowest;
+  }
+
+  plan::Linear build(const std::vector<Register>& outputs) const {
+    plan::Linear linear;
+    linear.inputs = inputs_;
+    linear.giant_step = static_cast<std::int32_t>(babies_);
+    linear.period = static_cast<std::uint32_t>(period_);
+    const std::int64_t lowest = lowest_giant();
+    std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> column_index;
+    for (const auto& terms : terms_)
+      for (const auto& [key, vector] : terms) column_index.try_emplace({key.input, key.baby}, 0);
+    for (auto& [key, index] : column_index) {
+      index = static_cast<std::uint32_t>(linear.columns.size());
+      linear.columns.push_back({key.first, static_cast<std::int32_t>(key.second)});
+    }
+    for (std::size_t j = 0; j < terms_.size(); ++j) {
+      plan::Linear::Output output;
+      output.out = outputs[j];
+      std::map<std::uint32_t, std::uint32_t> local;   // column -> row in this output's table
+      std::int64_t highest = lowest;
+      std::map<Key, const Vector*> ordered;
+      for (const auto& [key, vector] : terms_[j]) {
+        ordered.emplace(key, &vector);
+        local.try_emplace(column_index.at({key.input, key.baby}), 0);
+        highest = std::max(highest, key.giant);
+      }
+      for (auto& [column, row] : local) {
+        row = static_cast<std::uint32_t>(output.columns.size());
+        output.columns.push_back(column);
+      }
+      output.giants = static_cast<std::uint32_t>(highest - lowest + 1);
+      output.weights.assign(output.columns.size() * output.giants, -1);
+      for (const auto& [key, vector] : ordered) {
+        const std::size_t row = local.at(column_index.at({key.input, key.baby}));
+        output.weights[row * output.giants + static_cast<std::size_t>(key.giant - lowest)] =
+            static_cast<std::int32_t>(linear.vectors.size());
+        linear.vectors.push_back(to_slot_vector(*vector));
+      }
+      linear.outputs.push_back(std::move(output));
+    }
+    return linear;
+  }
+
+ private:
+  struct Key {
+    std::int64_t giant;
+    std::uint32_t input;
+    std::int64_t baby;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& k) const {
+      const auto mixed = static_cast<std::uint64_t>(k.giant) * 0x9E3779B97F4A7C15ULL ^
+                         (static_cast<std::uint64_t>(k.input) << 32 | static_cast<std::uint64_t>(k.baby)) * 0xC2B2AE3D27D4EB4FULL;
+      return mixed ^ (mixed >> 29);
+    }
+  };
+  struct Vector {
+    std::vector<std::complex<double>> dense;
+    std::unordered_map<std::int64_t, std::complex<double>> sparse;
+  };
+
+  [[nodiscard]] plan::SlotVector to_slot_vector(const Vector& vector) const {
+    plan::SlotVector out;
+    out.period = static_cast<std::uint32_t>(period_);
+    for (const auto& v : vector.dense) out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
+    const std::map<std::int64_t, std::complex<double>> ordered(vector.sparse.begin(), vector.sparse.end());
+    for (const auto& [slot, v] : ordered) {
+      out.slots.push_back(static_cast<std::uint32_t>(slot));
+      out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
+    }
+    return out;
+  }
+
+  std::int64_t slots_;
+  std::int64_t period_;
+  std::int64_t babies_;
+  std::vector<Register> inputs_;
+  std::map<Register, std::uint32_t> input_index_;
+  std::vector<std::unordered_map<Key, Vector, KeyHash>> terms_;   // per output
+};
+
+class Lowering {
+ public:
+  Lowering(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice)
+      : plan_(plan), slots_(slots), choice_(choice) {}
+
+  Result<Lowered> run() {
+    for (std::size_t i = 0; i < plan_.stages.size(); ++i) {
+      const Stage& stage = plan_.stages[i];
+      LoweredStage lowered;
+      lowered.first = out_.program.instructions.size();
+      layer_ = stage.name;
+      const bool zero_fill = i + 1 < plan_.stages.size() && plan_.stages[i + 1].needs_zero_border();
+      if (i == 0) BRAINLOCK_TRY(make_input(stage));
+      Status status = i == 0 && !stage.is_dense ? first_conv(stage, zero_fill)
+                      : stage.is_dense          ? dense(stage)
+                                                : conv(stage, zero_fill);
+      if (!status.ok()) return status.error().in(stage.name);
+      lowered.linear = out_.program.instructions.size() - 1;
+      lowered.last = lowered.linear;
+      out_.stages.push_back(lowered);
+      if (stage.squared) square(stage);
+    }
+    write_output_map(plan_.stages.back());
+    out_.program.register_count = next_register_;
+    out_.program.parameters.ring_degree = static_cast<std::uint32_t>(2 * slots_);
+    return std::move(out_);
+  }
+
+ private:
+  Register fresh() { return next_register_++; }
+
+  template <typename Op>
+  void emit(Op op) {
+    plan::Instruction instruction;
+    instruction.op = std::move(op);
+    instruction.layer = layer_;
+    out_.program.instructions.push_back(std::move(instruction));
+  }
+
+  // --- input -----------------------------------------------------------------------------------------------------
+
+  Status make_input(const Stage& stage) {
+    plan::TensorMap& map = out_.program.input;
+    map.channels = static_cast<std::uint32_t>(plan_.input.channels);
+    map.height = static_cast<std::uint32_t>(plan_.input.height);
+    map.width = static_cast<std::uint32_t>(plan_.input.width);
+    if (stage.is_dense) {
+      VectorLayout v;
+      v.size = static_cast<int>(plan_.input.size());
+      v.parts = next_power_of_two(v.size) <= slots_ ? 1 : 2;
+      v.half = (v.size + v.parts - 1) / v.parts;
+      v.period = next_power_of_two(v.half);
+      if (v.period > slots_) return unsupported("the input has more values than one ciphertext holds");
+      map.ciphertexts = 1;
+      map.parts = static_cast<std::uint32_t>(v.parts);
+      for (int e = 0; e < v.size; ++e)
+        for (std::int64_t copy = 0; copy < slots_; copy += v.period)
+          map.places.push_back({static_cast<std::uint32_t>(e), 0, static_cast<std::uint32_t>(v.where(e).slot + copy),
+                                static_cast<std::uint32_t>(v.where(e).part)});
+      LiftedTensor t;
+      t.vector = v;
+      current_ = std::move(t);
+    } else {
+      make_window_input(stage);
+    }
+    next_register_ = map.ciphertexts;
+    split_inputs(map);
+    return {};
+  }
+
+  // The client sends, at every output position, all the pixels that the first convolution reads there ("im2col"):
+  // the first layer then needs no spatial rotation.
+  void make_window_input(const Stage& stage) {
+    const ConvParams& c = stage.conv;
+    GridLayout grid;
+    window_rows_ = (choice_.fy - 1) * c.stride_h + c.kernel_h;
+    window_columns_ = (choice_.fx - 1) * c.stride_w + c.kernel_w;
+    grid.shape = {window_rows_ * window_columns_ * c.in_channels, (stage.out.height + choice_.fy - 1) / choice_.fy,
+                  (stage.out.width + choice_.fx - 1) / choice_.fx};
+    grid.sx = choice_.channel_stride;
+    grid.sy = choice_.channel_stride * choice_.grid_width;
+    grid.parts = grid.shape.channels <= grid.sx || choice_.real_input ? 1 : 2;
+    grid.channels_per_block = static_cast<int>(std::min<std::int64_t>((grid.shape.channels + grid.parts - 1) / grid.parts, grid.sx));
+    if (grid.blocks() > 1) {   // spread evenly, so that no block is nearly empty
+      const int share = grid.blocks() * grid.parts;
+      grid.channels_per_block = (grid.shape.channels + share - 1) / share;
+    }
+
+    plan::TensorMap& map = out_.program.input;
+    map.ciphertexts = static_cast<std::uint32_t>(grid.ciphertexts());
+    map.parts = static_cast<std::uint32_t>(grid.parts);
+    for (int Y = 0; Y < grid.shape.height; ++Y)
+      for (int X = 0; X < grid.shape.width; ++X)
+        for (int ry = 0; ry < window_rows_; ++ry)
+          for (int rx = 0; rx < window_columns_; ++rx)
+            for (int ic = 0; ic < c.in_channels; ++ic) {
+              const int y = choice_.fy * c.stride_h * Y + ry - c.pad_top;
+              const int x = choice_.fx * c.stride_w * X + rx - c.pad_left;
+              if (y < 0 || x < 0 || y >= plan_.input.height || x >= plan_.input.width) continue;
+              const Where w = grid.where(window_channel(ry, rx, ic, c.in_channels), Y, X);
+              map.places.push_back({static_cast<std::uint32_t>((ic * plan_.input.height + y) * plan_.input.width + x),
+                                    static_cast<std::uint32_t>(w.ciphertext), static_cast<std::uint32_t>(w.slot),
+                                    static_cast<std::uint32_t>(w.part)});
+            }
+    LiftedTensor t;
+    t.grid = grid;
+    current_ = std::move(t);
+  }
+
+  [[nodiscard]] int window_channel(int ry, int rx, int ic, int in_channels) const {
+    return (ry * window_columns_ + rx) * in_channels + ic;
+  }
+
+  void split_inputs(const plan::TensorMap& map) {
+    for (std::uint32_t i = 0; i < map.ciphertexts; ++i) {
+      plan::Split split;
+      split.in = i;
+      for (std::uint32_t part = 0; part < map.parts; ++part) split.out.push_back(fresh());
+      current_.registers.insert(current_.registers.end(), split.out.begin(), split.out.end());
+      emit(std::move(split));
+    }
+    const double factor = map.parts == 2 ? 2.0 : 1.0;
+    current_.factor[0] = current_.factor[1] = factor;
+  }
+
+  // --- squares ---------------------------------------------------------------------------------------------------
+
+  void square(const Stage& stage) {
+    layer_ = stage.name;
+    LiftedTensor next;
+    next.grid = packed_grid_;
+    next.vector = packed_vector_;
+    const int parts = next.parts();
+    for (Register r : packed_) {
+      plan::Square op;
+      op.in = r;
+      for (int part = 0; part < parts; ++part) op.out.push_back(fresh());
+      next.registers.insert(next.registers.end(), op.out.begin(), op.out.end());
+      emit(std::move(op));
+    }
+    next.factor[0] = parts == 2 ? 4.0 : 1.0;
+    next.factor[1] = -4.0;
+    current_ = std::move(next);
+  }
+
+  // --- pools -----------------------------------------------------------------------------------------------------
+
+  Status pool(const PoolParams& p) {
+    if (!current_.grid) return unsupported("a pool needs a feature map");
+    BRAINLOCK_TRY(pool_axis(p.kernel_h, /*rows=*/true));
+    BRAINLOCK_TRY(pool_axis(p.kernel_w, /*rows=*/false));
+    GridLayout& grid = *current_.grid;
+    grid.shape.height /= p.kernel_h;
+    grid.shape.width /= p.kernel_w;
+    for (double& f : current_.factor) f *= p.kernel_h * p.kernel_w;   // sums, not means
+    return {};
+  }
+
+  // Sums k neighbours along one axis: whole ciphertexts where the phases allow it, rotations otherwise.
+  Status pool_axis(int k, bool rows) {
+    if (k == 1) return {};
+    GridLayout& grid = *current_.grid;
+    int& phases = rows ? grid.fy : grid.fx;
+    std::int64_t& stride = rows ? grid.sy : grid.sx;
+    GridLayout next = grid;
+    const bool by_phase = phases % k == 0;
+    if (!by_phase && phases != 1) return unsupported("pool size does not divide the phases of this layout");
+    if (by_phase) (rows ? next.fy : next.fx) = phases / k;
+    else (rows ? next.sy : next.sx) = stride * k;
+
+    std::vector<Register> registers(static_cast<std::size_t>(next.ciphertexts() * next.parts));
+    for (int block = 0; block < next.blocks(); ++block)
+      for (int a = 0; a < next.fy; ++a)
+        for (int b = 0; b < next.fx; ++b)
+          for (int part = 0; part < next.parts; ++part) {
+            plan::Combine combine;
+            for (int i = 0; i < k; ++i) {
+              const int aa = by_phase && rows ? a * k + i : a;
+              const int bb = by_phase && !rows ? b * k + i : b;
+              combine.terms.push_back({current_.reg(grid.ciphertext(block, aa, bb), part),
+                                       by_phase ? 0 : static_cast<std::int32_t>(i * stride)});
+            }
+            combine.out = fresh();
+            registers[static_cast<std::size_t>(next.ciphertext(block, a, b) * next.parts + part)] = combine.out;
+            emit(std::move(combine));
+          }
+    current_.registers = std::move(registers);
+    grid = next;
+    return {};
+  }
+
+  // --- convolutions ----------------------------------------------------------------------------------------------
+
+  // A register rotated by `rotation`, made once.
+  Register rotated(Register r, std::int64_t rotation) {
+    if (rotation == 0) return r;
+    const auto [it, is_new] = rotated_.try_emplace({r, rotation}, 0);
+    if (is_new) {
+      it->second = fresh();
+      plan::Combine combine;
+      combine.terms.push_back({r, static_cast<std::int32_t>(rotation)});
+      combine.out = it->second;
+      emit(std::move(combine));
+    }
+    return it->second;
+  }
+
+  Result<GridLayout> output_grid(const Stage& stage, const GridLayout& in, int fy, int fx, std::int64_t sy, std::int64_t sx) const {
+    GridLayout out;
+    out.shape = stage.out;
+    out.fy = fy;
+    out.fx = fx;
+    out.sy = sy;
+    out.sx = sx;
+    out.base = in.base;
+    out.parts = stage.out.channels > 1 ? 2 : 1;
+    out.channels_per_block = static_cast<int>(std::min<std::int64_t>((stage.out.channels + out.parts - 1) / out.parts, sx));
+    if (out.extent() > slots_) return unsupported("a feature map does not fit its ciphertexts in this layout");
+    return out;
+  }
+
+  Status first_conv(const Stage& stage, bool zero_fill) {
+    const GridLayout in = *current_.grid;
+    BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, choice_.fy, choice_.fx, in.sy, in.sx));
+    const ConvParams& c = stage.conv;
+    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
+    for (int a = 0; a < out.fy; ++a)
+      for (int b = 0; b < out.fx; ++b)
+        for (int ky = 0; ky < c.kernel_h; ++ky)
+          for (int kx = 0; kx < c.kernel_w; ++kx)
+            for (int ic = 0; ic < c.in_channels; ++ic) {
+              const auto from = in.channel(window_channel(a * c.stride_h + ky, b * c.stride_w + kx, ic, c.in_channels));
+              const std::uint32_t input = builder.input(current_.reg(in.ciphertext(from.block, 0, 0), from.part));
+              add_channels(builder, stage, out, a, b, ky, kx, ic, input, from.offset, current_.factor[from.part], zero_fill);
+            }
+    finish_grid(stage, builder, out, zero_fill);
+    return {};
+  }
+
+  Status conv(const Stage& stage, bool zero_fill) {
+    for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
+    if (!current_.grid) return unsupported("a convolution after a dense layer is not covered");
+    const GridLayout in = *current_.grid;
+    const ConvParams& c = stage.conv;
+    int fy = 0, fx = 0;
+    std::int64_t sy = 0, sx = 0;
+    if (!stride_axis(in.fy, in.sy, c.stride_h, fy, sy) || !stride_axis(in.fx, in.sx, c.stride_w, fx, sx))
+      return unsupported("the stride does not divide the phases of this layout");
+    BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, fy, fx, sy, sx));
+    if (stage.needs_zero_border()) BRAINLOCK_TRY(check_border(in, c));
+
+    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
+    for (int a = 0; a < fy; ++a)
+      for (int b = 0; b < fx; ++b)
+        for (int ky = 0; ky < c.kernel_h; ++ky)
+          for (int kx = 0; kx < c.kernel_w; ++kx) {
+            const std::int64_t y = a * c.stride_h + ky - c.pad_top, x = b * c.stride_w + kx - c.pad_left;
+            const std::int64_t row_shift = floor_div(y, in.fy) * in.sy;
+            const std::int64_t column_shift = floor_div(x, in.fx) * in.sx;
+            const int in_a = static_cast<int>(floor_mod(y, in.fy)), in_b = static_cast<int>(floor_mod(x, in.fx));
+            for (int ic = 0; ic < c.in_channels; ++ic) {
+              const auto from = in.channel(ic);
+              const Register source = rotated(current_.reg(in.ciphertext(from.block, in_a, in_b), from.part), row_shift);
+              add_channels(builder, stage, out, a, b, ky, kx, ic, builder.input(source), column_shift + from.offset,
+                           current_.factor[from.part], zero_fill);
+            }
+          }
+    finish_grid(stage, builder, out, zero_fill);
+    return {};
+  }
+
+  static bool stride_axis(int phases, std::int64_t stride, int step, int& out_phases, std::int64_t& out_stride) {
+    if (phases % step == 0) {
+      out_phases = phases / step;
+      out_stride = stride;
+      return true;
+    }
+    out_phases = 1;
+    out_stride = stride * step;
+    return phases == 1;
+  }
+
+  // Padding reads positions outside the map: the layout must have empty positions there.
+  Status check_border(const GridLayout& in, const ConvParams& c) const {
+    const int pad_x = std::max(c.pad_left, c.pad_right), pad_y = std::max(c.pad_top, c.pad_bottom);
+    const std::int64_t need_x = (in.columns() + (pad_x + in.fx - 1) / in.fx) * in.sx;
+    const std::int64_t need_y = (in.rows() + (pad_y + in.fy - 1) / in.fy) * in.sy;
+    if (need_x > in.sy || need_y > slots_) return unsupported("no room for the zero border of a padded convolution in this layout");
+    return {};
+  }
+
+  // Adds the taps of one input channel to every output channel. `offset` is where the tap lies relative to the
+  // position's first slot.
+  void add_channels(LinearBuilder& builder, const Stage& stage, const GridLayout& out, int a, int b, int ky, int kx, int ic,
+                    std::uint32_t input, std::int64_t offset, double factor, bool zero_fill) const {
+    const ConvParams& c = stage.conv;
+    for (int oc = 0; oc < c.out_channels; ++oc) {
+      const auto to = out.channel(oc);
+      const double w = static_cast<double>(
+          c.weights[static_cast<std::size_t>(((oc * c.in_channels + ic) * c.kernel_h + ky) * c.kernel_w + kx)]) / factor;
+      const std::complex<double> value = to.part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w);
+      const int output = out.ciphertext(to.block, a, b);
+      const std::int64_t shift = offset - to.offset;
+      if (!zero_fill) {
+        builder.add(output, input, shift, out.base + to.offset, value);
+        continue;
+      }
+      for (int y = a; y < out.shape.height; y += out.fy)
+        for (int x = b; x < out.shape.width; x += out.fx)
+          builder.add(output, input, shift, out.base + (y / out.fy) * out.sy + (x / out.fx) * out.sx + to.offset, value);
+    }
+  }
+
+  void finish_grid(const Stage& stage, const LinearBuilder& builder, GridLayout out, bool zero_fill) {
+    packed_.clear();
+    for (int j = 0; j < out.ciphertexts(); ++j) packed_.push_back(fresh());
+    plan::Linear linear = builder.build(packed_);
+    linear.name = stage.name;
+    out.base = floor_mod(out.base + builder.lowest_giant() * choice_.baby_steps, slots_);
+    set_grid_bias(stage, out, zero_fill, linear);
+    packed_grid_ = out;
+    packed_vector_.reset();
+    emit(std::move(linear));
+  }
+
+  void set_grid_bias(const Stage& stage, const GridLayout& out, bool zero_fill, plan::Linear& linear) const {
+    const auto plane = static_cast<std::size_t>(stage.out.height * stage.out.width);
+    bool uniform = !zero_fill;
+    for (std::size_t e = 0; e < stage.bias.size() && uniform; ++e)
+      uniform = std::fabs(stage.bias[e] - stage.bias[e / plane * plane]) <= 1e-9 * (1 + std::fabs(stage.bias[e]));
+    std::vector<std::map<std::int64_t, std::complex<double>>> values(linear.outputs.size());
+    const std::int64_t period = uniform ? out.sx : slots_;
+    for (int c = 0; c < stage.out.channels; ++c)
+      for (int y = 0; y < (uniform ? std::min(out.fy, stage.out.height) : stage.out.height); ++y)
+        for (int x = 0; x < (uniform ? std::min(out.fx, stage.out.width) : stage.out.width); ++x) {
+          const Where w = out.where(c, y, x);
+          const double bias = stage.bias[static_cast<std::size_t>(c) * plane + static_cast<std::size_t>(y * stage.out.width + x)];
+          values[static_cast<std::size_t>(w.ciphertext)][floor_mod(w.slot, period)] +=
+              w.part == 0 ? std::complex<double>(bias, 0) : std::complex<double>(0, bias);
+        }
+    for (std::size_t j = 0; j < values.size(); ++j) linear.outputs[j].bias = to_vector(values[j], period);
+  }
+
+  [[nodiscard]] plan::SlotVector to_vector(const std::map<std::int64_t, std::complex<double>>& values, std::int64_t period) const {
+    plan::SlotVector out;
+    out.period = static_cast<std::uint32_t>(period);
+    const auto narrow = [](std::complex<double> v) { return std::complex<float>(static_cast<float>(v.real()), static_cast<float>(v.imag())); };
+    if (period == slots_) {
+      for (const auto& [slot, v] : values) {
+        out.slots.push_back(static_cast<std::uint32_t>(slot));
+        out.values.push_back(narrow(v));
+      }
+    } else {
+      out.values.resize(static_cast<std::size_t>(period));
+      for (const auto& [slot, v] : values) out.values[static_cast<std::size_t>(slot)] = narrow(v);
+    }
+    return out;
+  }
+
+  // --- dense layers ----------------------------------------------------------------------------------------------
+
+  Status dense(const Stage& stage) {
+    for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
+    VectorLayout out;
+    out.size = stage.dense.out_features;
+    out.parts = out.size > 1 ? 2 : 1;
+    out.half = (out.size + out.parts - 1) / out.parts;
+    out.period = next_power_of_two(out.half);
+    if (out.period > slots_) return unsupported("a dense layer has more outputs than one ciphertext holds");
+    return current_.vector ? dense_from_vector(stage, out) : dense_from_grid(stage, out);
+  }
+
+  static std::complex<double> weight_of(const Stage& stage, const VectorLayout& out, std::int64_t o, int e, double factor) {
+    const auto in = static_cast<std::size_t>(stage.dense.in_features);
+    const auto value = [&](std::int64_t row) {
+      return row < out.size ? static_cast<double>(stage.dense.weights[static_cast<std::size_t>(row) * in + static_cast<std::size_t>(e)]) / factor : 0.0;
+    };
+    return out.parts == 2 ? std::complex<double>(value(o), value(o + out.half)) : std::complex<double>(value(o), 0);
+  }
+
+  // Replicated input of period p: slot t computes output t mod M from inputs t + r, r < min(M, p). With M >= p that is
+  // all of them and the result repeats by itself; otherwise p / M partial sums are added up.
+  Status dense_from_vector(const Stage& stage, const VectorLayout& out) {
+    const VectorLayout in = *current_.vector;
+    const std::int64_t m = out.period, period = std::max(m, in.period), shifts = std::min(m, in.period);
+    LinearBuilder builder(slots_, period, babies_for(shifts), 1);
+    for (int part = 0; part < in.parts; ++part) {
+      const std::uint32_t input = builder.input(current_.reg(0, part));
+      for (std::int64_t r = 0; r < shifts; ++r)
+        for (std::int64_t t = 0; t < period; ++t) {
+          const std::int64_t s = floor_mod(t + r, in.period), o = t % m;
+          const std::int64_t e = part * in.half + s;
+          if (s >= in.half || e >= in.size || o >= out.half) continue;
+          builder.add(0, input, r, t, weight_of(stage, out, o, static_cast<int>(e), current_.factor[part]));
+        }
+    }
+    std::vector<std::int32_t> sums;
+    for (std::int64_t step = m; step < in.period; step *= 2) sums.push_back(static_cast<std::int32_t>(step));
+    finish_dense(stage, builder, out, std::move(sums));
+    return {};
+  }
+
+  // Scattered input: input slot s meets output o at slot t = s - r with r = (s - o) mod M; every other weight is zero,
+  // which also kills the garbage between the valid slots. Summing all slots of one class modulo M gives the outputs,
+  // repeated with period M.
+  Status dense_from_grid(const Stage& stage, const VectorLayout& out) {
+    const GridLayout in = *current_.grid;
+    const std::int64_t m = out.period;
+    LinearBuilder builder(slots_, slots_, babies_for(m), 1);
+    int e = 0;
+    for (int c = 0; c < in.shape.channels; ++c)
+      for (int y = 0; y < in.shape.height; ++y)
+        for (int x = 0; x < in.shape.width; ++x, ++e) {
+          const Where w = in.where(c, y, x);
+          const std::uint32_t input = builder.input(current_.reg(w.ciphertext, w.part));
+          for (std::int64_t o = 0; o < out.half; ++o) {
+            const std::int64_t r = floor_mod(w.slot - o, m);
+            builder.add(0, input, r, w.slot - r, weight_of(stage, out, o, e, current_.factor[w.part]));
+          }
+        }
+    std::vector<std::int32_t> sums;
+    for (std::int64_t step = m; step < slots_; step *= 2) sums.push_back(static_cast<std::int32_t>(step));
+    finish_dense(stage, builder, out, std::move(sums));
+    return {};
+  }
+
+  [[nodiscard]] std::int64_t babies_for(std::int64_t) const { return choice_.baby_steps; }
+
+  void finish_dense(const Stage& stage, const LinearBuilder& builder, const VectorLayout& out, std::vector<std::int32_t> sums) {
+    packed_ = {fresh()};
+    plan::Linear linear = builder.build(packed_);
+    linear.name = stage.name;
+    linear.rotate_sums = std::move(sums);
+    std::map<std::int64_t, std::complex<double>> bias;
+    for (int e = 0; e < out.size; ++e) {
+      const Where w = out.where(e);
+      const double b = stage.bias[static_cast<std::size_t>(e)];
+      bias[w.slot] += w.part == 0 ? std::complex<double>(b, 0) : std::complex<double>(0, b);
+    }
+    linear.outputs[0].bias = to_vector(bias, out.period);
+    packed_vector_ = out;
+    packed_grid_.reset();
+    emit(std::move(linear));
+  }
+
+  // --- output ----------------------------------------------------------------------------------------------------
+
+  void write_output_map(const Stage& stage) {
+    plan::TensorMap& map = out_.program.output;
+    map.channels = static_cast<std::uint32_t>(stage.out.channels);
+    map.height = static_cast<std::uint32_t>(stage.out.height);
+    map.width = static_cast<std::uint32_t>(stage.out.width);
+    map.ciphertexts = static_cast<std::uint32_t>(packed_.size());
+    map.parts = static_cast<std::uint32_t>(packed_grid_ ? packed_grid_->parts : packed_vector_->parts);
+    std::uint32_t index = 0;
+    for (int c = 0; c < stage.out.channels; ++c)
+      for (int y = 0; y < stage.out.height; ++y)
+        for (int x = 0; x < stage.out.width; ++x, ++index) {
+          const Where w = packed_grid_ ? packed_grid_->where(c, y, x) : packed_vector_->where(c);
+          map.places.push_back({index, static_cast<std::uint32_t>(w.ciphertext),
+                                static_cast<std::uint32_t>(floor_mod(w.slot, slots_)), static_cast<std::uint32_t>(w.part)});
+        }
+    out_.program.output_registers = packed_;
+  }
+
+  const StagePlan& plan_;
+  std::int64_t slots_;
+  LayoutChoice choice_;
+  Lowered out_;
+  std::string layer_;
+  Register next_register_ = 0;
+  LiftedTensor current_;
+  std::vector<Register> packed_;
+  std::optional<GridLayout> packed_grid_;
+  std::optional<VectorLayout> packed_vector_;
+  std::map<std::pair<Register, std::int64_t>, Register> rotated_;
+  int window_rows_ = 0, window_columns_ = 0;
+};
+
+}  // namespace
+
+std::string LayoutChoice::describe() const {
+  return "stride " + std::to_string(channel_stride) + ", width " + std::to_string(grid_width) + ", phases " +
+         std::to_string(fy) + "x" + std::to_string(fx) + ", babies " + std::to_string(baby_steps) +
+         (real_input ? ", real input" : "");
+}
+
+Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice) {
+  return Lowering(plan, slots, choice).run();
+}
+
+std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t slots) {
+  std::vector<LayoutChoice> choices;
+  const Stage& first = plan.stages.front();
+  for (int babies : {8, 16, 32}) {
+    if (first.is_dense) {
+      choices.push_back({0, 0, 1, 1, babies, false});
+      continue;
+    }
+    for (int fx : {1, 2})
+      for (int fy : {1, 2, 4, 8}) {
+        const std::int64_t columns = (first.out.width + fx - 1) / fx, rows = (first.out.height + fy - 1) / fy;
+        for (std::int64_t width = next_power_of_two(columns); width <= 2 * next_power_of_two(columns); width *= 2)
+          for (std::int64_t stride = 4; stride <= 512; stride *= 2) {
+            // The map must fit, and filling less than a quarter of the slots is never worth it when denser ones exist.
+            const std::int64_t used = rows * width * stride;
+            if (used > slots || 8 * used < slots) continue;
+            const std::int64_t wanted = next_power_of_two((first.out.channels + 1) / 2);
+            if (stride > wanted * 4) continue;
+            for (bool real : {false, true}) choices.push_back({stride, width, fy, fx, babies, real});
+          }
+      }
+  }
+  return choices;
+}
+
+}  // namespace brainlock::compiler

@@ -1,0 +1,43 @@
+// Stages to instructions for one choice of layout. Limb counts and scales are filled in later (levels.hpp).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/plan/program.hpp"
+#include "layout.hpp"
+#include "stages.hpp"
+
+namespace brainlock::compiler {
+
+/// The free choices of a layout; everything else follows from the network.
+struct LayoutChoice {
+  std::int64_t channel_stride = 0;   ///< sx of the first feature map (ignored when the first layer is dense)
+  std::int64_t grid_width = 0;       ///< positions per row of the first feature map, a power of two
+  int fy = 1, fx = 1;                ///< phases of the first feature map
+  int baby_steps = 16;               ///< rotations shared by hoisting; giants step by this
+  bool real_input = false;           ///< spend a second input ciphertext instead of a conjugation
+
+  [[nodiscard]] std::string describe() const;
+};
+
+/// Instruction indices of one stage, for levels and reports.
+struct LoweredStage {
+  std::size_t linear = 0;            ///< index of its Linear
+  std::size_t first = 0, last = 0;   ///< instruction range [first, last] at this stage's input limbs
+};
+
+struct Lowered {
+  plan::Program program;             ///< limbs and scales unset
+  std::vector<LoweredStage> stages;
+};
+
+/// kUnsupported with the reason if this choice cannot hold the network.
+Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice);
+
+/// All choices worth trying for a network.
+std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t slots);
+
+}  // namespace brainlock::compiler

@@ -1,0 +1,186 @@
+// The one door for programs that come from outside: after validate() the runtime may trust every index.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <string>
+
+#include "brainlock/plan/program.hpp"
+
+namespace brainlock::plan {
+namespace {
+
+// Far above what any covered network needs, far below what would hurt a server.
+constexpr std::uint32_t kMaxRegisters = 1U << 20;
+constexpr std::size_t kMaxInstructions = 100'000;
+constexpr std::size_t kMaxColumns = 1U << 16;
+constexpr std::size_t kMaxVectors = 1U << 20;
+constexpr std::uint32_t kMaxLimbs = 64;
+constexpr std::uint32_t kMaxCiphertexts = 4096;
+
+enum class Form : std::uint8_t { kEmpty, kPacked, kLifted };
+
+struct Slot {
+  Form form = Form::kEmpty;
+  std::uint32_t limbs = 0;
+};
+
+Error bad(std::string message) { return Error{ErrorCode::kMalformed, std::move(message)}; }
+
+bool finite_positive(double x) { return std::isfinite(x) && x > 0; }
+
+Status check_map(const TensorMap& map, std::uint32_t slots, const char* what) {
+  const std::string name = what;
+  const std::uint64_t size = 1ULL * map.channels * map.height * map.width;
+  if (map.channels == 0 || map.height == 0 || map.width == 0 || map.channels > (1U << 20) || map.height > (1U << 16) ||
+      map.width > (1U << 16) || size > (1U << 24))
+    return bad(name + ": shape out of range");
+  if (map.ciphertexts == 0 || map.ciphertexts > kMaxCiphertexts) return bad(name + ": ciphertext count out of range");
+  if (map.parts != 1 && map.parts != 2) return bad(name + ": parts must be 1 or 2");
+  if (!finite_positive(map.scale) || map.scale > 0x1p60) return bad(name + ": scale out of range");
+  if (!std::isfinite(map.bound) || map.bound < 0) return bad(name + ": bound out of range");
+  if (map.places.size() > (1U << 24)) return bad(name + ": too many places");
+  for (const Place& place : map.places)
+    if (place.index >= size || place.ciphertext >= map.ciphertexts || place.slot >= slots || place.part >= map.parts)
+      return bad(name + ": a place is out of range");
+  return {};
+}
+
+Status check_vector(const SlotVector& vector, std::uint32_t slots) {
+  if (vector.values.empty()) return bad("empty weight vector");
+  if (vector.dense()) {
+    if (vector.values.size() != vector.period) return bad("weight vector length differs from its period");
+  } else if (vector.slots.size() != vector.values.size() || vector.period != slots) {
+    return bad("sparse weight vector does not match its slots");
+  }
+  if (!std::has_single_bit(vector.period) || vector.period > slots) return bad("weight period is not a power of two");
+  for (std::size_t i = 0; i < vector.slots.size(); ++i)
+    if (vector.slots[i] >= slots || (i > 0 && vector.slots[i] <= vector.slots[i - 1]))
+      return bad("weight slots out of range or not ascending");
+  for (const auto& value : vector.values)
+    if (!std::isfinite(value.real()) || !std::isfinite(value.imag())) return bad("a weight is not finite");
+  return {};
+}
+
+class Checker {
+ public:
+  explicit Checker(const Program& program)
+      : program_(program), slots_(program.parameters.ring_degree / 2), registers_(program.register_count) {}
+
+  Status run() {
+    const auto limbs = static_cast<std::uint32_t>(program_.parameters.q.size());
+    if (program_.input.limbs == 0 || program_.input.limbs > limbs) return bad("input limbs out of range");
+    if (program_.input.ciphertexts > registers_.size()) return bad("fewer registers than inputs");
+    for (std::uint32_t i = 0; i < program_.input.ciphertexts; ++i) registers_[i] = {Form::kPacked, program_.input.limbs};
+    for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
+      if (auto status = check(program_.instructions[i]); !status.ok())
+        return status.error().in("instruction " + std::to_string(i));
+    }
+    if (program_.output_registers.size() != program_.output.ciphertexts) return bad("output count differs from its map");
+    for (Register r : program_.output_registers)
+      if (auto status = expect(r, Form::kPacked, program_.output.limbs); !status.ok()) return status;
+    return {};
+  }
+
+ private:
+  Status expect(Register r, Form form, std::uint32_t limbs) const {
+    if (r >= registers_.size()) return bad("register out of range");
+    if (registers_[r].form != form) return bad("register " + std::to_string(r) + " does not hold the form expected");
+    if (registers_[r].limbs != limbs) return bad("register " + std::to_string(r) + " is at another limb count");
+    return {};
+  }
+  Status define(Register r, Form form, std::uint32_t limbs) {
+    if (r >= registers_.size()) return bad("register out of range");
+    if (registers_[r].form != Form::kEmpty) return bad("register " + std::to_string(r) + " is written twice");
+    registers_[r] = {form, limbs};
+    return {};
+  }
+  [[nodiscard]] bool rotation_ok(std::int32_t r) const {
+    return r > -static_cast<std::int64_t>(slots_) && r < static_cast<std::int64_t>(slots_);
+  }
+
+  Status check(const Instruction& instruction) {
+    if (instruction.limbs_in == 0 || instruction.limbs_out == 0 || instruction.limbs_out > instruction.limbs_in)
+      return bad("limb counts out of range");
+    if (!finite_positive(instruction.scale_in) || !finite_positive(instruction.scale_out)) return bad("scale out of range");
+    if (!std::holds_alternative<Linear>(instruction.op) && instruction.limbs_in != instruction.limbs_out)
+      return bad("only a linear instruction rescales");
+    return std::visit([&](const auto& op) { return check_op(instruction, op); }, instruction.op);
+  }
+
+  Status check_op(const Instruction& i, const Split& op) { return check_unary(i, op.in, op.out); }
+  Status check_op(const Instruction& i, const Square& op) { return check_unary(i, op.in, op.out); }
+  Status check_unary(const Instruction& i, Register in, const std::vector<Register>& out) {
+    BRAINLOCK_TRY(expect(in, Form::kPacked, i.limbs_in));
+    if (out.empty() || out.size() > 2) return bad("one or two outputs expected");
+    for (Register r : out) BRAINLOCK_TRY(define(r, Form::kLifted, i.limbs_out));
+    return {};
+  }
+
+  Status check_op(const Instruction& i, const Combine& op) {
+    if (op.terms.empty() || op.terms.size() > kMaxColumns) return bad("combine needs terms");
+    for (const auto& term : op.terms) {
+      BRAINLOCK_TRY(expect(term.in, Form::kLifted, i.limbs_in));
+      if (!rotation_ok(term.rotation)) return bad("rotation out of range");
+    }
+    return define(op.out, Form::kLifted, i.limbs_out);
+  }
+
+  Status check_op(const Instruction& i, const Linear& op) {
+    if (op.inputs.empty() || op.columns.empty() || op.outputs.empty()) return bad("linear needs inputs, columns, outputs");
+    if (op.columns.size() > kMaxColumns || op.outputs.size() > kMaxCiphertexts || op.vectors.size() > kMaxVectors ||
+        op.rotate_sums.size() > 64)
+      return bad("linear is larger than the limits");
+    for (Register r : op.inputs) BRAINLOCK_TRY(expect(r, Form::kLifted, i.limbs_in));
+    for (const auto& column : op.columns)
+      if (column.input >= op.inputs.size() || !rotation_ok(column.rotation)) return bad("column out of range");
+    for (std::int32_t r : op.rotate_sums)
+      if (!rotation_ok(r) || r == 0) return bad("rotation out of range");
+    if (!rotation_ok(op.giant_step)) return bad("giant step out of range");
+    if (!finite_positive(op.weight_scale)) return bad("weight scale out of range");
+    for (const auto& vector : op.vectors) {
+      BRAINLOCK_TRY(check_vector(vector, slots_));
+      if (vector.period != op.period) return bad("weight vectors of one linear must share its period");
+    }
+    for (const auto& output : op.outputs) {
+      if (output.giants == 0 || output.giants > slots_ || output.columns.empty() ||
+          output.weights.size() != output.columns.size() * output.giants)
+        return bad("weight table does not match columns and giants");
+      for (std::uint32_t c : output.columns)
+        if (c >= op.columns.size()) return bad("column index out of range");
+      bool any = false;
+      for (std::int32_t w : output.weights) {
+        if (w < -1 || w >= static_cast<std::int64_t>(op.vectors.size())) return bad("weight index out of range");
+        any |= w >= 0;
+      }
+      if (!any) return bad("an output has no weights");
+      if (!output.bias.values.empty()) BRAINLOCK_TRY(check_vector(output.bias, slots_));
+      BRAINLOCK_TRY(define(output.out, Form::kPacked, i.limbs_out));
+    }
+    return {};
+  }
+
+  const Program& program_;
+  std::uint32_t slots_;
+  std::vector<Slot> registers_;
+};
+
+}  // namespace
+
+Status validate(const Program& program) {
+  const ParameterChoice& p = program.parameters;
+  if (!std::has_single_bit(p.ring_degree) || p.ring_degree < 16 || p.ring_degree > (1U << 17))
+    return bad("ring degree must be a power of two in 2^4..2^17, got " + std::to_string(p.ring_degree));
+  if (p.q.empty() || p.q.size() > kMaxLimbs || p.p.empty() || p.p.size() > kMaxLimbs || p.digit_limbs == 0 ||
+      p.digit_limbs > kMaxLimbs)
+    return bad("modulus chain out of range");
+  if (program.register_count > kMaxRegisters || program.instructions.size() > kMaxInstructions)
+    return bad("program is larger than the limits");
+  BRAINLOCK_TRY(check_map(program.input, p.ring_degree / 2, "input"));
+  BRAINLOCK_TRY(check_map(program.output, p.ring_degree / 2, "output"));
+  if (!std::isfinite(program.error_bound) || program.error_bound < 0) return bad("error bound out of range");
+  BRAINLOCK_TRY(Checker(program).run());
+  if (program.keys != collect_keys(program)) return bad("the key manifest does not match the instructions");
+  return {};
+}
+
+}  // namespace brainlock::plan
