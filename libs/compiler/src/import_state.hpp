@@ -1,0 +1,131 @@
+// What the operator handlers of the importer share: the tensors known so far and the graph under construction.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "brainlock/compiler/onnx_import.hpp"
+#include "import_value.hpp"
+#include "onnx_model.hpp"
+
+namespace brainlock::compiler {
+
+/// Why an operator cannot be taken, and what to do instead. `malformed`: the model contradicts itself.
+struct Refusal {
+  std::string reason;
+  std::string rewrite;
+  bool malformed = false;
+};
+using Outcome = std::optional<Refusal>;  ///< nothing means done
+
+inline Refusal inconsistent(std::string reason) { return {std::move(reason), "export the model again", true}; }
+inline Refusal too_large() {
+  return {"the constants made from it are out of proportion to the file", "simplify the model (onnxsim) before compiling", false};
+}
+
+/// A name's meaning. monostate: the result of something refused earlier, about which nothing is known.
+using Entry = std::variant<std::monostate, ConstTensorPtr, Value>;
+
+class ImportState {
+ public:
+  ImportState(std::size_t file_bytes, const ImportOptions& options);
+
+  // Tensors by name. An input is absent if the node lists fewer or names it "".
+  [[nodiscard]] static bool has_input(const OnnxNode& node, std::size_t k);
+  [[nodiscard]] const Entry& input(const OnnxNode& node, std::size_t k) const;
+  [[nodiscard]] ConstTensorPtr constant(const OnnxNode& node, std::size_t k) const;  ///< null if absent or not constant
+  [[nodiscard]] const Value* value(const OnnxNode& node, std::size_t k) const;       ///< null if absent or not a value
+  [[nodiscard]] bool defined(const std::string& name) const { return entries_.contains(name); }
+  /// False if the name already has a meaning.
+  [[nodiscard]] bool define(const std::string& name, Entry entry);
+  /// Defines the first output; a value takes the node's name as its origin.
+  Outcome finish(const OnnxNode& node, Entry entry);
+
+  // The graph.
+  [[nodiscard]] const TensorShape& shape(int node) const { return graph_.nodes[node].shape; }
+  [[nodiscard]] Graph& graph() { return graph_; }
+  int add_node(OpKind kind, const std::string& name, std::vector<int> inputs, TensorShape shape,
+               decltype(Node::params) params);
+  /// The node whose output is the value up to its view: its base, or an activation put behind it (made once).
+  Outcome materialise(const Value& value, int& node);
+  /// The value as the identity of a node of its own.
+  Outcome rebase(Value& value);
+  /// Replaces a value on an activation by a polynomial of the activation's input. False if the base is something else,
+  /// or if the degree would pass the limit.
+  [[nodiscard]] bool substitute(Value& value) const;
+  /// Whether the value's elements lie in C,H,W order of its base under the dims [1, C, H, W] (or [1, C], [1, C, L]).
+  [[nodiscard]] bool image_like(const Value& value) const;
+
+  [[nodiscard]] Budget& budget() { return budget_; }
+  [[nodiscard]] int max_degree() const { return max_degree_; }
+
+ private:
+  std::string unique_name(const std::string& wanted);
+
+  Graph graph_;
+  Budget budget_;
+  int max_degree_;
+  std::unordered_map<std::string, Entry> entries_;
+  std::unordered_set<std::string> names_;
+  std::unordered_map<std::string, int> name_uses_;
+  std::multimap<int, std::pair<ElementPolynomial, int>> activations_;  // base -> (polynomial, node)
+};
+
+/// Shape of [1, C], [1, C, L] or [1, C, H, W]; nothing for other ranks, batches or extents out of range.
+std::optional<TensorShape> image_shape(const std::vector<std::int64_t>& dims);
+/// Whether extents and their product are within what validate() accepts.
+bool extents_ok(std::int64_t channels, std::int64_t height, std::int64_t width);
+
+// Attributes. A wrong kind reads as absent; `attributes_ok` has refused it before.
+std::int64_t attribute_int(const OnnxNode& node, const char* name, std::int64_t otherwise);
+double attribute_float(const OnnxNode& node, const char* name, double otherwise);
+std::string attribute_string(const OnnxNode& node, const char* name, const std::string& otherwise);
+std::optional<std::vector<std::int64_t>> attribute_ints(const OnnxNode& node, const char* name);
+
+// Operators on values (not all inputs constant).
+Outcome import_conv(ImportState& state, const OnnxNode& node);
+Outcome import_gemm(ImportState& state, const OnnxNode& node);
+Outcome import_matmul(ImportState& state, const OnnxNode& node);
+Outcome import_average_pool(ImportState& state, const OnnxNode& node);
+Outcome import_global_average_pool(ImportState& state, const OnnxNode& node);
+Outcome import_reduce_mean(ImportState& state, const OnnxNode& node);
+Outcome import_batch_normalization(ImportState& state, const OnnxNode& node);
+Outcome import_add(ImportState& state, const OnnxNode& node);
+Outcome import_sub(ImportState& state, const OnnxNode& node);
+Outcome import_sum(ImportState& state, const OnnxNode& node);
+Outcome import_mul(ImportState& state, const OnnxNode& node);
+Outcome import_div(ImportState& state, const OnnxNode& node);
+Outcome import_pow(ImportState& state, const OnnxNode& node);
+Outcome import_neg(ImportState& state, const OnnxNode& node);
+Outcome import_identity(ImportState& state, const OnnxNode& node);
+Outcome import_dropout(ImportState& state, const OnnxNode& node);
+Outcome import_flatten(ImportState& state, const OnnxNode& node);
+Outcome import_reshape(ImportState& state, const OnnxNode& node);
+Outcome import_squeeze(ImportState& state, const OnnxNode& node);
+Outcome import_unsqueeze(ImportState& state, const OnnxNode& node);
+Outcome import_transpose(ImportState& state, const OnnxNode& node);
+Outcome import_shape(ImportState& state, const OnnxNode& node);
+
+/// Evaluates an operator all of whose inputs are constant.
+Outcome fold_constant(ImportState& state, const OnnxNode& node);
+
+/// Axes of an operator from its attribute or its input `k`; normalised to 0..rank-1, sorted, without repeats.
+Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k, int rank,
+                  std::optional<std::vector<int>>& axes);
+/// The dims that Reshape asks for: 0 copies, -1 is worked out.
+Outcome resolve_reshape(const std::vector<std::int64_t>& from, const ConstTensor& target, bool allow_zero,
+                        std::vector<std::int64_t>& to);
+
+/// Reason and rewrite for an operator that no handler covers.
+Refusal advice(const OnnxNode& node, bool makes_the_output);
+/// Operators that keep their input's shape although they are not covered: the import goes on behind them, to list all.
+bool keeps_shape(const std::string& op);
+
+}  // namespace brainlock::compiler
