@@ -1,0 +1,182 @@
+// SQLite behind Database.
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "brainlock/store/database.hpp"
+
+namespace brainlock::store {
+namespace {
+
+ErrorCode code_of(int sqlite_code) {
+  switch (sqlite_code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return ErrorCode::kTimeout;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return ErrorCode::kCorrupted;
+    case SQLITE_FULL:
+    case SQLITE_NOMEM: return ErrorCode::kResource;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN: return ErrorCode::kIo;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH: return ErrorCode::kDenied;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE: return ErrorCode::kInvalidArgument;
+    case SQLITE_TOOBIG: return ErrorCode::kTooLarge;
+    default: return ErrorCode::kInternal;
+  }
+}
+
+struct Finalizer {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Statement = std::unique_ptr<sqlite3_stmt, Finalizer>;
+
+struct Closer {
+  void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+};
+
+class Sqlite final : public Database {
+ public:
+  Sqlite(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}
+
+  Dialect dialect() const override { return Dialect::kSqlite; }
+  std::string describe() const override { return "SQLite file " + path_; }
+  using Database::execute;
+  using Database::query;
+
+  Result<Rows> query(std::string_view sql, std::span<const Value> parameters) override {
+    BRAINLOCK_ASSIGN(const Statement statement, prepare(sql, parameters));
+    Rows rows;
+    for (;;) {
+      const int step = sqlite3_step(statement.get());
+      if (step == SQLITE_DONE) return rows;
+      if (step != SQLITE_ROW) return failure(sql);
+      rows.push_back(read_row(statement.get()));
+    }
+  }
+
+  Result<std::int64_t> execute(std::string_view sql, std::span<const Value> parameters) override {
+    BRAINLOCK_ASSIGN(const Statement statement, prepare(sql, parameters));
+    int step = SQLITE_ROW;
+    while (step == SQLITE_ROW) step = sqlite3_step(statement.get());
+    if (step != SQLITE_DONE) return failure(sql);
+    return static_cast<std::int64_t>(sqlite3_changes64(handle_.get()));
+  }
+
+  Status reconnect() override { return {}; }
+  Status begin() override { return run("BEGIN IMMEDIATE"); }
+  Status commit() override { return run("COMMIT"); }
+  void rollback() override {
+    if (sqlite3_get_autocommit(handle_.get()) == 0) (void)run("ROLLBACK");
+  }
+
+  Status run(std::string_view sql) {
+    const auto done = execute(sql, {});
+    return done.ok() ? Status{} : Status(done.error());
+  }
+
+ private:
+  Error failure(std::string_view sql) const {
+    return Error{code_of(sqlite3_extended_errcode(handle_.get())),
+                 "SQLite: " + std::string(sqlite3_errmsg(handle_.get())) + " (in \"" + std::string(sql.substr(0, 80)) + "\")"};
+  }
+
+  Result<Statement> prepare(std::string_view sql, std::span<const Value> parameters) {
+    sqlite3_stmt* raw = nullptr;
+    if (sqlite3_prepare_v2(handle_.get(), sql.data(), static_cast<int>(sql.size()), &raw, nullptr) != SQLITE_OK) {
+      return failure(sql);
+    }
+    Statement statement(raw);
+    if (sqlite3_bind_parameter_count(raw) != static_cast<int>(parameters.size())) {
+      return Error{ErrorCode::kInternal, "expected " + std::to_string(sqlite3_bind_parameter_count(raw)) +
+                                             " parameters, got " + std::to_string(parameters.size()) + " (in \"" +
+                                             std::string(sql.substr(0, 80)) + "\")"};
+    }
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      const int place = static_cast<int>(i) + 1;
+      const auto& value = parameters[i].variant();
+      int bound = SQLITE_OK;
+      if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+        bound = sqlite3_bind_int64(raw, place, *integer);
+      } else if (const auto* real = std::get_if<double>(&value)) {
+        bound = sqlite3_bind_double(raw, place, *real);
+      } else if (const auto* text = std::get_if<std::string>(&value)) {
+        if (text->find('\0') != std::string::npos) {
+          return Error{ErrorCode::kInvalidArgument, "text with a NUL byte cannot be stored"};
+        }
+        bound = sqlite3_bind_text64(raw, place, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+      } else if (const auto* blob = std::get_if<Blob>(&value)) {
+        // A null pointer would be taken as NULL; an empty blob is not NULL.
+        bound = blob->empty() ? sqlite3_bind_zeroblob(raw, place, 0)
+                              : sqlite3_bind_blob64(raw, place, blob->data(), blob->size(), SQLITE_TRANSIENT);
+      } else {
+        bound = sqlite3_bind_null(raw, place);
+      }
+      if (bound != SQLITE_OK) return failure(sql);
+    }
+    return statement;
+  }
+
+  static Row read_row(sqlite3_stmt* statement) {
+    Row row;
+    const int columns = sqlite3_column_count(statement);
+    row.reserve(static_cast<std::size_t>(columns));
+    for (int column = 0; column < columns; ++column) {
+      switch (sqlite3_column_type(statement, column)) {
+        case SQLITE_INTEGER: row.emplace_back(static_cast<std::int64_t>(sqlite3_column_int64(statement, column))); break;
+        case SQLITE_FLOAT: row.emplace_back(sqlite3_column_double(statement, column)); break;
+        case SQLITE_TEXT: {
+          const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
+          row.emplace_back(std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))));
+          break;
+        }
+        case SQLITE_BLOB: {
+          const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement, column));
+          const auto length = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
+          row.emplace_back(Blob(bytes, bytes + length));
+          break;
+        }
+        default: row.emplace_back(); break;
+      }
+    }
+    return row;
+  }
+
+  std::unique_ptr<sqlite3, Closer> handle_;
+  std::string path_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path, std::chrono::milliseconds lock_wait) {
+  // Created here first, so that the file (and SQLite's -wal and -shm, which copy its mode) is ours alone.
+  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    const int reason = errno;
+    return Error{reason == EACCES || reason == EPERM ? ErrorCode::kDenied : ErrorCode::kIo,
+                 "cannot open " + path.string() + ": " + std::strerror(reason)};
+  }
+  ::close(descriptor);
+  sqlite3* handle = nullptr;
+  const int opened = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  auto database = std::make_unique<Sqlite>(handle, path.string());
+  if (opened != SQLITE_OK) {
+    return Error{code_of(opened), "cannot open " + path.string() + ": " + sqlite3_errstr(opened)};
+  }
+  sqlite3_extended_result_codes(handle, 1);
+  sqlite3_busy_timeout(handle, static_cast<int>(lock_wait.count()));
+  for (const char* setting : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
+                              "PRAGMA trusted_schema = OFF", "PRAGMA wal_autocheckpoint = 1000"}) {
+    const Status set = database->run(setting);
+    if (!set.ok()) return set.error().in(path.string());
+  }
+  return std::unique_ptr<Database>(std::move(database));
+}
+
+}  // namespace brainlock::store

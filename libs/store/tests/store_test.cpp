@@ -1,0 +1,275 @@
+#include "brainlock/store/store.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+#include <thread>
+
+#include "backend.hpp"
+
+namespace brainlock::store {
+namespace {
+
+class StoreTest : public OnBothEngines {};
+
+RequestRow sample(int number) {
+  RequestRow row;
+  row.uuid = "uuid-" + std::to_string(number);
+  row.validator = key(9);
+  row.miner = key(static_cast<std::uint8_t>(number % 3));
+  row.miner_uid = number % 3;
+  row.package = "ab12";
+  row.input_kind = "synthetic";
+  row.input_seed = 0xfedc'ba98'7654'3210ULL + static_cast<std::uint64_t>(number);
+  row.started_ms = 1000 * number;
+  row.finished_ms = 1000 * number + 500;
+  row.success = number % 4 != 0;
+  row.reason = row.success ? "ok" : "timeout";
+  row.response_s = row.success ? 0.25 * number : 0.0;
+  row.network_s = 0.001;
+  row.bytes_sent = 1'000'000'000'000;
+  row.bytes_received = 7;
+  return row;
+}
+
+TEST_P(StoreTest, ARequestComesBackWholeAndOnlyOnce) {
+  auto store = open();
+  RequestRow row = sample(5);
+  row.deviation = 1.5e-7;
+  row.similarity = 0.999;
+  row.detail = std::string("bad\nbytes\xff and \xe2\x82\xac ") + std::string(900, 'z');
+  EXPECT_TRUE(store->record_request(row).value());
+  EXPECT_FALSE(store->record_request(row).value());
+  RequestRow other = row;
+  other.success = false;
+  EXPECT_FALSE(store->record_request(other).value()) << "a row is never rewritten";
+
+  const auto rows = store->requests().value();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].uuid, row.uuid);
+  EXPECT_EQ(rows[0].validator, row.validator);
+  EXPECT_EQ(rows[0].miner, row.miner);
+  EXPECT_EQ(rows[0].miner_uid, row.miner_uid);
+  EXPECT_EQ(rows[0].package, row.package);
+  EXPECT_EQ(rows[0].input_kind, row.input_kind);
+  EXPECT_EQ(rows[0].input_seed, row.input_seed);
+  EXPECT_EQ(rows[0].started_ms, row.started_ms);
+  EXPECT_EQ(rows[0].finished_ms, row.finished_ms);
+  EXPECT_TRUE(rows[0].success);
+  EXPECT_EQ(rows[0].reason, "ok");
+  EXPECT_EQ(rows[0].response_s, row.response_s);
+  EXPECT_EQ(rows[0].network_s, row.network_s);
+  EXPECT_EQ(rows[0].bytes_sent, row.bytes_sent);
+  EXPECT_EQ(rows[0].bytes_received, row.bytes_received);
+  EXPECT_EQ(rows[0].deviation, row.deviation);
+  EXPECT_EQ(rows[0].similarity, row.similarity);
+  EXPECT_EQ(rows[0].detail.size(), 500U);
+  EXPECT_THAT(rows[0].detail, testing::StartsWith("bad?bytes? and \xe2\x82\xac zzz"));
+}
+
+TEST_P(StoreTest, FiltersCountsAndReasons) {
+  auto store = open();
+  for (int i = 1; i <= 12; ++i) ASSERT_TRUE(store->record_request(sample(i)).value());
+  EXPECT_FALSE(store->requests().value()[0].deviation.has_value());
+
+  RequestFilter filter;
+  filter.limit = 4;
+  auto rows = store->requests(filter).value();
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_EQ(rows[0].uuid, "uuid-12");  // newest first
+  EXPECT_EQ(rows[3].uuid, "uuid-9");
+
+  filter = {};
+  filter.miner = key(1);
+  EXPECT_EQ(store->count_requests(filter).value(), 4);
+  filter.since_ms = 4500;
+  EXPECT_EQ(store->count_requests(filter).value(), 3);
+  filter.until_ms = 10'500;
+  EXPECT_EQ(store->count_requests(filter).value(), 2);
+  filter.miner = key(77);
+  EXPECT_EQ(store->count_requests(filter).value(), 0);
+  EXPECT_TRUE(store->requests(filter).value().empty());
+
+  EXPECT_EQ(store->miners_since(0).value(), (std::vector<Key32>{key(0), key(1), key(2)}));
+  EXPECT_EQ(store->miners_since(12'500).value(), (std::vector<Key32>{key(0)}));
+  const auto reasons = store->reasons({}).value();
+  ASSERT_EQ(reasons.size(), 2U);
+  EXPECT_EQ(reasons[0], (std::pair<std::string, std::int64_t>("ok", 9)));
+  EXPECT_EQ(reasons[1], (std::pair<std::string, std::int64_t>("timeout", 3)));
+
+  EXPECT_EQ(store->prune_requests(6500).value(), 5);
+  EXPECT_EQ(store->count_requests().value(), 7);
+}
+
+TEST_P(StoreTest, BucketsHoldMediansPerMiner) {
+  auto store = open();
+  for (int i = 1; i <= 12; ++i) ASSERT_TRUE(store->record_request(sample(i)).value());
+  // Bucket of 6 s: rows 1..5 | 6..11 | 12. Miner 1 has rows 1, 4 (failure) | 7, 10.
+  const auto buckets = store->time_buckets(0, 13'000, 6000).value();
+  std::map<std::pair<std::int64_t, Key32>, TimeBucket> found;
+  for (const auto& bucket : buckets) found[{bucket.start_ms, bucket.miner}] = bucket;
+  const TimeBucket early = found[{0, key(1)}];
+  EXPECT_EQ(early.successes, 1U);
+  EXPECT_EQ(early.failures, 1U);
+  EXPECT_DOUBLE_EQ(early.median_s, 0.25);
+  const TimeBucket later = found[{6000, key(1)}];
+  EXPECT_EQ(later.successes, 2U);
+  EXPECT_DOUBLE_EQ(later.median_s, (0.25 * 7 + 0.25 * 10) / 2);
+  EXPECT_DOUBLE_EQ(later.fastest_s, 0.25 * 7);
+  EXPECT_EQ((found[{12'000, key(0)}].failures), 1U);
+  EXPECT_EQ(store->time_buckets(0, 1, 0).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_P(StoreTest, VotesKeepTheirWeights) {
+  auto store = open();
+  VoteRow vote;
+  vote.id = "v1";
+  vote.time_ms = 5;
+  vote.block = 1234;
+  vote.netuid = 54;
+  vote.accepted = true;
+  vote.reason = "none";
+  vote.weights = {{7, 65535}, {2, 1}};
+  EXPECT_TRUE(store->record_vote(vote).value());
+  EXPECT_FALSE(store->record_vote(vote).value());
+  VoteRow refused = vote;
+  refused.id = "v2";
+  refused.accepted = false;
+  refused.reason = "too_soon";
+  refused.detail = "next allowed in 17 blocks";
+  refused.weights.clear();
+  EXPECT_TRUE(store->record_vote(refused).value());
+  EXPECT_TRUE(store->confirm_vote("v1", 1240).ok());
+  EXPECT_EQ(store->confirm_vote("v3", 1).error().code, ErrorCode::kNotFound);
+
+  const auto votes = store->votes(10).value();
+  ASSERT_EQ(votes.size(), 2U);
+  EXPECT_EQ(votes[0].id, "v2");
+  EXPECT_EQ(votes[0].reason, "too_soon");
+  EXPECT_FALSE(votes[0].accepted);
+  EXPECT_FALSE(votes[0].confirmed_block.has_value());
+  EXPECT_EQ(votes[1].weights, (std::vector<std::pair<std::uint16_t, std::uint16_t>>{{2, 1}, {7, 65535}}));
+  EXPECT_EQ(votes[1].confirmed_block, 1240U);
+  EXPECT_EQ(store->votes(1).value().size(), 1U);
+
+  VoteRow doubled = vote;
+  doubled.id = "v4";
+  doubled.weights = {{1, 1}, {1, 2}};
+  EXPECT_EQ(store->record_vote(doubled).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store->votes(10).value().size(), 2U) << "nothing half stored";
+}
+
+TEST_P(StoreTest, ANonceIsFreshOnceAndSurvivesReopening) {
+  auto store = open();
+  EXPECT_EQ(store->remember_nonce(key(1), "n1", 1000, 0).value(), NonceVerdict::kFresh);
+  EXPECT_EQ(store->remember_nonce(key(1), "n1", 1000, 1).value(), NonceVerdict::kReplayed);
+  EXPECT_EQ(store->remember_nonce(key(2), "n1", 1000, 1).value(), NonceVerdict::kFresh);
+  store = open();
+  EXPECT_EQ(store->remember_nonce(key(1), "n1", 1000, 999).value(), NonceVerdict::kReplayed);
+  EXPECT_EQ(store->remember_nonce(key(1), "n2", 5000, 999, 2).value(), NonceVerdict::kFull);
+  EXPECT_EQ(store->remember_nonce(key(1), "n2", 5000, 1000, 2).value(), NonceVerdict::kFresh);  // the old ones expired
+  EXPECT_EQ(store->remember_nonce(key(1), "", 5000, 0).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store->remember_nonce(key(1), "a\nb", 5000, 0).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store->remember_nonce(key(1), std::string(201, 'a'), 5000, 0).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_P(StoreTest, SettingsAreReplacedListedAndRemoved) {
+  auto store = open();
+  EXPECT_EQ(store->get("s", "a").error().code, ErrorCode::kNotFound);
+  const Blob bytes = {0, 255, 0};
+  ASSERT_TRUE(store->put("s", "b", bytes).ok());
+  ASSERT_TRUE(store->put("s", "a", "text").ok());
+  ASSERT_TRUE(store->put("s", "a", "").ok());
+  ASSERT_TRUE(store->put("other", "a", "x").ok());
+  EXPECT_EQ(store->get("s", "b").value(), bytes);
+  EXPECT_TRUE(store->get("s", "a").value().empty());
+  const auto all = store->list("s").value();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].first, "a");
+  EXPECT_EQ(all[1].second, bytes);
+  EXPECT_TRUE(store->remove("s", "a").value());
+  EXPECT_FALSE(store->remove("s", "a").value());
+  EXPECT_EQ(store->put("s", "big", std::string((1 << 20) + 1, 'x')).error().code, ErrorCode::kTooLarge);
+}
+
+TEST_P(StoreTest, ManyThreadsAndTwoProcessesLoseNothing) {
+  auto first = open();
+  auto second = open();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      Store& store = t % 2 == 0 ? *first : *second;
+      for (int i = 0; i < 25; ++i) {
+        EXPECT_TRUE(store.record_request(sample(t * 100 + i)).value());
+        EXPECT_EQ(store.remember_nonce(key(1), "same-" + std::to_string(i), 1 << 20, 0).ok(), true);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(first->count_requests().value(), 100);
+  EXPECT_EQ(second->count_requests().value(), 100);
+}
+
+TEST_P(StoreTest, OneNonceIsFreshForOneOfManyRacers) {
+  auto first = open();
+  auto second = open();
+  std::atomic<int> fresh = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 6; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 10; ++i) {
+        const auto verdict = (t % 2 == 0 ? first : second)->remember_nonce(key(3), std::to_string(i), 1 << 20, 0);
+        if (verdict.ok() && *verdict == NonceVerdict::kFresh) ++fresh;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(fresh.load(), 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, StoreTest, kBothEngines, engine_name);
+
+TEST(StoreAddress, ComesFromTheEnvironment) {
+  std::map<std::string, std::string> environment;
+  const auto lookup = [&](const char* name) -> const char* {
+    const auto found = environment.find(name);
+    return found == environment.end() ? nullptr : found->second.c_str();
+  };
+  const auto read = [&] { return store_address_from_environment(lookup, "/x/store.db"); };
+  EXPECT_EQ(std::get<std::filesystem::path>(read().value()), "/x/store.db");
+  environment["POSTGRES_DB"] = "named";  // alone it means nothing
+  EXPECT_TRUE(std::holds_alternative<std::filesystem::path>(read().value()));
+  environment["POSTGRES_USER"] = "u";
+  EXPECT_EQ(read().error().code, ErrorCode::kInvalidArgument);  // no password
+  environment["POSTGRES_PASSWORD"] = "p";
+  auto address = std::get<PostgresAddress>(read().value());
+  EXPECT_EQ(address.host, "127.0.0.1");
+  EXPECT_EQ(address.port, 5432);
+  EXPECT_EQ(address.database, "named");
+  environment.erase("POSTGRES_DB");
+  environment["POSTGRES_PORT"] = "6000";
+  environment["POSTGRES_HOST"] = "db";
+  address = std::get<PostgresAddress>(read().value());
+  EXPECT_EQ(address.database, "miner_data");
+  EXPECT_EQ(address.host, "db");
+  EXPECT_EQ(address.port, 6000);
+  for (const char* bad : {"0", "65536", "5x", "-1"}) {
+    environment["POSTGRES_PORT"] = bad;
+    EXPECT_EQ(read().error().code, ErrorCode::kInvalidArgument) << bad;
+  }
+  environment.erase("POSTGRES_PORT");
+  environment.erase("POSTGRES_USER");
+  EXPECT_EQ(read().error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(CleanText, LeavesTextAndReplacesTheRest) {
+  EXPECT_EQ(clean_text("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82"), "plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x99\x82");
+  EXPECT_EQ(clean_text(std::string("a\0b\x7f\x1b[31m", 9)), "a?b??[31m");
+  EXPECT_EQ(clean_text("\xc0\xaf \xed\xa0\x80 \xf5 \xe2\x82"), "?? ??? ? ??");  // overlong, surrogate, too high, cut
+  EXPECT_EQ(clean_text("\xc2\x85"), "?");                                       // a C1 control
+  EXPECT_EQ(clean_text("ab\xe2\x82\xac", 4), "ab");                             // never half a character
+}
+
+}  // namespace
+}  // namespace brainlock::store
