@@ -1,0 +1,43 @@
+// Arithmetic on ciphertexts in device memory: splitting, squaring, sums of rotations.
+#pragma once
+
+#include <vector>
+
+#include "brainlock/ckks/key_switching.hpp"
+
+namespace brainlock::ckks {
+
+/// One rotated ciphertext of a sum.
+struct RotatedTerm {
+  const DeviceCiphertext* in = nullptr;    ///< lifted
+  const device::Buffer* digits = nullptr;  ///< of `in`; needed where key is set
+  const device::SwitchingKey* key = nullptr;  ///< null: no rotation
+};
+
+/// Operations for one request. All inputs of a batch are at one limb count; scales are the caller's affair. A missing
+/// key is a bug of the caller (asserted): programs are checked against their keys before they run.
+class Evaluator {
+ public:
+  Evaluator(const KeySwitcher& switcher, const LoadedKeys& keys) : switcher_(switcher), keys_(keys) {}
+
+  /// Packed z -> parts == 2: lifted 2 Re z, 2 Im z; parts == 1: lifted z. Output i * parts + j is part j of in[i].
+  /// Cost for each with two parts: one key switch without ModDown.
+  Result<std::vector<DeviceCiphertext>> split(CiphertextRefs in, std::uint32_t parts) const;
+
+  /// Packed z = u + iv -> parts == 2: lifted 4 u^2, -4 v^2; parts == 1: lifted z^2. Order as split().
+  /// Cost for each: one relinearisation a part, and with two parts one conjugation with ModDown.
+  Result<std::vector<DeviceCiphertext>> square(CiphertextRefs in, std::uint32_t parts) const;
+
+  /// Lifted sum of the terms (at least one). Cost: one inner product for each rotated term.
+  Result<DeviceCiphertext> sum(std::span<const RotatedTerm> terms) const;
+
+ private:
+  const device::SwitchingKey& conjugation_key() const;
+  /// Lifted conjugates.
+  Result<std::vector<DeviceCiphertext>> conjugate(CiphertextRefs in) const;
+
+  const KeySwitcher& switcher_;
+  const LoadedKeys& keys_;
+};
+
+}  // namespace brainlock::ckks

@@ -1,0 +1,158 @@
+#include "brainlock/ckks/evaluator.hpp"
+
+#include <cassert>
+
+namespace brainlock::ckks {
+
+using device::Buffer;
+
+const device::SwitchingKey& Evaluator::conjugation_key() const {
+  const auto* key = keys_.find(conjugation_element(switcher_.backend().ring().degree()));
+  assert(key != nullptr);
+  return *key;
+}
+
+Result<std::vector<DeviceCiphertext>> Evaluator::conjugate(CiphertextRefs in) const {
+  device::Backend& backend = switcher_.backend();
+  const std::uint32_t limbs = in[0]->limbs;
+  BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
+  std::vector<Buffer> scaled;  // P c0
+  std::vector<DeviceCiphertext> out;
+  std::vector<device::Lift> lifts;
+  std::vector<device::SwitchKey> jobs;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    assert(!in[i]->lifted);
+    BRAINLOCK_ASSIGN(Buffer p_c0, backend.allocate(backend.poly_words(limbs, false)));
+    BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
+    lifts.push_back({in[i]->c0(), p_c0.data(), false});
+    jobs.push_back({.digits = digits[i].data(), .key = &conjugation_key(), .addend0 = p_c0.data(), .addend_limbs = limbs,
+                    .out0 = result.c0(), .out1 = result.c1()});
+    scaled.push_back(std::move(p_c0));
+    out.push_back(std::move(result));
+  }
+  backend.lift(switcher_.stream(), limbs, lifts);
+  backend.switch_keys(switcher_.stream(), limbs, jobs);
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
+Result<std::vector<DeviceCiphertext>> Evaluator::split(CiphertextRefs in, std::uint32_t parts) const {
+  device::Backend& backend = switcher_.backend();
+  std::vector<DeviceCiphertext> out;
+  if (in.empty()) return out;
+  const std::uint32_t limbs = in[0]->limbs;
+  if (parts == 1) {
+    std::vector<device::Lift> lifts;
+    for (const DeviceCiphertext* c : in) {
+      BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
+      lifts.push_back({c->c0(), result.c0(), true});
+      lifts.push_back({c->c1(), result.c1(), true});
+      out.push_back(std::move(result));
+    }
+    backend.lift(switcher_.stream(), limbs, lifts);
+  } else {
+    BRAINLOCK_ASSIGN(std::vector<DeviceCiphertext> conjugates, conjugate(in));
+    std::vector<device::SplitParts> jobs;
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      BRAINLOCK_ASSIGN(DeviceCiphertext imaginary, switcher_.allocate(limbs, true));
+      DeviceCiphertext& real = conjugates[i];
+      jobs.push_back({in[i]->c0(), real.c0(), real.c0(), imaginary.c0()});
+      jobs.push_back({in[i]->c1(), real.c1(), real.c1(), imaginary.c1()});
+      out.push_back(std::move(real));
+      out.push_back(std::move(imaginary));
+    }
+    backend.split_parts(switcher_.stream(), limbs, jobs);
+  }
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
+Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::uint32_t parts) const {
+  device::Backend& backend = switcher_.backend();
+  std::vector<DeviceCiphertext> out;
+  if (in.empty()) return out;
+  const std::uint32_t limbs = in[0]->limbs;
+  const auto* relinearisation = keys_.find(0);
+  assert(relinearisation != nullptr);
+
+  std::vector<DeviceCiphertext> conjugates;
+  if (parts == 2) {
+    BRAINLOCK_ASSIGN(const std::vector<DeviceCiphertext> lifted, conjugate(in));
+    BRAINLOCK_ASSIGN(conjugates, switcher_.rescale(refs(lifted), 0, {}));
+  }
+  std::vector<DeviceCiphertext> d2;  // c1 is the quadratic part, c0 unused
+  std::vector<device::TensorSquare> squares;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    for (std::uint32_t part = 0; part < parts; ++part) {
+      BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
+      DeviceCiphertext quadratic;
+      quadratic.limbs = limbs;
+      BRAINLOCK_ASSIGN(quadratic.words, backend.allocate(backend.poly_words(limbs, false)));
+      device::TensorSquare job{.z0 = in[i]->c0(), .z1 = in[i]->c1(), .minus = part == 1, .p_d0 = result.c0(),
+                               .p_d1 = result.c1(), .d2 = quadratic.words.data()};
+      if (parts == 2) {
+        job.zbar0 = conjugates[i].c0();
+        job.zbar1 = conjugates[i].c1();
+      }
+      squares.push_back(job);
+      out.push_back(std::move(result));
+      d2.push_back(std::move(quadratic));
+    }
+  }
+  backend.tensor_square(switcher_.stream(), limbs, squares);
+
+  std::vector<device::Decompose> decompositions;
+  std::vector<Buffer> digits;
+  for (const DeviceCiphertext& quadratic : d2) {
+    BRAINLOCK_ASSIGN(Buffer buffer, backend.allocate(backend.ring().digits(limbs) * backend.poly_words(limbs, true)));
+    decompositions.push_back({quadratic.words.data(), false, buffer.data()});
+    digits.push_back(std::move(buffer));
+  }
+  BRAINLOCK_TRY(backend.decompose(switcher_.stream(), limbs, decompositions));
+
+  std::vector<device::SwitchKey> jobs;  // onto the q limbs that the tensor square wrote; the P limbs are new
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    jobs.push_back({.digits = digits[i].data(), .key = relinearisation, .base0 = out[i].c0(), .base1 = out[i].c1(),
+                    .base_limbs = limbs, .out0 = out[i].c0(), .out1 = out[i].c1()});
+  }
+  backend.switch_keys(switcher_.stream(), limbs, jobs);
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
+Result<DeviceCiphertext> Evaluator::sum(std::span<const RotatedTerm> terms) const {
+  assert(!terms.empty());
+  device::Backend& backend = switcher_.backend();
+  const std::uint32_t limbs = terms[0].in->limbs;
+  const std::uint32_t rows = limbs + backend.ring().p_count;
+  BRAINLOCK_ASSIGN(DeviceCiphertext out, switcher_.allocate(limbs, true));
+  const DeviceCiphertext* so_far = nullptr;
+  for (const RotatedTerm& term : terms) {  // plain terms first: the others add to them in passing
+    if (term.key != nullptr) continue;
+    if (so_far != nullptr) {
+      const device::Add jobs[] = {{out.c0(), so_far->c0(), term.in->c0()}, {out.c1(), so_far->c1(), term.in->c1()}};
+      backend.add(switcher_.stream(), limbs, true, jobs);
+    }
+    so_far = so_far == nullptr ? term.in : &out;
+  }
+  for (const RotatedTerm& term : terms) {
+    if (term.key == nullptr) continue;
+    device::SwitchKey job{.digits = term.digits->data(), .key = term.key, .addend0 = term.in->c0(), .addend_limbs = rows,
+                          .out0 = out.c0(), .out1 = out.c1()};
+    if (so_far != nullptr) {
+      job.base0 = so_far->c0();
+      job.base1 = so_far->c1();
+      job.base_limbs = rows;
+    }
+    backend.switch_keys(switcher_.stream(), limbs, {&job, 1});
+    so_far = &out;
+  }
+  if (so_far != &out) {
+    const device::Add jobs[] = {{out.c0(), so_far->c0(), nullptr}, {out.c1(), so_far->c1(), nullptr}};
+    backend.add(switcher_.stream(), limbs, true, jobs);
+  }
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
+}  // namespace brainlock::ckks

@@ -1,0 +1,203 @@
+// The seam between the encrypted machine and the hardware: batched operations on limbs. The CPU implements it here; an
+// accelerator implements the same list beside it. Layers above never see how many cores or streams there are.
+//
+// A *polynomial at limb count L* is an array of limbs in the evaluation domain, limb_stride() words apart: limbs
+// 0..L-1 modulo q[0..L), and, where it is *lifted* (over Q*P), limbs L..L+K-1 modulo p[0..K). All words are fully
+// reduced, and every backend gives equal words.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/device/buffer.hpp"
+#include "brainlock/math/ntt.hpp"
+
+namespace brainlock::device {
+
+using Word = std::uint32_t;
+
+/// The ring and the key-switching gadget: ciphertext primes first, then special primes. The tables must outlive the backend.
+struct Ring {
+  std::vector<const math::NttTables*> tables;
+  std::uint32_t q_count = 0;
+  std::uint32_t p_count = 0;
+  std::uint32_t digit_limbs = 0;
+
+  [[nodiscard]] std::uint32_t degree() const { return tables[0]->ring_degree; }
+  [[nodiscard]] std::uint32_t digits(std::uint32_t limbs) const { return (limbs + digit_limbs - 1) / digit_limbs; }
+  /// Modulus index of limb l of a polynomial at limb count `limbs`.
+  [[nodiscard]] std::uint32_t modulus_index(std::uint32_t limbs, std::uint32_t l) const { return l < limbs ? l : q_count + (l - limbs); }
+  [[nodiscard]] const math::Modulus& modulus(std::uint32_t index) const { return tables[index]->modulus; }
+};
+
+/// How a request reaches the device: operations of one stream happen in order. A requested stop makes operations return
+/// early with meaningless outputs; the caller asks stopped() and gives up.
+struct Stream {
+  std::stop_token stop;
+  [[nodiscard]] bool stopped() const { return stop.stop_requested(); }
+};
+
+/// An evaluation key in the backend's own form: Montgomery words [limb][digit][b, a], limbs q[0..limbs) then all p.
+struct SwitchingKey {
+  Buffer words;
+  std::uint32_t limbs = 0;
+  std::uint32_t digits = 0;
+  std::uint32_t galois_element = 0;                              ///< 0: relinearisation
+  std::shared_ptr<const math::AutomorphismTable> automorphism;   ///< null for relinearisation
+};
+
+/// One limb between host (N words) and device.
+struct LimbTransfer {
+  Word* device = nullptr;
+  const Word* host = nullptr;
+  std::uint32_t modulus_index = 0;
+  bool montgomery = false;          ///< store x * 2^32 mod q
+};
+struct LimbDownload {
+  Word* host = nullptr;
+  const Word* device = nullptr;
+};
+
+/// digits = gadget decomposition of c1 (lifted: of c1 / P, rounded), each digit over Q*P:
+/// limb l of digit d at digits + (d * (L + K) + l) * stride. Digit d is the residue modulo limbs
+/// [d alpha, min((d+1) alpha, L)), centred.
+struct Decompose {
+  const Word* c1 = nullptr;
+  bool lifted = false;
+  Word* digits = nullptr;
+};
+
+/// out = automorphism(sum_d digits[d] * key[d] + (addend0, 0)) + (base0, base1), over Q*P.
+/// addend0 covers the first addend_limbs limbs, base the first base_limbs; null: nothing. base may be out itself;
+/// no other aliasing.
+struct SwitchKey {
+  const Word* digits = nullptr;
+  const SwitchingKey* key = nullptr;
+  const Word* addend0 = nullptr;
+  std::uint32_t addend_limbs = 0;
+  const Word* base0 = nullptr;
+  const Word* base1 = nullptr;
+  std::uint32_t base_limbs = 0;
+  Word* out0 = nullptr;
+  Word* out1 = nullptr;
+};
+
+/// out (L - drop limbs) = in (lifted, L + K limbs) / (P * q[L-drop] ... q[L-1]), rounded, + addend (L - drop limbs, may be null).
+struct ModDown {
+  const Word* in = nullptr;
+  Word* out = nullptr;
+  const Word* addend = nullptr;
+};
+
+/// out = P * in (packed); with `special` the P limbs of out are written too (zero): a lifted polynomial.
+struct Lift {
+  const Word* in = nullptr;
+  Word* out = nullptr;
+  bool special = true;
+};
+
+/// Over `limb_count` limbs: out = a + b (out may be a or b; b null: a copy).
+struct Add {
+  Word* out = nullptr;
+  const Word* a = nullptr;
+  const Word* b = nullptr;
+};
+
+/// From packed z and lifted zbar (the conjugate): real = P z + zbar; imaginary = -i (P z - zbar). Polynomial by
+/// polynomial (one entry for c0, one for c1). real may be zbar itself.
+struct SplitParts {
+  const Word* z = nullptr;
+  const Word* zbar = nullptr;
+  Word* real = nullptr;
+  Word* imaginary = nullptr;
+};
+
+/// Tensor square of a = z + sign * zbar (zbar null: a = z), on the q limbs: p_d0 = P d0, p_d1 = P d1, d2.
+struct TensorSquare {
+  const Word* z0 = nullptr;
+  const Word* z1 = nullptr;
+  const Word* zbar0 = nullptr;
+  const Word* zbar1 = nullptr;
+  bool minus = false;
+  Word* p_d0 = nullptr;
+  Word* p_d1 = nullptr;
+  Word* d2 = nullptr;
+};
+
+/// The core of a linear layer: acc[o][g] = sum_k weights[o][k][g] * rotate(input of column k), over Q*P, rotations by
+/// shared digits (double hoisting). What fits a device best (block size, order, fusion) is the backend's affair.
+struct LinearCore {
+  struct Input {
+    const Word* c0 = nullptr;       ///< lifted
+    const Word* c1 = nullptr;
+    const Word* digits = nullptr;   ///< needed if any rotation other than zero reads this input
+  };
+  struct Use {
+    std::uint32_t input = 0;
+    std::uint32_t column = 0;
+  };
+  struct Rotation {
+    const SwitchingKey* key = nullptr;  ///< null: rotation by zero
+    std::span<const Use> uses;
+  };
+  /// A weight vector that does not repeat: L + K limbs, stride apart, Montgomery form.
+  struct FullTerm {
+    std::uint32_t column = 0;
+    const Word* weights = nullptr;
+  };
+  struct Output {
+    std::span<const std::uint32_t> columns;
+    std::uint32_t giants = 0;
+    /// Periodic weights [limb][run][position in columns][giant], Montgomery form; null: `full` is used.
+    const Word* weights = nullptr;
+    std::span<const std::vector<FullTerm>> full;  ///< per giant
+    std::span<Word* const> acc;                   ///< giant g: acc[2g] (c0), acc[2g + 1] (c1)
+  };
+  std::uint32_t limbs = 0;
+  std::uint32_t column_count = 0;
+  std::uint32_t run_length = 0;   ///< words over which periodic weights are constant
+  std::span<const Input> inputs;
+  std::span<const Rotation> rotations;
+  std::span<const Output> outputs;
+};
+
+/// Shareable by several requests at a time. Operations return when their results may be used by the next operation of
+/// the same stream. Pointers are into Buffers of this backend; sizes are promises of the caller (checked by assert).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual const Ring& ring() const = 0;
+  /// Words from one limb to the next (N plus padding against cache-set conflicts).
+  [[nodiscard]] virtual std::size_t limb_stride() const = 0;
+  /// Words of a polynomial at `limbs` (lifted: with the special limbs).
+  [[nodiscard]] std::size_t poly_words(std::uint32_t limbs, bool lifted) const {
+    return (limbs + (lifted ? ring().p_count : 0)) * limb_stride();
+  }
+  [[nodiscard]] virtual unsigned threads() const = 0;
+
+  /// Uninitialised memory. kResource if the device has none left.
+  virtual Result<Buffer> allocate(std::size_t words) = 0;
+  /// Gives unused pooled memory back to the system.
+  virtual void trim() = 0;
+
+  virtual void upload(const Stream&, std::span<const LimbTransfer>) = 0;
+  virtual void download(const Stream&, std::span<const LimbDownload>) = 0;
+  /// Raw words, any layout.
+  virtual void upload_words(const Stream&, Word* device, std::span<const Word> host) = 0;
+
+  virtual Status decompose(const Stream&, std::uint32_t limbs, std::span<const Decompose>) = 0;
+  virtual void switch_keys(const Stream&, std::uint32_t limbs, std::span<const SwitchKey>) = 0;
+  virtual Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) = 0;
+  virtual void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) = 0;
+  virtual void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) = 0;
+  virtual void split_parts(const Stream&, std::uint32_t limbs, std::span<const SplitParts>) = 0;
+  virtual void tensor_square(const Stream&, std::uint32_t limbs, std::span<const TensorSquare>) = 0;
+  virtual void linear_core(const Stream&, const LinearCore&) = 0;
+};
+
+}  // namespace brainlock::device

@@ -1,0 +1,15 @@
+// The processor as a backend: math::kernels() on a thread pool.
+#pragma once
+
+#include <memory>
+
+#include "brainlock/device/backend.hpp"
+#include "brainlock/device/thread_pool.hpp"
+
+namespace brainlock::device {
+
+/// Results do not depend on the number of threads. kInvalidArgument if the ring is inconsistent (sizes, digit_limbs,
+/// more than 15 special primes).
+Result<std::shared_ptr<Backend>> make_cpu_backend(Ring ring, std::shared_ptr<ThreadPool> pool);
+
+}  // namespace brainlock::device

@@ -1,0 +1,135 @@
+#include "cpu_backend.hpp"
+
+#include <cstring>
+#include <string>
+
+namespace brainlock::device {
+namespace {
+
+// One cache line beyond N: limbs of a polynomial then do not share cache sets.
+constexpr std::size_t kStridePadding = 16;
+
+}  // namespace
+
+Result<std::shared_ptr<Backend>> make_cpu_backend(Ring ring, std::shared_ptr<ThreadPool> pool) {
+  const std::uint32_t all = ring.q_count + ring.p_count;
+  if (ring.q_count == 0 || ring.p_count == 0 || ring.tables.size() != all || all > kMaxLimbs || ring.p_count > 15 ||
+      ring.digit_limbs == 0 || ring.digit_limbs > 15 || ring.digits(ring.q_count) > kMaxDigits) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "backend: expected 1.." + std::to_string(kMaxLimbs) + " primes with tables, 1..15 special primes and 1..15 limbs a digit; came " +
+                     std::to_string(ring.q_count) + " + " + std::to_string(ring.p_count) + " primes, " +
+                     std::to_string(ring.tables.size()) + " tables, " + std::to_string(ring.digit_limbs) + " limbs a digit"};
+  }
+  for (const math::NttTables* table : ring.tables) {
+    if (table == nullptr || table->ring_degree != ring.tables[0]->ring_degree || table->ring_degree < 64) {
+      return Error{ErrorCode::kInvalidArgument, "backend: tables of one ring degree of at least 64 expected"};
+    }
+  }
+  return std::shared_ptr<Backend>(std::make_shared<CpuBackend>(std::move(ring), std::move(pool)));
+}
+
+CpuBackend::CpuBackend(Ring ring, std::shared_ptr<ThreadPool> pool)
+    : ring_(std::move(ring)), pool_(std::move(pool)), k_(math::kernels()), constants_(ring_), degree_(ring_.degree()),
+      stride_(degree_ + kStridePadding), memory_(std::make_shared<MemoryPool>()), scratch_(pool_->threads()) {}
+
+void CpuBackend::upload(const Stream& stream, std::span<const LimbTransfer> batch) {
+  pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned) {
+    const LimbTransfer& t = batch[i];
+    std::memcpy(t.device, t.host, degree_ * sizeof(Word));  // host memory may have any alignment
+    if (!t.montgomery) return;
+    const math::Modulus& m = modulus(t.modulus_index);
+    const Scalar r = make_scalar(m.r1, m);
+    k_.mul_scalar(t.device, t.device, r.value, r.shoup, m, degree_);
+  });
+}
+
+void CpuBackend::download(const Stream& stream, std::span<const LimbDownload> batch) {
+  pool_->parallel_for(batch.size(), stream.stop,
+                      [&](std::size_t i, unsigned) { std::memcpy(batch[i].host, batch[i].device, degree_ * sizeof(Word)); });
+}
+
+void CpuBackend::upload_words(const Stream&, Word* device, std::span<const Word> host) {
+  std::memcpy(device, host.data(), host.size_bytes());
+}
+
+void CpuBackend::lift(const Stream& stream, std::uint32_t limbs, std::span<const Lift> batch) {
+  const std::uint32_t rows = limbs + ring_.p_count;
+  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned) {
+    const Lift& job = batch[task / rows];
+    const auto l = static_cast<std::uint32_t>(task % rows);
+    Word* out = job.out + l * stride_;
+    if (l < limbs) {
+      k_.mul_scalar(out, job.in + l * stride_, constants_.p[l].value, constants_.p[l].shoup, modulus(l), degree_);
+    } else if (job.special) {
+      std::memset(out, 0, degree_ * sizeof(Word));
+    }
+  });
+}
+
+void CpuBackend::add(const Stream& stream, std::uint32_t limbs, bool lifted, std::span<const Add> batch) {
+  const std::uint32_t rows = limbs + (lifted ? ring_.p_count : 0);
+  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned) {
+    const Add& job = batch[task / rows];
+    const auto l = static_cast<std::uint32_t>(task % rows);
+    const std::size_t at = l * stride_;
+    if (job.b == nullptr) {
+      std::memcpy(job.out + at, job.a + at, degree_ * sizeof(Word));
+    } else {
+      k_.add(job.out + at, job.a + at, job.b + at, modulus(ring_.modulus_index(limbs, l)), degree_);
+    }
+  });
+}
+
+void CpuBackend::split_parts(const Stream& stream, std::uint32_t limbs, std::span<const SplitParts> batch) {
+  const std::uint32_t rows = limbs + ring_.p_count;
+  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {
+    const SplitParts& job = batch[task / rows];
+    const auto l = static_cast<std::uint32_t>(task % rows);
+    const std::uint32_t index = ring_.modulus_index(limbs, l);
+    const math::Modulus& m = modulus(index);
+    const Word* zbar = job.zbar + l * stride_;
+    Word* real = job.real + l * stride_;
+    Word* imaginary = job.imaginary + l * stride_;
+    const Word root = table(index).w[1];  // the imaginary unit, see Kernels::mul_halves
+    if (l < limbs) {
+      Word* lifted = scratch(worker, degree_);
+      k_.mul_scalar(lifted, job.z + l * stride_, constants_.p[l].value, constants_.p[l].shoup, m, degree_);
+      k_.sub(imaginary, lifted, zbar, m, degree_);
+      k_.mul_halves(imaginary, imaginary, m.q - root, root, m, degree_);
+      k_.add(real, lifted, zbar, m, degree_);
+    } else {
+      k_.mul_halves(imaginary, zbar, root, m.q - root, m, degree_);
+      if (real != zbar) std::memcpy(real, zbar, degree_ * sizeof(Word));
+    }
+  });
+}
+
+void CpuBackend::tensor_square(const Stream& stream, std::uint32_t limbs, std::span<const TensorSquare> batch) {
+  const std::size_t block = std::min<std::size_t>(degree_, 2048);
+  const std::size_t blocks = degree_ / block;
+  pool_->parallel_for(batch.size() * limbs * blocks, stream.stop, [&](std::size_t task, unsigned worker) {
+    const TensorSquare& job = batch[task / (limbs * blocks)];
+    const auto l = static_cast<std::uint32_t>(task / blocks % limbs);
+    const std::size_t at = l * stride_ + task % blocks * block;
+    const math::Modulus& m = modulus(l);
+    const Word* a0 = job.z0 + at;
+    const Word* a1 = job.z1 + at;
+    Word* d0 = job.p_d0 + at;
+    Word* d1 = job.p_d1 + at;
+    if (job.zbar0 != nullptr) {
+      Word* s0 = scratch(worker, 2 * block);
+      Word* s1 = s0 + block;
+      const auto combine = job.minus ? k_.sub : k_.add;
+      combine(s0, a0, job.zbar0 + at, m, block);
+      combine(s1, a1, job.zbar1 + at, m, block);
+      a0 = s0;
+      a1 = s1;
+    }
+    k_.square(d0, d1, job.d2 + at, a0, a1, m, block);
+    const Scalar p = constants_.p[l];
+    k_.mul_scalar(d0, d0, p.value, p.shoup, m, block);
+    k_.mul_scalar(d1, d1, p.value, p.shoup, m, block);
+  });
+}
+
+}  // namespace brainlock::device

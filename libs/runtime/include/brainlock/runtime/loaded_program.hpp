@@ -1,0 +1,51 @@
+// A program ready to run: checked, its weights and biases encoded.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "brainlock/ckks/loaded_keys.hpp"
+#include "brainlock/plan/program.hpp"
+#include "brainlock/runtime/machine.hpp"
+
+namespace brainlock::runtime {
+
+/// The evaluation keys that a program needs.
+std::vector<ckks::KeyRequest> key_requests(const plan::Program& program);
+
+/// Made once, then immutable and shared by all requests.
+class LoadedProgram {
+ public:
+  /// kMalformed: the program does not pass plan::validate(); kMismatch: it is for other parameters; kUnsupported: a
+  /// rescale by more primes than one conversion takes; kInvalidArgument: a weight or bias does not fit its scale.
+  /// Uses all threads of the machine.
+  static Result<std::shared_ptr<const LoadedProgram>> load(std::shared_ptr<const Machine> machine, plan::Program program);
+  ~LoadedProgram();
+
+  [[nodiscard]] const Machine& machine() const;
+  /// The program, without its weight vectors (they are encoded).
+  [[nodiscard]] const plan::Program& program() const;
+  /// Device memory of weights and biases.
+  [[nodiscard]] std::size_t weight_bytes() const;
+  /// kNotFound or kMismatch names the first key that is missing or too short.
+  [[nodiscard]] Status check_keys(const ckks::LoadedKeys& keys) const;
+
+  struct Impl;
+  [[nodiscard]] const Impl& impl() const { return *impl_; }
+
+ private:
+  LoadedProgram();
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Forecast of a server's memory for one request of a program that passes plan::validate(), in bytes.
+struct MemoryForecast {
+  std::uint64_t keys = 0;      ///< evaluation keys, loaded
+  std::uint64_t weights = 0;   ///< encoded weights and biases
+  std::uint64_t working = 0;   ///< ciphertexts, digits and accumulators at their peak
+  [[nodiscard]] std::uint64_t total() const { return keys + weights + working; }
+};
+MemoryForecast forecast_memory(const plan::Program& program);
+std::uint64_t forecast_memory_bytes(const plan::Program& program);
+
+}  // namespace brainlock::runtime

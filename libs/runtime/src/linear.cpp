@@ -1,0 +1,126 @@
+#include "linear.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+
+namespace brainlock::runtime {
+namespace {
+
+using ckks::DeviceCiphertext;
+using device::Buffer;
+
+/// Adds the life time of the object to a counter (which may be absent).
+class Timer {
+ public:
+  explicit Timer(double* total) : total_(total), start_(std::chrono::steady_clock::now()) {}
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer() {
+    if (total_ != nullptr) *total_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  double* total_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
+
+Status LinearRun::multiply(std::span<const device::LinearCore::Input> inputs) {
+  const Timer timer(profile_ == nullptr ? nullptr : &profile_->core_seconds);
+  std::vector<device::LinearCore::Rotation> rotations;
+  for (const PreparedLinear::Rotation& rotation : prepared_.rotations) {
+    const auto* key = rotation.galois_element == 1 ? nullptr : keys_.find(rotation.galois_element);
+    assert(key != nullptr || rotation.galois_element == 1);
+    rotations.push_back({key, rotation.uses});
+  }
+  std::vector<std::vector<device::Word*>> acc(linear_.outputs.size());
+  std::vector<device::LinearCore::Output> outputs;
+  for (std::size_t o = 0; o < linear_.outputs.size(); ++o) {
+    const plan::Linear::Output& output = linear_.outputs[o];
+    std::vector<DeviceCiphertext>& giants = accumulators_.emplace_back();
+    for (std::uint32_t g = 0; g < output.giants; ++g) {
+      BRAINLOCK_ASSIGN(DeviceCiphertext ciphertext, switcher_.allocate(instruction_.limbs_in, true));
+      acc[o].push_back(ciphertext.c0());
+      acc[o].push_back(ciphertext.c1());
+      giants.push_back(std::move(ciphertext));
+    }
+    const PreparedLinear::Output& weights = prepared_.outputs[o];
+    outputs.push_back({.columns = output.columns, .giants = output.giants, .weights = weights.periodic.data(),
+                       .full = weights.full, .acc = acc[o]});
+  }
+  switcher_.backend().linear_core(switcher_.stream(), {.limbs = instruction_.limbs_in,
+                                                       .column_count = static_cast<std::uint32_t>(linear_.columns.size()),
+                                                       .run_length = prepared_.run_length,
+                                                       .inputs = inputs,
+                                                       .rotations = rotations,
+                                                       .outputs = outputs});
+  return switcher_.check_stop();
+}
+
+Status LinearRun::horner() {
+  std::uint32_t steps = 0;
+  for (const auto& giants : accumulators_) steps = std::max(steps, static_cast<std::uint32_t>(giants.size()));
+  if (steps <= 1) return {};
+  const auto* key = keys_.find(prepared_.giant_element);
+  // A giant step of zero is legal, if pointless: then the sum needs no rotation.
+  const bool rotates = prepared_.giant_element != 1;
+  assert(key != nullptr || !rotates);
+  for (std::uint32_t g = steps - 1; g-- > 0;) {
+    std::vector<const DeviceCiphertext*> in;
+    std::vector<DeviceCiphertext*> onto;
+    for (auto& giants : accumulators_) {
+      if (giants.size() != g + 2) continue;
+      in.push_back(&giants[g + 1]);
+      onto.push_back(&giants[g]);
+    }
+    if (rotates) {
+      BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
+      BRAINLOCK_TRY(switcher_.rotate_onto(onto, in, ckks::refs(digits), *key));
+    } else {
+      std::vector<device::Add> jobs;
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        jobs.push_back({onto[i]->c0(), onto[i]->c0(), in[i]->c0()});
+        jobs.push_back({onto[i]->c1(), onto[i]->c1(), in[i]->c1()});
+      }
+      switcher_.backend().add(switcher_.stream(), instruction_.limbs_in, true, jobs);
+    }
+    for (auto& giants : accumulators_) {
+      if (giants.size() == g + 2) giants.pop_back();
+    }
+  }
+  return switcher_.check_stop();
+}
+
+Status LinearRun::rotate_sums() {
+  for (const std::uint32_t element : prepared_.sum_elements) {
+    std::vector<const DeviceCiphertext*> in;
+    for (const auto& giants : accumulators_) in.push_back(&giants[0]);
+    if (element == 1) return {ErrorCode::kMalformed, "a rotation of a sum is a whole turn"};
+    const auto* key = keys_.find(element);
+    assert(key != nullptr);
+    BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
+    BRAINLOCK_ASSIGN(std::vector<DeviceCiphertext> sums, switcher_.rotate(in, ckks::refs(digits), *key, in));
+    for (std::size_t o = 0; o < sums.size(); ++o) accumulators_[o][0] = std::move(sums[o]);
+  }
+  return {};
+}
+
+Result<std::vector<DeviceCiphertext>> LinearRun::finish() {
+  {
+    const Timer timer(profile_ == nullptr ? nullptr : &profile_->horner_seconds);
+    BRAINLOCK_TRY(horner());
+    BRAINLOCK_TRY(rotate_sums());
+  }
+  const Timer timer(profile_ == nullptr ? nullptr : &profile_->rescale_seconds);
+  std::vector<const DeviceCiphertext*> in;
+  std::vector<const device::Word*> biases;
+  for (std::size_t o = 0; o < accumulators_.size(); ++o) {
+    in.push_back(&accumulators_[o][0]);
+    biases.push_back(prepared_.outputs[o].bias.data());
+  }
+  return switcher_.rescale(in, instruction_.limbs_in - instruction_.limbs_out, biases);
+}
+
+}  // namespace brainlock::runtime

@@ -1,0 +1,38 @@
+// One linear instruction of one request.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "brainlock/ckks/evaluator.hpp"
+#include "brainlock/runtime/executor.hpp"
+#include "loaded_program_impl.hpp"
+
+namespace brainlock::runtime {
+
+/// multiply(), then finish(). Between the two, inputs and digits may be freed.
+class LinearRun {
+ public:
+  LinearRun(const ckks::KeySwitcher& switcher, const ckks::LoadedKeys& keys, const plan::Instruction& instruction,
+            const plan::Linear& linear, const PreparedLinear& prepared, RunProfile* profile)
+      : switcher_(switcher), keys_(keys), instruction_(instruction), linear_(linear), prepared_(prepared), profile_(profile) {}
+
+  /// Hoisted rotations and weights, into one lifted accumulator for each output and giant step.
+  Status multiply(std::span<const device::LinearCore::Input> inputs);
+  /// Giant steps by Horner's rule, rotate-and-add, rescale, bias. Packed outputs, in order.
+  Result<std::vector<ckks::DeviceCiphertext>> finish();
+
+ private:
+  Status horner();
+  Status rotate_sums();
+
+  const ckks::KeySwitcher& switcher_;
+  const ckks::LoadedKeys& keys_;
+  const plan::Instruction& instruction_;
+  const plan::Linear& linear_;
+  const PreparedLinear& prepared_;
+  RunProfile* profile_;
+  std::vector<std::vector<ckks::DeviceCiphertext>> accumulators_;  ///< [output][giant]; after horner() only giant 0
+};
+
+}  // namespace brainlock::runtime

@@ -1,0 +1,49 @@
+// What the executor reads of a loaded program.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "brainlock/runtime/loaded_program.hpp"
+
+namespace brainlock::runtime {
+
+/// A linear instruction with its weights in device memory.
+struct PreparedLinear {
+  struct Rotation {
+    std::uint32_t galois_element = 1;             ///< 1: no rotation
+    std::vector<device::LinearCore::Use> uses;
+  };
+  struct Output {
+    device::Buffer periodic;                      ///< [limb][run][column][giant]; empty: full
+    std::vector<std::vector<device::LinearCore::FullTerm>> full;
+    device::Buffer bias;                          ///< packed polynomial at limbs_out; empty: none
+  };
+  std::vector<Rotation> rotations;
+  std::vector<bool> input_rotates;                ///< per input: digits needed
+  std::vector<Output> outputs;
+  std::vector<device::Buffer> full_vectors;       ///< per weight vector, where weights are full
+  std::uint32_t run_length = 0;
+  std::uint32_t giant_element = 0;
+  std::vector<std::uint32_t> sum_elements;
+};
+
+/// First instruction after which a register, or its digits, may be forgotten.
+struct Lifetimes {
+  std::vector<std::size_t> value, digits;         ///< index of the last instruction that reads it; SIZE_MAX: keep
+};
+Lifetimes find_lifetimes(const plan::Program& program);
+
+struct LoadedProgram::Impl {
+  std::shared_ptr<const Machine> machine;
+  plan::Program program;
+  std::vector<PreparedLinear> linear;             ///< by instruction; empty where it is no Linear
+  Lifetimes lifetimes;
+  std::size_t weight_bytes = 0;
+};
+
+/// Encodes weights and biases. `weight_bytes` grows by what was allocated.
+Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction,
+                                      const plan::Linear& linear, std::size_t& weight_bytes);
+
+}  // namespace brainlock::runtime

@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "brainlock/ckks/encoder.hpp"
+#include "loaded_program_impl.hpp"
+
+namespace brainlock::runtime {
+namespace {
+
+using device::Buffer;
+using device::Word;
+using Complex = std::complex<double>;
+
+// Shorter runs than a vector register are stored as full vectors.
+constexpr std::uint32_t kMinRunLength = 8;
+
+std::vector<Complex> widen(const plan::SlotVector& vector, std::uint32_t slots) {
+  if (vector.dense()) return {vector.values.begin(), vector.values.end()};
+  std::vector<Complex> out(slots);
+  for (std::size_t i = 0; i < vector.slots.size(); ++i) out[vector.slots[i]] = vector.values[i];
+  return out;
+}
+
+/// Collects the first error of parallel tasks.
+class FirstError {
+ public:
+  void set(const Error& error) {
+    const std::lock_guard lock(mutex_);
+    if (!error_) error_ = error;
+  }
+  Status status() const { return error_ ? Status(*error_) : Status(); }
+
+ private:
+  std::mutex mutex_;
+  std::optional<Error> error_;
+};
+
+/// Evaluation-domain words of weight vectors, in Montgomery form, by [vector][limb][run].
+class EncodedVectors {
+ public:
+  static Result<EncodedVectors> make(const Machine& machine, const plan::Linear& linear, std::uint32_t limbs) {
+    EncodedVectors out;
+    const ckks::Parameters& parameters = *machine.parameters;
+    const ckks::Encoder encoder(machine.parameters);
+    const auto scale = ckks::Scale::from_value(linear.weight_scale);
+    out.rows_ = limbs + parameters.p_count();
+    out.runs_ = 2 * linear.period;
+    out.words_.resize(linear.vectors.size() * out.rows_ * out.runs_);
+    FirstError first;
+    machine.pool->parallel_for(linear.vectors.size(), {}, [&](std::size_t v, unsigned) {
+      auto coefficients = encoder.to_coefficients(widen(linear.vectors[v], parameters.slots()), scale);
+      if (!coefficients) {
+        first.set(coefficients.error().in("weight vector " + std::to_string(v)));
+        return;
+      }
+      for (std::uint32_t l = 0; l < out.rows_; ++l) {
+        const std::uint32_t index = l < limbs ? l : parameters.q_count() + (l - limbs);
+        const std::span<Word> words = out.row(v, l);
+        encoder.to_run_values(*coefficients, index, words);
+        for (Word& word : words) word = math::to_montgomery(word, parameters.modulus(index));
+      }
+    });
+    BRAINLOCK_TRY(first.status());
+    return out;
+  }
+  std::span<Word> row(std::size_t vector, std::uint32_t l) {
+    return {words_.data() + (vector * rows_ + l) * runs_, runs_};
+  }
+  std::uint32_t rows() const { return rows_; }
+  std::uint32_t runs() const { return runs_; }
+
+ private:
+  std::uint32_t rows_ = 0, runs_ = 0;
+  std::vector<Word> words_;
+};
+
+void group_rotations(const Machine& machine, const plan::Linear& linear, PreparedLinear& out) {
+  const std::uint32_t degree = machine.parameters->ring_degree();
+  out.input_rotates.assign(linear.inputs.size(), false);
+  std::map<std::uint32_t, std::size_t> position;
+  for (std::uint32_t c = 0; c < linear.columns.size(); ++c) {
+    const plan::Linear::Column& column = linear.columns[c];
+    const std::uint32_t element = ckks::rotation_element(degree, column.rotation);
+    const auto [it, added] = position.emplace(element, out.rotations.size());
+    if (added) out.rotations.push_back({element, {}});
+    out.rotations[it->second].uses.push_back({column.input, c});
+    if (element != 1) out.input_rotates[column.input] = true;
+  }
+  out.giant_element = ckks::rotation_element(degree, linear.giant_step);
+  for (const std::int32_t r : linear.rotate_sums) out.sum_elements.push_back(ckks::rotation_element(degree, r));
+}
+
+/// [limb][run][column][giant]
+Result<Buffer> arrange_periodic(const Machine& machine, const plan::Linear::Output& output, EncodedVectors& encoded) {
+  const std::size_t columns = output.columns.size(), giants = output.giants;
+  const std::size_t runs = encoded.runs(), rows = encoded.rows();
+  BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(rows * runs * columns * giants));
+  std::vector<Word> host(runs * columns * giants);
+  for (std::uint32_t l = 0; l < rows; ++l) {
+    machine.pool->parallel_for(columns, {}, [&](std::size_t k, unsigned) {
+      for (std::size_t g = 0; g < giants; ++g) {
+        const std::int32_t v = output.weights[k * giants + g];
+        const std::span<const Word> values = v < 0 ? std::span<const Word>{} : encoded.row(static_cast<std::size_t>(v), l);
+        for (std::size_t r = 0; r < runs; ++r) host[(r * columns + k) * giants + g] = v < 0 ? 0 : values[r];
+      }
+    });
+    machine.backend->upload_words({}, buffer.data() + l * host.size(), host);
+  }
+  return buffer;
+}
+
+Result<std::vector<Buffer>> store_full(const Machine& machine, const plan::Linear& linear, EncodedVectors& encoded) {
+  const std::size_t degree = machine.parameters->ring_degree();
+  const std::size_t stride = machine.backend->limb_stride();
+  const std::size_t run_length = degree / encoded.runs();
+  std::vector<Buffer> out;
+  std::vector<Word> host(degree);
+  for (std::size_t v = 0; v < linear.vectors.size(); ++v) {
+    BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(encoded.rows() * stride));
+    for (std::uint32_t l = 0; l < encoded.rows(); ++l) {
+      const std::span<const Word> values = encoded.row(v, l);
+      for (std::size_t t = 0; t < degree; ++t) host[t] = values[t / run_length];
+      machine.backend->upload_words({}, buffer.data() + l * stride, host);
+    }
+    out.push_back(std::move(buffer));
+  }
+  return out;
+}
+
+Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, double scale, std::uint32_t limbs) {
+  const ckks::Encoder encoder(machine.parameters);
+  BRAINLOCK_ASSIGN(const ckks::Words words, encoder.encode(widen(bias, machine.parameters->slots()), ckks::Scale::from_value(scale), limbs));
+  BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(machine.backend->poly_words(limbs, false)));
+  std::vector<device::LimbTransfer> transfers;
+  for (std::uint32_t l = 0; l < limbs; ++l) {
+    transfers.push_back({buffer.data() + l * machine.backend->limb_stride(),
+                         words.data() + std::size_t{l} * machine.parameters->ring_degree(), l, false});
+  }
+  machine.backend->upload({}, transfers);
+  return buffer;
+}
+
+}  // namespace
+
+Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction,
+                                      const plan::Linear& linear, std::size_t& weight_bytes) {
+  PreparedLinear out;
+  group_rotations(machine, linear, out);
+  BRAINLOCK_ASSIGN(EncodedVectors encoded, EncodedVectors::make(machine, linear, instruction.limbs_in));
+  out.run_length = machine.parameters->ring_degree() / encoded.runs();
+  const bool full = out.run_length < kMinRunLength;
+  if (full) {
+    BRAINLOCK_ASSIGN(out.full_vectors, store_full(machine, linear, encoded));
+  }
+  const auto count = [&](const Buffer& buffer) { weight_bytes += buffer.words() * sizeof(Word); };
+  for (const Buffer& buffer : out.full_vectors) count(buffer);
+  for (const plan::Linear::Output& output : linear.outputs) {
+    PreparedLinear::Output prepared;
+    if (full) {
+      prepared.full.resize(output.giants);
+      for (std::size_t k = 0; k < output.columns.size(); ++k) {
+        for (std::uint32_t g = 0; g < output.giants; ++g) {
+          const std::int32_t v = output.weights[k * output.giants + g];
+          if (v >= 0) prepared.full[g].push_back({output.columns[k], out.full_vectors[static_cast<std::size_t>(v)].data()});
+        }
+      }
+    } else {
+      BRAINLOCK_ASSIGN(prepared.periodic, arrange_periodic(machine, output, encoded));
+      count(prepared.periodic);
+    }
+    if (!output.bias.values.empty()) {
+      BRAINLOCK_ASSIGN(prepared.bias, store_bias(machine, output.bias, instruction.scale_out, instruction.limbs_out));
+      count(prepared.bias);
+    }
+    out.outputs.push_back(std::move(prepared));
+  }
+  return out;
+}
+
+}  // namespace brainlock::runtime
