@@ -92,22 +92,30 @@ struct InversePlan {
   }
 };
 
+/// mul_uniform_lazy, with both constants left in memory where they serve a long loop.
+template <class V, bool kFromMemory>
+BRAINLOCK_INLINE typename V::Reg mul_twiddle_lazy(typename V::Reg a, const Twiddle<V>& t, typename V::Reg q) {
+  if constexpr (!kFromMemory) return V::keep(mul_uniform_lazy<V>(a, t.w, t.w_shoup, q));
+  const auto high = V::merge_high(V::mul_even_from(a, t.w_shoup), V::mul_even_from(V::odd_to_even(a), t.w_shoup));
+  return V::keep(V::sub(V::mul_low_from(a, t.w), V::mul_low(high, q)));
+}
+
 /// x, y to x + w y, x - w y.
-template <class V>
+template <class V, bool kFromMemory>
 BRAINLOCK_INLINE void forward_butterfly(typename V::Reg& x, typename V::Reg& y, const Twiddle<V>& t,
                                         const NttConstants<V>& c) {
-  const auto b = mul_uniform_lazy<V>(y, t.w, t.w_shoup, c.q);
+  const auto b = mul_twiddle_lazy<V, kFromMemory>(y, t, c.q);
   y = V::add(V::sub(x, b), c.q2);
   x = V::add(x, b);
 }
 
 /// x, y to x + y, w (x - y); `offset` q is above y.
-template <class V>
+template <class V, bool kFromMemory>
 BRAINLOCK_INLINE void inverse_butterfly(typename V::Reg& x, typename V::Reg& y, const Twiddle<V>& t, int offset,
                                         const NttConstants<V>& c) {
   const auto d = V::add(V::sub(x, y), c.multiple(offset));
   x = V::add(x, y);
-  y = mul_uniform_lazy<V>(d, t.w, t.w_shoup, c.q);
+  y = mul_twiddle_lazy<V, kFromMemory>(d, t, c.q);
 }
 
 /// The same with twiddles that differ from lane to lane, at p in the tail layout.
@@ -115,7 +123,7 @@ template <class V>
 BRAINLOCK_INLINE typename V::Reg mul_tail_lazy(typename V::Reg y, const U32* p, typename V::Reg q) {
   const auto high = V::merge_high(V::mul_even(y, V::load(p + kTailShoup)),
                                   V::mul_even(V::odd_to_even(y), V::load(p + kTailShoup + 1)));
-  return V::sub(V::mul_low(y, V::load(p)), V::mul_low(high, q));
+  return V::keep(V::sub(V::mul_low(y, V::load(p)), V::mul_low(high, q)));
 }
 
 template <class V>
@@ -163,7 +171,7 @@ struct TwiddleTree {
 };
 
 /// Words below kIn q in, below ForwardPlan::bound q out.
-template <class V, int kRange, int kStages, int kIn>
+template <class V, int kRange, int kStages, int kIn, bool kFromMemory>
 BRAINLOCK_INLINE void forward_radix(typename V::Reg (&v)[1 << kStages], const TwiddleTree<V, kStages>& tree,
                                     const NttConstants<V>& c) {
   constexpr ForwardPlan<kRange, kStages> kPlan(kIn);
@@ -177,14 +185,14 @@ BRAINLOCK_INLINE void forward_radix(typename V::Reg (&v)[1 << kStages], const Tw
       for (int k = 0; k < half; ++k) {
         typename V::Reg& x = v[2 * half * g + k];
         reduce_range<V>(x, kPlan.reduce_from[s], kPlan.reduce_to[s], c);
-        forward_butterfly<V>(x, v[2 * half * g + half + k], tree.t[(1 << s) - 1 + g], c);
+        forward_butterfly<V, kFromMemory>(x, v[2 * half * g + half + k], tree.t[(1 << s) - 1 + g], c);
       }
     }
   }
 }
 
 /// Words below 2q in, below InversePlan::bound q out.
-template <class V, int kRange, int kStages>
+template <class V, int kRange, int kStages, bool kFromMemory>
 BRAINLOCK_INLINE void inverse_radix(typename V::Reg (&v)[1 << kStages], const TwiddleTree<V, kStages>& tree,
                                     const NttConstants<V>& c) {
   constexpr InversePlan<kRange, kStages> kPlan;
@@ -196,7 +204,7 @@ BRAINLOCK_INLINE void inverse_radix(typename V::Reg (&v)[1 << kStages], const Tw
 #pragma GCC unroll 8
       for (int k = 0; k < half; ++k) {
         const int x = 2 * half * g + k;
-        inverse_butterfly<V>(v[x], v[x + half], tree.t[(1 << s) - 1 + g], kPlan.offset[s][x], c);
+        inverse_butterfly<V, kFromMemory>(v[x], v[x + half], tree.t[(1 << s) - 1 + g], kPlan.offset[s][x], c);
         reduce_range<V>(v[x], kPlan.reduce_from[s][x], kRange / 2, c);
       }
     }
@@ -222,7 +230,7 @@ void forward_pass(const NttTables& t, U32* x, std::size_t length, std::size_t gr
     typename V::Reg v[1 << kStages];
 #pragma GCC unroll 8
     for (std::size_t k = 0; k < (1 << kStages); ++k) v[k] = V::load(x + j + k * stride);
-    forward_radix<V, kRange, kStages, kIn>(v, tree, c);
+    forward_radix<V, kRange, kStages, kIn, true>(v, tree, c);
 #pragma GCC unroll 8
     for (std::size_t k = 0; k < (1 << kStages); ++k) V::store(x + j + k * stride, v[k]);
   }
@@ -244,7 +252,7 @@ void inverse_pass(const NttTables& t, U32* x, std::size_t length, std::size_t gr
     typename V::Reg v[1 << kStages];
 #pragma GCC unroll 8
     for (std::size_t k = 0; k < (1 << kStages); ++k) v[k] = V::load(x + j + k * stride);
-    inverse_radix<V, kRange, kStages>(v, tree, c);
+    inverse_radix<V, kRange, kStages, true>(v, tree, c);
     if constexpr (kLast) {
       constexpr std::size_t kHalf = (1 << kStages) / 2;
 #pragma GCC unroll 8
@@ -301,7 +309,7 @@ BRAINLOCK_INLINE void forward_tail(const NttTables& t, U32* x, std::size_t block
   typename V::Reg v[8];
   V::load_blocks(v, x);
   const TwiddleTree<V, 3> tree(BlockTwiddles{}, t.w.data(), t.w_shoup.data(), t.ring_degree / kTailBlock + block);
-  forward_radix<V, kRange, 3, kRange>(v, tree, c);
+  forward_radix<V, kRange, 3, kRange, false>(v, tree, c);
   V::transpose8(v);
   const U32* p = t.tail.data() + tail_offset(block);
 #pragma GCC unroll 4
@@ -347,7 +355,7 @@ BRAINLOCK_INLINE void inverse_tail(const NttTables& t, U32* x, std::size_t block
   V::transpose8(v);
   const TwiddleTree<V, 3> tree(BlockTwiddles{}, t.w_inv.data(), t.w_inv_shoup.data(),
                                t.ring_degree / kTailBlock + block);
-  inverse_radix<V, kRange, 3>(v, tree, c);
+  inverse_radix<V, kRange, 3, false>(v, tree, c);
   finish_inverse_radix<V, kRange, 3>(v, c);
   V::store_blocks(x, v);
 }

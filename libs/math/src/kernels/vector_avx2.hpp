@@ -31,6 +31,34 @@ struct Avx2 {
   BRAINLOCK_INLINE static Reg min(Reg a, Reg b) { return _mm256_min_epu32(a, b); }
   BRAINLOCK_INLINE static Reg shift_right32_1(Reg a) { return _mm256_srli_epi32(a, 1); }
   BRAINLOCK_INLINE static Reg mul_low(Reg a, Reg b) { return _mm256_mullo_epi32(a, b); }
+  /// The value of x, from an expression the compiler must not take apart: it would rewrite a - (b - c) as a + c - b
+  /// wherever it can, which costs an instruction each time b - c is needed twice.
+  BRAINLOCK_INLINE static Reg keep(Reg x) {
+#ifndef BRAINLOCK_EMULATE_SIMD
+    asm("" : "+x"(x));
+#endif
+    return x;
+  }
+  /// mul_even and mul_low with the second operand taken from memory: with sixteen registers, constants of a loop live
+  /// on the stack, and the compiler spends a load on each instead of an operand.
+  BRAINLOCK_INLINE static Reg mul_even_from(Reg a, const Reg& b) {
+#ifndef BRAINLOCK_EMULATE_SIMD
+    Reg r;
+    asm("vpmuludq %2, %1, %0" : "=x"(r) : "x"(a), "m"(b));
+    return r;
+#else
+    return mul_even(a, b);
+#endif
+  }
+  BRAINLOCK_INLINE static Reg mul_low_from(Reg a, const Reg& b) {
+#ifndef BRAINLOCK_EMULATE_SIMD
+    Reg r;
+    asm("vpmulld %2, %1, %0" : "=x"(r) : "x"(a), "m"(b));
+    return r;
+#else
+    return mul_low(a, b);
+#endif
+  }
   /// b where the signed a > limit, else 0.
   BRAINLOCK_INLINE static Reg if_greater(Reg a, Reg limit, Reg b) { return _mm256_and_si256(_mm256_cmpgt_epi32(a, limit), b); }
 
