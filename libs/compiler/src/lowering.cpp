@@ -32,8 +32,9 @@ struct LiftedTensor {
 // Collects the weight vectors of one Linear, keyed by (output, input, shift), and writes them out as columns and giants.
 class LinearBuilder {
  public:
-  LinearBuilder(std::int64_t slots, std::int64_t period, std::int64_t babies, int outputs)
-      : slots_(slots), period_(period), babies_(babies), terms_(static_cast<std::size_t>(outputs)) {}
+  LinearBuilder(std::int64_t slots, std::int64_t period, std::int64_t babies, int outputs, bool structure_only)
+      : slots_(slots), period_(period), babies_(babies), structure_only_(structure_only),
+        terms_(static_cast<std::size_t>(outputs)) {}
 
   std::uint32_t input(Register r) {
     const auto [it, fresh] = input_index_.try_emplace(r, static_cast<std::uint32_t>(inputs_.size()));
@@ -46,6 +47,7 @@ class LinearBuilder {
   void add(int output, std::uint32_t input, std::int64_t shift, std::int64_t slot, std::complex<double> value) {
     const std::int64_t giant = floor_div(shift, babies_);
     auto& vector = terms_[static_cast<std::size_t>(output)][Key{giant, input, shift - giant * babies_}];
+    if (structure_only_) return;
     if (period_ == slots_) {
       vector.sparse[floor_mod(slot + giant * babies_, slots_)] += value;
     } else {
@@ -141,6 +143,7 @@ class LinearBuilder {
   std::int64_t slots_;
   std::int64_t period_;
   std::int64_t babies_;
+  bool structure_only_;
   std::vector<Register> inputs_;
   std::map<Register, std::uint32_t> input_index_;
   std::vector<std::unordered_map<Key, Vector, KeyHash>> terms_;   // per output
@@ -148,8 +151,8 @@ class LinearBuilder {
 
 class Lowering {
  public:
-  Lowering(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice)
-      : plan_(plan), slots_(slots), choice_(choice) {}
+  Lowering(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, bool structure_only)
+      : plan_(plan), slots_(slots), choice_(choice), structure_only_(structure_only) {}
 
   Result<Lowered> run() {
     for (std::size_t i = 0; i < plan_.stages.size(); ++i) {
@@ -371,7 +374,7 @@ class Lowering {
     const GridLayout in = *current_.grid;
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, choice_.fy, choice_.fx, in.sy, in.sx));
     const ConvParams& c = stage.conv;
-    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
+    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts(), structure_only_);
     for (int a = 0; a < out.fy; ++a)
       for (int b = 0; b < out.fx; ++b)
         for (int ky = 0; ky < c.kernel_h; ++ky)
@@ -397,7 +400,7 @@ class Lowering {
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, fy, fx, sy, sx));
     if (stage.needs_zero_border()) BRAINLOCK_TRY(check_border(in, c));
 
-    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
+    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts(), structure_only_);
     for (int a = 0; a < fy; ++a)
       for (int b = 0; b < fx; ++b)
         for (int ky = 0; ky < c.kernel_h; ++ky)
@@ -449,7 +452,7 @@ class Lowering {
       const std::complex<double> value = to.part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w);
       const int output = out.ciphertext(to.block, a, b);
       const std::int64_t shift = offset - to.offset;
-      if (!zero_fill) {
+      if (!zero_fill || structure_only_) {
         builder.add(output, input, shift, out.base + to.offset, value);
         continue;
       }
@@ -531,7 +534,7 @@ class Lowering {
   Status dense_from_vector(const Stage& stage, const VectorLayout& out) {
     const VectorLayout in = *current_.vector;
     const std::int64_t m = out.period, period = std::max(m, in.period), shifts = std::min(m, in.period);
-    LinearBuilder builder(slots_, period, babies_for(shifts), 1);
+    LinearBuilder builder(slots_, period, choice_.baby_steps, 1, structure_only_);
     for (int part = 0; part < in.parts; ++part) {
       const std::uint32_t input = builder.input(current_.reg(0, part));
       for (std::int64_t r = 0; r < shifts; ++r)
@@ -554,7 +557,7 @@ class Lowering {
   Status dense_from_grid(const Stage& stage, const VectorLayout& out) {
     const GridLayout in = *current_.grid;
     const std::int64_t m = out.period;
-    LinearBuilder builder(slots_, slots_, babies_for(m), 1);
+    LinearBuilder builder(slots_, slots_, choice_.baby_steps, 1, structure_only_);
     int e = 0;
     for (int c = 0; c < in.shape.channels; ++c)
       for (int y = 0; y < in.shape.height; ++y)
@@ -571,8 +574,6 @@ class Lowering {
     finish_dense(stage, builder, out, std::move(sums));
     return {};
   }
-
-  [[nodiscard]] std::int64_t babies_for(std::int64_t) const { return choice_.baby_steps; }
 
   void finish_dense(const Stage& stage, const LinearBuilder& builder, const VectorLayout& out, std::vector<std::int32_t> sums) {
     packed_ = {fresh()};
@@ -614,6 +615,7 @@ class Lowering {
   const StagePlan& plan_;
   std::int64_t slots_;
   LayoutChoice choice_;
+  bool structure_only_;
   Lowered out_;
   std::string layer_;
   Register next_register_ = 0;
@@ -633,18 +635,17 @@ std::string LayoutChoice::describe() const {
          (real_input ? ", real input" : "");
 }
 
-Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice) {
-  return Lowering(plan, slots, choice).run();
+Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, LowerDepth depth) {
+  return Lowering(plan, slots, choice, depth == LowerDepth::kStructure).run();
 }
 
 std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t slots) {
   std::vector<LayoutChoice> choices;
   const Stage& first = plan.stages.front();
-  for (int babies : {8, 16, 32}) {
-    if (first.is_dense) {
-      choices.push_back({0, 0, 1, 1, babies, false});
-      continue;
-    }
+  constexpr int babies = 16;
+  if (first.is_dense) {
+    choices.push_back({0, 0, 1, 1, babies, false});
+  } else {
     for (int fx : {1, 2})
       for (int fy : {1, 2, 4, 8}) {
         const std::int64_t columns = (first.out.width + fx - 1) / fx, rows = (first.out.height + fy - 1) / fy;
@@ -655,7 +656,7 @@ std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t
             if (used > slots || 8 * used < slots) continue;
             const std::int64_t wanted = next_power_of_two((first.out.channels + 1) / 2);
             if (stride > wanted * 4) continue;
-            for (bool real : {false, true}) choices.push_back({stride, width, fy, fx, babies, real});
+            choices.push_back({stride, width, fy, fx, babies, false});
           }
       }
   }

@@ -35,9 +35,12 @@ struct Lowered {
 };
 
 /// kUnsupported with the reason if this choice cannot hold the network.
-Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice);
+/// With kStructure the weight vectors stay empty: enough to count the cost.
+enum class LowerDepth { kStructure, kWeights };
+Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice,
+                      LowerDepth depth = LowerDepth::kWeights);
 
-/// All choices worth trying for a network.
+/// All placements worth trying for a network (at 16 baby steps and a packed input; the compiler varies those after).
 std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t slots);
 
 }  // namespace brainlock::compiler

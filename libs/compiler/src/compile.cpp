@@ -1,0 +1,260 @@
+#include "brainlock/compiler/compile.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "brainlock/ckks/parameters.hpp"
+#include "brainlock/plan/slot_interpreter.hpp"
+#include "cost_model.hpp"
+#include "levels.hpp"
+#include "lowering.hpp"
+#include "stages.hpp"
+
+namespace brainlock::compiler {
+namespace {
+
+// A megabyte of evaluation keys is uploaded once, read from memory at every inference and held for every client:
+// worth this many milliseconds of one core.
+constexpr double kMsPerKeyMegabyte = 0.15;
+// Ranges are taken from a few calibration inputs; real inputs may reach further by this factor.
+constexpr double kRangeMargin = 4.0;
+// The promised bound on |encrypted - clear| in predicted standard deviations of the error.
+constexpr double kBoundDeviations = 8.0;
+
+struct ValueStats {
+  double rms = 0, largest = 0;
+};
+
+std::vector<ValueStats> measure(const StagePlan& plan, const std::vector<std::vector<float>>& samples) {
+  std::vector<ValueStats> stats(plan.stages.size());
+  std::vector<double> count(plan.stages.size(), 0);
+  for (const auto& sample : samples) {
+    const auto outputs = run_stages(plan, sample);
+    for (std::size_t l = 0; l < outputs.size(); ++l)
+      for (double v : outputs[l]) {
+        stats[l].rms += v * v;
+        stats[l].largest = std::max(stats[l].largest, std::fabs(v));
+        ++count[l];
+      }
+  }
+  for (std::size_t l = 0; l < stats.size(); ++l) stats[l].rms = std::sqrt(stats[l].rms / std::max(1.0, count[l]));
+  return stats;
+}
+
+// Mean over outputs of the sum of squared weights: what independent noise on the inputs is multiplied by.
+double weight_energy(const Stage& stage) {
+  const auto& weights = stage.is_dense ? stage.dense.weights : stage.conv.weights;
+  double sum = 0;
+  for (float w : weights) sum += static_cast<double>(w) * static_cast<double>(w);
+  double energy = sum / stage.out.channels;
+  for (const PoolParams& pool : stage.pools) energy /= pool.kernel_h * pool.kernel_w;
+  return energy;
+}
+
+// Standard deviation, per real part, of a Linear's output for weights rounded at scale 1: every vector is off by a
+// polynomial with uniform rounding errors (2 * period coefficients), and meets whatever its register holds, garbage too.
+double weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
+  double worst = 0;
+  for (const auto& output : linear.outputs) {
+    double sum = 0;
+    for (std::size_t k = 0; k < output.columns.size(); ++k)
+      for (std::uint32_t g = 0; g < output.giants; ++g)
+        if (output.weights[k * output.giants + g] >= 0)
+          sum += trace.mean_square[linear.inputs[linear.columns[output.columns[k]].input]];
+    worst = std::max(worst, sum);
+  }
+  return std::sqrt(worst * linear.period / 12.0 * std::exp2(static_cast<double>(linear.rotate_sums.size())));
+}
+
+class Compiler {
+ public:
+  Compiler(const Graph& graph, const CompileOptions& options, CompileReport& report)
+      : graph_(graph), options_(options), report_(report), slots_(options.profile.ring_degree / 2) {}
+
+  Result<plan::Program> run() {
+    if (options_.calibration.empty()) return Error{ErrorCode::kInvalidArgument, "compile needs at least one calibration input"};
+    for (const auto& sample : options_.calibration)
+      if (sample.size() != graph_.nodes[0].shape.size())
+        return Error{ErrorCode::kInvalidArgument, "a calibration input does not have the model's input shape"};
+    say("stages");
+    BRAINLOCK_ASSIGN(stages_, make_stages(graph_));
+    report_.notes = stages_.notes;
+    stats_ = measure(stages_, options_.calibration);
+    say("layouts");
+    const std::vector<LayoutChoice> shortlist = rank_layouts();
+    if (shortlist.empty())
+      return Error{ErrorCode::kUnsupported, "no layout of " + std::to_string(slots_) + " slots holds this network: " + refusal_ +
+                                                "; try a profile with a larger ring"};
+    say("levels");
+    BRAINLOCK_TRY(price(shortlist));
+    if (!found_)
+      return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
+                                             " holds this network's depth of " + std::to_string(stages_.stages.size()) +
+                                             " linear layers at 128-bit security; try a profile with a larger ring"};
+    BRAINLOCK_TRY(plan::validate(best_));
+    return std::move(best_);
+  }
+
+ private:
+  void say(const std::string& text) const {
+    if (options_.progress) options_.progress(text);
+  }
+
+  // A first pass at a nominal chain and without weights, to leave the few layouts that deserve a full search.
+  std::vector<LayoutChoice> rank_layouts() {
+    std::vector<std::pair<double, LayoutChoice>> ranked;
+    const auto rank = [&](const LayoutChoice& choice) {
+      auto lowered = lower(stages_, slots_, choice, LowerDepth::kStructure);
+      if (!lowered.ok()) {
+        refusal_ = lowered.error().message;
+        Candidate refused;
+        refused.layout = choice.describe();
+        refused.refusal = refusal_;
+        report_.candidates.push_back(std::move(refused));
+        return;
+      }
+      assign_levels(*lowered, nominal_levels());
+      ranked.emplace_back(value_of(lowered->program), choice);
+    };
+    const auto sort = [&] {
+      std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    };
+    for (const LayoutChoice& choice : enumerate_choices(stages_, slots_)) rank(choice);
+    sort();
+    if (ranked.empty()) return {};
+    if (ranked.size() > 2) ranked.resize(2);
+    // Around the best: other splits into baby and giant steps.
+    for (int babies : {8, 32}) {
+      LayoutChoice choice = ranked.front().second;
+      choice.baby_steps = babies;
+      rank(choice);
+    }
+    sort();
+    std::vector<LayoutChoice> out{ranked[0].second};
+    // And with a real input: the conjugation at the input's small scale may cost more precision than is there.
+    if (!stages_.stages.front().is_dense) {
+      out.push_back(ranked[0].second);
+      out.back().real_input = true;
+    }
+    return out;
+  }
+
+  [[nodiscard]] LevelChoice nominal_levels() const {
+    LevelChoice nominal;
+    nominal.parameters = {options_.profile.ring_degree, {}, {}, 4};
+    const auto depth = static_cast<std::uint32_t>(stages_.stages.size());
+    std::uint32_t limbs = 2 + depth + depth / 3;
+    nominal.parameters.q.assign(limbs, 1U << 29);
+    nominal.parameters.p.assign(4, 1U << 29);
+    nominal.weight_scale_log2.assign(depth, 14);
+    for (std::uint32_t l = 0; l < depth; ++l) {
+      const std::uint32_t drop = l == 0 ? 0 : (l % 3 == 0 ? 2 : 1);
+      nominal.limbs_in.push_back(limbs);
+      nominal.drop.push_back(drop);
+      limbs -= drop;
+    }
+    return nominal;
+  }
+
+  static double value_of(const plan::Program& program) {
+    return predict_ms(program) + kMsPerKeyMegabyte * predict_key_bytes(program) * 1e-6;
+  }
+
+  Status price(const std::vector<LayoutChoice>& shortlist) {
+    for (const LayoutChoice& choice : shortlist) {
+      BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
+      assign_levels(lowered, nominal_levels());
+      const LevelRequest request = make_request(lowered);
+      for (const LevelChoice& levels : search_levels(request)) {
+        assign_levels(lowered, levels);
+        consider(lowered.program, choice, levels);
+      }
+    }
+    for (Candidate& candidate : report_.candidates)
+      if (&candidate == &report_.candidates[best_candidate_]) candidate.chosen = found_;
+    return {};
+  }
+
+  LevelRequest make_request(const Lowered& lowered) const {
+    LevelRequest request;
+    request.ring_degree = options_.profile.ring_degree;
+    request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
+    request.target_error = options_.profile.target_error;
+    request.split_input = lowered.program.input.parts == 2;
+    plan::SlotTrace trace;
+    (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
+    for (std::size_t l = 0; l < stages_.stages.size(); ++l) {
+      const auto& linear = std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op);
+      StageNeeds needs;
+      needs.weight_noise = weight_noise(linear, trace);
+      needs.gain = weight_energy(stages_.stages[l]) * (l == 0 ? 1.0 : 4 * stats_[l - 1].rms * stats_[l - 1].rms);
+      needs.out_rms = stats_[l].rms;
+      needs.out_max = kRangeMargin * stats_[l].largest;
+      for (const auto& output : linear.outputs) needs.out_max = std::max(needs.out_max, 2 * trace.largest[output.out]);
+      if (l + 1 == stages_.stages.size()) needs.out_max = kRangeMargin * stats_[l].largest;
+      for (std::size_t i = lowered.stages[l].first; i <= lowered.stages[l].linear; ++i) {
+        const plan::Cost cost = plan::count_cost(lowered.program, lowered.program.instructions[i]);
+        needs.macs += static_cast<double>(cost.plaintext_macs);
+        needs.key_switches += static_cast<double>(cost.key_switches);
+        needs.hoisted += static_cast<double>(cost.hoisted_rotations);
+      }
+      request.stages.push_back(needs);
+    }
+    return request;
+  }
+
+  void consider(plan::Program& program, const LayoutChoice& choice, const LevelChoice& levels) {
+    Candidate candidate;
+    candidate.layout = choice.describe() + "; q " + std::to_string(levels.parameters.q.size()) + ", p " +
+                       std::to_string(levels.parameters.p.size()) + ", digit " + std::to_string(levels.parameters.digit_limbs);
+    candidate.predicted_ms = predict_ms(program);
+    candidate.predicted_error = levels.relative_error;
+    candidate.key_bytes = predict_key_bytes(program);
+    report_.candidates.push_back(candidate);
+    const bool good = levels.relative_error <= options_.profile.target_error;
+    const double value = value_of(program);
+    // Among those that meet the target the cheapest; otherwise the most precise, unless it costs far more.
+    const double badness = good ? value : value * (levels.relative_error / options_.profile.target_error);
+    if (found_ && (best_good_ && !good)) return;
+    if (found_ && best_good_ == good && badness >= best_badness_) return;
+    best_ = program;
+    best_.model_name = graph_.model_name;
+    best_.profile = options_.profile.name;
+    best_.input.bound = 1.0;
+    best_.output.bound = kRangeMargin * stats_.back().largest;
+    best_.error_estimate = levels.relative_error * stats_.back().rms;
+    best_.error_bound = kBoundDeviations * best_.error_estimate;
+    best_good_ = good;
+    best_badness_ = badness;
+    best_candidate_ = report_.candidates.size() - 1;
+    report_.predicted_ms = candidate.predicted_ms;
+    found_ = true;
+  }
+
+  const Graph& graph_;
+  const CompileOptions& options_;
+  CompileReport& report_;
+  std::uint32_t slots_;
+  StagePlan stages_;
+  std::vector<ValueStats> stats_;
+  std::string refusal_;
+  plan::Program best_;
+  bool found_ = false, best_good_ = false;
+  double best_badness_ = 0;
+  std::size_t best_candidate_ = 0;
+};
+
+}  // namespace
+
+Result<Profile> find_profile(const std::string& name) {
+  if (name == "precise") return Profile{"precise", 1U << 15, 0.005};
+  if (name == "fast") return Profile{"fast", 1U << 14, 0.03};
+  return Error{ErrorCode::kInvalidArgument, "unknown profile '" + name + "': expected precise or fast"};
+}
+
+Result<plan::Program> compile(const Graph& graph, const CompileOptions& options, CompileReport* report) {
+  CompileReport local;
+  return Compiler(graph, options, report != nullptr ? *report : local).run();
+}
+
+}  // namespace brainlock::compiler

@@ -1,0 +1,255 @@
+#include "levels.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "brainlock/math/modulus.hpp"
+
+namespace brainlock::compiler {
+namespace {
+
+constexpr double kSigma = 3.2;            // of fresh errors
+constexpr double kLowestScale = 12.0;     // log2; below this nothing is left of the message
+constexpr double kHighestScale = 56.0;
+constexpr double kScaleBucket = 0.25;     // states closer than this are one state
+
+struct Shape {            // of key switching
+  int q_bits, p_limbs, digit_limbs;
+};
+
+// Error of a division with rounding (rescale, ModDown), per real part of a slot: coefficients of (c0, c1) are off by up
+// to 1/2, times (1, s) with s uniform ternary; the slots of such a polynomial have sqrt(N) times its deviation.
+double rounding_noise(double n) { return std::sqrt(n / 2 * (1 + 2 * n / 3) / 12); }
+
+// Error of one key switching after its division by P, per real part: digits are uniform in +-2^(bits-1).
+double switching_noise(double n, double digits, double digit_bits, double p_bits) {
+  const double coefficient = std::sqrt(digits * n / 12) * kSigma * std::exp2(digit_bits - p_bits);
+  return coefficient * std::sqrt(n / 2);
+}
+
+struct State {
+  double scale = 0;        // log2 of the output scale of the current stage
+  std::uint32_t limbs = 0; // ciphertext limbs after the current stage
+  double error = 0;        // variance of the final output from everything after this stage
+  double cost = 0;
+  std::vector<std::uint32_t> drops;      // of later stages, last first
+  std::vector<double> weight_bits;
+};
+
+class Search {
+ public:
+  Search(const LevelRequest& request, Shape shape)
+      : request_(request), shape_(shape), n_(request.ring_degree),
+        max_limbs_(static_cast<std::uint32_t>((request.max_log_qp - 30.0 * shape.p_limbs) / shape.q_bits)) {
+    // gain from stage l's output to the last stage's output
+    later_gain_.assign(request.stages.size(), 1.0);
+    for (std::size_t l = request.stages.size() - 1; l-- > 0;) later_gain_[l] = later_gain_[l + 1] * request.stages[l + 1].gain;
+  }
+
+  bool best(State& chosen) {
+    const std::size_t last = request_.stages.size() - 1;
+    std::vector<State> states;
+    const double head = std::log2(request_.stages[last].out_max) + 2;   // sign and a factor of two to spare
+    const double top = shape_.q_bits - head;
+    if (top < kLowestScale) return false;
+    State start;
+    start.scale = top;
+    start.limbs = 1;
+    start.error = own_noise(last, top, 1);
+    states.push_back(start);
+    for (std::size_t l = last; l > 0; --l) {
+      states = step_back(states, l);
+      if (states.empty()) return false;
+    }
+    return finish(states, chosen);
+  }
+
+ private:
+  // Noise that stage l adds to its own output by rescaling (and, if it is squared next, by the conjugation).
+  double own_noise(std::size_t l, double scale, std::uint32_t limbs) const {
+    double variance = square(rounding_noise(n_) / std::exp2(scale));
+    if (l + 1 < request_.stages.size()) variance += square(conjugation(limbs) / 2 / std::exp2(scale));
+    return variance * later_gain_[l];
+  }
+  static double square(double x) { return x * x; }
+  double conjugation(std::uint32_t limbs) const {
+    const double digits = std::ceil(static_cast<double>(limbs) / shape_.digit_limbs);
+    const double bits = std::min<double>(limbs, shape_.digit_limbs) * shape_.q_bits;
+    return switching_noise(n_, digits, bits, 30.0 * shape_.p_limbs) + rounding_noise(n_);
+  }
+
+  double weight_variance(std::size_t l, double bits) const {
+    return square(request_.stages[l].weight_noise / std::exp2(bits)) * later_gain_[l];
+  }
+
+  double stage_cost(std::size_t l, std::uint32_t limbs) const {
+    const StageNeeds& s = request_.stages[l];
+    const double qp = limbs + shape_.p_limbs, digits = std::ceil(static_cast<double>(limbs) / shape_.digit_limbs);
+    return s.macs * 2 * qp * 0.75 + s.hoisted * digits * qp * 8 + s.key_switches * (digits + 1) * qp * 24;
+  }
+
+  // Candidate roundings of stage l's weights: relative errors at its output from 2^-5 to 2^-13.
+  std::vector<double> weight_options(std::size_t l) const {
+    std::vector<double> options;
+    const StageNeeds& s = request_.stages[l];
+    for (double e = 5; e <= 13; e += 0.5) options.push_back(std::log2(s.weight_noise / (std::exp2(-e) * s.out_rms)));
+    return options;
+  }
+
+  // From states after stage l to states after stage l - 1: chooses the drop and weight rounding of stage l.
+  std::vector<State> step_back(const std::vector<State>& states, std::size_t l) const {
+    std::map<std::pair<int, std::uint32_t>, State> kept;
+    for (const State& state : states)
+      for (std::uint32_t drop = 1; drop <= 3; ++drop) {
+        const std::uint32_t limbs = state.limbs + drop;
+        if (limbs > max_limbs_) break;
+        for (double w : weight_options(l)) {
+          const double scale = (state.scale + drop * shape_.q_bits - w) / 2;
+          if (scale < kLowestScale || scale > kHighestScale) continue;
+          // The values before this stage's rescale must fit its modulus, and so must the previous stage's output.
+          if (scale + std::log2(request_.stages[l - 1].out_max) + 2 > limbs * shape_.q_bits) continue;
+          State next = state;
+          next.scale = scale;
+          next.limbs = limbs;
+          next.error += weight_variance(l, w) + own_noise(l - 1, scale, limbs);
+          next.cost += stage_cost(l, limbs);
+          next.drops.push_back(drop);
+          next.weight_bits.push_back(w);
+          keep(kept, std::move(next));
+        }
+      }
+    std::vector<State> out;
+    for (auto& [key, state] : kept) out.push_back(std::move(state));
+    return out;
+  }
+
+  static void keep(std::map<std::pair<int, std::uint32_t>, State>& kept, State next) {
+    const std::pair<int, std::uint32_t> key{static_cast<int>(std::floor(next.scale / kScaleBucket)), next.limbs};
+    const auto it = kept.find(key);
+    if (it == kept.end()) kept.emplace(key, std::move(next));
+    else if (next.error < it->second.error) it->second = std::move(next);
+  }
+
+  // The first stage: no square before it, the input's own noise, an optional rescale.
+  bool finish(const std::vector<State>& states, State& chosen) const {
+    const double last_rms = request_.stages.back().out_rms;
+    const double target = square(request_.target_error * last_rms);
+    const StageNeeds& first = request_.stages.front();
+    bool found = false, found_good = false;
+    for (const State& state : states)
+      for (std::uint32_t drop = 0; drop <= 2; ++drop) {
+        const std::uint32_t limbs = state.limbs + drop;
+        if (limbs > max_limbs_) break;
+        for (double w : weight_options(0)) {
+          State next = state;
+          const double input_scale = state.scale + drop * shape_.q_bits - w;
+          if (input_scale < kLowestScale || input_scale > 45) continue;
+          // Fresh noise, and the hoisted rotations (and conjugation) at the input's own, small scale.
+          const double switching = conjugation(limbs) - rounding_noise(n_);
+          const double noise = (square(kSigma * std::sqrt(n_ / 2)) + square(switching) * (request_.split_input ? 1.5 : 1.0)) /
+                               square(std::exp2(input_scale));
+          next.error += weight_variance(0, w) + noise * first.gain * later_gain_[0];
+          if (drop == 0) next.error -= square(rounding_noise(n_) / std::exp2(state.scale)) * later_gain_[0] * 0.5;
+          next.scale = input_scale;
+          next.limbs = limbs;
+          next.cost += stage_cost(0, limbs);
+          next.drops.push_back(drop);
+          next.weight_bits.push_back(w);
+          const bool good = next.error <= target;
+          const bool better = !found || (good && !found_good) ||
+                              (good == found_good && (good ? next.cost < chosen.cost : next.error < chosen.error));
+          if (better) chosen = next;
+          found = true;
+          found_good |= good;
+        }
+      }
+    return found;
+  }
+
+  const LevelRequest& request_;
+  Shape shape_;
+  double n_;
+  std::uint32_t max_limbs_;
+  std::vector<double> later_gain_;
+};
+
+bool choose_primes(const LevelRequest& request, Shape shape, std::uint32_t limbs, plan::ParameterChoice& out, double& log_qp) {
+  out.ring_degree = request.ring_degree;
+  out.digit_limbs = static_cast<std::uint32_t>(shape.digit_limbs);
+  out.p = math::ntt_primes(30, shape.p_limbs, request.ring_degree);
+  out.q = math::ntt_primes(shape.q_bits, static_cast<int>(limbs), request.ring_degree, out.p);
+  if (out.p.size() != static_cast<std::size_t>(shape.p_limbs) || out.q.size() != limbs) return false;
+  log_qp = 0;
+  for (const auto* primes : {&out.q, &out.p})
+    for (std::uint32_t prime : *primes) log_qp += std::log2(static_cast<double>(prime));
+  return log_qp <= request.max_log_qp;
+}
+
+}  // namespace
+
+std::vector<LevelChoice> search_levels(const LevelRequest& request) {
+  std::vector<LevelChoice> out;
+  for (int q_bits : {28, 29, 30})
+    for (int digit = 2; digit <= 6; ++digit)
+      for (int p : {digit, digit + 1}) {
+        const Shape shape{q_bits, p, digit};
+        if (request.max_log_qp - 30.0 * p < 3 * q_bits) continue;
+        State state;
+        if (!Search(request, shape).best(state)) continue;
+        LevelChoice choice;
+        if (!choose_primes(request, shape, state.limbs, choice.parameters, choice.log_qp)) continue;
+        choice.drop.assign(state.drops.rbegin(), state.drops.rend());
+        choice.weight_scale_log2.assign(state.weight_bits.rbegin(), state.weight_bits.rend());
+        choice.input_scale_log2 = state.scale;
+        choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
+        std::uint32_t limbs = state.limbs;
+        for (std::uint32_t drop : choice.drop) {
+          choice.limbs_in.push_back(limbs);
+          limbs -= drop;
+        }
+        out.push_back(std::move(choice));
+      }
+  return out;
+}
+
+void assign_levels(Lowered& lowered, const LevelChoice& choice) {
+  plan::Program& program = lowered.program;
+  program.parameters = choice.parameters;
+  double scale = std::exp2(choice.input_scale_log2);
+  program.input.scale = scale;
+  program.input.limbs = choice.limbs_in.front();
+  for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
+    const LoweredStage& stage = lowered.stages[l];
+    const std::uint32_t limbs = choice.limbs_in[l];
+    for (std::size_t i = stage.first; i < stage.linear; ++i) {
+      plan::Instruction& instruction = program.instructions[i];
+      instruction.limbs_in = instruction.limbs_out = limbs;
+      instruction.scale_in = instruction.scale_out = scale;
+    }
+    plan::Instruction& linear = program.instructions[stage.linear];
+    auto& op = std::get<plan::Linear>(linear.op);
+    op.weight_scale = std::exp2(choice.weight_scale_log2[l]);
+    linear.limbs_in = limbs;
+    linear.limbs_out = limbs - choice.drop[l];
+    linear.scale_in = scale;
+    scale *= op.weight_scale;
+    for (std::uint32_t i = linear.limbs_out; i < limbs; ++i) scale /= program.parameters.q[i];
+    linear.scale_out = scale;
+    // The squares that follow, up to the next stage's own instructions.
+    const std::size_t end = l + 1 < lowered.stages.size() ? lowered.stages[l + 1].first : program.instructions.size();
+    for (std::size_t i = stage.linear + 1; i < end; ++i) {
+      plan::Instruction& square = program.instructions[i];
+      square.limbs_in = square.limbs_out = linear.limbs_out;
+      square.scale_in = scale;
+      square.scale_out = scale * scale;
+    }
+    if (end > stage.linear + 1) scale *= scale;
+  }
+  program.output.scale = scale;
+  program.output.limbs = choice.limbs_in.back() - choice.drop.back();
+  program.keys = plan::collect_keys(program);
+}
+
+}  // namespace brainlock::compiler

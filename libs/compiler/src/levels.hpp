@@ -1,0 +1,56 @@
+// The modulus chain: how many primes each rescale drops, at which scale every layer's values live and how finely its
+// weights are rounded, within the security table's budget.
+//
+// A square and the linear layer after it cost one rescale (lazy rescaling). With D bits dropped after layer l,
+//     log2 scale(l) = 2 * log2 scale(l-1) + log2 weight_scale(l) - D(l),
+// so scales may differ from layer to layer, and a rescale that drops one 28..30-bit prime can follow one that drops two:
+// no rational rescaling is needed to spend about 1.5 primes a layer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/plan/program.hpp"
+#include "lowering.hpp"
+
+namespace brainlock::compiler {
+
+/// What the chain has to know of one stage. Noise figures are standard deviations per real part of a slot, in units of
+/// the message.
+struct StageNeeds {
+  double weight_noise = 0;    ///< error at the output per unit of 1 / weight_scale (rounding of encoded weights)
+  double gain = 1;            ///< variance at the output per unit of variance at the previous stage's output
+  double out_rms = 0;         ///< of the output (for the last stage: of the logits)
+  double out_max = 0;         ///< largest |value| that must not wrap, with margin
+  double macs = 0;            ///< plaintext MACs, key switches, hoisted rotations: weights of the cost
+  double key_switches = 0;
+  double hoisted = 0;
+};
+
+struct LevelChoice {
+  plan::ParameterChoice parameters;
+  std::vector<std::uint32_t> limbs_in;        ///< per stage
+  std::vector<std::uint32_t> drop;            ///< per stage
+  std::vector<double> weight_scale_log2;      ///< per stage
+  double input_scale_log2 = 0;
+  double relative_error = 0;                  ///< predicted rms error of the last stage's output / its rms
+  double log_qp = 0;
+};
+
+struct LevelRequest {
+  std::uint32_t ring_degree = 0;
+  double max_log_qp = 0;
+  double target_error = 0;
+  bool split_input = false;     ///< the input is conjugated at its own (small) scale
+  std::vector<StageNeeds> stages;
+};
+
+/// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one.
+std::vector<LevelChoice> search_levels(const LevelRequest& request);
+
+/// Writes limbs, scales and weight scales into a lowered program.
+void assign_levels(Lowered& lowered, const LevelChoice& choice);
+
+}  // namespace brainlock::compiler
