@@ -303,35 +303,8 @@ class Folder {
     return {};
   }
 
-  // Drops what the output does not need, and brings the rest into topological order (input first).
   void sweep() {
-    const int count = static_cast<int>(graph_.nodes.size());
-    std::vector<int> renumbered(count, -1);
-    std::vector<int> order{0};
-    renumbered[0] = 0;
-    // Depth first with an explicit stack: models may be thousands of nodes deep.
-    std::vector<std::pair<int, std::size_t>> stack{{graph_.output, 0}};
-    while (!stack.empty()) {
-      auto& [current, next] = stack.back();
-      if (renumbered[current] >= 0) {
-        stack.pop_back();
-      } else if (next < node(current).inputs.size()) {
-        const int input = node(current).inputs[next++];
-        stack.emplace_back(input, 0);
-      } else {
-        renumbered[current] = static_cast<int>(order.size());
-        order.push_back(current);
-        stack.pop_back();
-      }
-    }
-    std::vector<Node> nodes;
-    nodes.reserve(order.size());
-    for (int old : order) {
-      nodes.push_back(std::move(node(old)));
-      for (int& input : nodes.back().inputs) input = renumbered[input];
-    }
-    graph_.output = renumbered[graph_.output];
-    graph_.nodes = std::move(nodes);
+    graph_ = without_dead_nodes(std::move(graph_));
     readers_ = consumers(graph_);
   }
 

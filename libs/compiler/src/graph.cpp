@@ -5,6 +5,7 @@
 #include <span>
 #include <sstream>
 #include <unordered_set>
+#include <utility>
 
 namespace brainlock::compiler {
 namespace {
@@ -173,6 +174,36 @@ std::vector<std::vector<int>> consumers(const Graph& graph) {
     for (int input : graph.nodes[i].inputs) readers[input].push_back(static_cast<int>(i));
   }
   return readers;
+}
+
+Graph without_dead_nodes(Graph graph) {
+  std::vector<int> renumbered(graph.nodes.size(), -1);
+  std::vector<int> order{0};
+  renumbered[0] = 0;
+  // Depth first with an explicit stack: models may be thousands of nodes deep.
+  std::vector<std::pair<int, std::size_t>> stack{{graph.output, 0}};
+  while (!stack.empty()) {
+    auto& [current, next] = stack.back();
+    if (renumbered[current] >= 0) {
+      stack.pop_back();
+    } else if (next < graph.nodes[current].inputs.size()) {
+      const int input = graph.nodes[current].inputs[next++];
+      stack.emplace_back(input, 0);
+    } else {
+      renumbered[current] = static_cast<int>(order.size());
+      order.push_back(current);
+      stack.pop_back();
+    }
+  }
+  std::vector<Node> nodes;
+  nodes.reserve(order.size());
+  for (int old : order) {
+    nodes.push_back(std::move(graph.nodes[old]));
+    for (int& input : nodes.back().inputs) input = renumbered[input];
+  }
+  graph.output = renumbered[graph.output];
+  graph.nodes = std::move(nodes);
+  return graph;
 }
 
 std::string to_string(const Graph& graph) {

@@ -65,7 +65,7 @@ class GraphBuilder {
     BRAINLOCK_TRY(take_output());
     if (!issues_.empty()) return report();
     state_.graph().model_name = model_.name.empty() ? "model" : model_.name;
-    Graph graph = std::move(state_.graph());
+    Graph graph = without_dead_nodes(std::move(state_.graph()));
     if (const Status status = validate(graph); !status.ok()) return Error{ErrorCode::kMalformed, status.error().message};
     return graph;
   }

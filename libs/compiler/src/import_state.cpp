@@ -63,9 +63,9 @@ bool ImportState::define(const std::string& name, Entry entry) {
   return entries_.emplace(name, std::move(entry)).second;
 }
 
-Outcome ImportState::finish(const OnnxNode& node, Entry entry) {
+Outcome ImportState::finish(const OnnxNode& node, Entry entry, bool keep_origin) {
   if (auto* value = std::get_if<Value>(&entry)) {
-    value->origin = node.name;
+    if (!keep_origin) value->origin = node.name;
     if (!budget_.charge(value->poly.width())) return too_large();
   }
   if (const auto* tensor = std::get_if<ConstTensorPtr>(&entry); tensor != nullptr && !budget_.charge((*tensor)->size())) {

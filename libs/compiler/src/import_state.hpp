@@ -45,8 +45,8 @@ class ImportState {
   [[nodiscard]] bool defined(const std::string& name) const { return entries_.contains(name); }
   /// False if the name already has a meaning.
   [[nodiscard]] bool define(const std::string& name, Entry entry);
-  /// Defines the first output; a value takes the node's name as its origin.
-  Outcome finish(const OnnxNode& node, Entry entry);
+  /// Defines the first output; a value takes the node's name as its origin, unless the node only renames or moves elements.
+  Outcome finish(const OnnxNode& node, Entry entry, bool keep_origin = false);
 
   // The graph.
   [[nodiscard]] const TensorShape& shape(int node) const { return graph_.nodes[node].shape; }

@@ -11,7 +11,7 @@ namespace {
 Outcome redimension(ImportState& state, const OnnxNode& node, const Value& value, std::vector<std::int64_t> dims) {
   Value out = value;
   out.dims = std::move(dims);
-  return state.finish(node, std::move(out));
+  return state.finish(node, std::move(out), true);
 }
 
 Outcome input_value(const ImportState& state, const OnnxNode& node, const Value*& value) {
@@ -72,7 +72,7 @@ Outcome resolve_reshape(const std::vector<std::int64_t>& from, const ConstTensor
 Outcome import_identity(ImportState& state, const OnnxNode& node) {
   const Value* value = nullptr;
   if (auto refusal = input_value(state, node, value)) return refusal;
-  return state.finish(node, *value);
+  return state.finish(node, *value, true);
 }
 
 Outcome import_dropout(ImportState& state, const OnnxNode& node) {
@@ -175,7 +175,7 @@ Outcome import_transpose(ImportState& state, const OnnxNode& node) {
     }
   }
   out.view = moves ? std::move(view) : nullptr;
-  return state.finish(node, std::move(out));
+  return state.finish(node, std::move(out), true);
 }
 
 Outcome import_shape(ImportState& state, const OnnxNode& node) {
