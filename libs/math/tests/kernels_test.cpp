@@ -239,6 +239,11 @@ TEST_P(KernelsTest, InnerProductWithAndWithoutAutomorphism) {
         Words permuted0(kDegree), permuted1(kDegree);
         kernels_.permute(permuted0.data(), expected0.data(), *table, kDegree);
         kernels_.permute(permuted1.data(), expected1.data(), *table, kDegree);
+        std::vector<Words> turned0(digits, Words(kDegree)), turned1(digits, Words(kDegree));
+        for (std::size_t d = 0; d < digits; ++d) {
+          kernels_.permute(turned0[d].data(), k0[d].data(), *table, kDegree);
+          kernels_.permute(turned1[d].data(), k1[d].data(), *table, kDegree);
+        }
         for (const std::size_t begin : {0u, 8u, 16u, 40u}) {
           for (const std::size_t n : kSizes) {
             Words out0(n), out1(n);
@@ -249,6 +254,17 @@ TEST_P(KernelsTest, InnerProductWithAndWithoutAutomorphism) {
               ASSERT_EQ(out0[j], permuted0[begin + j]) << "digits " << digits << " g " << g << " begin " << begin;
               ASSERT_EQ(out1[j], permuted1[begin + j]) << "digits " << digits << " g " << g << " begin " << begin;
             }
+            std::vector<const U32*> piece0, piece1;
+            for (std::size_t d = 0; d < digits; ++d) {
+              piece0.push_back(turned0[d].data() + begin);
+              piece1.push_back(turned1[d].data() + begin);
+            }
+            Words gathered0(n), gathered1(n);
+            kernels_.inner_product_gathered(gathered0.data(), gathered1.data(), pointers(x).data(), piece0.data(),
+                                            piece1.data(), digits, with_addend ? addend.data() : nullptr, *table,
+                                            begin, n, m_);
+            ASSERT_EQ(gathered0, out0) << "digits " << digits << " g " << g << " begin " << begin;
+            ASSERT_EQ(gathered1, out1) << "digits " << digits << " g " << g << " begin " << begin;
           }
         }
       }

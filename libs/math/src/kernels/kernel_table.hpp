@@ -88,6 +88,14 @@ struct VectorKernels {
     inner_product_permuted_range<Wide>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, 0, wide);
     inner_product_permuted_range<Narrow>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, wide, n);
   }
+  static void inner_product_gathered(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                                     const U32* const* key1, std::size_t digits, const U32* addend0,
+                                     const AutomorphismTable& table, std::size_t begin, std::size_t n,
+                                     const Modulus& m) {
+    const std::size_t wide = begin % Wide::kLanes == 0 ? bulk(n) : 0;
+    inner_product_gathered_range<Wide>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, 0, wide);
+    inner_product_gathered_range<Narrow>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, wide, n);
+  }
   static void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs,
                             const U32* w, std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length,
                             bool accumulate, const Modulus& m, std::size_t n) {
@@ -124,6 +132,7 @@ struct VectorKernels {
         .reduce_centred = reduce_centred,
         .inner_product = inner_product,
         .inner_product_permuted = inner_product_permuted,
+        .inner_product_gathered = inner_product_gathered,
         .gemm_periodic = gemm_periodic,
         .mac_full = mac_full,
     };

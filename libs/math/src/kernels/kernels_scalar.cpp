@@ -195,6 +195,24 @@ void inner_product_permuted(U32* out0, U32* out1, const U32* const* digit, const
   }
 }
 
+void inner_product_gathered(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                            const U32* const* key1, std::size_t digits, const U32* addend0,
+                            const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus& m) {
+  for (std::size_t t = 0; t < n; ++t) {
+    const std::size_t v = (begin + t) / 8;
+    const std::size_t j = table.source[v] + table.patterns[table.pattern[v]][t % 8];
+    Accumulator acc0(m);
+    Accumulator acc1(m);
+    for (std::size_t d = 0; d < digits; ++d) {
+      acc0.add_product(digit[d][j], key0[d][t]);
+      acc1.add_product(digit[d][j], key1[d][t]);
+    }
+    const U32 r = acc0.montgomery();
+    out0[t] = addend0 != nullptr ? add_mod(r, addend0[j], m) : r;
+    out1[t] = acc1.montgomery();
+  }
+}
+
 void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, const U32* w,
                    std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length, bool accumulate,
                    const Modulus& m, std::size_t n) {
@@ -239,6 +257,7 @@ const Kernels kScalarKernels = {
     .reduce_centred = reduce_centred,
     .inner_product = inner_product,
     .inner_product_permuted = inner_product_permuted,
+    .inner_product_gathered = inner_product_gathered,
     .gemm_periodic = gemm_periodic,
     .mac_full = mac_full,
 };

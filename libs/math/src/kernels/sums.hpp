@@ -8,7 +8,7 @@ namespace brainlock::math::detail {
 namespace {
 
 constexpr std::size_t kMaxShortSum = 11;   ///< terms MontgomeryReducer::reduce_short takes
-constexpr std::size_t kMaxDigits = 32;
+constexpr std::size_t kPrefetchWords = 128;  ///< how far key words are asked for ahead of their use
 
 template <class V>
 BRAINLOCK_INLINE void add_product(WideSum<V>& sum, typename V::Reg a, typename V::Reg b) {
@@ -23,24 +23,34 @@ void convert_basis_fixed(const U32* const* y, const float* inv_q, const Conversi
                          std::size_t target_count, std::size_t begin, std::size_t end) {
   for (std::size_t j = begin; j < end; j += V::kLanes) {
     typename V::Reg even[kSources];
+    typename V::Reg odd[kSources];  // kept, so that the loop over targets does not shift again
     auto sum = V::float_zero();
     for (std::size_t i = 0; i < kSources; ++i) {
       even[i] = V::load(y[i] + j);
+      odd[i] = V::keep(V::odd_to_even(even[i]));
       sum = V::fma(V::to_float(even[i]), V::float_set1(inv_q[i]), sum);
     }
-    const auto v = V::round_to_int(sum);
+    const auto v_even = V::round_to_int(sum);
+    const auto v_odd = V::keep(V::odd_to_even(v_even));
     for (std::size_t t = 0; t < target_count; ++t) {
       const ConversionTarget& target = targets[t];
       const auto neg_q_src = V::set1(target.neg_q_src);
-      WideSum<V> acc = {V::mul_even(v, neg_q_src), V::mul_even(V::odd_to_even(v), neg_q_src)};
+      WideSum<V> acc = {V::mul_even(v_even, neg_q_src), V::mul_even(v_odd, neg_q_src)};
       for (std::size_t i = 0; i < kSources; ++i) {
         const auto factor = V::set1(target.factors[i]);
         acc.even = V::add64(acc.even, V::mul_even(even[i], factor));
-        acc.odd = V::add64(acc.odd, V::mul_even(V::odd_to_even(even[i]), factor));
+        acc.odd = V::add64(acc.odd, V::mul_even(odd[i], factor));
       }
       const MontgomeryReducer<V> reducer(*target.modulus);
-      // v * neg_q_src < 15 p adds nothing that matters: 10 products leave room for it.
-      V::store(target.out + j, kSources < kMaxShortSum ? reducer.reduce_short(acc) : reducer.reduce(acc));
+      typename V::Reg r;
+      if constexpr (kSources <= 3) {  // below 2^32 p, since v <= 15: the lazy word is below 2p
+        r = reduce_once<V>(reducer.reduce_lazy(acc), reducer.q);
+      } else if constexpr (kSources < kMaxShortSum) {  // v * neg_q_src < 15 p finds room beside ten products
+        r = reducer.reduce_short(acc);
+      } else {
+        r = reducer.reduce(acc);
+      }
+      V::store(target.out + j, r);
     }
   }
 }
@@ -67,6 +77,18 @@ struct SumPair {
   typename V::Reg second;
 };
 
+/// The sum of kDigits products (0: any number, folded on the way) to [0, q).
+template <class V, std::size_t kDigits>
+BRAINLOCK_INLINE typename V::Reg reduce_sum(WideSum<V> sum, const MontgomeryReducer<V>& reducer) {
+  if constexpr (kDigits == 0) {
+    return reducer.reduce(sum);
+  } else if constexpr (kDigits <= 3) {  // below 3 * 2^30 q: the lazy word is below 2q
+    return reduce_once<V>(reducer.reduce_lazy(sum), reducer.q);
+  } else {
+    return reducer.reduce_short(sum);
+  }
+}
+
 /// One vector of both inner products, reduced, at word j of the limb.
 template <class V, std::size_t kDigits>
 BRAINLOCK_INLINE SumPair<V> inner_product_at(const U32* const* digit, const U32* const* key0, const U32* const* key1,
@@ -84,18 +106,8 @@ BRAINLOCK_INLINE SumPair<V> inner_product_at(const U32* const* digit, const U32*
     add_product<V>(acc0, x, V::load(key0[d] + j));
     add_product<V>(acc1, x, V::load(key1[d] + j));
   }
-  typename V::Reg r0;
-  typename V::Reg r1;
-  if constexpr (kDigits != 0 && kDigits <= 3) {  // below 3 * 2^30 q: the lazy word is below 2q
-    r0 = reduce_once<V>(reducer.reduce_lazy(acc0), reducer.q);
-    r1 = reduce_once<V>(reducer.reduce_lazy(acc1), reducer.q);
-  } else if constexpr (kDigits != 0) {
-    r0 = reducer.reduce_short(acc0);
-    r1 = reducer.reduce_short(acc1);
-  } else {
-    r0 = reducer.reduce(acc0);
-    r1 = reducer.reduce(acc1);
-  }
+  auto r0 = reduce_sum<V, kDigits>(acc0, reducer);
+  const auto r1 = reduce_sum<V, kDigits>(acc1, reducer);
   if (addend0 != nullptr) r0 = reduce_once<V>(V::add(r0, V::load(addend0 + j)), reducer.q);
   return {r0, r1};
 }
@@ -131,7 +143,19 @@ void inner_product_permuted_fixed(U32* out0, U32* out1, const U32* const* digit,
                                   const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
                                   std::size_t begin, std::size_t end) {
   const MontgomeryReducer<V> reducer(m);
+  const std::size_t count = kDigits != 0 ? kDigits : digits;
+  // Source blocks come in an order no hardware prefetcher follows, and keys come from memory. A source line of
+  // sixteen words serves sixteen outputs in a row.
+  const auto prefetch_line = [&](std::size_t t) {
+    const std::size_t line = table.source[(table_begin + t) / 8] & ~std::size_t{15};
+    for (std::size_t d = 0; d < count; ++d) {
+      __builtin_prefetch(key0[d] + line);
+      __builtin_prefetch(key1[d] + line);
+    }
+  };
+  for (std::size_t t = begin; t < end && t < begin + kPrefetchWords; t += 16) prefetch_line(t);
   for (std::size_t t = begin; t < end; t += V::kLanes) {
+    if ((table_begin + t) % 16 == 0 && t + kPrefetchWords < end) prefetch_line(t + kPrefetchWords);
     const auto places = V::places(table, (table_begin + t) / 8);
     const SumPair<V> r = inner_product_at<V, kDigits>(digit, key0, key1, digits, addend0, reducer, places.block);
     V::store(out0 + t, V::permute(r.first, places.lanes));
@@ -147,6 +171,56 @@ void inner_product_permuted_range(U32* out0, U32* out1, const U32* const* digit,
                                   std::size_t begin, std::size_t end) {
 #define BRAINLOCK_CALL(D)                                                                                            \
   return inner_product_permuted_fixed<V, D>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, \
+                                            begin, end)
+  switch (digits) {
+    case 1: BRAINLOCK_CALL(1);
+    case 2: BRAINLOCK_CALL(2);
+    case 3: BRAINLOCK_CALL(3);
+    case 4: BRAINLOCK_CALL(4);
+    default: BRAINLOCK_CALL(0);
+  }
+#undef BRAINLOCK_CALL
+}
+
+/// Output words [begin, end) of the limb piece; keys and outputs count from the piece, digits from the limb.
+template <class V, std::size_t kDigits>
+void inner_product_gathered_fixed(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                                  const U32* const* key1, std::size_t digits, const U32* addend0,
+                                  const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
+                                  std::size_t begin, std::size_t end) {
+  const MontgomeryReducer<V> reducer(m);
+  const std::size_t count = kDigits != 0 ? kDigits : digits;
+  for (std::size_t t = begin; t < end; t += V::kLanes) {
+    const auto places = V::places(table, (table_begin + t) / 8);
+    WideSum<V> acc0 = {V::zero(), V::zero()};
+    WideSum<V> acc1 = {V::zero(), V::zero()};
+    for (std::size_t d = 0; d < count; ++d) {
+      if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
+        acc0 = reducer.fold(acc0);
+        acc1 = reducer.fold(acc1);
+      }
+      const auto x = V::permute(V::load(digit[d] + places.block), places.lanes);
+      add_product<V>(acc0, x, V::load(key0[d] + t));
+      add_product<V>(acc1, x, V::load(key1[d] + t));
+    }
+    auto r0 = reduce_sum<V, kDigits>(acc0, reducer);
+    const auto r1 = reduce_sum<V, kDigits>(acc1, reducer);
+    if (addend0 != nullptr) {
+      const auto addend = V::permute(V::load(addend0 + places.block), places.lanes);
+      r0 = reduce_once<V>(V::add(r0, addend), reducer.q);
+    }
+    V::store(out0 + t, r0);
+    V::store(out1 + t, r1);
+  }
+}
+
+template <class V>
+void inner_product_gathered_range(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
+                                  const U32* const* key1, std::size_t digits, const U32* addend0,
+                                  const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
+                                  std::size_t begin, std::size_t end) {
+#define BRAINLOCK_CALL(D)                                                                                            \
+  return inner_product_gathered_fixed<V, D>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, \
                                             begin, end)
   switch (digits) {
     case 1: BRAINLOCK_CALL(1);

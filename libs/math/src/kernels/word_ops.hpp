@@ -90,7 +90,7 @@ struct MontgomeryReducer {
   typename V::Reg r1;
 
   BRAINLOCK_INLINE explicit MontgomeryReducer(const Modulus& m)
-      : q(V::set1(m.q)), twice_q(V::set1(2 * m.q)), neg_inv(V::set1(m.neg_inv)), r1(V::set1(m.r1)) {}
+      : q(V::set1(m.q)), twice_q(V::add(q, q)), neg_inv(V::set1(m.neg_inv)), r1(V::set1(m.r1)) {}
 
   /// Any 64-bit lanes to congruent ones below 2^32 q.
   BRAINLOCK_INLINE typename V::Reg fold(typename V::Reg x) const {

@@ -83,6 +83,15 @@ struct Kernels {
                                  std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
                                  std::size_t begin, std::size_t n, const Modulus&);
 
+  /// The same result from keys that were permuted beforehand (once, by permute()), so that they stream from memory in
+  /// order: two to three times faster than inner_product_permuted where keys come from DRAM. Key pointers are to
+  /// word `begin` of the permuted limb, digit and addend pointers to the start of the unpermuted limb:
+  ///     out0[t] = sum_d digit[d][table(begin + t)] * key0[d][t] + addend0[table(begin + t)].
+  void (*inner_product_gathered)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* digit,
+                                 const std::uint32_t* const* key0, const std::uint32_t* const* key1,
+                                 std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
+                                 std::size_t begin, std::size_t n, const Modulus&);
+
   /// Periodic-weight modular GEMM: out[m][t] = sum_k W[run(t)][k][m] * x[k][t], t in [0, n), m < outputs, k < inputs.
   /// Weights: Montgomery form; run(t) = t / run_length; w points to W[0][0][0]; one run is `w_run_stride` words,
   /// one k row is `w_row_stride` (>= outputs) words. run_length is a multiple of 8 or n (then one run).
