@@ -1,0 +1,22 @@
+// The binary form of a compiled program (plan.bin). Little-endian; grammar in docs/package.md.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/plan/program.hpp"
+
+namespace brainlock::package {
+
+inline constexpr std::uint64_t kMaxProgramBytes = 1ULL << 30;
+
+/// "BLPLAN" magic, version, fields in declaration order, BLAKE2b-256 of all before it.
+std::vector<std::uint8_t> encode_program(const plan::Program& program);
+
+/// The door for plans: length limits before any allocation, checksum, then plan::validate(). kTruncated, kMalformed,
+/// kTooLarge, kCorrupted say what was expected and what came.
+Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes);
+
+}  // namespace brainlock::package

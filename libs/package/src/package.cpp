@@ -1,0 +1,157 @@
+#include "brainlock/package/package.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "brainlock/base/file.hpp"
+#include "brainlock/crypto/hash.hpp"
+#include "brainlock/package/program_codec.hpp"
+
+namespace brainlock::package {
+namespace {
+
+constexpr std::uint64_t kMaxManifestBytes = 1 << 20;
+constexpr const char* kPlanFile = "plan.bin";
+constexpr const char* kModelFile = "model.onnx";
+constexpr const char* kManifestFile = "manifest.json";
+
+std::array<std::uint8_t, 32> package_hash(std::span<const std::uint8_t> plan, std::span<const std::uint8_t> model) {
+  static constexpr std::string_view kDomain = "brainlock-package-1";
+  std::vector<std::uint8_t> bytes(kDomain.begin(), kDomain.end());
+  for (const auto part : {plan, model}) {
+    const crypto::Hash256 hash = crypto::blake2b_256(part);
+    bytes.insert(bytes.end(), hash.begin(), hash.end());
+  }
+  return crypto::blake2b_256(bytes);
+}
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (std::uint8_t b : bytes) {
+    text += kDigits[b >> 4];
+    text += kDigits[b & 15];
+  }
+  return text;
+}
+
+nlohmann::json tensor_json(const plan::TensorMap& map) {
+  return {{"shape", {map.channels, map.height, map.width}},
+          {"ciphertexts", map.ciphertexts},
+          {"limbs", map.limbs},
+          {"scale_log2", std::log2(map.scale)},
+          {"bound", map.bound}};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ckks::Parameters>> make_parameters(const plan::ParameterChoice& choice) {
+  return ckks::Parameters::create({choice.ring_degree, choice.q, choice.p, choice.digit_limbs});
+}
+
+std::string Package::hash_hex() const { return hex(hash_); }
+
+std::vector<ckks::KeyRequest> Package::key_requests() const {
+  std::vector<ckks::KeyRequest> requests;
+  const std::uint32_t n = program_.parameters.ring_degree;
+  for (const plan::KeyUse& key : program_.keys) {
+    std::uint32_t element = 0;
+    if (key.kind == plan::KeyUse::Kind::kRotation) element = ckks::rotation_element(n, key.rotation);
+    if (key.kind == plan::KeyUse::Kind::kConjugation) element = ckks::conjugation_element(n);
+    bool merged = false;   // two rotations may be one element (modulo N/2)
+    for (auto& request : requests)
+      if (request.galois_element == element) {
+        request.limbs = std::max(request.limbs, key.limbs);
+        merged = true;
+      }
+    if (!merged) requests.push_back({element, key.limbs});
+  }
+  return requests;
+}
+
+std::string Package::manifest() const {
+  nlohmann::json layers = nlohmann::json::array();
+  for (const auto& instruction : program_.instructions) {
+    const auto* linear = std::get_if<plan::Linear>(&instruction.op);
+    if (linear == nullptr) continue;
+    const plan::Cost cost = plan::count_cost(program_, instruction);
+    layers.push_back({{"name", instruction.layer},
+                      {"limbs", instruction.limbs_in},
+                      {"plaintext_macs", cost.plaintext_macs},
+                      {"key_switches", cost.key_switches},
+                      {"hoisted_rotations", cost.hoisted_rotations},
+                      {"weight_bytes", cost.weight_bytes}});
+  }
+  const nlohmann::json json = {
+      {"format", "brainlock-package-1"},
+      {"hash", hash_hex()},
+      {"model", program_.model_name},
+      {"profile", program_.profile},
+      {"security",
+       {{"bits", parameters_->security_bits()},
+        {"ring_degree", parameters_->ring_degree()},
+        {"log_qp", parameters_->log_qp()},
+        {"log_qp_limit", ckks::max_log_qp_128(parameters_->ring_degree())},
+        {"secret", "uniform ternary"},
+        {"table", "Security Guidelines for Implementing Homomorphic Encryption (2024), classical"}}},
+      {"parameters",
+       {{"q", program_.parameters.q}, {"p", program_.parameters.p}, {"digit_limbs", program_.parameters.digit_limbs}}},
+      {"input", tensor_json(program_.input)},
+      {"output", tensor_json(program_.output)},
+      {"error_bound", program_.error_bound},
+      {"error_estimate", program_.error_estimate},
+      {"keys", program_.keys.size()},
+      {"layers", layers},
+  };
+  return json.dump(2) + "\n";
+}
+
+Result<std::shared_ptr<const Package>> Package::from_bytes(std::vector<std::uint8_t> plan_bytes, std::vector<std::uint8_t> model) {
+  if (model.size() > kMaxModelBytes) return Error{ErrorCode::kTooLarge, "model.onnx is above the limit of 512 MiB"};
+  auto package = std::shared_ptr<Package>(new Package());
+  BRAINLOCK_ASSIGN(package->program_, decode_program(plan_bytes));
+  BRAINLOCK_ASSIGN(package->parameters_, make_parameters(package->program_.parameters));
+  package->hash_ = package_hash(plan_bytes, model);
+  package->model_ = std::move(model);
+  return std::shared_ptr<const Package>(package);
+}
+
+Result<std::shared_ptr<const Package>> Package::load(const std::filesystem::path& directory) {
+  const auto where = [&](const Error& e, const char* file) { return e.in((directory / file).string()); };
+  auto manifest = read_file(directory / kManifestFile, kMaxManifestBytes);
+  if (!manifest.ok()) return where(manifest.error(), kManifestFile);
+  auto plan_bytes = read_file(directory / kPlanFile, kMaxProgramBytes);
+  if (!plan_bytes.ok()) return where(plan_bytes.error(), kPlanFile);
+  auto model = read_file(directory / kModelFile, kMaxModelBytes);
+  if (!model.ok()) return where(model.error(), kModelFile);
+  auto package = from_bytes(std::move(*plan_bytes), std::move(*model));
+  if (!package.ok()) return where(package.error(), kPlanFile);
+  const auto json = nlohmann::json::parse(manifest->begin(), manifest->end(), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("hash") || !json["hash"].is_string())
+    return Error{ErrorCode::kMalformed, (directory / kManifestFile).string() + ": not a package manifest"};
+  if (json["hash"].get<std::string>() != (*package)->hash_hex())
+    return Error{ErrorCode::kCorrupted, directory.string() + ": manifest.json names " + json["hash"].get<std::string>() +
+                                            " but the files hash to " + (*package)->hash_hex()};
+  return package;
+}
+
+Result<std::shared_ptr<const Package>> Package::create(const std::filesystem::path& directory, plan::Program program,
+                                                       std::vector<std::uint8_t> model_onnx, bool overwrite) {
+  std::vector<std::uint8_t> plan_bytes = encode_program(program);
+  BRAINLOCK_ASSIGN(auto package, from_bytes(plan_bytes, std::move(model_onnx)));
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return Error{ErrorCode::kIo, "cannot create " + directory.string() + ": " + error.message()};
+  if (!overwrite && std::filesystem::exists(directory / kManifestFile, error))
+    return Error{ErrorCode::kDenied, directory.string() + " holds a package already; choose another folder or overwrite it"};
+  AtomicFileOptions options;
+  options.overwrite = overwrite;
+  const std::string manifest = package->manifest();
+  BRAINLOCK_TRY(write_file(directory / kPlanFile, plan_bytes, options));
+  BRAINLOCK_TRY(write_file(directory / kModelFile, package->model_, options));
+  BRAINLOCK_TRY(write_file(directory / kManifestFile,
+                           {reinterpret_cast<const std::uint8_t*>(manifest.data()), manifest.size()}, options));
+  return package;
+}
+
+}  // namespace brainlock::package

@@ -1,0 +1,196 @@
+#include "brainlock/package/program_codec.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string>
+#include <type_traits>
+
+#include "brainlock/crypto/hash.hpp"
+
+namespace brainlock::package {
+namespace {
+
+constexpr std::array<std::uint8_t, 8> kMagic{'B', 'L', 'P', 'L', 'A', 'N', 0, 1};   // the last byte is the version
+constexpr std::size_t kChecksumBytes = 32;
+
+static_assert(std::endian::native == std::endian::little, "plan.bin is written in the byte order of this machine");
+
+// One description of the fields serves both directions: fields(archive, object) visits them in order.
+class Writer {
+ public:
+  template <typename T>
+    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+  void operator()(const T& value) {
+    const auto* p = reinterpret_cast<const std::uint8_t*>(&value);
+    bytes.insert(bytes.end(), p, p + sizeof(T));
+  }
+  void operator()(const std::complex<float>& value) {
+    (*this)(value.real());
+    (*this)(value.imag());
+  }
+  void operator()(const std::string& text) {
+    (*this)(static_cast<std::uint32_t>(text.size()));
+    bytes.insert(bytes.end(), text.begin(), text.end());
+  }
+  template <typename T>
+  void operator()(const std::vector<T>& items) {
+    (*this)(static_cast<std::uint32_t>(items.size()));
+    for (const T& item : items) {
+      if constexpr (requires { fields(*this, item); }) fields(*this, item);
+      else (*this)(item);
+    }
+  }
+  std::vector<std::uint8_t> bytes;
+};
+
+// After the first error every read yields zero and nothing more is allocated.
+class Reader {
+ public:
+  explicit Reader(std::span<const std::uint8_t> bytes) : rest_(bytes) {}
+
+  template <typename T>
+    requires std::is_arithmetic_v<T> || std::is_enum_v<T>
+  void operator()(T& value) {
+    if (!take(sizeof(T))) {
+      value = T{};
+      return;
+    }
+    std::memcpy(&value, rest_.data(), sizeof(T));
+    rest_ = rest_.subspan(sizeof(T));
+  }
+  void operator()(std::complex<float>& value) {
+    float re = 0, im = 0;
+    (*this)(re);
+    (*this)(im);
+    value = {re, im};
+  }
+  void operator()(std::string& text) {
+    std::uint32_t size = 0;
+    (*this)(size);
+    if (!take(size)) return;
+    text.assign(reinterpret_cast<const char*>(rest_.data()), size);
+    rest_ = rest_.subspan(size);
+  }
+  template <typename T>
+  void operator()(std::vector<T>& items) {
+    std::uint32_t size = 0;
+    (*this)(size);
+    if (!take(size)) return;   // every item takes at least one byte, so this bounds the allocation
+    items.clear();
+    for (std::uint32_t i = 0; i < size && ok(); ++i) {
+      T item{};
+      if constexpr (requires { fields(*this, item); }) fields(*this, item);
+      else (*this)(item);
+      items.push_back(std::move(item));
+    }
+  }
+  void fail(std::string message) {
+    if (error_.empty()) error_ = std::move(message);
+  }
+  [[nodiscard]] bool ok() const { return error_.empty(); }
+  [[nodiscard]] const std::string& error() const { return error_; }
+  [[nodiscard]] std::size_t left() const { return rest_.size(); }
+
+ private:
+  bool take(std::size_t need) {
+    if (!ok()) return false;
+    if (need <= rest_.size()) return true;
+    fail("expected " + std::to_string(need) + " more bytes or items, " + std::to_string(rest_.size()) + " bytes are left");
+    return false;
+  }
+  std::span<const std::uint8_t> rest_;
+  std::string error_;
+};
+
+template <typename A, typename T>
+concept FieldsOf = true;
+
+#define BRAINLOCK_FIELDS(Type, ...)                          \
+  template <typename A>                                      \
+  void fields(A& a, Type& x) { __VA_ARGS__ }                 \
+  template <typename A>                                      \
+  void fields(A& a, const Type& x) { __VA_ARGS__ }
+
+BRAINLOCK_FIELDS(plan::SlotVector, a(x.period); a(x.slots); a(x.values);)
+BRAINLOCK_FIELDS(plan::Combine::Term, a(x.in); a(x.rotation);)
+BRAINLOCK_FIELDS(plan::Linear::Column, a(x.input); a(x.rotation);)
+BRAINLOCK_FIELDS(plan::Linear::Output, a(x.out); a(x.columns); a(x.giants); a(x.weights); fields(a, x.bias);)
+BRAINLOCK_FIELDS(plan::Split, a(x.in); a(x.out);)
+BRAINLOCK_FIELDS(plan::Square, a(x.in); a(x.out);)
+BRAINLOCK_FIELDS(plan::Combine, a(x.terms); a(x.out);)
+BRAINLOCK_FIELDS(plan::Linear, a(x.name); a(x.inputs); a(x.columns); a(x.giant_step); a(x.outputs); a(x.rotate_sums);
+                 a(x.vectors); a(x.period); a(x.weight_scale);)
+BRAINLOCK_FIELDS(plan::Place, a(x.index); a(x.ciphertext); a(x.slot); a(x.part);)
+BRAINLOCK_FIELDS(plan::TensorMap, a(x.channels); a(x.height); a(x.width); a(x.ciphertexts); a(x.parts); a(x.places);
+                 a(x.limbs); a(x.scale); a(x.bound);)
+BRAINLOCK_FIELDS(plan::ParameterChoice, a(x.ring_degree); a(x.q); a(x.p); a(x.digit_limbs);)
+BRAINLOCK_FIELDS(plan::KeyUse, a(x.kind); a(x.rotation); a(x.limbs);)
+
+template <typename A, typename I>
+void common_fields(A& a, I& x) {
+  a(x.layer);
+  a(x.limbs_in);
+  a(x.limbs_out);
+  a(x.scale_in);
+  a(x.scale_out);
+}
+
+void fields(Writer& a, const plan::Instruction& x) {
+  a(static_cast<std::uint8_t>(x.op.index()));
+  std::visit([&](const auto& op) { fields(a, op); }, x.op);
+  common_fields(a, x);
+}
+
+void fields(Reader& a, plan::Instruction& x) {
+  std::uint8_t kind = 0;
+  a(kind);
+  switch (kind) {
+    case 0: x.op.emplace<plan::Split>(); break;
+    case 1: x.op.emplace<plan::Square>(); break;
+    case 2: x.op.emplace<plan::Combine>(); break;
+    case 3: x.op.emplace<plan::Linear>(); break;
+    default: a.fail("unknown instruction kind " + std::to_string(kind)); return;
+  }
+  std::visit([&](auto& op) { fields(a, op); }, x.op);
+  common_fields(a, x);
+}
+
+BRAINLOCK_FIELDS(plan::Program, a(x.model_name); a(x.profile); fields(a, x.parameters); fields(a, x.input);
+                 fields(a, x.output); a(x.register_count); a(x.instructions); a(x.output_registers); a(x.keys);
+                 a(x.error_bound); a(x.error_estimate);)
+
+#undef BRAINLOCK_FIELDS
+
+}  // namespace
+
+std::vector<std::uint8_t> encode_program(const plan::Program& program) {
+  Writer writer;
+  writer.bytes.assign(kMagic.begin(), kMagic.end());
+  fields(writer, program);
+  const crypto::Hash256 checksum = crypto::blake2b_256(writer.bytes);
+  writer.bytes.insert(writer.bytes.end(), checksum.begin(), checksum.end());
+  return std::move(writer.bytes);
+}
+
+Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() > kMaxProgramBytes)
+    return Error{ErrorCode::kTooLarge, "plan: at most " + std::to_string(kMaxProgramBytes) + " bytes, got " + std::to_string(bytes.size())};
+  if (bytes.size() < kMagic.size() + kChecksumBytes)
+    return Error{ErrorCode::kTruncated, "plan: at least " + std::to_string(kMagic.size() + kChecksumBytes) + " bytes, got " + std::to_string(bytes.size())};
+  if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0)
+    return Error{ErrorCode::kMalformed, "plan: not a Brainlock plan of version " + std::to_string(kMagic.back())};
+  const auto body = bytes.first(bytes.size() - kChecksumBytes);
+  const crypto::Hash256 checksum = crypto::blake2b_256(body);
+  if (std::memcmp(checksum.data(), bytes.data() + body.size(), kChecksumBytes) != 0)
+    return Error{ErrorCode::kCorrupted, "plan: the checksum does not match its bytes"};
+  Reader reader(body.subspan(kMagic.size()));
+  plan::Program program;
+  fields(reader, program);
+  if (!reader.ok()) return Error{ErrorCode::kMalformed, "plan: " + reader.error()};
+  if (reader.left() != 0) return Error{ErrorCode::kMalformed, "plan: " + std::to_string(reader.left()) + " bytes too many"};
+  if (auto status = plan::validate(program); !status.ok()) return status.error().in("plan");
+  return program;
+}
+
+}  // namespace brainlock::package
