@@ -97,6 +97,7 @@ def main():
     p.add_argument("--form", choices=("folded", "separate", "square"), default="folded")
     p.add_argument("--data", help="compare on validation images; without it on seeded noise")
     p.add_argument("--images", type=int, default=64)
+    p.add_argument("--expect", help="write four synthetic images and their logits to this file")
     args = p.parse_args()
     torch.set_num_threads(1)
     net, state = load(args.checkpoint)
@@ -115,6 +116,12 @@ def main():
     worst = np.abs(got - expected).max()
     print(f"{args.output}: {args.form}, {sum(np.prod(t.dims) for t in made.graph.initializer)} values, "
           f"largest difference from PyTorch on {len(pixels)} images {worst:.2e}")
+    if args.expect:
+        from make_test_models import write_expectations
+        from train import prepare
+        import synthetic
+        pictures = prepare(torch.from_numpy(synthetic.images(7, 0, 4)).float() / 255, net)
+        write_expectations(args.expect, made, pictures.numpy())
     return 0 if worst < 1e-4 else 1
 
 

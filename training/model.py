@@ -119,6 +119,7 @@ class Vgg9(nn.Module):
         self.act = nn.ModuleList(Quadratic(k, activation) for k in c)
         self.head = nn.Conv2d(c[-1], classes, 1)
         self.pool_after = (1, 3)
+        self.still = 0          # so many first layers learn nothing in this step
         self.weight_noise = 0.0
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1))
@@ -132,10 +133,12 @@ class Vgg9(nn.Module):
 
     def forward(self, x):
         x = (x - self.mean) / self.std
+        learn = torch.is_grad_enabled()
         for i, (linear, act) in enumerate(zip(self.linear, self.act)):
-            x = act(self._conv(linear, x))
-            if i in self.pool_after:
-                x = F.avg_pool2d(x, 2)
+            with torch.set_grad_enabled(learn and i >= self.still):
+                x = act(self._conv(linear, x))
+                if i in self.pool_after:
+                    x = F.avg_pool2d(x, 2)
         return self._conv(self.head, x).flatten(1)
 
 
@@ -151,6 +154,7 @@ class TinyCnn(nn.Module):
         self.act = nn.ModuleList(Quadratic(k, activation) for k in (16, 32, 64))
         self.head = nn.Conv2d(64, classes, 1)
         self.pool_after = (0,)
+        self.still = 0
         self.weight_noise = 0.0
         self.register_buffer("mean", torch.tensor([0.479]).view(1, 1, 1, 1))
         self.register_buffer("std", torch.tensor([0.22]).view(1, 1, 1, 1))

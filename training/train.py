@@ -51,6 +51,12 @@ def arguments():
     p.add_argument("--lr", type=float, default=0.05, help="relative step of a weight matrix")
     p.add_argument("--lr-small", type=float, default=0.004, help="Adam: a, b, last layer")
     p.add_argument("--momentum", type=float, default=0.85)
+    p.add_argument("--early-every", type=int, default=1,
+                   help="the first two convolutions (half of the work) learn in every n-th step only")
+    p.add_argument("--early-lr", type=float, default=1.0, help="their learning rate, as a factor")
+    p.add_argument("--prune", type=float, default=0,
+                   help="skip this share of the images whose last loss was below the mean, and weigh "
+                        "the others of them up (InfoBatch, 2023); not in the last eighth of the run")
     p.add_argument("--warmup", type=float, default=0.10, help="share of the run")
     p.add_argument("--smoothing", type=float, default=0.1)
     p.add_argument("--shift", type=int, default=3, help="largest shift of the random crop")
@@ -67,6 +73,7 @@ def arguments():
                    help="noise on every pre-activation, as a share of its deviation")
     p.add_argument("--finetune-weights", type=float, default=0,
                    help="noise on weights, as a share of the largest one of a layer")
+    p.add_argument("--save-minutes", type=float, default=5)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -150,19 +157,23 @@ def main():
 
     matrices = [layer.weight for layer in model.linear]
     small = [p for p in model.parameters() if all(p is not m for m in matrices)]
-    muon = Muon(matrices, args.lr, args.momentum)
+    muon = Muon([{"params": matrices[:2], "factor": args.early_lr},
+                 {"params": matrices[2:], "factor": 1.0}], args.lr, args.momentum)
     adam = torch.optim.Adam(small, args.lr_small, betas=(0.9, 0.98))
     average = Average(model)
 
-    step, epoch, offset, seen_before = 0, 0, 0.0, 0
+    step, epoch, offset = 0, 0, 0.0
+    score = torch.full((len(labels),), math.inf)   # each image's last loss
     last = out / "last.pt"
     if last.exists():
         s = torch.load(last, map_location=device)
         model.load_state_dict(s["raw"])
         muon.load_state_dict(s["muon"])
+        muon.param_groups[0]["factor"] = args.early_lr
         adam.load_state_dict(s["adam"])
         average.state = s["model"]
         step, epoch, offset = s["step"], s["epoch"], s["progress"]
+        score = s.get("score", score)
         generator.set_state(s["generator"].cpu())
         torch.set_rng_state(s["rng"].cpu())
         print(f"resumed at epoch {epoch}, progress {offset:.3f}", flush=True)
@@ -170,7 +181,7 @@ def main():
     def save(path, progress, extra=None):
         state = {"config": model.config, "model": average.state, "raw": model.state_dict(),
                  "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step, "epoch": epoch,
-                 "progress": progress, "generator": generator.get_state(),
+                 "progress": progress, "score": score, "generator": generator.get_state(),
                  "rng": torch.get_rng_state(), "args": vars(args)}
         state.update(extra or {})
         torch.save(state, str(path) + ".new")
@@ -188,20 +199,29 @@ def main():
     log = open(out / "log.tsv", "a")
     if log.tell() == 0:
         log.write("epoch\tprogress\tseconds\tcpu_seconds\tlr\tloss\ttrain_acc\tpenalty\tval_acc\tval_loss\n")
+    saved_at = time.time()
     probe = nets.build(model.config).to(device).to(memory_format=torch.channels_last)
     p = progress()
     while p < 1.0:
         order = torch.randperm(count, generator=generator)
+        weight = torch.ones(count)
+        if args.prune and p < 0.875 and bool(score.isfinite().all()):
+            easy = score < score.mean()
+            weight[easy] = 1.0 / (1.0 - args.prune)
+            dropped = easy & (torch.rand(count, generator=generator) < args.prune)
+            order = order[~dropped[order]]
         t0, c0 = time.time(), time.process_time()
         total, right, seen, penalties = 0.0, 0, 0, 0.0
         model.train()
-        for k in range(steps_per_epoch):
+        for k in range(len(order) // args.batch):
             p = progress()
             if p >= 1.0:
                 break
             factor = min((0.1 + 0.9 * p / args.warmup) if args.warmup else 1.0,
                          (1.0 - p) / (1.0 - args.warmup))
-            muon.param_groups[0]["lr"] = args.lr * factor
+            for group in muon.param_groups:
+                group["lr"] = args.lr * factor * group["factor"]
+            model.still = 2 if k % args.early_every else 0
             adam.param_groups[0]["lr"] = args.lr_small * factor
             if args.gradual:
                 for act in acts:
@@ -212,7 +232,9 @@ def main():
                 x = prepare(augment.batch(part, epoch), model).to(device)
                 y = labels[part].to(device)
                 logits = model(x)
-                loss = F.cross_entropy(logits, y, label_smoothing=args.smoothing)
+                losses = F.cross_entropy(logits, y, label_smoothing=args.smoothing, reduction="none")
+                score[part] = losses.detach().float().cpu()
+                loss = (losses * weight[part].to(device)).mean()
                 if teacher is not None:
                     with torch.no_grad():
                         target = F.softmax(teacher(x) / args.temperature, 1)
@@ -221,7 +243,7 @@ def main():
                 penalty = sum(a.penalty for a in acts if a.penalty is not None)
                 share = len(part) / len(index)
                 ((loss + args.range_weight * penalty) * share).backward()
-                total += loss.item() * len(part)
+                total += losses.sum().item()
                 penalties += float(penalty) * len(part)
                 right += (logits.argmax(1) == y).sum().item()
                 seen += len(part)
@@ -234,13 +256,16 @@ def main():
             step += 1
             steps_here += 1
             average.update(model, min(0.99, 1.0 - 8.0 / (step + 8.0)))
+            if time.time() - saved_at > 60 * args.save_minutes:
+                save(last, min(p, 1.0))   # resuming starts this epoch again, in another order
+                saved_at = time.time()
             if not args.quiet and k % 20 == 19:
                 done = time.time() - start
                 if args.deadline_minutes:
                     left = 60 * args.deadline_minutes - done
                 else:
                     left = done / steps_here * (args.epochs * steps_per_epoch - step)
-                print(f"epoch {epoch} {k + 1}/{steps_per_epoch} loss {total / seen:.4f} "
+                print(f"epoch {epoch} {k + 1}/{len(order) // args.batch} loss {total / seen:.4f} "
                       f"acc {right / seen:.4f} pen {penalties / seen:.5f} p {p:.3f} "
                       f"{(time.time() - t0) / (k + 1):.2f} s/step, {left / 60:.0f} min left", flush=True)
         if not seen:
@@ -250,12 +275,13 @@ def main():
         val, val_loss = accuracy(probe, *sets["val"], device)
         p = progress()
         row = (f"{epoch}\t{p:.4f}\t{time.time() - t0:.1f}\t{time.process_time() - c0:.1f}\t"
-               f"{muon.param_groups[0]['lr']:.5f}\t{total / seen:.4f}\t{right / seen:.4f}\t"
+               f"{muon.param_groups[-1]['lr']:.5f}\t{total / seen:.4f}\t{right / seen:.4f}\t"
                f"{penalties / seen:.6f}\t{val:.4f}\t{val_loss:.4f}")
         log.write(row + "\n")
         log.flush()
         print("epoch done:", row.replace("\t", " "), flush=True)
         save(last, min(p, 1.0), {"val": val})
+        saved_at = time.time()
     nets_state = {"config": model.config, "model": average.state, "args": vars(args),
                   "epoch": epoch, "step": step}
     torch.save(nets_state, out / "final.pt")
