@@ -68,10 +68,6 @@ Result<crypto::SecretBuffer> read_secret(const std::filesystem::path& file) {
     return {ErrorCode::kTooLarge,
             std::to_string(size) + " bytes, expected at most " + std::to_string(file_size(kMaxRingDegree))};
   }
-  if (size < file_size(kMinRingDegree)) {
-    return {ErrorCode::kTruncated,
-            std::to_string(size) + " bytes, expected at least " + std::to_string(file_size(kMinRingDegree))};
-  }
   crypto::SecretBuffer buffer(size);
   for (std::size_t done = 0; done < size;) {
     const ssize_t got = ::read(descriptor, buffer.data() + done, size - done);
@@ -132,42 +128,51 @@ Status SecretKey::save(const std::filesystem::path& file) const {
   return write_file(file, buffer.bytes(), {.overwrite = false, .mode = 0600});
 }
 
-Result<SecretKey> SecretKey::load(const std::filesystem::path& file, std::shared_ptr<const ckks::Parameters> parameters) {
-  const std::uint32_t n = parameters->ring_degree();
-  const std::string where = "secret key " + file.string();
-  auto read = read_secret(file);
-  if (!read.ok()) return read.error().in(where);
-  const crypto::SecretBuffer& buffer = *read;
-  const std::uint8_t* in = buffer.data();
-  if (!std::equal(kMagic.begin(), kMagic.end(), in)) return {ErrorCode::kMalformed, where + ": not a secret key file"};
+Result<std::unique_ptr<SecretKey::Impl>> SecretKey::Impl::decode(std::span<const std::uint8_t> bytes,
+                                                                 std::shared_ptr<const ckks::Parameters> parameters) {
+  const std::uint8_t* in = bytes.data();
+  if (bytes.size() < file_size(kMinRingDegree)) {
+    return {ErrorCode::kTruncated, std::to_string(bytes.size()) + " bytes, expected at least " +
+                                       std::to_string(file_size(kMinRingDegree))};
+  }
+  if (!std::equal(kMagic.begin(), kMagic.end(), in)) return {ErrorCode::kMalformed, "not a secret key file"};
   if (get_u32(in + 4) != kVersion) {
-    return {ErrorCode::kUnsupported, where + ": version " + std::to_string(get_u32(in + 4)) + ", expected 1"};
+    return {ErrorCode::kUnsupported, "version " + std::to_string(get_u32(in + 4)) + ", expected 1"};
   }
   const std::uint32_t degree = get_u32(in + 40);
   if (!std::has_single_bit(degree) || degree < kMinRingDegree || degree > kMaxRingDegree) {
-    return {ErrorCode::kMalformed, where + ": ring degree " + std::to_string(degree) + ", expected a power of two"};
+    return {ErrorCode::kMalformed, "ring degree " + std::to_string(degree) + ", expected a power of two"};
   }
-  if (buffer.size() != file_size(degree)) {
-    return {buffer.size() < file_size(degree) ? ErrorCode::kTruncated : ErrorCode::kMalformed,
-            where + ": " + std::to_string(buffer.size()) + " bytes, expected " + std::to_string(file_size(degree))};
+  if (bytes.size() != file_size(degree)) {
+    return {bytes.size() < file_size(degree) ? ErrorCode::kTruncated : ErrorCode::kMalformed,
+            std::to_string(bytes.size()) + " bytes, expected " + std::to_string(file_size(degree))};
   }
-  const auto digest = digest_of(buffer.bytes().first(buffer.size() - kDigestBytes));
-  if (!std::equal(digest.begin(), digest.end(), in + buffer.size() - kDigestBytes)) {
-    return {ErrorCode::kCorrupted, where + ": checksum does not match"};
+  const auto digest = digest_of(bytes.first(bytes.size() - kDigestBytes));
+  if (!std::equal(digest.begin(), digest.end(), in + bytes.size() - kDigestBytes)) {
+    return {ErrorCode::kCorrupted, "checksum does not match"};
   }
-  if (!std::equal(parameters->id().begin(), parameters->id().end(), in + 8) || degree != n) {
-    return {ErrorCode::kMismatch, where + ": belongs to other parameters"};
+  if (!std::equal(parameters->id().begin(), parameters->id().end(), in + 8) || degree != parameters->ring_degree()) {
+    return {ErrorCode::kMismatch, "belongs to other parameters"};
   }
   auto impl = std::make_unique<Impl>(std::move(parameters));
   std::uint32_t bad = 0;
-  for (std::uint32_t i = 0; i < n; ++i) {
+  for (std::uint32_t i = 0; i < degree; ++i) {
     const std::uint32_t code = (in[kHeaderBytes + i / 4] >> (2 * (i % 4))) & 3;
     bad |= (code & (code >> 1));  // 3 stands for nothing
     impl->coefficients.data()[i] = static_cast<std::int8_t>(static_cast<int>(code) - 1);
   }
-  if (bad != 0) return {ErrorCode::kMalformed, where + ": a coefficient is not -1, 0 or 1"};
+  if (bad != 0) return {ErrorCode::kMalformed, "a coefficient is not -1, 0 or 1"};
   impl->transform();
-  return SecretKey(std::move(impl));
+  return impl;
+}
+
+Result<SecretKey> SecretKey::load(const std::filesystem::path& file, std::shared_ptr<const ckks::Parameters> parameters) {
+  const std::string where = "secret key " + file.string();
+  const auto bytes = read_secret(file);
+  if (!bytes.ok()) return bytes.error().in(where);
+  auto impl = Impl::decode(bytes->bytes(), std::move(parameters));
+  if (!impl.ok()) return impl.error().in(where);
+  return SecretKey(std::move(impl).value());
 }
 
 }  // namespace brainlock::ckks_client
