@@ -53,6 +53,9 @@ Status KeyLoader::add(const EvaluationKey& key) {
   out.limbs = request->limbs;
   out.digits = parameters_->digits(out.limbs);
   out.galois_element = key.galois_element;
+  if (key.galois_element != 0) {
+    out.automorphism = math::make_automorphism_table(parameters_->ring_degree(), key.galois_element);
+  }
   const std::uint32_t rows = out.limbs + special;
   const std::size_t stride = backend_->limb_stride();
   BRAINLOCK_ASSIGN(out.words, backend_->allocate(std::size_t{rows} * out.digits * 2 * stride));
@@ -66,6 +69,7 @@ Status KeyLoader::add(const EvaluationKey& key) {
   std::atomic<bool> in_range{true};
   std::vector<device::LimbTransfer> transfers;
   const device::Stream stream;
+  const math::AutomorphismTable* const permute = out.automorphism.get();
   for (std::uint32_t d = 0; d < out.digits; ++d) {
     pool_->parallel_for(rows, stream.stop, [&](std::size_t task, unsigned) {
       const auto l = static_cast<std::uint32_t>(task);
@@ -84,13 +88,10 @@ Status KeyLoader::add(const EvaluationKey& key) {
     for (std::uint32_t l = 0; l < rows; ++l) {
       const std::size_t row = source_row(d, l);
       device::Word* const at = out.words.data() + (std::size_t{l} * out.digits + d) * 2 * stride;
-      transfers.push_back({at, key.b.data() + row * n, index(l), true});
-      transfers.push_back({at + stride, seeded ? expanded.data() + l * n : key.a.data() + row * n, index(l), true});
+      transfers.push_back({at, key.b.data() + row * n, index(l), true, permute});
+      transfers.push_back({at + stride, seeded ? expanded.data() + l * n : key.a.data() + row * n, index(l), true, permute});
     }
     backend_->upload(stream, transfers);
-  }
-  if (key.galois_element != 0) {
-    out.automorphism = math::make_automorphism_table(parameters_->ring_degree(), key.galois_element);
   }
   loaded_->bytes_ += out.words.words() * sizeof(device::Word);
   loaded_->keys_.emplace(key.galois_element, std::move(out));

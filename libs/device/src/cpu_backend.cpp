@@ -33,13 +33,16 @@ CpuBackend::CpuBackend(Ring ring, std::shared_ptr<ThreadPool> pool)
       stride_(degree_ + kStridePadding), memory_(std::make_shared<MemoryPool>()), scratch_(pool_->threads()) {}
 
 void CpuBackend::upload(const Stream& stream, std::span<const LimbTransfer> batch) {
-  pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned) {
+  pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned worker) {
     const LimbTransfer& t = batch[i];
-    std::memcpy(t.device, t.host, degree_ * sizeof(Word));  // host memory may have any alignment
-    if (!t.montgomery) return;
-    const math::Modulus& m = modulus(t.modulus_index);
-    const Scalar r = make_scalar(m.r1, m);
-    k_.mul_scalar(t.device, t.device, r.value, r.shoup, m, degree_);
+    Word* const out = t.permute == nullptr ? t.device : scratch(worker, degree_);
+    std::memcpy(out, t.host, degree_ * sizeof(Word));  // host memory may have any alignment
+    if (t.montgomery) {
+      const math::Modulus& m = modulus(t.modulus_index);
+      const Scalar r = make_scalar(m.r1, m);
+      k_.mul_scalar(out, out, r.value, r.shoup, m, degree_);
+    }
+    if (t.permute != nullptr) k_.permute(t.device, out, *t.permute, degree_);
   });
 }
 

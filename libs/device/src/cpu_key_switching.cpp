@@ -113,8 +113,8 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
       const std::size_t offset = automorphism == nullptr ? begin : 0;
       for (std::uint32_t d = 0; d < digits; ++d) {
         digit[d] = job.digits + (d * rows + l) * stride_ + offset;
-        key0[d] = key_limb(*job.key, limbs, l, d, 0) + offset;
-        key1[d] = key_limb(*job.key, limbs, l, d, 1) + offset;
+        key0[d] = key_limb(*job.key, limbs, l, d, 0) + begin;
+        key1[d] = key_limb(*job.key, limbs, l, d, 1) + begin;
       }
       const Word* addend = l < job.addend_limbs && job.addend0 != nullptr ? job.addend0 + l * stride_ + offset : nullptr;
       Word* const out0 = job.out0 + l * stride_ + begin;
@@ -125,7 +125,7 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
       if (automorphism == nullptr) {
         k_.inner_product(sum0, sum1, digit, key0, key1, digits, addend, m, block);
       } else {
-        k_.inner_product_permuted(sum0, sum1, digit, key0, key1, digits, addend, *automorphism, begin, block, m);
+        k_.inner_product_gathered(sum0, sum1, digit, key0, key1, digits, addend, *automorphism, begin, block, m);
       }
       if (based) {
         k_.add(out0, sum0, job.base0 + l * stride_ + begin, m, block);

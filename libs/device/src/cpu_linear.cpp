@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kPanelBytes = 256 << 10;  // half of a 512 KB L2; the rest is digits, keys and weights
 constexpr std::size_t kMinBlock = 64, kMaxBlock = 512;
+constexpr std::size_t kLineWords = 16;
 constexpr std::size_t kPanelPadding = 16;       // rows of the panel do not share cache sets
 
 std::size_t choose_block(std::size_t columns, std::size_t degree) {
@@ -47,10 +48,26 @@ void CpuBackend::linear_block(const LinearCore& core, std::uint32_t l, std::size
   thread_local std::vector<const Word*> column[2];  // of each column, per polynomial: its n words
   for (auto& pointers : column) pointers.assign(core.column_count, nullptr);
 
+  // Source blocks come in an order that no hardware prefetcher follows: the block of the next input is asked for while
+  // this one is computed, and the key of the next rotation little by little meanwhile.
+  const auto fetch = [](const Word* p, std::size_t words) {
+    for (std::size_t i = 0; i < words; i += kLineWords) __builtin_prefetch(p + i);
+  };
+  const auto source_block = [&](const LinearCore::Rotation& rotation) {
+    return rotation.key->automorphism->source[begin / 8] & ~(n - 1);
+  };
+  const auto fetch_input = [&](const LinearCore::Rotation& rotation, const LinearCore::Use& use) {
+    const std::size_t source = l * stride_ + source_block(rotation);
+    const LinearCore::Input& input = core.inputs[use.input];
+    for (std::uint32_t d = 0; d < digits; ++d) fetch(input.digits + d * rows * stride_ + source, n);
+    fetch(input.c0 + source, n);
+  };
+
   const Word* digit[kMaxDigits];
   const Word* key0[kMaxDigits];
   const Word* key1[kMaxDigits];
-  for (const LinearCore::Rotation& rotation : core.rotations) {
+  for (std::size_t r = 0; r < core.rotations.size(); ++r) {
+    const LinearCore::Rotation& rotation = core.rotations[r];
     if (rotation.key == nullptr) {
       for (const LinearCore::Use& use : rotation.uses) {
         column[0][use.column] = core.inputs[use.input].c0 + at;
@@ -59,15 +76,33 @@ void CpuBackend::linear_block(const LinearCore& core, std::uint32_t l, std::size
       continue;
     }
     for (std::uint32_t d = 0; d < digits; ++d) {
-      key0[d] = key_limb(*rotation.key, limbs, l, d, 0);
-      key1[d] = key_limb(*rotation.key, limbs, l, d, 1);
+      key0[d] = key_limb(*rotation.key, limbs, l, d, 0) + begin;
+      key1[d] = key_limb(*rotation.key, limbs, l, d, 1) + begin;
     }
-    for (const LinearCore::Use& use : rotation.uses) {
+    const LinearCore::Rotation* next = r + 1 < core.rotations.size() && core.rotations[r + 1].key != nullptr ? &core.rotations[r + 1] : nullptr;
+    // The block of the next key, [digit][poly] pieces of n words, in as many shares as this rotation has uses.
+    const std::size_t key_lines = 2 * digits * (n / kLineWords);
+    std::size_t fetched_lines = 0;
+    for (std::size_t u = 0; u < rotation.uses.size(); ++u) {
+      const LinearCore::Use& use = rotation.uses[u];
       const LinearCore::Input& input = core.inputs[use.input];
+      if (u + 1 < rotation.uses.size()) {
+        fetch_input(rotation, rotation.uses[u + 1]);
+      } else if (next != nullptr) {
+        fetch_input(*next, next->uses[0]);
+      }
+      if (next != nullptr) {
+        const Word* const block = key_limb(*next->key, limbs, l, 0, 0) + begin;
+        const std::size_t until = key_lines * (u + 1) / rotation.uses.size();
+        for (; fetched_lines < until; ++fetched_lines) {
+          const std::size_t piece = fetched_lines / (n / kLineWords), line = fetched_lines % (n / kLineWords);
+          __builtin_prefetch(block + piece * stride_ + line * kLineWords);
+        }
+      }
       for (std::uint32_t d = 0; d < digits; ++d) digit[d] = input.digits + (d * rows + l) * stride_;
       Word* const out0 = panel + 2 * use.column * row_stride;
       Word* const out1 = out0 + row_stride;
-      k_.inner_product_permuted(out0, out1, digit, key0, key1, digits, input.c0 + l * stride_,
+      k_.inner_product_gathered(out0, out1, digit, key0, key1, digits, input.c0 + l * stride_,
                                 *rotation.key->automorphism, begin, n, m);
       column[0][use.column] = out0;
       column[1][use.column] = out1;

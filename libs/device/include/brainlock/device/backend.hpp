@@ -41,7 +41,8 @@ struct Stream {
   [[nodiscard]] bool stopped() const { return stop.stop_requested(); }
 };
 
-/// An evaluation key in the backend's own form: Montgomery words [limb][digit][b, a], limbs q[0..limbs) then all p.
+/// An evaluation key in the backend's own form: Montgomery words [limb][digit][b, a], limbs q[0..limbs) then all p; a
+/// Galois key is stored under its automorphism, so that an inner product reads it in the order of its outputs.
 struct SwitchingKey {
   Buffer words;
   std::uint32_t limbs = 0;
@@ -56,6 +57,7 @@ struct LimbTransfer {
   const Word* host = nullptr;
   std::uint32_t modulus_index = 0;
   bool montgomery = false;          ///< store x * 2^32 mod q
+  const math::AutomorphismTable* permute = nullptr;  ///< store its image under an automorphism
 };
 struct LimbDownload {
   Word* host = nullptr;
