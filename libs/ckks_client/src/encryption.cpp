@@ -49,9 +49,13 @@ void add_error(crypto::SecureRandom& random, crypto::Secret<std::int8_t>& scratc
   for (std::size_t i = 0; i < values.size(); ++i) values[i] += scratch.data()[i];
 }
 
-/// out = NTT(values mod q).
+/// out = NTT(values mod q), |values| <= 2^62 + 2^10.
 void transform(const math::NttTables& tables, std::span<const std::int64_t> values, std::uint32_t* out) {
-  for (std::size_t i = 0; i < values.size(); ++i) out[i] = math::reduce_i64(values[i], tables.modulus);
+  // A multiple of q just below 2^63 makes every value positive: no branch on the sign of a secret.
+  const std::uint64_t offset = (std::uint64_t{1} << 63) / tables.modulus.q * tables.modulus.q;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    out[i] = math::reduce_u64(static_cast<std::uint64_t>(values[i]) + offset, tables.modulus);
+  }
   math::kernels().ntt_forward(tables, out);
 }
 
@@ -131,7 +135,6 @@ Result<Ciphertext> encrypt_public(const Parameters& parameters, const ckks::Publ
 Result<std::vector<Complex>> decrypt(const SecretKey& key, const Encoder& encoder, const Ciphertext& ciphertext) {
   const auto& secret = key.impl();
   const Parameters& parameters = *secret.parameters;
-  const auto& kernels = math::kernels();
   const std::size_t n = parameters.ring_degree();
   BRAINLOCK_TRY(check_encoder(parameters, encoder));
   const std::uint32_t limbs = ciphertext.limbs;
@@ -147,6 +150,15 @@ Result<std::vector<Complex>> decrypt(const SecretKey& key, const Encoder& encode
   }
   // Decoding looks at no more than four limbs.
   const std::uint32_t used = std::min<std::uint32_t>(limbs, 4);
+  return encoder.decode(detail::plaintext_of(secret, ciphertext, used).values(), used, ciphertext.scale);
+}
+
+crypto::Secret<std::uint32_t> detail::plaintext_of(const SecretKey::Impl& secret, const Ciphertext& ciphertext,
+                                                   std::uint32_t used) {
+  const Parameters& parameters = *secret.parameters;
+  const auto& kernels = math::kernels();
+  const std::size_t n = parameters.ring_degree();
+  const bool seeded = ciphertext.c1.empty();
   crypto::Secret<std::uint32_t> plaintext(used * n);
   ckks::Words expanded(seeded ? n : 0);
   for (std::uint32_t l = 0; l < used; ++l) {
@@ -159,7 +171,7 @@ Result<std::vector<Complex>> decrypt(const SecretKey& key, const Encoder& encode
     kernels.mul(plaintext.data() + l * n, c1, secret.limb(l).data(), modulus, n);
     kernels.add(plaintext.data() + l * n, plaintext.data() + l * n, ciphertext.c0.data() + l * n, modulus, n);
   }
-  return encoder.decode(plaintext.values(), used, ciphertext.scale);
+  return plaintext;
 }
 
 }  // namespace brainlock::ckks_client

@@ -28,4 +28,10 @@ struct SecretKey::Impl {
   crypto::Secret<std::uint32_t> evaluation;   // modulus_count * N
 };
 
+namespace detail {
+/// c0 + c1 s over the first `used` limbs. Time does not depend on the secret.
+crypto::Secret<std::uint32_t> plaintext_of(const SecretKey::Impl& secret, const ckks::Ciphertext& ciphertext,
+                                           std::uint32_t used);
+}  // namespace detail
+
 }  // namespace brainlock::ckks_client

@@ -18,6 +18,12 @@ void random_bytes(std::span<std::uint8_t> out) {
 
 SecureRandom::SecureRandom() : state_(kBufferBytes) { random_bytes(state_.bytes().first(kKeyBytes)); }
 
+SecureRandom::SecureRandom(std::span<const std::uint8_t, 32> key) : state_(kBufferBytes) {
+  std::memcpy(state_.data(), key.data(), kKeyBytes);
+}
+
+SecureRandom SecureRandom::from_key_for_tests(std::span<const std::uint8_t, 32> key) { return SecureRandom(key); }
+
 void SecureRandom::refill() {
   std::array<std::uint8_t, kKeyBytes> key;
   std::memcpy(key.data(), state_.data(), kKeyBytes);

@@ -72,6 +72,20 @@ TEST(SecureRandom, StreamsDifferAndAreBalanced) {
   EXPECT_NEAR(static_cast<double>(ones), 32.0 * kCount, 17890.0);
 }
 
+TEST(SecureRandom, AKeyDeterminesItsStream) {
+  std::array<std::uint8_t, 32> key{1, 2, 3};
+  auto a = SecureRandom::from_key_for_tests(key), b = SecureRandom::from_key_for_tests(key);
+  key[0] = 9;
+  auto c = SecureRandom::from_key_for_tests(key);
+  int same = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const auto x = a.next_u64();
+    ASSERT_EQ(x, b.next_u64());
+    same += x == c.next_u64() ? 1 : 0;
+  }
+  EXPECT_EQ(same, 0);
+}
+
 TEST(SecureRandom, FillCrossesRefillsAndMixedSizes) {
   SecureRandom random;
   std::vector<std::uint8_t> big(100000);

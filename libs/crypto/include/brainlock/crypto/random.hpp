@@ -18,6 +18,8 @@ void random_bytes(std::span<std::uint8_t> out);
 class SecureRandom {
  public:
   SecureRandom();
+  /// A stream that this key determines. For tests: two equal keys give equal "randomness".
+  static SecureRandom from_key_for_tests(std::span<const std::uint8_t, 32> key);
   SecureRandom(SecureRandom&&) noexcept = default;
   SecureRandom& operator=(SecureRandom&&) noexcept = default;
 
@@ -34,6 +36,7 @@ class SecureRandom {
   void fill(std::span<std::uint8_t> out);
 
  private:
+  explicit SecureRandom(std::span<const std::uint8_t, 32> key);
   static constexpr std::size_t kKeyBytes = 32;
   static constexpr std::size_t kBufferBytes = 16384;
   void take(void* out, std::size_t size) {
