@@ -20,11 +20,13 @@ Tensor run_conv(const ConvParams& p, const TensorShape& in, const TensorShape& o
           const int iy = oy * p.stride_h + ky - p.pad_top;
           if (iy < 0 || iy >= in.height) continue;
           const float* line = x.data() + (static_cast<std::size_t>(i) * in.height + iy) * in.width;
-          const float* taps = p.weights.data() + ((static_cast<std::size_t>(o) * p.in_channels + i) * p.kernel_h + ky) * p.kernel_w;
+          const float* taps =
+              p.weights.data() + ((static_cast<std::size_t>(o) * p.in_channels + i) * p.kernel_h + ky) * p.kernel_w;
           for (int kx = 0; kx < p.kernel_w; ++kx) {
             const int offset = kx - p.pad_left;  // input column of output column 0
             const int first = offset >= 0 ? 0 : (-offset + p.stride_w - 1) / p.stride_w;
-            const int last = in.width - 1 - offset < 0 ? -1 : std::min(out.width - 1, (in.width - 1 - offset) / p.stride_w);
+            const int last =
+                in.width - 1 - offset < 0 ? -1 : std::min(out.width - 1, (in.width - 1 - offset) / p.stride_w);
             const double w = taps[kx];
             if (p.stride_w == 1) {
               for (int ox = first; ox <= last; ++ox) row[ox] += w * line[ox + offset];
@@ -111,12 +113,24 @@ std::vector<float> run_float(const Graph& graph, std::span<const float> image, F
     const Tensor& x = node.inputs.empty() ? empty : values[node.inputs[0]];
     const TensorShape in = node.inputs.empty() ? TensorShape{} : graph.nodes[node.inputs[0]].shape;
     switch (node.kind) {
-      case OpKind::kInput: values[n].assign(image.begin(), image.end()); break;
-      case OpKind::kConv: values[n] = run_conv(node.conv(), in, node.shape, x); break;
-      case OpKind::kAveragePool: values[n] = run_pool(node.pool(), in, node.shape, x); break;
-      case OpKind::kDense: values[n] = run_dense(node.dense(), x); break;
-      case OpKind::kQuadratic: values[n] = run_quadratic(node.quadratic(), in, x); break;
-      case OpKind::kPolynomial: values[n] = run_polynomial(node.polynomial(), x); break;
+      case OpKind::kInput:
+        values[n].assign(image.begin(), image.end());
+        break;
+      case OpKind::kConv:
+        values[n] = run_conv(node.conv(), in, node.shape, x);
+        break;
+      case OpKind::kAveragePool:
+        values[n] = run_pool(node.pool(), in, node.shape, x);
+        break;
+      case OpKind::kDense:
+        values[n] = run_dense(node.dense(), x);
+        break;
+      case OpKind::kQuadratic:
+        values[n] = run_quadratic(node.quadratic(), in, x);
+        break;
+      case OpKind::kPolynomial:
+        values[n] = run_polynomial(node.polynomial(), x);
+        break;
       case OpKind::kAdd: {
         values[n] = x;
         const Tensor& other = values[node.inputs[1]];

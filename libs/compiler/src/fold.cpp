@@ -48,7 +48,8 @@ class Folder {
   Result<Graph> run() {
     BRAINLOCK_TRY(validate(graph_));
     sweep();
-    // Each round removes an affine node or moves one behind a pool, so it ends; one pass over the nodes finds them in order.
+    // Each round removes an affine node or moves one behind a pool, so it ends; one pass over the nodes finds them in
+    // order.
     for (bool changed = true; changed;) {
       changed = false;
       for (std::size_t i = 1; i < graph_.nodes.size(); ++i) changed = fold_node(static_cast<int>(i)) || changed;
@@ -90,7 +91,8 @@ class Folder {
     Node& here = node(i);
     if (here.inputs.empty()) return false;
     const int input = here.inputs[0];
-    if (here.kind == OpKind::kAveragePool && here.shape == node(input).shape && here.pool().kernel_h == 1 && here.pool().kernel_w == 1) {
+    if (here.kind == OpKind::kAveragePool && here.shape == node(input).shape && here.pool().kernel_h == 1 &&
+        here.pool().kernel_w == 1) {
       disconnect(i);
       redirect(i, input);
       return true;
@@ -117,13 +119,17 @@ class Folder {
     switch (producer.kind) {
       case OpKind::kConv:
       case OpKind::kDense:
-      case OpKind::kQuadratic: return true;
-      case OpKind::kPolynomial: return map.uniform();
-      case OpKind::kAveragePool: return only_read_by_one(producer.inputs[0]) && can_absorb(producer.inputs[0], map);
+      case OpKind::kQuadratic:
+        return true;
+      case OpKind::kPolynomial:
+        return map.uniform();
+      case OpKind::kAveragePool:
+        return only_read_by_one(producer.inputs[0]) && can_absorb(producer.inputs[0], map);
       case OpKind::kAdd:
         return std::all_of(producer.inputs.begin(), producer.inputs.end(),
                            [&](int input) { return only_read_by_one(input) && can_absorb(input, map); });
-      case OpKind::kInput: return false;
+      case OpKind::kInput:
+        return false;
     }
     return false;
   }
@@ -164,8 +170,10 @@ class Folder {
     std::vector<int> keep;
     const std::vector<int> all = readers_[i];
     for (int reader : all) {
-      if (take_in_front(reader, map)) redirect_input(reader, i, input);
-      else keep.push_back(reader);
+      if (take_in_front(reader, map))
+        redirect_input(reader, i, input);
+      else
+        keep.push_back(reader);
     }
     const bool changed = keep.size() < all.size();
     readers_[i] = keep;
@@ -202,7 +210,8 @@ class Folder {
     }
     if (target.kind != OpKind::kAveragePool) return false;
     // pool(s x + t) = s pool(x) + t: a new affine node takes the pool's place for its readers.
-    QuadraticParams params{std::vector<float>(map.s.size(), 0.0f), {map.s.begin(), map.s.end()}, {map.t.begin(), map.t.end()}};
+    QuadraticParams params{
+        std::vector<float>(map.s.size(), 0.0f), {map.s.begin(), map.s.end()}, {map.t.begin(), map.t.end()}};
     Node moved{OpKind::kQuadratic, fresh_name(target.name + "/affine"), {}, target.shape, std::move(params)};
     const int made = static_cast<int>(graph_.nodes.size());
     graph_.nodes.push_back(std::move(moved));
@@ -234,7 +243,8 @@ class Folder {
   }
 
   // Weights in rows of channels x `block`.
-  static void scale_columns(std::vector<float>& weights, std::vector<float>& bias, std::size_t block, const Affine& map) {
+  static void scale_columns(std::vector<float>& weights, std::vector<float>& bias, std::size_t block,
+                            const Affine& map) {
     const std::size_t channels = map.s.size();
     for (std::size_t m = 0; m < bias.size(); ++m) {
       double shift = bias[m];
@@ -256,7 +266,8 @@ class Folder {
       const int before = graph_.nodes[i].inputs[0];
       if (node(before).kind != OpKind::kDense || !only_read_by_one(before)) continue;
       const DenseParams &second = graph_.nodes[i].dense(), &first = node(before).dense();
-      const auto out = static_cast<std::uint64_t>(second.out_features), mid = static_cast<std::uint64_t>(first.out_features),
+      const auto out = static_cast<std::uint64_t>(second.out_features),
+                 mid = static_cast<std::uint64_t>(first.out_features),
                  in = static_cast<std::uint64_t>(first.in_features);
       if (out * in > mid * (in + out) || out * in * mid > kMaxComposition) continue;
       DenseParams both{second.out_features, first.in_features, std::vector<float>(out * in), second.bias};
@@ -291,10 +302,22 @@ class Folder {
       const auto channels = map.s.size();
       weights += channels * channels;
       if (channels > 4096 || weights > kMaxDiagonalWeights) {
-        return {ErrorCode::kTooLarge, "node '" + here.name + "': a shift of " + std::to_string(channels) +
-                                          " channels that no neighbouring layer can take (is it in front of a padded convolution?)"};
+        return {ErrorCode::kTooLarge,
+                "node '" + here.name + "': a shift of " + std::to_string(channels) +
+                    " channels that no neighbouring layer can take (is it in front of a padded convolution?)"};
       }
-      ConvParams conv{here.shape.channels, here.shape.channels, 1, 1, 1, 1, 0, 0, 0, 0, std::vector<float>(channels * channels, 0.0f), {}};
+      ConvParams conv{here.shape.channels,
+                      here.shape.channels,
+                      1,
+                      1,
+                      1,
+                      1,
+                      0,
+                      0,
+                      0,
+                      0,
+                      std::vector<float>(channels * channels, 0.0f),
+                      {}};
       for (std::size_t c = 0; c < channels; ++c) conv.weights[c * channels + c] = static_cast<float>(map.s[c]);
       conv.bias.assign(map.t.begin(), map.t.end());
       here.kind = OpKind::kConv;

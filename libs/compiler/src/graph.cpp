@@ -62,7 +62,8 @@ Complaint check_pool(const PoolParams& p, const TensorShape& in, const TensorSha
 }
 
 Complaint check_dense(const DenseParams& p, const TensorShape& in, const TensorShape& out) {
-  if (p.in_features < 1 || static_cast<std::size_t>(p.in_features) != in.size()) return "input features differ from the input's";
+  if (p.in_features < 1 || static_cast<std::size_t>(p.in_features) != in.size())
+    return "input features differ from the input's";
   if (out != TensorShape{p.out_features, 1, 1}) return "output must be a vector of the output features";
   if (p.weights.size() != static_cast<std::size_t>(p.out_features) * static_cast<std::size_t>(p.in_features)) {
     return "wrong number of weights";
@@ -140,13 +141,20 @@ std::string to_string(const TensorShape& shape) {
 
 std::string_view op_kind_name(OpKind kind) {
   switch (kind) {
-    case OpKind::kInput: return "input";
-    case OpKind::kConv: return "conv";
-    case OpKind::kAveragePool: return "average_pool";
-    case OpKind::kDense: return "dense";
-    case OpKind::kQuadratic: return "quadratic";
-    case OpKind::kAdd: return "add";
-    case OpKind::kPolynomial: return "polynomial";
+    case OpKind::kInput:
+      return "input";
+    case OpKind::kConv:
+      return "conv";
+    case OpKind::kAveragePool:
+      return "average_pool";
+    case OpKind::kDense:
+      return "dense";
+    case OpKind::kQuadratic:
+      return "quadratic";
+    case OpKind::kAdd:
+      return "add";
+    case OpKind::kPolynomial:
+      return "polynomial";
   }
   return "unknown";
 }

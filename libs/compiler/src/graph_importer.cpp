@@ -14,14 +14,29 @@ using Handler = Outcome (*)(ImportState&, const OnnxNode&);
 
 const std::unordered_map<std::string, Handler>& handlers() {
   static const std::unordered_map<std::string, Handler> kHandlers{
-      {"Conv", import_conv}, {"Gemm", import_gemm}, {"MatMul", import_matmul},
-      {"AveragePool", import_average_pool}, {"GlobalAveragePool", import_global_average_pool}, {"ReduceMean", import_reduce_mean},
+      {"Conv", import_conv},
+      {"Gemm", import_gemm},
+      {"MatMul", import_matmul},
+      {"AveragePool", import_average_pool},
+      {"GlobalAveragePool", import_global_average_pool},
+      {"ReduceMean", import_reduce_mean},
       {"BatchNormalization", import_batch_normalization},
-      {"Add", import_add}, {"Sub", import_sub}, {"Sum", import_sum}, {"Mul", import_mul}, {"Div", import_div},
-      {"Pow", import_pow}, {"Neg", import_neg},
-      {"Identity", import_identity}, {"Cast", import_identity}, {"Dropout", import_dropout},
-      {"Flatten", import_flatten}, {"Reshape", import_reshape}, {"Squeeze", import_squeeze}, {"Unsqueeze", import_unsqueeze},
-      {"Transpose", import_transpose}, {"Shape", import_shape},
+      {"Add", import_add},
+      {"Sub", import_sub},
+      {"Sum", import_sum},
+      {"Mul", import_mul},
+      {"Div", import_div},
+      {"Pow", import_pow},
+      {"Neg", import_neg},
+      {"Identity", import_identity},
+      {"Cast", import_identity},
+      {"Dropout", import_dropout},
+      {"Flatten", import_flatten},
+      {"Reshape", import_reshape},
+      {"Squeeze", import_squeeze},
+      {"Unsqueeze", import_unsqueeze},
+      {"Transpose", import_transpose},
+      {"Shape", import_shape},
   };
   return kHandlers;
 }
@@ -30,12 +45,12 @@ const std::unordered_map<std::string, Handler>& handlers() {
 bool attributes_ok(const OnnxNode& node, std::string& wrong) {
   using Kind = OnnxAttribute::Kind;
   static const std::unordered_map<std::string, Kind> kKinds{
-      {"kernel_shape", Kind::kInts}, {"strides", Kind::kInts}, {"pads", Kind::kInts}, {"dilations", Kind::kInts},
-      {"auto_pad", Kind::kString}, {"group", Kind::kInt}, {"ceil_mode", Kind::kInt}, {"alpha", Kind::kFloat},
-      {"beta", Kind::kFloat}, {"transA", Kind::kInt}, {"transB", Kind::kInt}, {"epsilon", Kind::kFloat},
-      {"training_mode", Kind::kInt}, {"spatial", Kind::kInt}, {"axes", Kind::kInts}, {"axis", Kind::kInt},
-      {"keepdims", Kind::kInt}, {"perm", Kind::kInts}, {"allowzero", Kind::kInt}, {"to", Kind::kInt},
-      {"start", Kind::kInt}, {"end", Kind::kInt}, {"starts", Kind::kInts}, {"ends", Kind::kInts},
+      {"kernel_shape", Kind::kInts}, {"strides", Kind::kInts}, {"pads", Kind::kInts},     {"dilations", Kind::kInts},
+      {"auto_pad", Kind::kString},   {"group", Kind::kInt},    {"ceil_mode", Kind::kInt}, {"alpha", Kind::kFloat},
+      {"beta", Kind::kFloat},        {"transA", Kind::kInt},   {"transB", Kind::kInt},    {"epsilon", Kind::kFloat},
+      {"training_mode", Kind::kInt}, {"spatial", Kind::kInt},  {"axes", Kind::kInts},     {"axis", Kind::kInt},
+      {"keepdims", Kind::kInt},      {"perm", Kind::kInts},    {"allowzero", Kind::kInt}, {"to", Kind::kInt},
+      {"start", Kind::kInt},         {"end", Kind::kInt},      {"starts", Kind::kInts},   {"ends", Kind::kInts},
   };
   for (const auto& [name, attribute] : node.attributes) {
     const auto known = kKinds.find(name);
@@ -55,7 +70,8 @@ class GraphBuilder {
   Result<Graph> build() {
     BRAINLOCK_TRY(check_interface());
     for (const auto& [name, tensor] : model_.constants) {
-      if (!state_.define(name, tensor)) return Error{ErrorCode::kMalformed, "the tensor '" + printable(name) + "' has two meanings"};
+      if (!state_.define(name, tensor))
+        return Error{ErrorCode::kMalformed, "the tensor '" + printable(name) + "' has two meanings"};
     }
     const std::vector<bool> needed = needed_nodes();
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
@@ -66,7 +82,8 @@ class GraphBuilder {
     if (!issues_.empty()) return report();
     state_.graph().model_name = model_.name.empty() ? "model" : model_.name;
     Graph graph = without_dead_nodes(std::move(state_.graph()));
-    if (const Status status = validate(graph); !status.ok()) return Error{ErrorCode::kMalformed, status.error().message};
+    if (const Status status = validate(graph); !status.ok())
+      return Error{ErrorCode::kMalformed, status.error().message};
     return graph;
   }
 
@@ -79,7 +96,9 @@ class GraphBuilder {
   // One input that matters, of fixed size, and one output.
   Status check_interface() {
     if (model_.outputs.size() != 1) {
-      refuse("outputs", "graph", {"the model has " + std::to_string(model_.outputs.size()) + " outputs", "export it with one output", false});
+      refuse(
+          "outputs", "graph",
+          {"the model has " + std::to_string(model_.outputs.size()) + " outputs", "export it with one output", false});
     }
     if (model_.outputs.empty()) return {ErrorCode::kMalformed, "ONNX model without an output"};
     std::unordered_set<std::string> read;
@@ -88,7 +107,8 @@ class GraphBuilder {
     for (const OnnxInput& input : model_.inputs) {
       if (!read.contains(input.name)) continue;
       if (!first) {
-        refuse(printable(input.name), "graph", {"a second input", "export the model with the image as only input", false});
+        refuse(printable(input.name), "graph",
+               {"a second input", "export the model with the image as only input", false});
         if (!state_.define(input.name, std::monostate{})) return {ErrorCode::kMalformed, "two inputs of one name"};
         continue;
       }
@@ -103,12 +123,14 @@ class GraphBuilder {
     std::vector<std::int64_t> dims = input.dims;
     Entry entry;
     if (!dims.empty() && dims[0] > 1) {
-      refuse(printable(input.name), "graph", {"a batch of " + std::to_string(dims[0]), "export with batch size 1 or a dynamic batch", false});
+      refuse(printable(input.name), "graph",
+             {"a batch of " + std::to_string(dims[0]), "export with batch size 1 or a dynamic batch", false});
     }
     if (!dims.empty()) dims[0] = 1;
     if (const auto shape = image_shape(dims)) {
       Value value;
-      value.base = state_.add_node(OpKind::kInput, input.name.empty() ? "input" : printable(input.name), {}, *shape, std::monostate{});
+      value.base = state_.add_node(OpKind::kInput, input.name.empty() ? "input" : printable(input.name), {}, *shape,
+                                   std::monostate{});
       value.dims = dims;
       value.origin = printable(input.name);
       entry = std::move(value);
@@ -117,7 +139,8 @@ class GraphBuilder {
              {"input dimensions " + dims_to_string(input.dims) + " (-1 is not fixed)",
               "export with a fixed size [batch, channels, height, width] or [batch, features]", false});
     }
-    if (!state_.define(input.name, std::move(entry))) refuse(printable(input.name), "graph", inconsistent("two inputs of one name"));
+    if (!state_.define(input.name, std::move(entry)))
+      refuse(printable(input.name), "graph", inconsistent("two inputs of one name"));
   }
 
   // Nodes that the output depends on. Others (a mask of Dropout, a forgotten head) do not matter.
@@ -138,7 +161,8 @@ class GraphBuilder {
     for (std::size_t k = 0; k < node.inputs.size(); ++k) {
       if (!ImportState::has_input(node, k)) continue;
       if (!state_.defined(node.inputs[k])) {
-        return {ErrorCode::kMalformed, "node '" + node.name + "' (" + node.op + ") reads a tensor that nothing before it makes"};
+        return {ErrorCode::kMalformed,
+                "node '" + node.name + "' (" + node.op + ") reads a tensor that nothing before it makes"};
       }
       const Entry& entry = state_.input(node, k);
       constant = constant && std::holds_alternative<ConstTensorPtr>(entry);
@@ -167,20 +191,25 @@ class GraphBuilder {
     return {};
   }
 
-  // After a refusal the import goes on as if the operator had been taken, where its shape is clear, to find all the others.
+  // After a refusal the import goes on as if the operator had been taken, where its shape is clear, to find all the
+  // others.
   void recover(const OnnxNode& node) {
     const Value* input = state_.value(node, 0);
     if (input == nullptr || node.outputs.front().empty() || state_.defined(node.outputs.front())) return;
-    if (keeps_shape(node.op) || node.op == "Add" || node.op == "Mul" || node.op == "Pow" || node.op == "BatchNormalization") {
+    if (keeps_shape(node.op) || node.op == "Add" || node.op == "Mul" || node.op == "Pow" ||
+        node.op == "BatchNormalization") {
       Value stand_in = *input;
-      stand_in.base = state_.add_node(OpKind::kQuadratic, node.name, {input->base}, state_.shape(input->base), std::monostate{});
+      stand_in.base =
+          state_.add_node(OpKind::kQuadratic, node.name, {input->base}, state_.shape(input->base), std::monostate{});
       stand_in.poly = ElementPolynomial::identity();
       (void)state_.define(node.outputs.front(), std::move(stand_in));
     } else if (node.op == "MaxPool" || node.op == "GlobalMaxPool") {
       OnnxNode pool = node;
       pool.outputs.resize(1);
-      if (node.op == "MaxPool") (void)import_average_pool(state_, pool);
-      else (void)import_global_average_pool(state_, pool);
+      if (node.op == "MaxPool")
+        (void)import_average_pool(state_, pool);
+      else
+        (void)import_global_average_pool(state_, pool);
     }
   }
 
@@ -196,13 +225,15 @@ class GraphBuilder {
       refuse("output", "graph", {"the output is transposed", "export it with channels first, or flattened", false});
       return {};
     }
-    if (auto refusal = state_.materialise(*value, state_.graph().output)) refuse(value->origin, "graph", std::move(*refusal));
+    if (auto refusal = state_.materialise(*value, state_.graph().output))
+      refuse(value->origin, "graph", std::move(*refusal));
     return {};
   }
 
   Error report() const {
     if (options_.issues != nullptr) *options_.issues = issues_;
-    std::string text = std::to_string(issues_.size()) + (issues_.size() == 1 ? " part" : " parts") + " of the model cannot be run encrypted:";
+    std::string text = std::to_string(issues_.size()) + (issues_.size() == 1 ? " part" : " parts") +
+                       " of the model cannot be run encrypted:";
     for (const ImportIssue& issue : issues_) {
       text += "\n  '" + issue.node + "' (" + issue.op + "): " + issue.reason + "; instead: " + issue.rewrite;
     }

@@ -11,8 +11,9 @@ struct Advice {
   std::string_view reason, rewrite;
 };
 
-constexpr Advice kActivation{"an activation that is no polynomial",
-                             "train with a quadratic activation (a x^2 + b x + c, one a, b, c per channel) in its place"};
+constexpr Advice kActivation{
+    "an activation that is no polynomial",
+    "train with a quadratic activation (a x^2 + b x + c, one a, b, c per channel) in its place"};
 constexpr Advice kAnswer{"no polynomial, and it only reshapes the answer", "drop it: apply it after decryption"};
 constexpr Advice kNormalisation{"a normalisation by statistics of the encrypted input",
                                 "train with BatchNormalization, whose statistics are fixed after training"};
@@ -29,31 +30,77 @@ struct Row {
 };
 
 constexpr std::array kRows{
-    Row{"Relu", kActivation, true}, Row{"LeakyRelu", kActivation, true}, Row{"PRelu", kActivation, true},
-    Row{"ThresholdedRelu", kActivation, true}, Row{"Elu", kActivation, true}, Row{"Selu", kActivation, true},
-    Row{"Celu", kActivation, true}, Row{"Gelu", kActivation, true}, Row{"Mish", kActivation, true},
-    Row{"HardSwish", kActivation, true}, Row{"HardSigmoid", kActivation, true}, Row{"Sigmoid", kActivation, true},
-    Row{"Tanh", kActivation, true}, Row{"Softplus", kActivation, true}, Row{"Softsign", kActivation, true},
-    Row{"Erf", kActivation, true}, Row{"Exp", kActivation, true}, Row{"Log", kActivation, true},
-    Row{"Sqrt", kActivation, true}, Row{"Reciprocal", kActivation, true}, Row{"Abs", kActivation, true},
-    Row{"Sign", kActivation, true}, Row{"Clip", kActivation, true}, Row{"Sin", kActivation, true}, Row{"Cos", kActivation, true},
-    Row{"Softmax", {"a quotient of exponentials", "train without it, or move it behind the last layer and apply it after decryption"}, true},
-    Row{"LogSoftmax", {"a logarithm of exponentials", "train without it, or move it behind the last layer and apply it after decryption"}, true},
-    Row{"MaxPool", {"a maximum, which is no polynomial", "train with AveragePool of the same kernel and stride"}, false},
+    Row{"Relu", kActivation, true},
+    Row{"LeakyRelu", kActivation, true},
+    Row{"PRelu", kActivation, true},
+    Row{"ThresholdedRelu", kActivation, true},
+    Row{"Elu", kActivation, true},
+    Row{"Selu", kActivation, true},
+    Row{"Celu", kActivation, true},
+    Row{"Gelu", kActivation, true},
+    Row{"Mish", kActivation, true},
+    Row{"HardSwish", kActivation, true},
+    Row{"HardSigmoid", kActivation, true},
+    Row{"Sigmoid", kActivation, true},
+    Row{"Tanh", kActivation, true},
+    Row{"Softplus", kActivation, true},
+    Row{"Softsign", kActivation, true},
+    Row{"Erf", kActivation, true},
+    Row{"Exp", kActivation, true},
+    Row{"Log", kActivation, true},
+    Row{"Sqrt", kActivation, true},
+    Row{"Reciprocal", kActivation, true},
+    Row{"Abs", kActivation, true},
+    Row{"Sign", kActivation, true},
+    Row{"Clip", kActivation, true},
+    Row{"Sin", kActivation, true},
+    Row{"Cos", kActivation, true},
+    Row{"Softmax",
+        {"a quotient of exponentials",
+         "train without it, or move it behind the last layer and apply it after decryption"},
+        true},
+    Row{"LogSoftmax",
+        {"a logarithm of exponentials",
+         "train without it, or move it behind the last layer and apply it after decryption"},
+        true},
+    Row{"MaxPool",
+        {"a maximum, which is no polynomial", "train with AveragePool of the same kernel and stride"},
+        false},
     Row{"GlobalMaxPool", {"a maximum, which is no polynomial", "train with GlobalAveragePool"}, false},
     Row{"LpPool", {"a norm, which is no polynomial", "train with AveragePool"}, false},
-    Row{"Max", kCompare, true}, Row{"Min", kCompare, true}, Row{"Where", kCompare, false}, Row{"Greater", kCompare, false},
-    Row{"Less", kCompare, false}, Row{"ArgMax", kCompare, false}, Row{"ArgMin", kCompare, false}, Row{"TopK", kCompare, false},
-    Row{"ReduceMax", kCompare, false}, Row{"ReduceMin", kCompare, false},
-    Row{"InstanceNormalization", kNormalisation, true}, Row{"LayerNormalization", kNormalisation, true},
-    Row{"GroupNormalization", kNormalisation, true}, Row{"LRN", kNormalisation, true},
-    Row{"MeanVarianceNormalization", kNormalisation, true}, Row{"LpNormalization", kNormalisation, true},
-    Row{"QuantizeLinear", kQuantised, true}, Row{"DequantizeLinear", kQuantised, true}, Row{"QLinearConv", kQuantised, false},
-    Row{"QLinearMatMul", kQuantised, false}, Row{"ConvInteger", kQuantised, false}, Row{"MatMulInteger", kQuantised, false},
-    Row{"LSTM", kRecurrent, false}, Row{"GRU", kRecurrent, false}, Row{"RNN", kRecurrent, false},
-    Row{"If", kControl, false}, Row{"Loop", kControl, false}, Row{"Scan", kControl, false},
-    Row{"Concat", kRearrange, false}, Row{"Split", kRearrange, false}, Row{"Slice", kRearrange, false},
-    Row{"Gather", kRearrange, false}, Row{"Pad", {"padding as an operator of its own", "put the padding into the convolution's pads"}, false},
+    Row{"Max", kCompare, true},
+    Row{"Min", kCompare, true},
+    Row{"Where", kCompare, false},
+    Row{"Greater", kCompare, false},
+    Row{"Less", kCompare, false},
+    Row{"ArgMax", kCompare, false},
+    Row{"ArgMin", kCompare, false},
+    Row{"TopK", kCompare, false},
+    Row{"ReduceMax", kCompare, false},
+    Row{"ReduceMin", kCompare, false},
+    Row{"InstanceNormalization", kNormalisation, true},
+    Row{"LayerNormalization", kNormalisation, true},
+    Row{"GroupNormalization", kNormalisation, true},
+    Row{"LRN", kNormalisation, true},
+    Row{"MeanVarianceNormalization", kNormalisation, true},
+    Row{"LpNormalization", kNormalisation, true},
+    Row{"QuantizeLinear", kQuantised, true},
+    Row{"DequantizeLinear", kQuantised, true},
+    Row{"QLinearConv", kQuantised, false},
+    Row{"QLinearMatMul", kQuantised, false},
+    Row{"ConvInteger", kQuantised, false},
+    Row{"MatMulInteger", kQuantised, false},
+    Row{"LSTM", kRecurrent, false},
+    Row{"GRU", kRecurrent, false},
+    Row{"RNN", kRecurrent, false},
+    Row{"If", kControl, false},
+    Row{"Loop", kControl, false},
+    Row{"Scan", kControl, false},
+    Row{"Concat", kRearrange, false},
+    Row{"Split", kRearrange, false},
+    Row{"Slice", kRearrange, false},
+    Row{"Gather", kRearrange, false},
+    Row{"Pad", {"padding as an operator of its own", "put the padding into the convolution's pads"}, false},
     Row{"ConvTranspose", {"a transposed convolution", "use a convolution with a stride, or a dense layer"}, false},
     Row{"Resize", {"a change of image size", "use strides of convolutions and average pools"}, false},
     Row{"Upsample", {"a change of image size", "use strides of convolutions and average pools"}, false},
@@ -67,7 +114,8 @@ const Row* find(std::string_view op) {
 }
 
 bool finishes_answer(std::string_view op) {
-  constexpr std::array kOps{"Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Tanh", "Exp", "Log", "ArgMax", "ArgMin", "TopK", "Softplus"};
+  constexpr std::array kOps{"Softmax", "LogSoftmax", "Sigmoid", "HardSigmoid", "Tanh",    "Exp",
+                            "Log",     "ArgMax",     "ArgMin",  "TopK",        "Softplus"};
   for (std::string_view name : kOps) {
     if (op == name) return true;
   }
@@ -78,10 +126,12 @@ bool finishes_answer(std::string_view op) {
 
 Refusal advice(const OnnxNode& node, bool makes_the_output) {
   const Row* row = find(node.op);
-  const Advice chosen = makes_the_output && finishes_answer(node.op) ? kAnswer
-                        : row != nullptr                             ? row->advice
-                        : Advice{"an operator that is not covered",
-                                 "build it from Conv, Gemm, MatMul, BatchNormalization, AveragePool, Add, Mul and Pow 2"};
+  const Advice chosen =
+      makes_the_output && finishes_answer(node.op) ? kAnswer
+      : row != nullptr
+          ? row->advice
+          : Advice{"an operator that is not covered",
+                   "build it from Conv, Gemm, MatMul, BatchNormalization, AveragePool, Add, Mul and Pow 2"};
   return {std::string(chosen.reason), std::string(chosen.rewrite), false};
 }
 

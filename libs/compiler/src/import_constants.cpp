@@ -1,4 +1,5 @@
-// Evaluation of operators on constants: what exporters leave around weights and shapes (Constant, Shape, Gather, Concat, ...).
+// Evaluation of operators on constants: what exporters leave around weights and shapes (Constant, Shape, Gather,
+// Concat, ...).
 #include <algorithm>
 #include <cmath>
 
@@ -25,21 +26,24 @@ Tensor make_reals(std::vector<std::int64_t> dims, std::vector<float> values) {
 }
 
 Refusal not_evaluated(const OnnxNode& node) {
-  return {"constants computed in a way that is not followed (" + node.op + ")", "simplify the model (onnxsim) before compiling", false};
+  return {"constants computed in a way that is not followed (" + node.op + ")",
+          "simplify the model (onnxsim) before compiling", false};
 }
 
 Outcome constant_node(ImportState& state, const OnnxNode& node) {
   for (const auto& [name, attribute] : node.attributes) {
     using Kind = OnnxAttribute::Kind;
     if (name == "value" && attribute.kind == Kind::kTensor) return state.finish(node, attribute.tensor);
-    if (name == "value_int" && attribute.kind == Kind::kInt) return state.finish(node, make_integers({}, {attribute.i}));
+    if (name == "value_int" && attribute.kind == Kind::kInt)
+      return state.finish(node, make_integers({}, {attribute.i}));
     if (name == "value_ints" && attribute.kind == Kind::kInts) {
       return state.finish(node, make_integers({static_cast<std::int64_t>(attribute.ints.size())}, attribute.ints));
     }
     const bool floats = name == "value_floats" && attribute.kind == Kind::kFloats;
     if (floats || (name == "value_float" && attribute.kind == Kind::kFloat)) {
       std::vector<float> values = floats ? attribute.floats : std::vector<float>{attribute.f};
-      if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); })) return inconsistent("a constant is not finite");
+      if (!std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); }))
+        return inconsistent("a constant is not finite");
       std::vector<std::int64_t> dims;
       if (floats) dims.push_back(static_cast<std::int64_t>(values.size()));
       return state.finish(node, make_reals(std::move(dims), std::move(values)));
@@ -67,10 +71,14 @@ Outcome cast(ImportState& state, const OnnxNode& node, const ConstTensor& tensor
   out->is_integer = !to_real;
   for (std::size_t i = 0; i < tensor.size(); ++i) {
     const double value = tensor.at(i);
-    if (to_real) out->reals.push_back(static_cast<float>(value));
-    else if (tensor.is_integer) out->integers.push_back(tensor.integers[i]);
-    else if (std::abs(value) < 9e15) out->integers.push_back(static_cast<std::int64_t>(value));
-    else return inconsistent("it casts " + std::to_string(value) + " to an integer");
+    if (to_real)
+      out->reals.push_back(static_cast<float>(value));
+    else if (tensor.is_integer)
+      out->integers.push_back(tensor.integers[i]);
+    else if (std::abs(value) < 9e15)
+      out->integers.push_back(static_cast<std::int64_t>(value));
+    else
+      return inconsistent("it casts " + std::to_string(value) + " to an integer");
   }
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
@@ -84,8 +92,10 @@ Outcome transpose_matrix(ImportState& state, const OnnxNode& node, const ConstTe
   std::swap(out->dims[0], out->dims[1]);
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < columns; ++c) {
-      if (tensor.is_integer) out->integers[c * rows + r] = tensor.integers[r * columns + c];
-      else out->reals[c * rows + r] = tensor.reals[r * columns + c];
+      if (tensor.is_integer)
+        out->integers[c * rows + r] = tensor.integers[r * columns + c];
+      else
+        out->reals[c * rows + r] = tensor.reals[r * columns + c];
     }
   }
   return state.finish(node, ConstTensorPtr(std::move(out)));
@@ -96,7 +106,8 @@ Outcome concat_lists(ImportState& state, const OnnxNode& node) {
   std::vector<std::int64_t> all;
   for (std::size_t k = 0; k < node.inputs.size(); ++k) {
     const ConstTensorPtr part = state.constant(node, k);
-    if (!part || !part->is_integer || part->dims.size() != 1 || all.size() + part->size() > 64) return not_evaluated(node);
+    if (!part || !part->is_integer || part->dims.size() != 1 || all.size() + part->size() > 64)
+      return not_evaluated(node);
     all.insert(all.end(), part->integers.begin(), part->integers.end());
   }
   return state.finish(node, make_integers({static_cast<std::int64_t>(all.size())}, std::move(all)));
@@ -104,11 +115,13 @@ Outcome concat_lists(ImportState& state, const OnnxNode& node) {
 
 Outcome gather_list(ImportState& state, const OnnxNode& node, const ConstTensor& list) {
   const ConstTensorPtr at = state.constant(node, 1);
-  if (!list.is_integer || list.dims.size() != 1 || !at || !at->is_integer || at->dims.size() > 1 || at->size() > 64) return not_evaluated(node);
+  if (!list.is_integer || list.dims.size() != 1 || !at || !at->is_integer || at->dims.size() > 1 || at->size() > 64)
+    return not_evaluated(node);
   std::vector<std::int64_t> picked;
   const auto size = static_cast<std::int64_t>(list.size());
   for (std::int64_t index : at->integers) {
-    if (index < -size || index >= size) return inconsistent("it gathers element " + std::to_string(index) + " of " + std::to_string(size));
+    if (index < -size || index >= size)
+      return inconsistent("it gathers element " + std::to_string(index) + " of " + std::to_string(size));
     picked.push_back(list.integers[index < 0 ? index + size : index]);
   }
   return state.finish(node, make_integers(at->dims, std::move(picked)));
@@ -131,7 +144,8 @@ Outcome slice_list(ImportState& state, const OnnxNode& node, const ConstTensor& 
   const auto size = static_cast<std::int64_t>(list.size());
   const auto clip = [&](std::int64_t k) { return k < -size ? 0 : std::min(k < 0 ? k + size : k, size); };
   const std::int64_t first = clip(*start), last = std::max(first, clip(*end));
-  return state.finish(node, make_integers({last - first}, {list.integers.begin() + first, list.integers.begin() + last}));
+  return state.finish(node,
+                      make_integers({last - first}, {list.integers.begin() + first, list.integers.begin() + last}));
 }
 
 Outcome change_axes(ImportState& state, const OnnxNode& node, const ConstTensor& tensor, bool add) {
@@ -145,9 +159,12 @@ Outcome change_axes(ImportState& state, const OnnxNode& node, const ConstTensor&
   const auto named = [&](std::size_t k) { return std::binary_search(axes->begin(), axes->end(), static_cast<int>(k)); };
   std::vector<std::int64_t> dims;
   for (std::size_t k = 0, from = 0; k < rank; ++k) {
-    if (add) dims.push_back(named(k) ? 1 : tensor.dims[from++]);
-    else if (!named(k)) dims.push_back(tensor.dims[k]);
-    else if (tensor.dims[k] != 1) return inconsistent("it squeezes a dimension of " + std::to_string(tensor.dims[k]));
+    if (add)
+      dims.push_back(named(k) ? 1 : tensor.dims[from++]);
+    else if (!named(k))
+      dims.push_back(tensor.dims[k]);
+    else if (tensor.dims[k] != 1)
+      return inconsistent("it squeezes a dimension of " + std::to_string(tensor.dims[k]));
   }
   return with_dims(state, node, tensor, std::move(dims));
 }
@@ -157,19 +174,29 @@ Outcome arithmetic(ImportState& state, const OnnxNode& node) {
   const ConstTensorPtr a = state.constant(node, 0), b = state.constant(node, 1);
   if (!a || !b) return inconsistent("it needs two inputs");
   const bool fits = a->dims == b->dims || a->size() == 1 || b->size() == 1;
-  if (!fits || a->size() == 0 || b->size() == 0 || a->is_integer != b->is_integer || (a->is_integer && node.op == "Pow")) return not_evaluated(node);
+  if (!fits || a->size() == 0 || b->size() == 0 || a->is_integer != b->is_integer ||
+      (a->is_integer && node.op == "Pow"))
+    return not_evaluated(node);
   const ConstTensor& wide = a->size() >= b->size() ? *a : *b;
   if (!state.budget().charge(wide.size())) return too_large();
   auto out = std::make_shared<ConstTensor>();
-  out->dims = a->dims.size() >= b->dims.size() && a->size() >= b->size() ? a->dims : b->size() >= a->size() ? b->dims : a->dims;
+  out->dims = a->dims.size() >= b->dims.size() && a->size() >= b->size() ? a->dims
+              : b->size() >= a->size()                                   ? b->dims
+                                                                         : a->dims;
   out->is_integer = a->is_integer;
   for (std::size_t i = 0; i < wide.size(); ++i) {
     const double x = a->at(a->size() == 1 ? 0 : i), y = b->at(b->size() == 1 ? 0 : i);
-    double z = node.op == "Add" ? x + y : node.op == "Sub" ? x - y : node.op == "Mul" ? x * y : node.op == "Div" ? x / y : std::pow(x, y);
+    double z = node.op == "Add"   ? x + y
+               : node.op == "Sub" ? x - y
+               : node.op == "Mul" ? x * y
+               : node.op == "Div" ? x / y
+                                  : std::pow(x, y);
     if (a->is_integer) z = std::trunc(z);  // ONNX divides integers towards zero
     if (!std::isfinite(z) || std::abs(z) > (a->is_integer ? 9e15 : 3.4e38)) return inconsistent("a constant overflows");
-    if (a->is_integer) out->integers.push_back(static_cast<std::int64_t>(z));
-    else out->reals.push_back(static_cast<float>(z));
+    if (a->is_integer)
+      out->integers.push_back(static_cast<std::int64_t>(z));
+    else
+      out->reals.push_back(static_cast<float>(z));
   }
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
@@ -198,12 +225,14 @@ Outcome fold_constant(ImportState& state, const OnnxNode& node) {
   if (op == "Gather") return gather_list(state, node, *tensor);
   if (op == "Slice") return slice_list(state, node, *tensor);
   if (op == "Unsqueeze" || op == "Squeeze") return change_axes(state, node, *tensor, op == "Unsqueeze");
-  if (op == "Shape") return state.finish(node, make_integers({static_cast<std::int64_t>(tensor->dims.size())}, tensor->dims));
+  if (op == "Shape")
+    return state.finish(node, make_integers({static_cast<std::int64_t>(tensor->dims.size())}, tensor->dims));
   if (op == "Reshape") {
     const ConstTensorPtr target = state.constant(node, 1);
     std::vector<std::int64_t> dims;
     if (!target) return not_evaluated(node);
-    if (auto refusal = resolve_reshape(tensor->dims, *target, attribute_int(node, "allowzero", 0) != 0, dims)) return refusal;
+    if (auto refusal = resolve_reshape(tensor->dims, *target, attribute_int(node, "allowzero", 0) != 0, dims))
+      return refusal;
     return with_dims(state, node, *tensor, std::move(dims));
   }
   if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div" || op == "Pow") return arithmetic(state, node);

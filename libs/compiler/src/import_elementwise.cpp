@@ -12,7 +12,8 @@ using Poly = ElementPolynomial;
 const char* const kOneCoefficient = "use constants of one number or one per channel";
 
 // Strides with which a constant runs along the elements of dims (numpy broadcasting); nothing if it does not fit.
-std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std::int64_t>& from, const std::vector<std::int64_t>& to) {
+std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std::int64_t>& from,
+                                                          const std::vector<std::int64_t>& to) {
   if (from.size() > to.size()) return std::nullopt;
   std::vector<std::size_t> strides(to.size(), 0);
   std::size_t step = 1;
@@ -30,8 +31,9 @@ Outcome read_coefficient(ImportState& state, const Value& value, const ConstTens
   if (tensor.size() == 0) return inconsistent("a constant of no elements");
   const auto strides = broadcast_strides(tensor.dims, value.dims);
   if (!strides) {
-    return Refusal{"its constant " + dims_to_string(tensor.dims) + " does not broadcast to " + dims_to_string(value.dims), kOneCoefficient,
-                   false};
+    return Refusal{
+        "its constant " + dims_to_string(tensor.dims) + " does not broadcast to " + dims_to_string(value.dims),
+        kOneCoefficient, false};
   }
   if (tensor.size() == 1) {
     out = {tensor.at(0)};
@@ -94,7 +96,8 @@ Outcome add_values(ImportState& state, const OnnxNode& node, Value a, Value b, d
     }
   }
   if (!same_view(a, b) || state.shape(a.base) != state.shape(b.base)) {
-    return Refusal{"the two tensors added, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) + ", are not of one shape and order",
+    return Refusal{"the two tensors added, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) +
+                       ", are not of one shape and order",
                    "add tensors of equal shape, before Flatten", false};
   }
   int left = 0, right = 0;
@@ -123,8 +126,8 @@ Outcome add_inputs(ImportState& state, const OnnxNode& node, double sign_a, doub
   return state.finish(node, std::move(value));
 }
 
-// Puts an affine map with a coefficient per channel into a node of its own, so that powers taken of it later have the same
-// coefficients on every channel. Where it is not needed after all, unify() undoes it, and normalise() folds it.
+// Puts an affine map with a coefficient per channel into a node of its own, so that powers taken of it later have the
+// same coefficients on every channel. Where it is not needed after all, unify() undoes it, and normalise() folds it.
 Outcome settle_affine(ImportState& state, const OnnxNode& node, Value& value) {
   const auto channels = static_cast<std::size_t>(state.shape(value.base).channels);
   if (value.poly.degree() != 1 || value.poly.width() == 1 || value.poly.width() > channels) return {};
@@ -133,7 +136,8 @@ Outcome settle_affine(ImportState& state, const OnnxNode& node, Value& value) {
 }
 
 // value * (1 / constant) or value * constant.
-Outcome scale_by_constant(ImportState& state, const OnnxNode& node, Value value, const ConstTensor& tensor, bool invert) {
+Outcome scale_by_constant(ImportState& state, const OnnxNode& node, Value value, const ConstTensor& tensor,
+                          bool invert) {
   Coefficient factor;
   if (auto refusal = read_coefficient(state, value, tensor, factor)) return refusal;
   for (double& v : factor) {
@@ -147,8 +151,8 @@ Outcome scale_by_constant(ImportState& state, const OnnxNode& node, Value value,
   return state.finish(node, std::move(value));
 }
 
-// Before a power is taken: coefficients that differ between channels stay behind in an activation of their own if the power
-// would be no quadratic any more, and so does a polynomial whose power would pass the limit.
+// Before a power is taken: coefficients that differ between channels stay behind in an activation of their own if the
+// power would be no quadratic any more, and so does a polynomial whose power would pass the limit.
 Outcome prepare_power(ImportState& state, Value& value, int exponent) {
   const int degree = value.poly.degree() * exponent;
   if (degree <= 2 || value.poly.degree() == 0) return {};
@@ -230,7 +234,8 @@ Outcome import_pow(ImportState& state, const OnnxNode& node) {
   }
   const double exponent = tensor->at(0);
   if (exponent != std::floor(exponent) || exponent < 1 || exponent > state.max_degree()) {
-    return Refusal{"exponent " + std::to_string(exponent), "use a whole exponent between 1 and " + std::to_string(state.max_degree()), false};
+    return Refusal{"exponent " + std::to_string(exponent),
+                   "use a whole exponent between 1 and " + std::to_string(state.max_degree()), false};
   }
   return power(state, node, *value, static_cast<int>(exponent));
 }
@@ -252,7 +257,8 @@ Outcome import_batch_normalization(ImportState& state, const OnnxNode& node) {
   ConstTensorPtr parts[4];  // scale, shift, mean, variance
   for (std::size_t k = 0; k < 4; ++k) {
     parts[k] = state.constant(node, k + 1);
-    if (!parts[k]) return Refusal{"statistics that are no constants", "export the model in evaluation mode (model.eval())", false};
+    if (!parts[k])
+      return Refusal{"statistics that are no constants", "export the model in evaluation mode (model.eval())", false};
     if (parts[k]->is_integer || parts[k]->size() != channels) {
       return inconsistent("its statistics do not have one real for each of " + std::to_string(channels) + " channels");
     }
@@ -268,7 +274,8 @@ Outcome import_batch_normalization(ImportState& state, const OnnxNode& node) {
     const double deviation = std::sqrt(parts[3]->at(c) + epsilon);
     exact_scale[c] = parts[0]->at(c) / deviation;
     exact_shift[c] = parts[1]->at(c) - parts[2]->at(c) * exact_scale[c];
-    if (!std::isfinite(exact_scale[c]) || !std::isfinite(exact_shift[c])) return inconsistent("a variance is not positive");
+    if (!std::isfinite(exact_scale[c]) || !std::isfinite(exact_shift[c]))
+      return inconsistent("a variance is not positive");
     scale.reals.push_back(static_cast<float>(c));  // positions first: the coefficient below is then exact in double
   }
   Coefficient position;

@@ -29,13 +29,14 @@ Outcome require_image(ImportState& state, const Value& value) {
     return Refusal{"its input is transposed (dimensions " + with_default_hint(value) + ")",
                    "export the model with channels first (NCHW) from its input on", false};
   }
-  return Refusal{"its input of dimensions " + with_default_hint(value) + " is not an image as some layer before makes it (" +
-                     to_string(state.shape(value.base)) + ")",
+  return Refusal{"its input of dimensions " + with_default_hint(value) +
+                     " is not an image as some layer before makes it (" + to_string(state.shape(value.base)) + ")",
                  "keep reshapes for the step before a dense layer", false};
 }
 
 // Two spatial numbers from an attribute of one (1-D: width) or two; `first` is where they start in a longer list.
-bool read_pair(const std::vector<std::int64_t>& list, std::size_t spatial, std::size_t first, std::int64_t low, int& h, int& w) {
+bool read_pair(const std::vector<std::int64_t>& list, std::size_t spatial, std::size_t first, std::int64_t low, int& h,
+               int& w) {
   for (std::size_t i = first; i < first + spatial; ++i) {
     if (list[i] < low || list[i] > kMaxKernel) return false;
   }
@@ -44,7 +45,8 @@ bool read_pair(const std::vector<std::int64_t>& list, std::size_t spatial, std::
   return true;
 }
 
-// SAME: as many outputs as strides fit into the input, padding shared between both ends, the odd one at the end (UPPER).
+// SAME: as many outputs as strides fit into the input, padding shared between both ends, the odd one at the end
+// (UPPER).
 void same_padding(int extent, int kernel, int stride, bool upper, int& before, int& after) {
   const int outputs = (extent + stride - 1) / stride;
   const int total = std::max(0, (outputs - 1) * stride + kernel - extent);
@@ -55,7 +57,8 @@ void same_padding(int extent, int kernel, int stride, bool upper, int& before, i
 // Strides, dilations and padding of a convolution or pool whose kernel is already in `window`.
 Outcome read_window(const OnnxNode& node, const TensorShape& in, std::size_t spatial, Window& window) {
   const auto strides = attribute_ints(node, "strides");
-  if (strides && (strides->size() != spatial || !read_pair(*strides, spatial, 0, 1, window.stride_h, window.stride_w))) {
+  if (strides &&
+      (strides->size() != spatial || !read_pair(*strides, spatial, 0, 1, window.stride_h, window.stride_w))) {
     return inconsistent("its strides are out of range");
   }
   if (const auto dilations = attribute_ints(node, "dilations");
@@ -102,38 +105,43 @@ Value node_value(int node, std::vector<std::int64_t> dims) {
 }
 
 // A bias of `count` from an optional constant input.
-Outcome read_bias(const ImportState& state, const OnnxNode& node, std::size_t k, std::size_t count, std::vector<float>& bias) {
+Outcome read_bias(const ImportState& state, const OnnxNode& node, std::size_t k, std::size_t count,
+                  std::vector<float>& bias) {
   bias.assign(count, 0.0f);
   if (!ImportState::has_input(node, k)) return {};
   const ConstTensorPtr tensor = state.constant(node, k);
   if (!tensor) return Refusal{"its bias is computed from the input", "make the bias a constant", false};
-  if (tensor->is_integer || tensor->size() != count) return inconsistent("its bias does not have one real per output channel");
+  if (tensor->is_integer || tensor->size() != count)
+    return inconsistent("its bias does not have one real per output channel");
   bias = tensor->reals;
   return {};
 }
 
 // out = W value + bias, W of element (row m, column k) given by `weight`.
 template <typename Weight>
-Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::int64_t columns, std::int64_t rows, Weight weight,
-                  std::vector<double> bias) {
+Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::int64_t columns, std::int64_t rows,
+                  Weight weight, std::vector<double> bias) {
   if (value.dims.size() != 2 || value.dims[0] != 1) {
-    return Refusal{"its input has dimensions " + dims_to_string(value.dims), "flatten to [batch, features] first", false};
+    return Refusal{"its input has dimensions " + dims_to_string(value.dims), "flatten to [batch, features] first",
+                   false};
   }
   if (value.dims[1] != columns) {
-    return inconsistent("its weights take " + std::to_string(columns) + " features, its input has " + std::to_string(value.dims[1]));
+    return inconsistent("its weights take " + std::to_string(columns) + " features, its input has " +
+                        std::to_string(value.dims[1]));
   }
   if (!extents_ok(rows, 1, 1)) return inconsistent("it has " + std::to_string(rows) + " outputs");
   const auto out = static_cast<std::size_t>(rows), in = static_cast<std::size_t>(columns);
   if (!state.budget().charge(out * in)) return too_large();
 
-  // An affine map with a coefficient for each position (a batch normalisation behind Flatten) fits no activation node, but
-  // goes into the weights.
+  // An affine map with a coefficient for each position (a batch normalisation behind Flatten) fits no activation node,
+  // but goes into the weights.
   const TensorShape base_shape = state.shape(value.base);
   const bool absorb = value.poly.degree() <= 1 && value.poly.width() > static_cast<std::size_t>(base_shape.channels);
   if (!absorb) {
     if (auto refusal = state.rebase(value)) return refusal;
   }
-  DenseParams params{static_cast<int>(rows), static_cast<int>(columns), std::vector<float>(out * in), std::vector<float>(out)};
+  DenseParams params{static_cast<int>(rows), static_cast<int>(columns), std::vector<float>(out * in),
+                     std::vector<float>(out)};
   for (std::size_t m = 0; m < out; ++m) {
     double shift = bias[m];
     for (std::size_t k = 0; k < in; ++k) {
@@ -149,7 +157,8 @@ Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::in
     params.bias[m] = static_cast<float>(shift);
     if (!std::isfinite(params.bias[m])) return inconsistent("its bias overflows");
   }
-  const int made = state.add_node(OpKind::kDense, node.name, {value.base}, {static_cast<int>(rows), 1, 1}, std::move(params));
+  const int made =
+      state.add_node(OpKind::kDense, node.name, {value.base}, {static_cast<int>(rows), 1, 1}, std::move(params));
   return state.finish(node, node_value(made, {1, rows}));
 }
 
@@ -159,7 +168,8 @@ Outcome add_pool(ImportState& state, const OnnxNode& node, const Value& value, c
   if (auto refusal = state.materialise(value, base)) return refusal;
   const TensorShape in = state.shape(base), out = window_output(window, in, in.channels);
   const PoolParams params{window.kernel_h, window.kernel_w, window.stride_h, window.stride_w};
-  return state.finish(node, node_value(state.add_node(OpKind::kAveragePool, node.name, {base}, out, params), std::move(dims)));
+  return state.finish(
+      node, node_value(state.add_node(OpKind::kAveragePool, node.name, {base}, out, params), std::move(dims)));
 }
 
 // A pool over whole planes; `keep` keeps the axes of size one.
@@ -181,7 +191,8 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
   }
   const std::size_t spatial = weights->dims.size() - 2;
   if (weights->dims.size() < 3 || weights->is_integer || value->dims.size() != weights->dims.size()) {
-    return inconsistent("its weights " + dims_to_string(weights->dims) + " do not fit its input " + dims_to_string(value->dims));
+    return inconsistent("its weights " + dims_to_string(weights->dims) + " do not fit its input " +
+                        dims_to_string(value->dims));
   }
   if (spatial > 2) return Refusal{"a convolution over three dimensions", "use convolutions over one or two", false};
   if (attribute_int(node, "group", 1) != 1) {
@@ -191,9 +202,10 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
   if (auto refusal = require_image(state, *value)) return refusal;
   const TensorShape in = state.shape(value->base);
   Window window;
-  if (!read_pair(weights->dims, spatial, 2, 1, window.kernel_h, window.kernel_w) || !extents_ok(weights->dims[0], 1, 1) ||
-      weights->dims[1] != in.channels) {
-    return inconsistent("its weights " + dims_to_string(weights->dims) + " do not fit its input " + dims_to_string(value->dims));
+  if (!read_pair(weights->dims, spatial, 2, 1, window.kernel_h, window.kernel_w) ||
+      !extents_ok(weights->dims[0], 1, 1) || weights->dims[1] != in.channels) {
+    return inconsistent("its weights " + dims_to_string(weights->dims) + " do not fit its input " +
+                        dims_to_string(value->dims));
   }
   if (const auto kernel = attribute_ints(node, "kernel_shape");
       kernel && !std::equal(kernel->begin(), kernel->end(), weights->dims.begin() + 2, weights->dims.end())) {
@@ -204,8 +216,9 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
   if (!extents_ok(out.channels, out.height, out.width)) return inconsistent("its output is too large");
   if (!state.budget().charge(weights->size())) return too_large();
 
-  ConvParams params{out.channels, in.channels, window.kernel_h, window.kernel_w, window.stride_h, window.stride_w,
-                    window.pad_top, window.pad_left, window.pad_bottom, window.pad_right, weights->reals, {}};
+  ConvParams params{out.channels,      in.channels,      window.kernel_h, window.kernel_w,
+                    window.stride_h,   window.stride_w,  window.pad_top,  window.pad_left,
+                    window.pad_bottom, window.pad_right, weights->reals,  {}};
   if (auto refusal = read_bias(state, node, 2, weights->dims[0], params.bias)) return refusal;
   int base = 0;
   if (auto refusal = state.materialise(*value, base)) return refusal;
@@ -216,8 +229,10 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
 Outcome import_gemm(ImportState& state, const OnnxNode& node) {
   const Value* value = state.value(node, 0);
   const ConstTensorPtr weights = state.constant(node, 1);
-  if (value == nullptr || !weights) return Refusal{"its second matrix is computed from the input", "multiply by constants only", false};
-  if (attribute_int(node, "transA", 0) != 0) return Refusal{"transA", "export with the batch as first dimension", false};
+  if (value == nullptr || !weights)
+    return Refusal{"its second matrix is computed from the input", "multiply by constants only", false};
+  if (attribute_int(node, "transA", 0) != 0)
+    return Refusal{"transA", "export with the batch as first dimension", false};
   if (weights->dims.size() != 2 || weights->is_integer) return inconsistent("its weights are not a real matrix");
   const bool transposed = attribute_int(node, "transB", 0) != 0;
   const std::int64_t rows = weights->dims[transposed ? 0 : 1], columns = weights->dims[transposed ? 1 : 0];
@@ -234,18 +249,20 @@ Outcome import_gemm(ImportState& state, const OnnxNode& node) {
     for (std::size_t m = 0; m < bias.size(); ++m) bias[m] = beta * c->at(c->size() == 1 ? 0 : m);
   }
   const auto stride = static_cast<std::size_t>(weights->dims[1]);
-  return add_dense(state, node, *value, columns, rows,
-                   [&](std::size_t m, std::size_t k) {
-                     return alpha * weights->reals[transposed ? m * stride + k : k * stride + m];
-                   },
-                   std::move(bias));
+  return add_dense(
+      state, node, *value, columns, rows,
+      [&](std::size_t m, std::size_t k) {
+        return alpha * weights->reals[transposed ? m * stride + k : k * stride + m];
+      },
+      std::move(bias));
 }
 
 Outcome import_matmul(ImportState& state, const OnnxNode& node) {
   const Value* value = state.value(node, 0);
   const ConstTensorPtr weights = state.constant(node, 1);
   if (value == nullptr || !weights) {
-    return Refusal{state.value(node, 0) && state.value(node, 1) ? "a product of two encrypted matrices" : "a constant matrix times the input",
+    return Refusal{state.value(node, 0) && state.value(node, 1) ? "a product of two encrypted matrices"
+                                                                : "a constant matrix times the input",
                    "write a dense layer as MatMul(input, constant) or Gemm", false};
   }
   if (weights->dims.size() != 2 || weights->is_integer) {
@@ -253,11 +270,12 @@ Outcome import_matmul(ImportState& state, const OnnxNode& node) {
   }
   const std::int64_t columns = weights->dims[0], rows = weights->dims[1];
   if (!extents_ok(rows, 1, 1)) return inconsistent("its weights have dimensions " + dims_to_string(weights->dims));
-  return add_dense(state, node, *value, columns, rows,
-                   [&](std::size_t m, std::size_t k) {
-                     return static_cast<double>(weights->reals[k * static_cast<std::size_t>(rows) + m]);
-                   },
-                   std::vector<double>(static_cast<std::size_t>(rows), 0.0));
+  return add_dense(
+      state, node, *value, columns, rows,
+      [&](std::size_t m, std::size_t k) {
+        return static_cast<double>(weights->reals[k * static_cast<std::size_t>(rows) + m]);
+      },
+      std::vector<double>(static_cast<std::size_t>(rows), 0.0));
 }
 
 Outcome import_average_pool(ImportState& state, const OnnxNode& node) {
@@ -267,7 +285,8 @@ Outcome import_average_pool(ImportState& state, const OnnxNode& node) {
   const std::size_t spatial = value->dims.size() - 2;
   const auto kernel = attribute_ints(node, "kernel_shape");
   Window window;
-  if (spatial == 0 || !kernel || kernel->size() != spatial || !read_pair(*kernel, spatial, 0, 1, window.kernel_h, window.kernel_w)) {
+  if (spatial == 0 || !kernel || kernel->size() != spatial ||
+      !read_pair(*kernel, spatial, 0, 1, window.kernel_h, window.kernel_w)) {
     return inconsistent("its kernel_shape is missing or out of range");
   }
   const TensorShape in = state.shape(value->base);
@@ -275,7 +294,8 @@ Outcome import_average_pool(ImportState& state, const OnnxNode& node) {
   if (window.pad_top + window.pad_left + window.pad_bottom + window.pad_right != 0) {
     return Refusal{"padding of an average pool", "pool without padding, or pad in the convolution before it", false};
   }
-  const bool exact = (in.height - window.kernel_h) % window.stride_h == 0 && (in.width - window.kernel_w) % window.stride_w == 0;
+  const bool exact =
+      (in.height - window.kernel_h) % window.stride_h == 0 && (in.width - window.kernel_w) % window.stride_w == 0;
   if (attribute_int(node, "ceil_mode", 0) != 0 && !exact) {
     return Refusal{"ceil_mode with windows that reach over the border", "export with ceil_mode=False", false};
   }

@@ -68,10 +68,12 @@ Outcome ImportState::finish(const OnnxNode& node, Entry entry, bool keep_origin)
     if (!keep_origin) value->origin = node.name;
     if (!budget_.charge(value->poly.width())) return too_large();
   }
-  if (const auto* tensor = std::get_if<ConstTensorPtr>(&entry); tensor != nullptr && !budget_.charge((*tensor)->size())) {
+  if (const auto* tensor = std::get_if<ConstTensorPtr>(&entry);
+      tensor != nullptr && !budget_.charge((*tensor)->size())) {
     return too_large();
   }
-  if (!define(node.outputs.at(0), std::move(entry))) return inconsistent("its output is already the output of another node");
+  if (!define(node.outputs.at(0), std::move(entry)))
+    return inconsistent("its output is already the output of another node");
   return {};
 }
 
@@ -113,8 +115,9 @@ Outcome ImportState::materialise(const Value& value, int& node) {
     node = add_node(OpKind::kQuadratic, value.origin, {value.base}, in, std::move(params));
   } else {
     if (value.poly.width() > 1) {
-      return Refusal{"a polynomial of degree " + std::to_string(value.poly.degree()) + " with other coefficients on each channel",
-                     "share its coefficients over the channels, or use a quadratic", false};
+      return Refusal{
+          "a polynomial of degree " + std::to_string(value.poly.degree()) + " with other coefficients on each channel",
+          "share its coefficients over the channels, or use a quadratic", false};
     }
     PolynomialParams params;
     for (int k = 0; k <= value.poly.degree(); ++k) {

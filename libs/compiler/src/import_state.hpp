@@ -27,7 +27,8 @@ using Outcome = std::optional<Refusal>;  ///< nothing means done
 
 inline Refusal inconsistent(std::string reason) { return {std::move(reason), "export the model again", true}; }
 inline Refusal too_large() {
-  return {"the constants made from it are out of proportion to the file", "simplify the model (onnxsim) before compiling", false};
+  return {"the constants made from it are out of proportion to the file",
+          "simplify the model (onnxsim) before compiling", false};
 }
 
 /// A name's meaning. monostate: the result of something refused earlier, about which nothing is known.
@@ -45,7 +46,8 @@ class ImportState {
   [[nodiscard]] bool defined(const std::string& name) const { return entries_.contains(name); }
   /// False if the name already has a meaning.
   [[nodiscard]] bool define(const std::string& name, Entry entry);
-  /// Defines the first output; a value takes the node's name as its origin, unless the node only renames or moves elements.
+  /// Defines the first output; a value takes the node's name as its origin, unless the node only renames or moves
+  /// elements.
   Outcome finish(const OnnxNode& node, Entry entry, bool keep_origin = false);
 
   // The graph.

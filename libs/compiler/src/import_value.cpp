@@ -19,7 +19,8 @@ double pick(const Coefficient& c, std::size_t i, std::size_t width, const Tensor
 template <typename Op>
 Coefficient combine(const Coefficient& a, const Coefficient& b, const TensorShape& shape, Op op) {
   Coefficient out(std::max(a.size(), b.size()));
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = op(pick(a, i, out.size(), shape), pick(b, i, out.size(), shape));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = op(pick(a, i, out.size(), shape), pick(b, i, out.size(), shape));
   return out;
 }
 
@@ -98,8 +99,10 @@ Coefficient narrowest(Coefficient wide, const TensorShape& shape) {
   if (wide.size() != shape.size() || step == 1) return wide;
   Coefficient channels;
   for (std::size_t i = 0; i < wide.size(); ++i) {
-    if (i % step == 0) channels.push_back(wide[i]);
-    else if (wide[i] != channels.back()) return wide;
+    if (i % step == 0)
+      channels.push_back(wide[i]);
+    else if (wide[i] != channels.back())
+      return wide;
   }
   return channels;
 }

@@ -62,8 +62,8 @@ class ElementPolynomial {
 Coefficient narrowest(Coefficient wide, const TensorShape& shape);
 
 struct Value {
-  int base = 0;                    ///< node of the graph under construction
-  std::vector<std::int64_t> dims;  ///< as the model sees it; dims[0] is the batch, 1
+  int base = 0;                                  ///< node of the graph under construction
+  std::vector<std::int64_t> dims;                ///< as the model sees it; dims[0] is the batch, 1
   std::shared_ptr<const std::vector<int>> view;  ///< model's element -> base's element; null is the identity
   ElementPolynomial poly = ElementPolynomial::identity();
   std::string origin;  ///< the ONNX node that made it

@@ -21,7 +21,8 @@ Outcome input_value(const ImportState& state, const OnnxNode& node, const Value*
 
 }  // namespace
 
-Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k, int rank, std::optional<std::vector<int>>& axes) {
+Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k, int rank,
+                  std::optional<std::vector<int>>& axes) {
   axes.reset();
   std::optional<std::vector<std::int64_t>> raw = attribute_ints(node, "axes");
   if (ImportState::has_input(node, k)) {
@@ -32,7 +33,8 @@ Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k,
   if (!raw) return {};
   std::vector<int> out;
   for (std::int64_t axis : *raw) {
-    if (axis < -rank || axis >= rank) return inconsistent("axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(rank));
+    if (axis < -rank || axis >= rank)
+      return inconsistent("axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(rank));
     out.push_back(static_cast<int>(axis < 0 ? axis + rank : axis));
   }
   std::sort(out.begin(), out.end());
@@ -41,8 +43,10 @@ Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k,
   return {};
 }
 
-Outcome resolve_reshape(const std::vector<std::int64_t>& from, const ConstTensor& target, bool allow_zero, std::vector<std::int64_t>& to) {
-  if (!target.is_integer || target.dims.size() != 1 || target.size() > 8) return inconsistent("its shape is not a short list of integers");
+Outcome resolve_reshape(const std::vector<std::int64_t>& from, const ConstTensor& target, bool allow_zero,
+                        std::vector<std::int64_t>& to) {
+  if (!target.is_integer || target.dims.size() != 1 || target.size() > 8)
+    return inconsistent("its shape is not a short list of integers");
   const auto count = static_cast<std::int64_t>(element_count(from));
   std::int64_t known = 1;
   int open = -1;
@@ -103,7 +107,8 @@ Outcome import_reshape(ImportState& state, const OnnxNode& node) {
   const ConstTensorPtr target = state.constant(node, 1);
   if (!target) return Refusal{"a shape that is no constant", "export with a fixed image size", false};
   std::vector<std::int64_t> dims;
-  if (auto refusal = resolve_reshape(value->dims, *target, attribute_int(node, "allowzero", 0) != 0, dims)) return refusal;
+  if (auto refusal = resolve_reshape(value->dims, *target, attribute_int(node, "allowzero", 0) != 0, dims))
+    return refusal;
   return redimension(state, node, *value, std::move(dims));
 }
 
@@ -112,11 +117,14 @@ Outcome import_squeeze(ImportState& state, const OnnxNode& node) {
   if (auto refusal = input_value(state, node, value)) return refusal;
   std::optional<std::vector<int>> axes;
   if (auto refusal = read_axes(state, node, 1, static_cast<int>(value->dims.size()), axes)) return refusal;
-  if (!axes) return Refusal{"Squeeze without axes, which would drop the batch too", "name the axes (2 and 3), or use Flatten", false};
+  if (!axes)
+    return Refusal{"Squeeze without axes, which would drop the batch too", "name the axes (2 and 3), or use Flatten",
+                   false};
   std::vector<std::int64_t> dims;
   for (std::size_t k = 0; k < value->dims.size(); ++k) {
     const bool dropped = std::binary_search(axes->begin(), axes->end(), static_cast<int>(k));
-    if (dropped && value->dims[k] != 1) return inconsistent("it squeezes a dimension of " + std::to_string(value->dims[k]));
+    if (dropped && value->dims[k] != 1)
+      return inconsistent("it squeezes a dimension of " + std::to_string(value->dims[k]));
     if (!dropped) dims.push_back(value->dims[k]);
   }
   return redimension(state, node, *value, std::move(dims));
@@ -149,7 +157,8 @@ Outcome import_transpose(ImportState& state, const OnnxNode& node) {
   std::vector<std::int64_t> sorted = perm;
   std::sort(sorted.begin(), sorted.end());
   for (std::size_t k = 0; k < sorted.size(); ++k) {
-    if (sorted.size() != rank || sorted[k] != static_cast<std::int64_t>(k)) return inconsistent("perm is no permutation of its axes");
+    if (sorted.size() != rank || sorted[k] != static_cast<std::int64_t>(k))
+      return inconsistent("perm is no permutation of its axes");
   }
   Value out = *value;
   std::vector<std::size_t> strides(rank, 1), moved(rank);

@@ -62,19 +62,28 @@ void read_field(const Field& field, std::vector<Out>& out) {
 std::size_t raw_element_bytes(int type) {
   switch (type) {
     case onnx::TensorProto::DOUBLE:
-    case onnx::TensorProto::INT64: return 8;
+    case onnx::TensorProto::INT64:
+      return 8;
     case onnx::TensorProto::FLOAT:
-    case onnx::TensorProto::INT32: return 4;
-    case onnx::TensorProto::FLOAT16: return 2;
-    case onnx::TensorProto::BOOL: return 1;
-    default: return 0;
+    case onnx::TensorProto::INT32:
+      return 4;
+    case onnx::TensorProto::FLOAT16:
+      return 2;
+    case onnx::TensorProto::BOOL:
+      return 1;
+    default:
+      return 0;
   }
 }
 
 void read_elements_raw(const onnx::TensorProto& proto, ConstTensor& out) {
   switch (proto.data_type()) {
-    case onnx::TensorProto::FLOAT: read_raw<float>(proto.raw_data(), out.reals); break;
-    case onnx::TensorProto::DOUBLE: read_raw<double>(proto.raw_data(), out.reals); break;
+    case onnx::TensorProto::FLOAT:
+      read_raw<float>(proto.raw_data(), out.reals);
+      break;
+    case onnx::TensorProto::DOUBLE:
+      read_raw<double>(proto.raw_data(), out.reals);
+      break;
     case onnx::TensorProto::FLOAT16: {
       std::vector<std::uint16_t> halves;
       read_raw<std::uint16_t>(proto.raw_data(), halves);
@@ -82,21 +91,35 @@ void read_elements_raw(const onnx::TensorProto& proto, ConstTensor& out) {
       for (std::uint16_t half : halves) out.reals.push_back(half_to_float(half));
       break;
     }
-    case onnx::TensorProto::INT64: read_raw<std::int64_t>(proto.raw_data(), out.integers); break;
-    case onnx::TensorProto::INT32: read_raw<std::int32_t>(proto.raw_data(), out.integers); break;
-    default: read_raw<std::uint8_t>(proto.raw_data(), out.integers); break;
+    case onnx::TensorProto::INT64:
+      read_raw<std::int64_t>(proto.raw_data(), out.integers);
+      break;
+    case onnx::TensorProto::INT32:
+      read_raw<std::int32_t>(proto.raw_data(), out.integers);
+      break;
+    default:
+      read_raw<std::uint8_t>(proto.raw_data(), out.integers);
+      break;
   }
 }
 
 void read_elements_typed(const onnx::TensorProto& proto, ConstTensor& out) {
   switch (proto.data_type()) {
-    case onnx::TensorProto::FLOAT: read_field(proto.float_data(), out.reals); break;
-    case onnx::TensorProto::DOUBLE: read_field(proto.double_data(), out.reals); break;
+    case onnx::TensorProto::FLOAT:
+      read_field(proto.float_data(), out.reals);
+      break;
+    case onnx::TensorProto::DOUBLE:
+      read_field(proto.double_data(), out.reals);
+      break;
     case onnx::TensorProto::FLOAT16:
       for (std::int32_t bits : proto.int32_data()) out.reals.push_back(half_to_float(static_cast<std::uint16_t>(bits)));
       break;
-    case onnx::TensorProto::INT64: read_field(proto.int64_data(), out.integers); break;
-    default: read_field(proto.int32_data(), out.integers); break;
+    case onnx::TensorProto::INT64:
+      read_field(proto.int64_data(), out.integers);
+      break;
+    default:
+      read_field(proto.int32_data(), out.integers);
+      break;
   }
 }
 
@@ -116,8 +139,10 @@ Result<std::size_t> element_count(const onnx::TensorProto& proto, const std::str
 
 Result<ConstTensorPtr> read_tensor(const onnx::TensorProto& proto, const std::string& where) {
   if (proto.data_location() == onnx::TensorProto::EXTERNAL || proto.external_data_size() > 0) {
-    return Error{ErrorCode::kUnsupported,
-                 where + ": weights in a separate file; save the model as one file (onnx.save with save_as_external_data=False)"};
+    return Error{
+        ErrorCode::kUnsupported,
+        where +
+            ": weights in a separate file; save the model as one file (onnx.save with save_as_external_data=False)"};
   }
   if (proto.has_segment()) return Error{ErrorCode::kUnsupported, where + ": tensor stored in segments"};
   const std::size_t width = raw_element_bytes(proto.data_type());
@@ -153,17 +178,33 @@ Result<OnnxAttribute> read_attribute(const onnx::AttributeProto& proto, const st
   OnnxAttribute out;
   using Kind = OnnxAttribute::Kind;
   switch (proto.type()) {
-    case onnx::AttributeProto::INT: out.kind = Kind::kInt; out.i = proto.i(); break;
-    case onnx::AttributeProto::FLOAT: out.kind = Kind::kFloat; out.f = proto.f(); break;
-    case onnx::AttributeProto::STRING: out.kind = Kind::kString; out.s = printable(proto.s()); break;
-    case onnx::AttributeProto::INTS: out.kind = Kind::kInts; read_field(proto.ints(), out.ints); break;
-    case onnx::AttributeProto::FLOATS: out.kind = Kind::kFloats; read_field(proto.floats(), out.floats); break;
+    case onnx::AttributeProto::INT:
+      out.kind = Kind::kInt;
+      out.i = proto.i();
+      break;
+    case onnx::AttributeProto::FLOAT:
+      out.kind = Kind::kFloat;
+      out.f = proto.f();
+      break;
+    case onnx::AttributeProto::STRING:
+      out.kind = Kind::kString;
+      out.s = printable(proto.s());
+      break;
+    case onnx::AttributeProto::INTS:
+      out.kind = Kind::kInts;
+      read_field(proto.ints(), out.ints);
+      break;
+    case onnx::AttributeProto::FLOATS:
+      out.kind = Kind::kFloats;
+      read_field(proto.floats(), out.floats);
+      break;
     case onnx::AttributeProto::TENSOR: {
       out.kind = Kind::kTensor;
       BRAINLOCK_ASSIGN(out.tensor, read_tensor(proto.t(), where));
       break;
     }
-    default: break;  // an operator that needs another kind is not covered, and says so itself
+    default:
+      break;  // an operator that needs another kind is not covered, and says so itself
   }
   return out;
 }
@@ -176,8 +217,8 @@ Result<OnnxNode> read_node(const onnx::NodeProto& proto, int index) {
   node.inputs.assign(proto.input().begin(), proto.input().end());
   node.outputs.assign(proto.output().begin(), proto.output().end());
   for (const onnx::AttributeProto& attribute : proto.attribute()) {
-    BRAINLOCK_ASSIGN(OnnxAttribute value,
-                     read_attribute(attribute, "node '" + node.name + "' attribute '" + printable(attribute.name()) + "'"));
+    BRAINLOCK_ASSIGN(OnnxAttribute value, read_attribute(attribute, "node '" + node.name + "' attribute '" +
+                                                                        printable(attribute.name()) + "'"));
     node.attributes.insert_or_assign(attribute.name(), std::move(value));
   }
   return node;
@@ -191,7 +232,8 @@ Result<OnnxInput> read_input(const onnx::ValueInfoProto& proto) {
   }
   const auto& tensor = proto.type().tensor_type();
   input.has_shape = tensor.has_shape();
-  if (tensor.shape().dim_size() > kMaxRank) return malformed("input '" + printable(proto.name()) + "' has too many dimensions");
+  if (tensor.shape().dim_size() > kMaxRank)
+    return malformed("input '" + printable(proto.name()) + "' has too many dimensions");
   for (const auto& dim : tensor.shape().dim()) input.dims.push_back(dim.has_dim_value() ? dim.dim_value() : -1);
   return input;
 }
@@ -200,8 +242,9 @@ Result<int> read_opset(const onnx::ModelProto& proto) {
   for (const auto& opset : proto.opset_import()) {
     if (!opset.domain().empty() && opset.domain() != "ai.onnx") continue;
     if (opset.version() < kMinOpset || opset.version() > kMaxOpset) {
-      return Error{ErrorCode::kUnsupported, "ONNX opset " + std::to_string(opset.version()) + "; export with opset_version=17 (" +
-                                                std::to_string(kMinOpset) + " to " + std::to_string(kMaxOpset) + " are read)"};
+      return Error{ErrorCode::kUnsupported, "ONNX opset " + std::to_string(opset.version()) +
+                                                "; export with opset_version=17 (" + std::to_string(kMinOpset) +
+                                                " to " + std::to_string(kMaxOpset) + " are read)"};
     }
     return static_cast<int>(opset.version());
   }
@@ -214,9 +257,11 @@ Result<OnnxModel> read_model(onnx::ModelProto& proto) {
   BRAINLOCK_ASSIGN(model.opset, read_opset(proto));
   onnx::GraphProto& graph = *proto.mutable_graph();
   model.name = printable(graph.name());
-  if (graph.sparse_initializer_size() > 0) return Error{ErrorCode::kUnsupported, "sparse weights; save the model with dense ones"};
+  if (graph.sparse_initializer_size() > 0)
+    return Error{ErrorCode::kUnsupported, "sparse weights; save the model with dense ones"};
   for (onnx::TensorProto& initializer : *graph.mutable_initializer()) {
-    BRAINLOCK_ASSIGN(ConstTensorPtr tensor, read_tensor(initializer, "weights '" + printable(initializer.name()) + "'"));
+    BRAINLOCK_ASSIGN(ConstTensorPtr tensor,
+                     read_tensor(initializer, "weights '" + printable(initializer.name()) + "'"));
     if (!model.constants.emplace(initializer.name(), std::move(tensor)).second) {
       return malformed("weights '" + printable(initializer.name()) + "' defined twice");
     }
@@ -265,8 +310,8 @@ Result<Graph> import_onnx_file(const std::filesystem::path& path, const ImportOp
   const std::uintmax_t size = std::filesystem::file_size(path, failure);
   if (failure) return Error{ErrorCode::kIo, path.string() + ": " + failure.message()};
   if (size > options.max_file_bytes) {
-    return Error{ErrorCode::kTooLarge,
-                 path.string() + " has " + std::to_string(size) + " bytes; at most " + std::to_string(options.max_file_bytes)};
+    return Error{ErrorCode::kTooLarge, path.string() + " has " + std::to_string(size) + " bytes; at most " +
+                                           std::to_string(options.max_file_bytes)};
   }
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);

@@ -34,8 +34,8 @@ struct OnnxAttribute {
 };
 
 struct OnnxNode {
-  std::string name;  ///< the model's, or made from operator and position where it has none; printable
-  std::string op;    ///< "Conv"; "domain::Op" outside the standard domain
+  std::string name;                 ///< the model's, or made from operator and position where it has none; printable
+  std::string op;                   ///< "Conv"; "domain::Op" outside the standard domain
   std::vector<std::string> inputs;  ///< an empty name is an absent optional input
   std::vector<std::string> outputs;
   std::unordered_map<std::string, OnnxAttribute> attributes;

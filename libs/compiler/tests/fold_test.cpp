@@ -1,10 +1,11 @@
-// normalise() keeps the function and reaches its form: random networks with affine maps strewn in, and each rule by itself.
+// normalise() keeps the function and reaches its form: random networks with affine maps strewn in, and each rule by
+// itself.
 #include "brainlock/compiler/fold.hpp"
-
-#include <cmath>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "onnx_builder.hpp"
@@ -19,7 +20,8 @@ class Net {
   int conv(Rng& rng, int from, int out, int kernel, int pad, int stride = 1) {
     const TensorShape in = shape(from);
     ConvParams p;
-    p.out_channels = out, p.in_channels = in.channels, p.kernel_h = p.kernel_w = kernel, p.stride_h = p.stride_w = stride;
+    p.out_channels = out, p.in_channels = in.channels, p.kernel_h = p.kernel_w = kernel,
+    p.stride_h = p.stride_w = stride;
     p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = pad;
     p.weights = random_reals(rng, static_cast<std::size_t>(out) * in.channels * kernel * kernel, -0.5f, 0.5f);
     p.bias = random_reals(rng, out);
@@ -28,18 +30,24 @@ class Net {
   }
   int dense(Rng& rng, int from, int out) {
     const int in = static_cast<int>(shape(from).size());
-    return add(OpKind::kDense, {from}, {out, 1, 1}, DenseParams{out, in, random_reals(rng, static_cast<std::size_t>(out) * in, -0.3f, 0.3f), random_reals(rng, out)});
+    return add(OpKind::kDense, {from}, {out, 1, 1},
+               DenseParams{out, in, random_reals(rng, static_cast<std::size_t>(out) * in, -0.3f, 0.3f),
+                           random_reals(rng, out)});
   }
   int affine(Rng& rng, int from, bool shift = true) {
     const std::size_t c = shape(from).channels;
     return add(OpKind::kQuadratic, {from}, shape(from),
-               QuadraticParams{std::vector<float>(c, 0.0f), random_reals(rng, c, 0.5f, 2), shift ? random_reals(rng, c) : std::vector<float>(c, 0.0f)});
+               QuadraticParams{std::vector<float>(c, 0.0f), random_reals(rng, c, 0.5f, 2),
+                               shift ? random_reals(rng, c) : std::vector<float>(c, 0.0f)});
   }
   int quadratic(Rng& rng, int from) {
     const std::size_t c = shape(from).channels;
-    return add(OpKind::kQuadratic, {from}, shape(from), QuadraticParams{random_reals(rng, c, 0.05f, 0.3f), random_reals(rng, c), random_reals(rng, c)});
+    return add(OpKind::kQuadratic, {from}, shape(from),
+               QuadraticParams{random_reals(rng, c, 0.05f, 0.3f), random_reals(rng, c), random_reals(rng, c)});
   }
-  int cubic(int from) { return add(OpKind::kPolynomial, {from}, shape(from), PolynomialParams{{0.1, 0.8, -0.1, 0.05}}); }
+  int cubic(int from) {
+    return add(OpKind::kPolynomial, {from}, shape(from), PolynomialParams{{0.1, 0.8, -0.1, 0.05}});
+  }
   int pool(int from) {
     const TensorShape in = shape(from);
     return add(OpKind::kAveragePool, {from}, {in.channels, in.height / 2, in.width / 2}, PoolParams{2, 2, 2, 2});
@@ -67,7 +75,8 @@ void expect_same_function(const Graph& before, const Graph& after, Rng& rng) {
     ASSERT_EQ(a.size(), b.size());
     float size = 1;
     for (float v : a) size = std::max(size, std::abs(v));
-    for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 2e-5f * size) << to_string(before) << to_string(after);
+    for (std::size_t i = 0; i < a.size(); ++i)
+      ASSERT_NEAR(a[i], b[i], 2e-5f * size) << to_string(before) << to_string(after);
   }
 }
 
@@ -96,18 +105,35 @@ TEST(Fold, RandomNetworksKeepTheirFunctionAndLoseTheirAffineNodes) {
     for (int layer = random_int(rng, 2, 6); layer > 0; --layer) {
       const TensorShape s = net.shape(at);
       switch (random_int(rng, 0, 8)) {
-        case 0: case 1: at = net.conv(rng, at, random_int(rng, 1, 4), s.height >= 3 ? 3 : 1, s.height >= 3 ? random_int(rng, 0, 1) : 0); break;
-        case 2: at = net.quadratic(rng, at); break;
-        case 3: if (s.height >= 2) at = net.pool(at); break;
-        case 4: at = net.cubic(at); break;
-        case 5: at = net.sum(at, net.conv(rng, at, s.channels, 1, 0)); break;
-        case 6: at = net.sum(net.affine(rng, at), net.affine(rng, net.conv(rng, at, s.channels, 1, 0))); break;
-        default: break;
+        case 0:
+        case 1:
+          at = net.conv(rng, at, random_int(rng, 1, 4), s.height >= 3 ? 3 : 1,
+                        s.height >= 3 ? random_int(rng, 0, 1) : 0);
+          break;
+        case 2:
+          at = net.quadratic(rng, at);
+          break;
+        case 3:
+          if (s.height >= 2) at = net.pool(at);
+          break;
+        case 4:
+          at = net.cubic(at);
+          break;
+        case 5:
+          at = net.sum(at, net.conv(rng, at, s.channels, 1, 0));
+          break;
+        case 6:
+          at = net.sum(net.affine(rng, at), net.affine(rng, net.conv(rng, at, s.channels, 1, 0)));
+          break;
+        default:
+          break;
       }
       if (random_int(rng, 0, 1) == 1) at = net.affine(rng, at);
     }
-    if (random_int(rng, 0, 1) == 1) at = net.affine(rng, net.dense(rng, at, 4));
-    else at = net.conv(rng, at, 2, 1, 0);
+    if (random_int(rng, 0, 1) == 1)
+      at = net.affine(rng, net.dense(rng, at, 4));
+    else
+      at = net.conv(rng, at, 2, 1, 0);
     const Graph before = net.graph();
     const Graph after = fold(before);
     ASSERT_FALSE(after.nodes.empty());

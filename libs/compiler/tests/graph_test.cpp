@@ -1,17 +1,18 @@
 #include "brainlock/compiler/graph.hpp"
 
-#include <functional>
-#include <limits>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
 
 namespace brainlock::compiler {
 namespace {
 
 using testing::HasSubstr;
 
-// input 2x4x4 -> conv 3x2x2 -> quadratic -> pool 3x1x1 -> dense 2, with a sum of the convolution with itself to the side.
+// input 2x4x4 -> conv 3x2x2 -> quadratic -> pool 3x1x1 -> dense 2, with a sum of the convolution with itself to the
+// side.
 Graph small_graph() {
   Graph g;
   g.model_name = "small";
@@ -51,13 +52,28 @@ TEST(Graph, EveryBrokenRuleIsNamed) {
       {"node 0", [](Graph& g) { g.nodes[0].kind = OpKind::kAdd; }},
       {"node 0", [](Graph& g) { g.nodes[3].kind = OpKind::kInput; }},
       {"number of inputs", [](Graph& g) { g.nodes[2].inputs = {1}; }},
-      {"come before", [](Graph& g) { g.nodes[2].inputs = {1, 2}; }},
-      {"come before", [](Graph& g) { g.nodes[2].inputs = {1, -1}; }},
-      {"out of range", [](Graph& g) { g.nodes[0].shape = {0, 4, 4}; }},
-      {"out of range", [](Graph& g) { g.nodes[0].shape = {1 << 20, 1 << 20, 1}; }},
+      {"come before",
+       [](Graph& g) {
+         g.nodes[2].inputs = {1, 2};
+       }},
+      {"come before",
+       [](Graph& g) {
+         g.nodes[2].inputs = {1, -1};
+       }},
+      {"out of range",
+       [](Graph& g) {
+         g.nodes[0].shape = {0, 4, 4};
+       }},
+      {"out of range",
+       [](Graph& g) {
+         g.nodes[0].shape = {1 << 20, 1 << 20, 1};
+       }},
       {"another kind", [](Graph& g) { g.nodes[1].params = PoolParams{}; }},
       {"another kind", [](Graph& g) { g.nodes[2].params = PoolParams{}; }},
-      {"three shapes", [](Graph& g) { g.nodes[2].inputs = {0, 1}; }},
+      {"three shapes",
+       [](Graph& g) {
+         g.nodes[2].inputs = {0, 1};
+       }},
       {"channels", [&](Graph& g) { conv(g).in_channels = 3; }},
       {"kernel", [&](Graph& g) { conv(g).kernel_h = 5; }},
       {"stride", [&](Graph& g) { conv(g).stride_w = 0; }},
@@ -66,14 +82,24 @@ TEST(Graph, EveryBrokenRuleIsNamed) {
       {"number of weights", [&](Graph& g) { conv(g).weights.pop_back(); }},
       {"number of biases", [&](Graph& g) { conv(g).bias.push_back(0); }},
       {"finite", [&](Graph& g) { conv(g).weights[7] = std::numeric_limits<float>::infinity(); }},
-      {"keeps its shape", [](Graph& g) { g.nodes[3].shape = {3, 1, 1}; }},
+      {"keeps its shape",
+       [](Graph& g) {
+         g.nodes[3].shape = {3, 1, 1};
+       }},
       {"coefficients", [](Graph& g) { std::get<QuadraticParams>(g.nodes[3].params).b.pop_back(); }},
-      {"finite", [](Graph& g) { std::get<QuadraticParams>(g.nodes[3].params).c[0] = std::numeric_limits<float>::quiet_NaN(); }},
-      {"degree below 3", [](Graph& g) { std::get<PolynomialParams>(g.nodes[4].params).coefficients = {1, 2, 3}; }},
+      {"finite",
+       [](Graph& g) { std::get<QuadraticParams>(g.nodes[3].params).c[0] = std::numeric_limits<float>::quiet_NaN(); }},
+      {"degree below 3",
+       [](Graph& g) {
+         std::get<PolynomialParams>(g.nodes[4].params).coefficients = {1, 2, 3};
+       }},
       {"window", [](Graph& g) { std::get<PoolParams>(g.nodes[5].params).kernel_h = 3; }},
       {"positive", [](Graph& g) { std::get<PoolParams>(g.nodes[5].params).stride_h = 0; }},
       {"features", [](Graph& g) { std::get<DenseParams>(g.nodes[6].params).in_features = 4; }},
-      {"vector", [](Graph& g) { g.nodes[6].shape = {1, 2, 1}; }},
+      {"vector",
+       [](Graph& g) {
+         g.nodes[6].shape = {1, 2, 1};
+       }},
   };
   for (const Case& c : cases) {
     Graph g = small_graph();

@@ -1,10 +1,10 @@
 // The models of the repository against the logits that were computed for them elsewhere (in double precision).
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include <gtest/gtest.h>
 
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
@@ -94,8 +94,10 @@ TEST(Models, NormalFormAlternatesLinearLayersAndActivations) {
       const bool activation = node.kind == OpKind::kQuadratic || node.kind == OpKind::kPolynomial;
       if (!activation) continue;
       const OpKind before = normal->nodes[node.inputs[0]].kind;
-      EXPECT_TRUE(before == OpKind::kConv || before == OpKind::kDense || before == OpKind::kAveragePool || before == OpKind::kAdd)
-          << path << "\n" << to_string(*normal);
+      EXPECT_TRUE(before == OpKind::kConv || before == OpKind::kDense || before == OpKind::kAveragePool ||
+                  before == OpKind::kAdd)
+          << path << "\n"
+          << to_string(*normal);
     }
   }
 }

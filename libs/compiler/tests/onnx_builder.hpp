@@ -27,12 +27,14 @@ class OnnxBuilder {
   /// A dimension of -1 is symbolic.
   OnnxBuilder& input(const std::string& name, const Dims& dims);
   OnnxBuilder& output(const std::string& name);
-  OnnxBuilder& reals(const std::string& name, const Dims& dims, const std::vector<float>& values, Storage storage = Storage::kRaw);
+  OnnxBuilder& reals(const std::string& name, const Dims& dims, const std::vector<float>& values,
+                     Storage storage = Storage::kRaw);
   OnnxBuilder& integers(const std::string& name, const Dims& dims, const std::vector<std::int64_t>& values);
   /// Also lists the tensor among the graph's inputs, as files before IR version 4 do.
   OnnxBuilder& list_as_input(const std::string& name);
-  OnnxBuilder& node(const std::string& op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
-                    const Attributes& attributes = {}, const std::string& name = "", const std::string& domain = "");
+  OnnxBuilder& node(const std::string& op, const std::vector<std::string>& inputs,
+                    const std::vector<std::string>& outputs, const Attributes& attributes = {},
+                    const std::string& name = "", const std::string& domain = "");
   /// A Constant node.
   OnnxBuilder& constant(const std::string& name, const Dims& dims, const std::vector<float>& values);
 

@@ -1,9 +1,9 @@
 #include "onnx_builder.hpp"
 
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <stdexcept>
-
-#include <gtest/gtest.h>
 
 #define ONNX_ML 1
 #include <onnx/onnx_pb.h>
@@ -29,8 +29,10 @@ void fill_value_info(onnx::ValueInfoProto& info, const std::string& name, const 
   tensor.set_elem_type(onnx::TensorProto::FLOAT);
   for (std::int64_t dim : dims) {
     auto& slot = *tensor.mutable_shape()->add_dim();
-    if (dim < 0) slot.set_dim_param("batch");
-    else slot.set_dim_value(dim);
+    if (dim < 0)
+      slot.set_dim_param("batch");
+    else
+      slot.set_dim_value(dim);
   }
 }
 
@@ -40,10 +42,12 @@ std::uint16_t to_half(float value) {
   std::memcpy(&bits, &value, sizeof bits);
   if ((bits & 0x7fffffff) == 0) return static_cast<std::uint16_t>(bits >> 16);
   const int exponent = static_cast<int>((bits >> 23) & 255) - 127 + 15;
-  return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | static_cast<std::uint32_t>(exponent << 10) | ((bits >> 13) & 1023));
+  return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | static_cast<std::uint32_t>(exponent << 10) |
+                                    ((bits >> 13) & 1023));
 }
 
-void fill_reals(onnx::TensorProto& tensor, const OnnxBuilder::Dims& dims, const std::vector<float>& values, Storage storage) {
+void fill_reals(onnx::TensorProto& tensor, const OnnxBuilder::Dims& dims, const std::vector<float>& values,
+                Storage storage) {
   for (std::int64_t dim : dims) tensor.add_dims(dim);
   switch (storage) {
     case Storage::kRaw:
@@ -87,7 +91,8 @@ OnnxBuilder& OnnxBuilder::output(const std::string& name) {
   return *this;
 }
 
-OnnxBuilder& OnnxBuilder::reals(const std::string& name, const Dims& dims, const std::vector<float>& values, Storage storage) {
+OnnxBuilder& OnnxBuilder::reals(const std::string& name, const Dims& dims, const std::vector<float>& values,
+                                Storage storage) {
   onnx::TensorProto& tensor = *impl_->graph().add_initializer();
   tensor.set_name(name);
   fill_reals(tensor, dims, values, storage);
@@ -109,8 +114,9 @@ OnnxBuilder& OnnxBuilder::list_as_input(const std::string& name) {
   return *this;
 }
 
-OnnxBuilder& OnnxBuilder::node(const std::string& op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
-                               const Attributes& attributes, const std::string& name, const std::string& domain) {
+OnnxBuilder& OnnxBuilder::node(const std::string& op, const std::vector<std::string>& inputs,
+                               const std::vector<std::string>& outputs, const Attributes& attributes,
+                               const std::string& name, const std::string& domain) {
   onnx::NodeProto& node = *impl_->graph().add_node();
   node.set_op_type(op);
   node.set_name(name);

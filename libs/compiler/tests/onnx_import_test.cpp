@@ -1,9 +1,9 @@
 // Every operator form against plain loops that know nothing of the importer.
 #include "brainlock/compiler/onnx_import.hpp"
 
-#include <cmath>
-
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
@@ -33,11 +33,13 @@ Graph normalise_ok(Graph graph) {
   return std::move(normal).value();
 }
 
-void expect_close(const std::vector<float>& got, const std::vector<double>& expected, double tolerance, const std::string& what) {
+void expect_close(const std::vector<float>& got, const std::vector<double>& expected, double tolerance,
+                  const std::string& what) {
   ASSERT_EQ(got.size(), expected.size()) << what;
   double size = 1;
   for (double v : expected) size = std::max(size, std::abs(v));
-  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], tolerance * size) << what << " element " << i;
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_NEAR(got[i], expected[i], tolerance * size) << what << " element " << i;
 }
 
 // The model imported and its normal form both give the expected answer.
@@ -56,8 +58,8 @@ struct ConvCase {
 };
 
 // The definition, point by point.
-std::vector<double> conv_by_definition(const ConvCase& c, const std::vector<float>& x, const std::vector<float>& weights,
-                                       const std::vector<float>& bias) {
+std::vector<double> conv_by_definition(const ConvCase& c, const std::vector<float>& x,
+                                       const std::vector<float>& weights, const std::vector<float>& bias) {
   const int oh = (c.h + c.pt + c.pb - c.kh) / c.sh + 1, ow = (c.w + c.pl + c.pr - c.kw) / c.sw + 1;
   std::vector<double> y;
   for (int o = 0; o < c.out; ++o) {
@@ -69,7 +71,8 @@ std::vector<double> conv_by_definition(const ConvCase& c, const std::vector<floa
             for (int kx = 0; kx < c.kw; ++kx) {
               const int iy = oy * c.sh + ky - c.pt, ix = ox * c.sw + kx - c.pl;
               if (iy < 0 || iy >= c.h || ix < 0 || ix >= c.w) continue;
-              sum += static_cast<double>(weights[((o * c.in + i) * c.kh + ky) * c.kw + kx]) * x[(i * c.h + iy) * c.w + ix];
+              sum +=
+                  static_cast<double>(weights[((o * c.in + i) * c.kh + ky) * c.kw + kx]) * x[(i * c.h + iy) * c.w + ix];
             }
           }
         }
@@ -83,9 +86,9 @@ std::vector<double> conv_by_definition(const ConvCase& c, const std::vector<floa
 TEST(OnnxImport, ConvolutionsOfRandomShapeMatchTheDefinition) {
   Rng rng(1);
   for (int round = 0; round < 120; ++round) {
-    ConvCase c{random_int(rng, 1, 4), random_int(rng, 1, 9), random_int(rng, 1, 9), random_int(rng, 1, 5), random_int(rng, 1, 4),
-               random_int(rng, 1, 4), random_int(rng, 1, 3), random_int(rng, 1, 3), random_int(rng, 0, 2), random_int(rng, 0, 2),
-               random_int(rng, 0, 2), random_int(rng, 0, 2)};
+    ConvCase c{random_int(rng, 1, 4), random_int(rng, 1, 9), random_int(rng, 1, 9), random_int(rng, 1, 5),
+               random_int(rng, 1, 4), random_int(rng, 1, 4), random_int(rng, 1, 3), random_int(rng, 1, 3),
+               random_int(rng, 0, 2), random_int(rng, 0, 2), random_int(rng, 0, 2), random_int(rng, 0, 2)};
     if (c.h + c.pt + c.pb < c.kh || c.w + c.pl + c.pr < c.kw) continue;
     const auto x = random_reals(rng, c.in * c.h * c.w), w = random_reals(rng, c.out * c.in * c.kh * c.kw);
     const bool with_bias = random_int(rng, 0, 1) == 1;
@@ -100,7 +103,10 @@ TEST(OnnxImport, ConvolutionsOfRandomShapeMatchTheDefinition) {
       model.reals("b", {c.out}, b);
       inputs.push_back("b");
     }
-    Attributes attributes{{"strides", Ints{c.sh, c.sw}}, {"pads", Ints{c.pt, c.pl, c.pb, c.pr}}, {"dilations", Ints{1, 1}}, {"group", std::int64_t{1}}};
+    Attributes attributes{{"strides", Ints{c.sh, c.sw}},
+                          {"pads", Ints{c.pt, c.pl, c.pb, c.pr}},
+                          {"dilations", Ints{1, 1}},
+                          {"group", std::int64_t{1}}};
     if (round % 3 != 0) attributes.push_back({"kernel_shape", Ints{c.kh, c.kw}});
     model.node("Conv", inputs, {"y"}, attributes);
     expect_computes(model, x, conv_by_definition(c, x, w, b), "round " + std::to_string(round));
@@ -144,12 +150,15 @@ TEST(OnnxImport, GemmTakesAlphaBetaAndBothOrders) {
     const int in = random_int(rng, 1, 9), out = random_int(rng, 1, 7);
     const bool transposed = (round & 1) != 0, scaled = (round & 2) != 0;
     const int bias_form = (round >> 2) % 4;  // none, scalar, [out], [1, out]
-    const auto x = random_reals(rng, in), w = random_reals(rng, in * out), b = random_reals(rng, bias_form == 1 ? 1 : out);
+    const auto x = random_reals(rng, in), w = random_reals(rng, in * out),
+               b = random_reals(rng, bias_form == 1 ? 1 : out);
     const float alpha = scaled ? 0.5f : 1.0f, beta = scaled ? -2.0f : 1.0f;
     OnnxBuilder model(random_int(rng, 7, 17));
     model.input("x", {-1, in}).output("y");
-    if (transposed) model.reals("w", {out, in}, w);
-    else model.reals("w", {in, out}, w);
+    if (transposed)
+      model.reals("w", {out, in}, w);
+    else
+      model.reals("w", {in, out}, w);
     std::vector<std::string> inputs{"x", "w"};
     if (bias_form != 0) {
       model.reals("b", bias_form == 1 ? Ints{1} : bias_form == 2 ? Ints{out} : Ints{1, out}, b);
@@ -217,8 +226,11 @@ TEST(OnnxImport, PoolsOfRandomShapeMatchTheDefinition) {
       model.node("AveragePool", {"x"}, {"y"}, {{"kernel_shape", Ints{kh, kw}}, {"strides", Ints{sh, sw}}});
     } else {
       kh = h, kw = w, sh = h, sw = w;
-      if (form == 1) model.node("GlobalAveragePool", {"x"}, {"y"});
-      else model.node("ReduceMean", {"x"}, {"y"}, {{"axes", form == 2 ? Ints{2, 3} : Ints{-1, -2}}, {"keepdims", std::int64_t{form == 2}}});
+      if (form == 1)
+        model.node("GlobalAveragePool", {"x"}, {"y"});
+      else
+        model.node("ReduceMean", {"x"}, {"y"},
+                   {{"axes", form == 2 ? Ints{2, 3} : Ints{-1, -2}}, {"keepdims", std::int64_t{form == 2}}});
     }
     std::vector<double> expected;
     for (int k = 0; k < c; ++k) {
@@ -237,15 +249,16 @@ TEST(OnnxImport, PoolsOfRandomShapeMatchTheDefinition) {
 TEST(OnnxImport, BatchNormalizationMatchesItsFormula) {
   Rng rng(8);
   for (int opset : {7, 9, 14, 15, 17}) {
-    const auto x = random_reals(rng, 3 * 4), scale = random_reals(rng, 3), shift = random_reals(rng, 3), mean = random_reals(rng, 3),
-               variance = random_reals(rng, 3, 0.1f, 2);
+    const auto x = random_reals(rng, 3 * 4), scale = random_reals(rng, 3), shift = random_reals(rng, 3),
+               mean = random_reals(rng, 3), variance = random_reals(rng, 3, 0.1f, 2);
     OnnxBuilder model(opset);
     model.input("x", {1, 3, 2, 2}).output("y");
     model.reals("s", {3}, scale).reals("b", {3}, shift).reals("m", {3}, mean).reals("v", {3}, variance);
     model.node("BatchNormalization", {"x", "s", "b", "m", "v"}, {"y"}, {{"epsilon", 1e-3f}, {"momentum", 0.9f}});
     std::vector<double> expected;
     for (int i = 0; i < 12; ++i) {
-      expected.push_back((x[i] - mean[i / 4]) / std::sqrt(static_cast<double>(variance[i / 4]) + 1e-3f) * scale[i / 4] + shift[i / 4]);
+      expected.push_back((x[i] - mean[i / 4]) / std::sqrt(static_cast<double>(variance[i / 4]) + 1e-3f) * scale[i / 4] +
+                         shift[i / 4]);
     }
     expect_computes(model, x, expected, "opset " + std::to_string(opset));
   }
@@ -256,7 +269,13 @@ TEST(OnnxImport, BatchNormalizationBehindFlattenGoesIntoTheDenseLayer) {
   const auto x = random_reals(rng, 8), s = random_reals(rng, 8), b = random_reals(rng, 8), m = random_reals(rng, 8),
              v = random_reals(rng, 8, 0.5f, 2), w = random_reals(rng, 24);
   OnnxBuilder model;
-  model.input("x", {1, 2, 2, 2}).output("y").reals("s", {8}, s).reals("b", {8}, b).reals("m", {8}, m).reals("v", {8}, v).reals("w", {3, 8}, w);
+  model.input("x", {1, 2, 2, 2})
+      .output("y")
+      .reals("s", {8}, s)
+      .reals("b", {8}, b)
+      .reals("m", {8}, m)
+      .reals("v", {8}, v)
+      .reals("w", {3, 8}, w);
   model.node("Flatten", {"x"}, {"f"}).node("BatchNormalization", {"f", "s", "b", "m", "v"}, {"n"});
   model.node("Gemm", {"n", "w"}, {"y"}, {{"transB", std::int64_t{1}}});
   std::vector<double> expected(3, 0.0);
@@ -271,32 +290,54 @@ TEST(OnnxImport, BatchNormalizationBehindFlattenGoesIntoTheDenseLayer) {
 // Ways to write a x^2 + b x + c; each makes "y" of "x" with the constants "a", "b", "c".
 using Writer = void (*)(OnnxBuilder&);
 const std::pair<const char*, Writer> kQuadratics[] = {
-    {"a*(x*x) + b*x + c", [](OnnxBuilder& m) {
+    {"a*(x*x) + b*x + c",
+     [](OnnxBuilder& m) {
        m.node("Mul", {"x", "x"}, {"xx"}).node("Mul", {"a", "xx"}, {"axx"}).node("Mul", {"x", "b"}, {"bx"});
        m.node("Add", {"axx", "bx"}, {"s"}).node("Add", {"s", "c"}, {"y"});
      }},
-    {"Pow", [](OnnxBuilder& m) {
+    {"Pow",
+     [](OnnxBuilder& m) {
        m.constant("two", {}, {2}).node("Pow", {"x", "two"}, {"xx"}).node("Mul", {"xx", "a"}, {"axx"});
        m.node("Mul", {"b", "x"}, {"bx"}).node("Add", {"bx", "c"}, {"l"}).node("Add", {"l", "axx"}, {"y"});
      }},
-    {"Horner", [](OnnxBuilder& m) {
-       m.node("Mul", {"x", "a"}, {"ax"}).node("Add", {"b", "ax"}, {"h"}).node("Mul", {"h", "x"}, {"hx"}).node("Add", {"hx", "c"}, {"y"});
+    {"Horner",
+     [](OnnxBuilder& m) {
+       m.node("Mul", {"x", "a"}, {"ax"})
+           .node("Add", {"b", "ax"}, {"h"})
+           .node("Mul", {"h", "x"}, {"hx"})
+           .node("Add", {"hx", "c"}, {"y"});
      }},
-    {"(a*x)*x", [](OnnxBuilder& m) {
+    {"(a*x)*x",
+     [](OnnxBuilder& m) {
        m.node("Mul", {"x", "a"}, {"ax"}).node("Mul", {"ax", "x"}, {"axx"}).node("Mul", {"b", "x"}, {"bx"});
        m.node("Sum", {"axx", "bx", "c"}, {"y"});
      }},
-    {"differences", [](OnnxBuilder& m) {
-       m.node("Neg", {"x"}, {"n"}).node("Mul", {"n", "x"}, {"nx"}).node("Mul", {"nx", "a"}, {"p"}).node("Mul", {"n", "b"}, {"q"});
+    {"differences",
+     [](OnnxBuilder& m) {
+       m.node("Neg", {"x"}, {"n"})
+           .node("Mul", {"n", "x"}, {"nx"})
+           .node("Mul", {"nx", "a"}, {"p"})
+           .node("Mul", {"n", "b"}, {"q"});
        m.node("Sub", {"c", "p"}, {"r"}).node("Sub", {"r", "q"}, {"y"});
      }},
-    {"through Identity and Dropout", [](OnnxBuilder& m) {
+    {"through Identity and Dropout",
+     [](OnnxBuilder& m) {
        m.node("Identity", {"x"}, {"i"}).node("Dropout", {"x"}, {"d", "mask"}).node("Mul", {"i", "d"}, {"xx"});
-       m.node("Mul", {"xx", "a"}, {"axx"}).node("Mul", {"i", "b"}, {"bx"}).node("Add", {"axx", "bx"}, {"s"}).node("Add", {"s", "c"}, {"y"});
+       m.node("Mul", {"xx", "a"}, {"axx"})
+           .node("Mul", {"i", "b"}, {"bx"})
+           .node("Add", {"axx", "bx"}, {"s"})
+           .node("Add", {"s", "c"}, {"y"});
      }},
-    {"divided and undone", [](OnnxBuilder& m) {
-       m.node("Div", {"x", "a"}, {"z"}).node("Mul", {"z", "z"}, {"zz"}).node("Mul", {"zz", "a"}, {"u"}).node("Mul", {"u", "a"}, {"xx"});
-       m.node("Mul", {"xx", "a"}, {"axx"}).node("Mul", {"x", "b"}, {"bx"}).node("Add", {"axx", "bx"}, {"s"}).node("Add", {"s", "c"}, {"y"});
+    {"divided and undone",
+     [](OnnxBuilder& m) {
+       m.node("Div", {"x", "a"}, {"z"})
+           .node("Mul", {"z", "z"}, {"zz"})
+           .node("Mul", {"zz", "a"}, {"u"})
+           .node("Mul", {"u", "a"}, {"xx"});
+       m.node("Mul", {"xx", "a"}, {"axx"})
+           .node("Mul", {"x", "b"}, {"bx"})
+           .node("Add", {"axx", "bx"}, {"s"})
+           .node("Add", {"s", "c"}, {"y"});
      }},
 };
 
@@ -305,7 +346,8 @@ TEST(OnnxImport, QuadraticsAreRecognisedHoweverTheyAreWritten) {
   for (const auto& [name, write] : kQuadratics) {
     for (const Ints& form : {Ints{}, Ints{1}, Ints{3, 1, 1}, Ints{1, 3, 1, 1}}) {
       const std::size_t count = form.size() < 3 ? 1 : 3;
-      const auto x = random_reals(rng, 3 * 4, -2, 2), a = random_reals(rng, count, 0.1f, 1), b = random_reals(rng, count), c = random_reals(rng, count);
+      const auto x = random_reals(rng, 3 * 4, -2, 2), a = random_reals(rng, count, 0.1f, 1),
+                 b = random_reals(rng, count), c = random_reals(rng, count);
       OnnxBuilder model;
       model.input("x", {-1, 3, 2, 2}).output("y").reals("a", form, a).reals("b", form, b).reals("c", form, c);
       write(model);
@@ -326,9 +368,20 @@ TEST(OnnxImport, QuadraticsAreRecognisedHoweverTheyAreWritten) {
 TEST(OnnxImport, PolynomialsOfHigherDegreeKeepTheirCoefficients) {
   const std::vector<float> x{-1.5f, -0.25f, 0, 0.75f, 1.25f, 2};
   OnnxBuilder model;  // ((0.5 x - 1) x + 2) x + 3, and its square added: degree 6
-  model.input("x", {1, 6}).output("y").constant("c3", {}, {0.5f}).constant("c2", {}, {-1}).constant("c1", {}, {2}).constant("c0", {}, {3});
-  model.node("Mul", {"x", "c3"}, {"h1"}).node("Add", {"h1", "c2"}, {"h2"}).node("Mul", {"h2", "x"}, {"h3"}).node("Add", {"h3", "c1"}, {"h4"});
-  model.node("Mul", {"h4", "x"}, {"h5"}).node("Add", {"h5", "c0"}, {"p"}).node("Mul", {"p", "p"}, {"pp"}).node("Add", {"p", "pp"}, {"y"});
+  model.input("x", {1, 6})
+      .output("y")
+      .constant("c3", {}, {0.5f})
+      .constant("c2", {}, {-1})
+      .constant("c1", {}, {2})
+      .constant("c0", {}, {3});
+  model.node("Mul", {"x", "c3"}, {"h1"})
+      .node("Add", {"h1", "c2"}, {"h2"})
+      .node("Mul", {"h2", "x"}, {"h3"})
+      .node("Add", {"h3", "c1"}, {"h4"});
+  model.node("Mul", {"h4", "x"}, {"h5"})
+      .node("Add", {"h5", "c0"}, {"p"})
+      .node("Mul", {"p", "p"}, {"pp"})
+      .node("Add", {"p", "pp"}, {"y"});
   std::vector<double> expected;
   for (double v : x) {
     const double p = ((0.5 * v - 1) * v + 2) * v + 3;
@@ -346,8 +399,13 @@ TEST(OnnxImport, CubicBehindBatchNormalizationSharesItsCoefficients) {
   const auto x = random_reals(rng, 2 * 4), w = random_reals(rng, 2 * 2);
   OnnxBuilder model;
   model.input("x", {1, 2, 2, 2}).output("y").reals("w", {2, 2, 1, 1}, w);
-  model.reals("s", {2}, {0.5f, 2}).reals("b", {2}, {0.1f, -0.3f}).reals("m", {2}, {0.2f, 0.1f}).reals("v", {2}, {1, 0.5f});
-  model.node("Conv", {"x", "w"}, {"t"}).node("BatchNormalization", {"t", "s", "b", "m", "v"}, {"n"}).constant("three", {}, {3});
+  model.reals("s", {2}, {0.5f, 2})
+      .reals("b", {2}, {0.1f, -0.3f})
+      .reals("m", {2}, {0.2f, 0.1f})
+      .reals("v", {2}, {1, 0.5f});
+  model.node("Conv", {"x", "w"}, {"t"})
+      .node("BatchNormalization", {"t", "s", "b", "m", "v"}, {"n"})
+      .constant("three", {}, {3});
   model.node("Pow", {"n", "three"}, {"p"}).node("Add", {"p", "n"}, {"y"});
   std::vector<double> expected;
   const double s[] = {0.5f, 2}, b[] = {0.1f, -0.3f}, m[] = {0.2f, 0.1f}, v[] = {1, 0.5f};
@@ -369,7 +427,9 @@ TEST(OnnxImport, ResidualBranchesBecomeOneAdd) {
   const auto x = random_reals(rng, 2 * 9), w = random_reals(rng, 2 * 2 * 9);
   OnnxBuilder model;
   model.input("x", {1, 2, 3, 3}).output("y").reals("w", {2, 2, 3, 3}, w);
-  model.node("Conv", {"x", "w"}, {"t"}, {{"pads", Ints{1, 1, 1, 1}}}).node("Mul", {"t", "t"}, {"q"}).node("Sub", {"x", "q"}, {"y"});
+  model.node("Conv", {"x", "w"}, {"t"}, {{"pads", Ints{1, 1, 1, 1}}})
+      .node("Mul", {"t", "t"}, {"q"})
+      .node("Sub", {"x", "q"}, {"y"});
   const auto t = conv_by_definition({2, 3, 3, 2, 3, 3, 1, 1, 1, 1, 1, 1}, x, w, {});
   std::vector<double> expected;
   for (int i = 0; i < 18; ++i) expected.push_back(x[i] - t[i] * t[i]);
@@ -384,9 +444,14 @@ TEST(OnnxImport, ShapeArithmeticOfExportersIsFollowed) {
   Rng rng(13);
   const auto x = random_reals(rng, 8), w = random_reals(rng, 16);
   OnnxBuilder model(11);
-  model.input("x", {-1, 2, 2, 2}).output("y").reals("w", {2, 8}, w).integers("zero", {}, {0}).integers("rest", {1}, {-1});
+  model.input("x", {-1, 2, 2, 2})
+      .output("y")
+      .reals("w", {2, 8}, w)
+      .integers("zero", {}, {0})
+      .integers("rest", {1}, {-1});
   model.node("Shape", {"x"}, {"s"}).node("Gather", {"s", "zero"}, {"n"}, {{"axis", std::int64_t{0}}});
-  model.node("Unsqueeze", {"n"}, {"n1"}, {{"axes", Ints{0}}}).node("Concat", {"n1", "rest"}, {"shape"}, {{"axis", std::int64_t{0}}});
+  model.node("Unsqueeze", {"n"}, {"n1"}, {{"axes", Ints{0}}})
+      .node("Concat", {"n1", "rest"}, {"shape"}, {{"axis", std::int64_t{0}}});
   model.node("Cast", {"shape"}, {"shape64"}, {{"to", std::int64_t{7}}}).node("Reshape", {"x", "shape64"}, {"f"});
   model.node("Gemm", {"f", "w"}, {"y"}, {{"transB", std::int64_t{1}}});
   std::vector<double> expected(2, 0.0);
@@ -418,7 +483,9 @@ TEST(OnnxImport, EveryStorageOfWeightsReadsTheSame) {
 TEST(OnnxImport, NodesKeepTheirNamesAndDeadBranchesAreLeftOut) {
   OnnxBuilder model;
   model.input("x", {1, 2}).output("y").reals("w", {2, 2}, {1, 0, 0, 1});
-  model.node("MatMul", {"x", "w"}, {"h"}, {}, "first").node("Relu", {"h"}, {"unused"}).node("Mul", {"h", "h"}, {"s"}, {}, "square");
+  model.node("MatMul", {"x", "w"}, {"h"}, {}, "first")
+      .node("Relu", {"h"}, {"unused"})
+      .node("Mul", {"h", "h"}, {"s"}, {}, "square");
   model.node("MatMul", {"s", "w"}, {"y"}, {}, "last");
   const Graph graph = import_ok(model);
   ASSERT_EQ(graph.nodes.size(), 4u);

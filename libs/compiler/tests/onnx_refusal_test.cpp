@@ -1,13 +1,13 @@
 // What the importer refuses: uncovered operators (all at once), contradictions, and hostile bytes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <limits>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
@@ -31,12 +31,17 @@ Error import_error(const OnnxBuilder& model) { return import_error(model.bytes()
 OnnxBuilder small_net() {
   Rng rng(20);
   OnnxBuilder m;
-  m.input("x", {-1, 1, 6, 6}).output("y").reals("w", {2, 1, 3, 3}, random_reals(rng, 18)).reals("b", {2}, random_reals(rng, 2));
+  m.input("x", {-1, 1, 6, 6})
+      .output("y")
+      .reals("w", {2, 1, 3, 3}, random_reals(rng, 18))
+      .reals("b", {2}, random_reals(rng, 2));
   for (const char* name : {"s", "h", "m", "v"}) m.reals(name, {2}, random_reals(rng, 2, 0.5f, 1));
   m.reals("d", {3, 8}, random_reals(rng, 24)).reals("q", {2, 1, 1}, {0.5f, 0.25f}).integers("shape", {2}, {0, -1});
-  m.node("Conv", {"x", "w", "b"}, {"t1"}, {{"pads", Ints{0, 0, 0, 0}}}).node("BatchNormalization", {"t1", "s", "h", "m", "v"}, {"t2"});
+  m.node("Conv", {"x", "w", "b"}, {"t1"}, {{"pads", Ints{0, 0, 0, 0}}})
+      .node("BatchNormalization", {"t1", "s", "h", "m", "v"}, {"t2"});
   m.node("Mul", {"t2", "t2"}, {"t3"}).node("Mul", {"t3", "q"}, {"t4"}).node("Add", {"t4", "t2"}, {"t5"});
-  m.node("AveragePool", {"t5"}, {"t6"}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}).node("Reshape", {"t6", "shape"}, {"t7"});
+  m.node("AveragePool", {"t5"}, {"t6"}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}})
+      .node("Reshape", {"t6", "shape"}, {"t7"});
   m.node("Gemm", {"t7", "d"}, {"y"}, {{"transB", std::int64_t{1}}});
   return m;
 }
@@ -44,13 +49,23 @@ OnnxBuilder small_net() {
 TEST(OnnxRefusal, AllBadOperatorsAreListedWithReasonAndRewrite) {
   Rng rng(21);
   OnnxBuilder m;
-  m.input("x", {-1, 3, 8, 8}).output("y").reals("w", {4, 3, 3, 3}, random_reals(rng, 108)).reals("g", {4, 1, 3, 3}, random_reals(rng, 36));
+  m.input("x", {-1, 3, 8, 8})
+      .output("y")
+      .reals("w", {4, 3, 3, 3}, random_reals(rng, 108))
+      .reals("g", {4, 1, 3, 3}, random_reals(rng, 36));
   m.reals("d", {2, 4}, random_reals(rng, 8)).reals("half", {}, {0.5f});
-  m.node("Conv", {"x", "w"}, {"a"}, {{"dilations", Ints{2, 2}}}, "dilated").node("Conv", {"x", "w"}, {"b"}, {}, "plain");
-  m.node("Relu", {"b"}, {"c"}, {}, "relu1").node("MaxPool", {"c"}, {"e"}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}, "pool1");
-  m.node("Conv", {"e", "g"}, {"f"}, {{"group", std::int64_t{4}}}, "depthwise").node("Pow", {"e", "half"}, {"i"}, {}, "root");
-  m.node("GlobalAveragePool", {"i"}, {"j"}).node("Flatten", {"j"}, {"k"}).node("Gemm", {"k", "d"}, {"l"}, {{"transB", std::int64_t{1}}});
-  m.node("Mystery", {"l"}, {"n"}, {}, "odd", "com.example").node("Add", {"n", "l"}, {"o"}).node("Softmax", {"o"}, {"y"}, {}, "softmax");
+  m.node("Conv", {"x", "w"}, {"a"}, {{"dilations", Ints{2, 2}}}, "dilated")
+      .node("Conv", {"x", "w"}, {"b"}, {}, "plain");
+  m.node("Relu", {"b"}, {"c"}, {}, "relu1")
+      .node("MaxPool", {"c"}, {"e"}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}, "pool1");
+  m.node("Conv", {"e", "g"}, {"f"}, {{"group", std::int64_t{4}}}, "depthwise")
+      .node("Pow", {"e", "half"}, {"i"}, {}, "root");
+  m.node("GlobalAveragePool", {"i"}, {"j"})
+      .node("Flatten", {"j"}, {"k"})
+      .node("Gemm", {"k", "d"}, {"l"}, {{"transB", std::int64_t{1}}});
+  m.node("Mystery", {"l"}, {"n"}, {}, "odd", "com.example")
+      .node("Add", {"n", "l"}, {"o"})
+      .node("Softmax", {"o"}, {"y"}, {}, "softmax");
   m.node("Add", {"a", "f"}, {"unused"});
   std::vector<ImportIssue> issues;
   ImportOptions options;
@@ -311,7 +326,8 @@ TEST(OnnxRefusal, WeightsUsedOverAndOverAreBounded) {
   // 1 MB of weights, read by 5,000 layers: 5 GB if all were copied.
   OnnxBuilder m;
   m.input("x", {1, 512}).output("t5000").reals("w", {512, 512}, std::vector<float>(512 * 512, 0.001f));
-  for (int i = 0; i < 5000; ++i) m.node("MatMul", {i == 0 ? std::string("x") : "t" + std::to_string(i), "w"}, {"t" + std::to_string(i + 1)});
+  for (int i = 0; i < 5000; ++i)
+    m.node("MatMul", {i == 0 ? std::string("x") : "t" + std::to_string(i), "w"}, {"t" + std::to_string(i + 1)});
   EXPECT_THAT(import_error(m).message, HasSubstr("out of proportion"));
 }
 
@@ -319,7 +335,8 @@ TEST(OnnxRefusal, TenThousandNodesOfOneNameTakeNoQuadraticTime) {
   OnnxBuilder m;
   m.input("x", {1, 1}).output("t9000").reals("w", {1, 1}, {1});
   for (int i = 0; i < 9000; ++i) {
-    m.node("MatMul", {i == 0 ? std::string("x") : "t" + std::to_string(i), "w"}, {"t" + std::to_string(i + 1)}, {}, "same");
+    m.node("MatMul", {i == 0 ? std::string("x") : "t" + std::to_string(i), "w"}, {"t" + std::to_string(i + 1)}, {},
+           "same");
   }
   const auto start = std::chrono::steady_clock::now();
   auto graph = import_onnx(m.bytes());

@@ -104,8 +104,8 @@ Status validate(const Graph& graph);
 /// For every node, the nodes that read it (a node twice if it reads it twice).
 std::vector<std::vector<int>> consumers(const Graph& graph);
 
-/// Keeps the input and what the output depends on, in topological order. Inputs of kept nodes must be in range and free of
-/// cycles; their order among the nodes does not matter.
+/// Keeps the input and what the output depends on, in topological order. Inputs of kept nodes must be in range and free
+/// of cycles; their order among the nodes does not matter.
 Graph without_dead_nodes(Graph graph);
 
 /// One line a node: index, name, kind, shape, inputs and the main parameters.

@@ -23,7 +23,7 @@ struct ImportIssue {
 struct ImportOptions {
   std::size_t max_file_bytes = std::size_t{512} << 20;
   int max_nodes = 10'000;
-  int max_polynomial_degree = 32;  ///< a longer chain of products is cut into several activations
+  int max_polynomial_degree = 32;              ///< a longer chain of products is cut into several activations
   std::vector<ImportIssue>* issues = nullptr;  ///< if given, receives what a kUnsupported error lists
 };
 
@@ -33,9 +33,9 @@ struct ImportOptions {
 /// kQuadratic / kPolynomial nodes (a batch normalisation is a kQuadratic with a == 0), and that reshapes have gone into
 /// the order of dense weights. Call normalise() next.
 ///
-/// Errors: kTooLarge (file, nodes, tensors), kTruncated / kMalformed (not a consistent ONNX model), kUnsupported (well-formed, but
-/// not every operator is covered; the message lists all of them, one a line, with reason and rewrite).
-/// Thread safe. Cost: linear in the file.
+/// Errors: kTooLarge (file, nodes, tensors), kTruncated / kMalformed (not a consistent ONNX model), kUnsupported
+/// (well-formed, but not every operator is covered; the message lists all of them, one a line, with reason and
+/// rewrite). Thread safe. Cost: linear in the file.
 Result<Graph> import_onnx(std::span<const std::byte> bytes, const ImportOptions& options = {});
 
 /// The same from a file; kNotFound / kIo beside the errors above.
