@@ -118,11 +118,8 @@ Result<Ciphertext> encrypt_public(const Parameters& parameters, const ckks::Publ
   ckks::Words expanded(key.a.empty() ? n : 0);
   for (std::uint32_t l = 0; l < limbs; ++l) {
     const auto& tables = parameters.ntt(l);
-    const std::uint32_t* a = key.a.data() + l * n;
-    if (key.a.empty()) {
-      ckks::uniform_limb(*key.seed, l, tables.modulus.q, expanded.data(), n);
-      a = expanded.data();
-    }
+    if (key.a.empty()) ckks::uniform_limb(*key.seed, l, tables.modulus.q, expanded.data(), n);
+    const std::uint32_t* a = key.a.empty() ? expanded.data() : key.a.data() + l * n;
     transform(tables, mask.values(), v.data());
     transform(tables, values.values(), out.c0.data() + l * n);
     transform(tables, error.values(), out.c1.data() + l * n);
@@ -163,11 +160,8 @@ crypto::Secret<std::uint32_t> detail::plaintext_of(const SecretKey::Impl& secret
   ckks::Words expanded(seeded ? n : 0);
   for (std::uint32_t l = 0; l < used; ++l) {
     const auto& modulus = parameters.modulus(l);
-    const std::uint32_t* c1 = ciphertext.c1.data() + l * n;
-    if (seeded) {
-      ckks::uniform_limb(*ciphertext.seed, l, modulus.q, expanded.data(), n);
-      c1 = expanded.data();
-    }
+    if (seeded) ckks::uniform_limb(*ciphertext.seed, l, modulus.q, expanded.data(), n);
+    const std::uint32_t* c1 = seeded ? expanded.data() : ciphertext.c1.data() + l * n;
     kernels.mul(plaintext.data() + l * n, c1, secret.limb(l).data(), modulus, n);
     kernels.add(plaintext.data() + l * n, plaintext.data() + l * n, ciphertext.c0.data() + l * n, modulus, n);
   }
