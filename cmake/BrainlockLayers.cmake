@@ -2,7 +2,7 @@
 # brainlock_library() refuses a link that is not listed here.
 set(BRAINLOCK_LAYERS
   base crypto math device ckks ckks_client plan compiler runtime wire package
-  score store ledger scale_codec chain net protocol sampler miner validator client)
+  score store ledger scale_codec chain net protocol sampler simulation miner client validator)
 
 set(BRAINLOCK_MAY_USE_base "")
 set(BRAINLOCK_MAY_USE_crypto base)
@@ -24,7 +24,9 @@ set(BRAINLOCK_MAY_USE_chain base crypto scale_codec ledger)
 set(BRAINLOCK_MAY_USE_net base crypto)
 set(BRAINLOCK_MAY_USE_protocol base crypto)
 set(BRAINLOCK_MAY_USE_sampler base)
+set(BRAINLOCK_MAY_USE_simulation base score ledger sampler)
 # A miner can name no secret FHE key: ckks_client is absent from its line, and stays so.
 set(BRAINLOCK_MAY_USE_miner base crypto math device ckks plan runtime wire package net protocol store ledger)
-set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan wire package net protocol store ledger score sampler)
+# A validator asks miners as any client does, and judges the answers by its own run of the model in the clear.
+set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan compiler wire package net protocol store ledger score sampler client)
 set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package net protocol)
