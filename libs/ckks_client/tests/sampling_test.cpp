@@ -57,7 +57,9 @@ TEST(Sampling, GaussianMatchesItsDistribution) {
   EXPECT_LT(chi, cells + 8 * std::sqrt(2.0 * cells)) << cells << " cells";
 }
 
-TEST(Sampling, GaussianReachesSixSigma) {
+static_assert(kErrorBound > 6 * kErrorSigma);
+
+TEST(Sampling, GaussianTailIsThere) {
   // P(|x| >= 4.7 sigma = 15) is about 3.8e-6: four in 2^20 draws on average; a tail cut at 4 sigma would show none
   // in 2^24 (expected 63).
   crypto::SecureRandom random;
