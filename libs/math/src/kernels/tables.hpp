@@ -7,5 +7,6 @@ namespace brainlock::math::detail {
 
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
 
 }  // namespace brainlock::math::detail

@@ -3,12 +3,13 @@
 
 #ifndef BRAINLOCK_EMULATE_SIMD
 #include <immintrin.h>
+#define BRAINLOCK_INLINE [[gnu::always_inline]] inline
+#else
+#define BRAINLOCK_INLINE [[gnu::noinline]] inline  // a test: compile time counts, run time does not
 #endif
 
 #include <cstddef>
 #include <cstdint>
-
-#define BRAINLOCK_INLINE [[gnu::always_inline]] inline
 
 namespace brainlock::math::detail {
 // Everything here has internal linkage: the same header is compiled with different instruction-set flags, and the
@@ -24,7 +25,6 @@ struct Avx2 {
   BRAINLOCK_INLINE static void store(std::uint32_t* p, Reg v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   BRAINLOCK_INLINE static Reg zero() { return _mm256_setzero_si256(); }
   BRAINLOCK_INLINE static Reg set1(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
-  BRAINLOCK_INLINE static Reg set1_64(std::uint64_t x) { return _mm256_set1_epi64x(static_cast<long long>(x)); }
 
   BRAINLOCK_INLINE static Reg add(Reg a, Reg b) { return _mm256_add_epi32(a, b); }
   BRAINLOCK_INLINE static Reg sub(Reg a, Reg b) { return _mm256_sub_epi32(a, b); }
@@ -80,7 +80,7 @@ struct Avx2 {
 #ifndef BRAINLOCK_EMULATE_SIMD
   BRAINLOCK_INLINE static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 #else
-  static Float fma(Float a, Float b, Float c) { return emulated_fma<8>(a, b, c); }
+  static Float fma(Float a, Float b, Float c) { return emulated_fma(a, b, c); }
 #endif
   /// Round to nearest, ties to even.
   BRAINLOCK_INLINE static Reg round_to_int(Float a) { return _mm256_cvtps_epi32(a); }
