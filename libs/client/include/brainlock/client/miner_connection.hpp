@@ -1,0 +1,85 @@
+// Signed requests to one miner.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+#include "brainlock/net/client.hpp"
+#include "brainlock/protocol/epistula.hpp"
+#include "brainlock/protocol/messages.hpp"
+#include "brainlock/protocol/reason.hpp"
+
+namespace brainlock::client {
+
+/// Unix time in milliseconds.
+using WallClock = std::function<std::int64_t()>;
+WallClock system_wall_clock();
+
+struct MinerAddress {
+  protocol::AccountId hotkey{};
+  std::string ip;
+  std::uint16_t port = 0;
+};
+
+/// How one request went. Without a `reason` but kOk, only detail and the times up to the failure mean anything.
+struct Call {
+  protocol::Reason reason = protocol::Reason::kOk;
+  protocol::Refusal refusal = protocol::Refusal::kNone;  ///< what the miner said, for kRefused, kWrongTask, kKeyUpload
+  std::string detail;                  ///< one line for people; partly the miner's words, printable ASCII
+  std::string uuid;                    ///< of the request
+  std::vector<std::uint8_t> body;
+  std::int64_t started_ms = 0;         ///< Unix time of the first byte sent
+  std::int64_t finished_ms = 0;
+  double response_s = 0;               ///< first byte sent -> last byte received, by a steady clock
+  double network_s = 0;                ///< estimate: one round trip and the time the question took to leave
+  std::uint64_t bytes_sent = 0, bytes_received = 0;
+  [[nodiscard]] bool ok() const { return reason == protocol::Reason::kOk; }
+};
+
+/// The network's limits for one call.
+struct CallLimits {
+  std::int64_t connect_timeout_ms = 5'000;
+  std::int64_t timeout_ms = 20'000;
+  std::uint64_t max_answer_bytes = protocol::kMaxJsonBytes;
+};
+
+/// One thread at a time.
+class MinerConnection {
+ public:
+  MinerConnection(protocol::Signer self, MinerAddress miner, WallClock clock = system_wall_clock());
+
+  /// Any request of the protocol, signed, answered and proved.
+  Call call(const protocol::Route& route, std::span<const std::uint8_t> body, const CallLimits& limits, std::stop_token stop = {});
+
+  /// What the miner serves. kDenied (not the miner's signature), kUnavailable, kTimeout, kMalformed, kUnsupported.
+  Result<protocol::MinerStatus> status(const CallLimits& limits = {}, std::stop_token stop = {});
+
+  /// Called with (bytes there, of how many).
+  using UploadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
+  /// Makes sure that the miner has the whole key file: asks how much of it is there and sends the rest in parts of at most
+  /// `part_bytes`. A part that fails for a passing reason is repeated, at most `attempts` times in a row.
+  Call upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
+                  std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress = {},
+                  std::stop_token stop = {}, int attempts = 4);
+
+  /// Asks one question. The connection is made before the clock starts.
+  Call infer(const protocol::ContentId& package, const protocol::ContentId& key, std::span<const std::uint8_t> question,
+             const CallLimits& limits, std::stop_token stop = {});
+
+  [[nodiscard]] const MinerAddress& miner() const { return miner_; }
+  void close() { client_.close(); }
+
+ private:
+  Call send(const protocol::Route& route, std::span<const std::uint8_t> body, const protocol::SignedRequest& request,
+            const CallLimits& limits, const std::stop_token& stop);
+
+  protocol::Signer self_;
+  MinerAddress miner_;
+  WallClock clock_;
+  net::Client client_;
+  double round_trip_s_ = 0;
+};
+
+}  // namespace brainlock::client

@@ -1,0 +1,196 @@
+#include "brainlock/client/miner_connection.hpp"
+
+#include <algorithm>
+#include <fstream>
+
+namespace brainlock::client {
+
+using protocol::Reason;
+using protocol::Refusal;
+
+namespace {
+
+Reason reason_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kTimeout: return Reason::kTimeout;
+    case ErrorCode::kTooLarge: return Reason::kAnswerTooLarge;
+    case ErrorCode::kMalformed: return Reason::kMalformedAnswer;
+    case ErrorCode::kCancelled:
+    case ErrorCode::kInternal: return Reason::kValidatorError;
+    default: return Reason::kUnreachable;
+  }
+}
+
+Error error_of(const Call& call) {
+  ErrorCode code = ErrorCode::kUnavailable;
+  if (call.reason == Reason::kTimeout) code = ErrorCode::kTimeout;
+  if (call.reason == Reason::kUnsignedAnswer) code = ErrorCode::kDenied;
+  if (call.reason == Reason::kMalformedAnswer || call.reason == Reason::kAnswerTooLarge) code = ErrorCode::kMalformed;
+  return {code, std::string(protocol::reason_name(call.reason)) + ": " + call.detail};
+}
+
+protocol::Route make_route(protocol::RouteKind kind, const protocol::ContentId& package = {}, const protocol::ContentId& key = {}) {
+  protocol::Route route;
+  route.kind = kind;
+  route.package = package;
+  route.key = key;
+  return route;
+}
+
+std::string_view text_of(const std::vector<std::uint8_t>& body) {
+  return {reinterpret_cast<const char*>(body.data()), body.size()};
+}
+
+}  // namespace
+
+WallClock system_wall_clock() {
+  return [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+}
+
+MinerConnection::MinerConnection(protocol::Signer self, MinerAddress miner, WallClock clock)
+    : self_(std::move(self)), miner_(std::move(miner)), clock_(std::move(clock)), client_(miner_.ip, miner_.port) {}
+
+Call MinerConnection::send(const protocol::Route& route, std::span<const std::uint8_t> body, const protocol::SignedRequest& request,
+                           const CallLimits& limits, const std::stop_token& stop) {
+  Call call;
+  call.uuid = request.uuid;
+  const std::string target = protocol::route_target(route);
+  call.started_ms = clock_();
+  auto answer = client_.send({std::string(protocol::route_method(route.kind)), target, request.headers, body},
+                             {limits.connect_timeout_ms, limits.timeout_ms, limits.max_answer_bytes}, stop);
+  call.finished_ms = clock_();
+  call.bytes_sent = body.size();
+  if (!answer.ok()) {
+    call.reason = reason_of(answer.error().code);
+    call.detail = answer.error().message;
+    return call;
+  }
+  if (answer->connect_s > 0) round_trip_s_ = answer->connect_s;
+  call.response_s = answer->response_s;
+  call.network_s = std::min(answer->response_s, round_trip_s_ + answer->send_s);
+  call.bytes_received = answer->body.size();
+  if (answer->status != 200) {
+    // A refusal may come before the miner knows whom it is talking to, so it need not be signed.
+    const auto report = protocol::parse_refusal(text_of(answer->body));
+    call.reason = report.refusal == Refusal::kUnknownPackage ? Reason::kWrongTask : Reason::kRefused;
+    call.refusal = report.refusal;
+    call.detail = "HTTP " + std::to_string(answer->status) + " " + std::string(protocol::refusal_name(report.refusal)) + ": " + report.message;
+    return call;
+  }
+  protocol::BodyHasher hasher;
+  hasher.update(answer->body);
+  const auto proof = protocol::check_answer(request, self_.account, answer->status, answer->headers, hasher.finish(), clock_());
+  if (!proof.ok()) {
+    call.reason = Reason::kUnsignedAnswer;
+    call.detail = proof.error().message;
+    return call;
+  }
+  call.body = std::move(answer->body);
+  return call;
+}
+
+Call MinerConnection::call(const protocol::Route& route, std::span<const std::uint8_t> body, const CallLimits& limits, std::stop_token stop) {
+  Call failed;
+  if (const auto connected = client_.connect(limits.connect_timeout_ms, stop); !connected.ok()) {
+    failed.started_ms = failed.finished_ms = clock_();
+    failed.uuid = protocol::make_uuid();
+    failed.reason = reason_of(connected.error().code);
+    failed.detail = connected.error().message;
+    return failed;
+  }
+  protocol::BodyHasher hasher;
+  hasher.update(body);
+  const auto request = protocol::sign_request(self_, miner_.hotkey, protocol::route_method(route.kind), protocol::route_target(route), hasher.finish(), clock_());
+  if (!request.ok()) {
+    failed.reason = Reason::kValidatorError;
+    failed.detail = request.error().to_string();
+    failed.uuid = protocol::make_uuid();
+    failed.started_ms = failed.finished_ms = clock_();
+    return failed;
+  }
+  return send(route, body, *request, limits, stop);
+}
+
+Result<protocol::MinerStatus> MinerConnection::status(const CallLimits& limits, std::stop_token stop) {
+  const Call answer = call(make_route(protocol::RouteKind::kStatus), {}, limits, stop);
+  if (!answer.ok()) return error_of(answer);
+  return protocol::parse_status(text_of(answer.body));
+}
+
+Call MinerConnection::upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
+                                 std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress,
+                                 std::stop_token stop, int attempts) {
+  Call failed;
+  failed.uuid = protocol::make_uuid();
+  const auto fail = [&](Reason reason, std::string detail, Refusal refusal = Refusal::kNone) {
+    failed.reason = reason;
+    failed.detail = std::move(detail);
+    failed.refusal = refusal;
+    failed.finished_ms = clock_();
+    return failed;
+  };
+  failed.started_ms = clock_();
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  if (!in) return fail(Reason::kValidatorError, "cannot open " + file.string());
+  const auto total = static_cast<std::uint64_t>(in.tellg());
+  std::vector<std::uint8_t> part;
+
+  protocol::Route route = make_route(protocol::RouteKind::kKeyState, package, key);
+  int failures = 0;
+  bool know_state = false;
+  protocol::KeyState state;
+  while (true) {
+    Call answer;
+    if (!know_state) {
+      route.kind = protocol::RouteKind::kKeyState;
+      answer = call(route, {}, part_limits, stop);
+    } else {
+      const std::uint64_t size = std::min(std::max<std::uint64_t>(1, part_bytes), total - state.received_bytes);
+      part.resize(size);
+      in.clear();
+      in.seekg(static_cast<std::streamoff>(state.received_bytes));
+      if (!in.read(reinterpret_cast<char*>(part.data()), static_cast<std::streamsize>(size))) {
+        return fail(Reason::kValidatorError, "cannot read " + file.string());
+      }
+      route.kind = protocol::RouteKind::kKeyPart;
+      route.offset = state.received_bytes;
+      route.total = total;
+      answer = call(route, part, part_limits, stop);
+      failed.bytes_sent += answer.bytes_sent;
+    }
+    if (answer.ok()) {
+      const auto read = protocol::parse_key_state(text_of(answer.body));
+      if (!read.ok() || read->received_bytes > total) return fail(Reason::kKeyUpload, "the miner's state of the key makes no sense");
+      // A miner that never says it is done must not keep us for ever.
+      if (know_state && read->received_bytes <= state.received_bytes && !read->complete) ++failures;
+      else failures = 0;
+      state = *read;
+      know_state = state.received_bytes < total;
+      if (progress) progress(state.received_bytes, total);
+      if (state.complete) {
+        answer.bytes_sent = failed.bytes_sent;
+        return answer;
+      }
+      if (!know_state) ++failures;
+    } else {
+      if (answer.reason == Reason::kWrongTask || answer.reason == Reason::kValidatorError) return answer;
+      const bool lasting = answer.reason == Reason::kRefused && !protocol::refusal_is_temporary(answer.refusal);
+      if (lasting) return fail(Reason::kKeyUpload, answer.detail, answer.refusal);
+      know_state = false;
+      ++failures;
+    }
+    if (failures >= attempts) {
+      return fail(answer.ok() ? Reason::kKeyUpload : answer.reason == Reason::kRefused ? Reason::kKeyUpload : answer.reason,
+                  answer.ok() ? "the miner has all bytes of the key and does not take it" : answer.detail, answer.refusal);
+    }
+  }
+}
+
+Call MinerConnection::infer(const protocol::ContentId& package, const protocol::ContentId& key, std::span<const std::uint8_t> question,
+                            const CallLimits& limits, std::stop_token stop) {
+  return call(make_route(protocol::RouteKind::kInfer, package, key), question, limits, stop);
+}
+
+}  // namespace brainlock::client

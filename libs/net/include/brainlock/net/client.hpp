@@ -1,0 +1,58 @@
+// An HTTP/1.1 client of one server, with a stop-watch.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <stop_token>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/net/http.hpp"
+
+namespace brainlock::net {
+
+struct Request {
+  std::string method = "GET";
+  std::string target = "/";
+  Headers headers;                       ///< Host, Content-Length are added
+  std::span<const std::uint8_t> body;    ///< must live until send() returns
+};
+
+struct SendLimits {
+  std::int64_t connect_timeout_ms = 5'000;
+  std::int64_t total_timeout_ms = 60'000;    ///< after the connection stands
+  std::uint64_t max_answer_bytes = 64 * 1024;
+};
+
+/// A whole answer with its times.
+struct Answer {
+  int status = 0;
+  Headers headers;
+  std::vector<std::uint8_t> body;
+  double response_s = 0;        ///< first byte of the request sent -> last byte of the answer received
+  double connect_s = 0;         ///< making of the connection; 0 where one was there
+  double send_s = 0;            ///< first to last byte of the request
+  double first_byte_s = 0;      ///< first byte sent -> headers of the answer received
+};
+
+/// Holds one connection and makes it anew when needed. One thread at a time.
+class Client {
+ public:
+  Client(std::string ip, std::uint16_t port);
+  ~Client();
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+
+  /// Connects now, so that a later send() need not. kUnavailable, kTimeout, kCancelled.
+  Status connect(std::int64_t timeout_ms, std::stop_token stop = {});
+  /// Sends and reads the whole answer, whatever its status. Never sends twice: a broken connection is kUnavailable and the
+  /// caller decides. kTimeout, kCancelled, kTooLarge (the answer), kMalformed (not HTTP).
+  Result<Answer> send(const Request& request, const SendLimits& limits, std::stop_token stop = {});
+  void close();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace brainlock::net

@@ -1,0 +1,84 @@
+// An HTTP/1.1 server that spends nothing on a peer before it has asked the application.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/net/http.hpp"
+
+namespace brainlock::net {
+
+/// Gives the answer; from any thread, once. Later calls do nothing, nor does one after the peer or the server is gone.
+using Respond = std::function<void(Response)>;
+
+/// One request whose head was accepted. Calls come one after another, from the server's threads; they must not block for
+/// long. Destroyed after the answer was sent or the peer is gone.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  /// The next bytes of the body. An answer here refuses the rest of it.
+  virtual std::optional<Response> body(std::span<const std::uint8_t> bytes) = 0;
+  /// The body is whole. Answer now or later.
+  virtual void complete(Respond respond) = 0;
+  /// The peer went away, or was too slow: nobody waits for the answer. May come at any time after begin(), also beside a
+  /// running respond().
+  virtual void cancelled() {}
+};
+
+/// What the server asks. begin() is called from several threads at once.
+class Application {
+ public:
+  virtual ~Application() = default;
+  /// Judges a head: an answer at once (the body is not read), or an exchange that takes the body.
+  virtual std::variant<Response, std::unique_ptr<Exchange>> begin(const RequestHead& head) = 0;
+};
+
+struct ServerOptions {
+  std::string address = "0.0.0.0";
+  std::uint16_t port = 0;                       ///< 0: any free one
+  unsigned threads = 2;
+  std::size_t max_connections = 512;
+  std::size_t max_connections_per_address = 64;
+  std::size_t max_header_bytes = 16 * 1024;
+  std::int64_t header_timeout_ms = 10'000;      ///< from accepting a connection, or from the last answer
+  std::int64_t body_grace_ms = 10'000;          ///< a body may take this long, and
+  std::uint64_t min_bytes_per_s = 64 * 1024;    ///< in addition its length at this rate; answers likewise
+};
+
+/// What happened so far; all counters only grow but `connections`.
+struct ServerCounters {
+  std::uint64_t accepted = 0;
+  std::uint64_t refused_connections = 0;   ///< over a limit: closed without a word
+  std::uint64_t requests = 0;
+  std::uint64_t bad_requests = 0;          ///< not HTTP, or headers too large
+  std::uint64_t timeouts = 0;
+  std::uint64_t cancelled = 0;             ///< peers that did not wait for their answer
+  std::uint64_t bytes_in = 0, bytes_out = 0;  ///< of bodies
+  std::uint64_t connections = 0;           ///< now
+};
+
+/// Listens from start() to stop(). Threads of its own.
+class Server {
+ public:
+  /// kUnavailable (port taken), kInvalidArgument (address).
+  static Result<std::unique_ptr<Server>> start(const ServerOptions& options, std::shared_ptr<Application> application);
+  /// stop(0).
+  ~Server();
+
+  [[nodiscard]] std::uint16_t port() const;
+  [[nodiscard]] ServerCounters counters() const;
+  /// Takes no more connections, waits at most `drain_ms` for requests in work, closes everything.
+  void stop(std::int64_t drain_ms);
+
+  struct Impl;
+
+ private:
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace brainlock::net

@@ -1,0 +1,431 @@
+// One Session a connection: a chain of callbacks on a strand.
+//
+//   accept -> header -> application.begin -> body ... -> exchange.complete -> (watch the peer) -> write -> header ...
+//                            |                 |                                   |
+//                            +--- refusal -----+--> write -> linger -> close       +-- peer gone -> exchange.cancelled
+#include "brainlock/net/server.hpp"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/vector_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <condition_variable>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace brainlock::net {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using Milliseconds = std::chrono::milliseconds;
+
+namespace {
+
+/// Bytes of an unwanted body that are read and dropped so that the peer sees the refusal instead of a reset.
+constexpr std::uint64_t kLingerBytes = 1 << 20;
+constexpr Milliseconds kLingerTime{2000};
+constexpr std::size_t kPieceBytes = 64 * 1024;
+
+class Session;
+
+/// Between an answer that comes from another thread and a server that is being destroyed.
+struct Gate {
+  std::mutex mutex;
+  bool open = true;
+};
+
+/// What sessions share. Outlives them: each holds a reference.
+struct Shared {
+  const std::shared_ptr<Gate> gate = std::make_shared<Gate>();
+  ServerOptions options;
+  std::shared_ptr<Application> application;
+  std::atomic<std::uint64_t> accepted{0}, refused{0}, requests{0}, bad{0}, timeouts{0}, cancelled{0}, in{0}, out{0};
+  std::atomic<bool> stopping{false};
+
+  std::mutex mutex;
+  std::condition_variable idle;
+  std::map<std::string, std::size_t> by_address;
+  std::map<Session*, std::shared_ptr<Session>> sessions;   ///< the open ones; each leaves when it closes
+  std::size_t connections = 0;
+  std::size_t working = 0;   ///< requests between begin() and the end of their answer
+
+  bool admit(const std::string& address) {
+    const std::lock_guard lock(mutex);
+    if (connections >= options.max_connections || by_address[address] >= options.max_connections_per_address) {
+      if (by_address[address] == 0) by_address.erase(address);
+      return false;
+    }
+    ++connections;
+    ++by_address[address];
+    return true;
+  }
+  void leave(const std::string& address) {
+    const std::lock_guard lock(mutex);
+    --connections;
+    if (--by_address[address] == 0) by_address.erase(address);
+    idle.notify_all();
+  }
+  void work(int change) {
+    const std::lock_guard lock(mutex);
+    working += static_cast<std::size_t>(change);
+    idle.notify_all();
+  }
+  [[nodiscard]] Milliseconds transfer_time(std::uint64_t bytes) const {
+    return Milliseconds(options.body_grace_ms + static_cast<std::int64_t>(bytes / std::max<std::uint64_t>(1, options.min_bytes_per_s / 1000)));
+  }
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(tcp::socket socket, std::string address, std::shared_ptr<Shared> shared)
+      : stream_(std::move(socket)), address_(std::move(address)), shared_(std::move(shared)) {}
+
+  ~Session() {
+    end_work();
+    shared_->leave(address_);
+  }
+
+  void start() {
+    beast::error_code ignored;
+    stream_.socket().set_option(tcp::no_delay(true), ignored);
+    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->read_header(); });
+  }
+
+  /// From another thread: close at once.
+  void kill() {
+    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->give_up(); });
+  }
+
+ private:
+  void read_header() {
+    if (shared_->stopping) return close();
+    exchange_.reset();
+    parser_.emplace();
+    parser_->header_limit(static_cast<std::uint32_t>(shared_->options.max_header_bytes));
+    parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // the application's business
+    stream_.expires_after(Milliseconds(shared_->options.header_timeout_ms));
+    http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+      self->on_header(error);
+    });
+  }
+
+  void on_header(beast::error_code error) {
+    if (error == beast::error::timeout) ++shared_->timeouts;
+    if (error == http::error::end_of_stream || error == beast::error::timeout || error == asio::error::operation_aborted) return close();
+    if (error) {
+      ++shared_->bad;
+      if (error.category() != http::make_error_code(http::error::bad_method).category()) return close();
+      must_close_ = true;
+      return write({error == http::error::header_limit ? 431 : 400, "text/plain", {}, text_bytes(error.message() + "\n")});
+    }
+    ++shared_->requests;
+    const auto& message = parser_->get();
+    must_close_ = !message.keep_alive();
+    RequestHead head;
+    head.method = std::string(message.method_string());
+    head.target = std::string(message.target());
+    head.peer_ip = address_;
+    for (const auto& field : message) head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    if (parser_->chunked()) return refuse({411, "text/plain", {}, text_bytes("a body needs Content-Length\n")});
+    if (const auto length = parser_->content_length()) head.content_length = *length;
+    begin_work();
+    auto decision = shared_->application->begin(head);
+    if (auto* refusal = std::get_if<Response>(&decision)) return refuse(std::move(*refusal));
+    exchange_ = std::move(std::get<std::unique_ptr<Exchange>>(decision));
+    stream_.expires_after(shared_->transfer_time(head.content_length));
+    if (beast::iequals(message[http::field::expect], "100-continue") && !parser_->is_done()) return write_continue();
+    read_body();
+  }
+
+  void write_continue() {
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
+                      [self = shared_from_this()](beast::error_code error, std::size_t) {
+                        if (error) return self->give_up();
+                        self->read_body();
+                      });
+  }
+
+  void read_body() {
+    if (parser_->is_done()) return work_on_it();
+    if (piece_.empty()) piece_.resize(kPieceBytes);
+    parser_->get().body().data = piece_.data();
+    parser_->get().body().size = piece_.size();
+    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+      self->on_body(error);
+    });
+  }
+
+  void on_body(beast::error_code error) {
+    if (error && error != http::error::need_buffer) {
+      if (error == beast::error::timeout) ++shared_->timeouts;
+      return give_up();
+    }
+    const std::size_t bytes = kPieceBytes - parser_->get().body().size;
+    shared_->in += bytes;
+    if (bytes > 0) {
+      if (auto refusal = exchange_->body({piece_.data(), bytes})) return refuse(std::move(*refusal));
+    }
+    read_body();
+  }
+
+  void work_on_it() {
+    piece_ = {};
+    stream_.expires_never();
+    const auto answered = std::make_shared<std::atomic<bool>>(false);
+    watch();
+    Respond respond = [weak = weak_from_this(), gate = shared_->gate, answered](Response response) {
+      if (answered->exchange(true)) return;
+      const std::lock_guard lock(gate->mutex);
+      if (!gate->open) return;
+      if (const auto self = weak.lock()) {
+        asio::post(self->stream_.get_executor(), [self, response = std::move(response)]() mutable { self->on_answer(std::move(response)); });
+      }
+    };
+    exchange_->complete(std::move(respond));
+  }
+
+  /// While the answer is made: does the peer still wait?
+  void watch() {
+    watching_ = true;
+    stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](beast::error_code error) {
+      if (!self->watching_) return;
+      self->watching_ = false;
+      if (error) return;
+      char byte = 0;
+      const auto got = ::recv(self->stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      // Bytes of a next request say that it is still there.
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) self->give_up();
+    });
+  }
+
+  void on_answer(Response response) {
+    if (gone_) return;
+    if (watching_) {
+      watching_ = false;
+      beast::error_code ignored;
+      stream_.socket().cancel(ignored);
+    }
+    write(std::move(response));
+  }
+
+  /// Answers before the body was read: what is left of it makes the connection useless.
+  void refuse(Response response) {
+    begin_work();
+    if (!parser_->is_done()) linger_ = must_close_ = true;
+    write(std::move(response));
+  }
+
+  void write(Response response) {
+    answer_ = {};
+    answer_.version(11);
+    answer_.result(static_cast<unsigned>(response.status));
+    if (!response.content_type.empty()) answer_.set(http::field::content_type, response.content_type);
+    for (const auto& [name, value] : response.headers) answer_.insert(name, value);
+    answer_.body() = std::move(response.body);
+    answer_.keep_alive(!must_close_ && !shared_->stopping);
+    answer_.prepare_payload();
+    shared_->out += answer_.body().size();
+    stream_.expires_after(shared_->transfer_time(answer_.body().size()));
+    http::async_write(stream_, answer_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+      self->on_written(error);
+    });
+  }
+
+  void on_written(beast::error_code error) {
+    if (error) {
+      if (error == beast::error::timeout) ++shared_->timeouts;
+      return give_up();
+    }
+    answer_ = {};
+    end_work();
+    if (linger_) return start_linger();
+    if (must_close_) return close();
+    read_header();
+  }
+
+  void start_linger() {
+    beast::error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    piece_.resize(kPieceBytes);
+    stream_.expires_after(kLingerTime);
+    linger();
+  }
+
+  void linger() {
+    stream_.async_read_some(asio::buffer(piece_), [self = shared_from_this()](beast::error_code error, std::size_t bytes) {
+      self->lingered_ += bytes;
+      if (error || self->lingered_ > kLingerBytes) return self->close();
+      self->linger();
+    });
+  }
+
+  /// The peer is gone or hopeless.
+  void give_up() {
+    if (gone_) return;
+    gone_ = true;
+    if (exchange_) {
+      ++shared_->cancelled;
+      exchange_->cancelled();
+    }
+    close();
+  }
+
+  void close() {
+    gone_ = true;
+    watching_ = false;
+    beast::error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+    stream_.close();
+    end_work();
+    const std::lock_guard lock(shared_->mutex);
+    shared_->sessions.erase(this);  // the caller holds a reference
+  }
+
+  void begin_work() {
+    if (!working_) shared_->work(+1);
+    working_ = true;
+  }
+  void end_work() {
+    if (working_) shared_->work(-1);
+    working_ = false;
+  }
+
+  beast::tcp_stream stream_;
+  const std::string address_;
+  const std::shared_ptr<Shared> shared_;
+  beast::flat_buffer buffer_{64 * 1024};
+  std::optional<http::request_parser<http::buffer_body>> parser_;
+  http::response<http::vector_body<std::uint8_t>> answer_;
+  std::unique_ptr<Exchange> exchange_;
+  std::vector<std::uint8_t> piece_;
+  std::uint64_t lingered_ = 0;
+  bool must_close_ = false, linger_ = false, watching_ = false, gone_ = false, working_ = false;
+};
+
+}  // namespace
+
+struct Server::Impl {
+  std::shared_ptr<Shared> shared = std::make_shared<Shared>();
+  asio::io_context context;
+  tcp::acceptor acceptor{context};
+  std::vector<std::jthread> threads;
+  std::uint16_t port = 0;
+  bool stopped = false;
+
+  void accept() {
+    acceptor.async_accept(asio::make_strand(context), [this](beast::error_code error, tcp::socket socket) {
+      if (error == asio::error::operation_aborted) return;
+      if (!error) take(std::move(socket));
+      // Out of descriptors: the kernel would hand us the same failure at once, without end.
+      if (error) std::this_thread::sleep_for(Milliseconds(20));
+      if (acceptor.is_open()) accept();
+    });
+  }
+
+  void take(tcp::socket socket) {
+    beast::error_code error;
+    const auto peer = socket.remote_endpoint(error);
+    if (error) return;
+    const std::string address = peer.address().to_string();
+    if (!shared->admit(address)) {
+      ++shared->refused;
+      return;
+    }
+    ++shared->accepted;
+    const auto session = std::make_shared<Session>(std::move(socket), address, shared);
+    {
+      const std::lock_guard lock(shared->mutex);
+      shared->sessions[session.get()] = session;
+    }
+    session->start();
+  }
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { stop(0); }
+
+Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, std::shared_ptr<Application> application) {
+  beast::error_code error;
+  const auto address = asio::ip::make_address(options.address, error);
+  if (error) return {ErrorCode::kInvalidArgument, "not an IP address to listen on: " + options.address};
+  auto impl = std::make_unique<Impl>();
+  impl->shared->options = options;
+  impl->shared->application = std::move(application);
+  const tcp::endpoint endpoint(address, options.port);
+  const auto failed = [&](const char* step) {
+    return Error{ErrorCode::kUnavailable, std::string(step) + " " + options.address + ":" + std::to_string(options.port) + ": " + error.message()};
+  };
+  impl->acceptor.open(endpoint.protocol(), error);
+  if (error) return failed("open");
+  impl->acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  impl->acceptor.bind(endpoint, error);
+  if (error) return failed("bind");
+  impl->acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return failed("listen");
+  impl->port = impl->acceptor.local_endpoint(error).port();
+  if (error) return failed("listen");
+  impl->accept();
+  for (unsigned i = 0; i < std::max(1U, options.threads); ++i) {
+    impl->threads.emplace_back([context = &impl->context] { context->run(); });
+  }
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+std::uint16_t Server::port() const { return impl_->port; }
+
+ServerCounters Server::counters() const {
+  Shared& shared = *impl_->shared;
+  ServerCounters out{shared.accepted, shared.refused, shared.requests, shared.bad, shared.timeouts, shared.cancelled, shared.in, shared.out, 0};
+  const std::lock_guard lock(shared.mutex);
+  out.connections = shared.connections;
+  return out;
+}
+
+void Server::stop(std::int64_t drain_ms) {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  Shared& shared = *impl_->shared;
+  shared.stopping = true;
+  asio::post(impl_->context, [impl = impl_.get()] {
+    beast::error_code ignored;
+    impl->acceptor.close(ignored);
+  });
+  std::vector<std::shared_ptr<Session>> open;
+  {
+    std::unique_lock lock(shared.mutex);
+    shared.idle.wait_for(lock, Milliseconds(drain_ms), [&shared] { return shared.working == 0; });
+    for (const auto& [pointer, session] : shared.sessions) open.push_back(session);
+  }
+  for (const auto& session : open) session->kill();
+  open.clear();
+  {
+    std::unique_lock lock(shared.mutex);
+    shared.idle.wait_for(lock, Milliseconds(500), [&shared] { return shared.connections == 0; });
+  }
+  impl_->context.stop();
+  impl_->threads.clear();
+  const std::lock_guard lock(shared.gate->mutex);
+  shared.gate->open = false;
+  std::map<Session*, std::shared_ptr<Session>> rest;
+  {
+    const std::lock_guard sessions_lock(shared.mutex);
+    rest.swap(shared.sessions);
+  }
+}
+
+}  // namespace brainlock::net

@@ -1,0 +1,321 @@
+// Server and client against each other, and the server against raw sockets that misbehave.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "brainlock/net/client.hpp"
+#include "brainlock/net/server.hpp"
+
+namespace brainlock::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Waits for a condition that another thread makes true; tests fail rather than hang.
+bool eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 1000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(5ms);
+  }
+  return false;
+}
+
+/// Echoes bodies; /refuse refuses before the body, /toolong in the middle of it, /hold answers only when told.
+struct Echo final : Application {
+  struct One final : Exchange {
+    Echo& app;
+    std::string target;
+    std::vector<std::uint8_t> bytes;
+    One(Echo& a, std::string t) : app(a), target(std::move(t)) {}
+    std::optional<Response> body(std::span<const std::uint8_t> piece) override {
+      bytes.insert(bytes.end(), piece.begin(), piece.end());
+      if (target == "/toolong" && bytes.size() > 100'000) return Response{413, "text/plain", {}, text_bytes("enough")};
+      return std::nullopt;
+    }
+    void complete(Respond respond) override {
+      if (target != "/hold") return respond({200, "application/octet-stream", {{"X-Test", "yes"}}, std::move(bytes)});
+      const std::lock_guard lock(app.mutex);
+      app.held = std::move(respond);
+    }
+    void cancelled() override { ++app.cancellations; }
+  };
+
+  std::variant<Response, std::unique_ptr<Exchange>> begin(const RequestHead& head) override {
+    {
+      const std::lock_guard lock(mutex);
+      last = head;
+    }
+    if (head.target == "/refuse") return Response{403, "text/plain", {}, text_bytes("no")};
+    return std::make_unique<One>(*this, head.target);
+  }
+
+  std::mutex mutex;
+  RequestHead last;
+  Respond held;
+  std::atomic<int> cancellations{0};
+};
+
+struct HttpTest : testing::Test {
+  void start(ServerOptions options = {}) {
+    options.address = "127.0.0.1";
+    server = Server::start(options, app).value().release();
+  }
+  void TearDown() override { delete server; }
+  Client client() { return Client("127.0.0.1", server->port()); }
+
+  std::shared_ptr<Echo> app = std::make_shared<Echo>();
+  Server* server = nullptr;
+};
+
+/// A socket that sends what it likes.
+struct Raw {
+  int fd;
+  explicit Raw(std::uint16_t port) : fd(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected = ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+    timeval limit{5, 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  }
+  ~Raw() { close(); }
+  void close() {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+  }
+  void send(std::string_view text) const { ::send(fd, text.data(), text.size(), MSG_NOSIGNAL); }
+  /// Everything until the server closes (or 5 s).
+  [[nodiscard]] std::string read_all() const {
+    std::string out;
+    char buffer[4096];
+    for (ssize_t got; (got = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) out.append(buffer, static_cast<std::size_t>(got));
+    return out;
+  }
+  bool connected = false;
+};
+
+TEST_F(HttpTest, BodiesOfAllSizesComeBackOverOneConnection) {
+  start();
+  Client client = this->client();
+  for (const std::size_t size : {0, 1, 65'535, 65'536, 65'537, 3'000'000}) {
+    std::vector<std::uint8_t> body(size);
+    for (std::size_t i = 0; i < size; ++i) body[i] = static_cast<std::uint8_t>(i * 31);
+    const auto answer = client.send({"POST", "/echo", {{"X-One", "1"}}, body}, {.max_answer_bytes = 4'000'000});
+    ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_EQ(answer->body, body);
+    EXPECT_GT(answer->response_s, 0);
+    EXPECT_LE(answer->first_byte_s, answer->response_s);
+  }
+  EXPECT_EQ(server->counters().accepted, 1u);
+  EXPECT_EQ(server->counters().requests, 6u);
+  EXPECT_EQ(app->last.peer_ip, "127.0.0.1");
+  EXPECT_EQ(app->last.content_length, 3'000'000u);
+}
+
+TEST_F(HttpTest, RefusalComesBeforeTheBodyIsRead) {
+  start();
+  Client client = this->client();
+  const std::vector<std::uint8_t> body(200'000);
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = client.send({"POST", "/refuse", {}, body}, {});
+    ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+    EXPECT_EQ(answer->status, 403);
+    EXPECT_EQ(answer->body, text_bytes("no"));
+  }
+  EXPECT_EQ(server->counters().bytes_in, 0u);
+}
+
+TEST_F(HttpTest, ApplicationCanRefuseInTheMiddleOfABody) {
+  start();
+  Client client = this->client();
+  const auto answer = client.send({"POST", "/toolong", {}, std::vector<std::uint8_t>(400'000)}, {});
+  ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+  EXPECT_EQ(answer->status, 413);
+}
+
+TEST_F(HttpTest, AnswerAboveTheLimitIsRefusedByTheClient) {
+  start();
+  Client client = this->client();
+  const auto answer = client.send({"POST", "/echo", {}, std::vector<std::uint8_t>(100'000)}, {.max_answer_bytes = 99'999});
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code, ErrorCode::kTooLarge);
+}
+
+TEST_F(HttpTest, AnswerMayComeFromAnotherThreadLater) {
+  start();
+  std::jthread answerer([this] {
+    ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+    std::this_thread::sleep_for(30ms);
+    const std::lock_guard lock(app->mutex);
+    app->held({200, "", {}, text_bytes("late")});
+    app->held({200, "", {}, text_bytes("twice")});
+  });
+  Client client = this->client();
+  const auto answer = client.send({"POST", "/hold", {}, text_bytes("x")}, {});
+  ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+  EXPECT_EQ(answer->body, text_bytes("late"));
+  EXPECT_GE(answer->response_s, 0.03);
+}
+
+TEST_F(HttpTest, PeerThatLeavesIsNoticed) {
+  start();
+  {
+    Raw peer(server->port());
+    peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+  }
+  EXPECT_TRUE(eventually([this] { return app->cancellations == 1; }));
+  app->held({200, "", {}, {}});  // harmless
+  EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+}
+
+TEST_F(HttpTest, ClientTimesOutAndCanBeStopped) {
+  start();
+  Client client = this->client();
+  const auto late = client.send({"POST", "/hold", {}, text_bytes("x")}, {.total_timeout_ms = 50});
+  ASSERT_FALSE(late.ok());
+  EXPECT_EQ(late.error().code, ErrorCode::kTimeout);
+
+  std::stop_source source;
+  std::jthread stopper([&] {
+    std::this_thread::sleep_for(50ms);
+    source.request_stop();
+  });
+  const auto stopped = client.send({"POST", "/hold", {}, text_bytes("x")}, {}, source.get_token());
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(eventually([this] { return app->cancellations == 2; }));
+}
+
+TEST_F(HttpTest, ClientNamesWhatFailed) {
+  start();
+  Client nobody("127.0.0.1", 1);
+  EXPECT_EQ(nobody.send({}, {}).error().code, ErrorCode::kUnavailable);
+  Client nonsense("no address", 1);
+  EXPECT_EQ(nonsense.send({}, {}).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(HttpTest, KeptConnectionThatTheServerClosedIsMadeAnew) {
+  start({.header_timeout_ms = 50});
+  Client client = this->client();
+  ASSERT_TRUE(client.send({}, {}).ok());
+  ASSERT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+  ASSERT_TRUE(client.send({}, {}).ok());
+  EXPECT_EQ(server->counters().accepted, 2u);
+}
+
+TEST_F(HttpTest, SlowHeadersAndSlowBodiesAreCutOff) {
+  start({.header_timeout_ms = 100, .body_grace_ms = 100, .min_bytes_per_s = 1'000'000});
+  Raw silent(server->port()), dripping(server->port()), slow_body(server->port());
+  dripping.send("GET / HT");
+  slow_body.send("POST /echo HTTP/1.1\r\nContent-Length: 100\r\n\r\nx");
+  std::jthread drip([&] {
+    for (int i = 0; i < 20; ++i) {
+      dripping.send("T");
+      slow_body.send("x");
+      std::this_thread::sleep_for(20ms);
+    }
+  });
+  EXPECT_TRUE(eventually([this] { return server->counters().timeouts == 3; }));
+  EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+  EXPECT_EQ(app->cancellations, 1);
+}
+
+TEST_F(HttpTest, ConnectionLimitsHoldAndFiveHundredIdlePeersDoNotStopAnHonestOne) {
+  start({.max_connections = 520, .max_connections_per_address = 510});
+  std::vector<std::unique_ptr<Raw>> idle;
+  for (int i = 0; i < 500; ++i) {
+    idle.push_back(std::make_unique<Raw>(server->port()));
+    idle.back()->send("GET / HTTP/1.1\r\nX: ");
+  }
+  ASSERT_TRUE(eventually([this] { return server->counters().connections == 500; }));
+  Client honest = client();
+  const auto answer = honest.send({"POST", "/echo", {}, text_bytes("x")}, {});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_LT(answer->response_s, 1.0);
+  for (int i = 0; i < 20; ++i) idle.push_back(std::make_unique<Raw>(server->port()));
+  EXPECT_TRUE(eventually([this] { return server->counters().refused_connections >= 11; }));
+}
+
+TEST_F(HttpTest, NonsenseIsRefused) {
+  start();
+  const std::map<std::string, std::string> cases{
+      {"\x16\x03\x01\x02garbage\r\n\r\n", "400"},
+      {"GET / HTTP/9.9\r\n\r\n", "400"},
+      {"GET / HTTP/1.1\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n", "431"},
+      {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "411"},
+      {"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "400"},
+      {"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", "400"},
+  };
+  for (const auto& [request, status] : cases) {
+    Raw peer(server->port());
+    peer.send(request);
+    EXPECT_EQ(peer.read_all().substr(0, 12), "HTTP/1.1 " + status) << request.substr(0, 40);
+  }
+}
+
+TEST_F(HttpTest, FiveGigabytesAnnouncedCostNothing) {
+  start();
+  Raw peer(server->port());
+  peer.send("POST /refuse HTTP/1.1\r\nContent-Length: 5368709120\r\n\r\n");
+  const std::string answer = peer.read_all();
+  EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 403");
+  EXPECT_EQ(server->counters().bytes_in, 0u);
+}
+
+TEST_F(HttpTest, ExpectContinueIsAnswered) {
+  start();
+  Raw peer(server->port());
+  peer.send("POST /echo HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+  char buffer[64];
+  const auto got = ::recv(peer.fd, buffer, sizeof buffer, 0);
+  ASSERT_GT(got, 0);
+  EXPECT_EQ(std::string_view(buffer, static_cast<std::size_t>(got)).substr(0, 12), "HTTP/1.1 100");
+  peer.send("ok");
+  EXPECT_TRUE(peer.read_all().ends_with("ok"));
+}
+
+TEST_F(HttpTest, StopWaitsForWorkAndSurvivesLateAnswers) {
+  start();
+  std::jthread answerer([this] {
+    ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+    std::jthread stopper([this] { server->stop(5000); });
+    std::this_thread::sleep_for(100ms);
+    app->held({200, "", {}, text_bytes("done")});
+  });
+  Client client = this->client();
+  const auto answer = client.send({"POST", "/hold", {}, text_bytes("x")}, {});
+  ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+  EXPECT_EQ(answer->body, text_bytes("done"));
+  answerer.join();
+  // An answer after the server is gone does nothing.
+  delete std::exchange(server, nullptr);
+  start();
+  Raw peer(server->port());
+  app->held = nullptr;
+  peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+  ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+  delete std::exchange(server, nullptr);
+  app->held({200, "", {}, {}});
+}
+
+TEST_F(HttpTest, PortInUseIsNamed) {
+  start();
+  const auto second = Server::start({.address = "127.0.0.1", .port = server->port()}, app);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(Server::start({.address = "nowhere"}, app).error().code, ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace brainlock::net
