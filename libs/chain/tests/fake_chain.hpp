@@ -1,0 +1,68 @@
+// A chain in memory behind the transport interface: genuine metadata, storage by real keys, signatures checked, one block
+// for each accepted extrinsic. The rules are the few that the tests need, written from the chain's documentation.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "brainlock/chain/extrinsic.hpp"
+#include "brainlock/chain/runtime.hpp"
+#include "brainlock/chain/transport.hpp"
+
+namespace brainlock::chain {
+
+class FakeChain : public Transport {
+ public:
+  explicit FakeChain(std::shared_ptr<const Metadata> metadata, crypto::Bytes metadata_blob);
+
+  // Transport.
+  Result<RpcReply> request(std::string_view method, std::string_view params, Milliseconds timeout) override;
+  Result<SubscribeReply> subscribe(std::string_view method, std::string_view params, std::string_view unsubscribe,
+                                   Milliseconds timeout) override;
+  std::string describe() const override { return "fake chain"; }
+
+  // What a test arranges.
+  void put(const char* pallet, const char* entry, const std::vector<Value>& keys, const Value& value);
+  void add_subnet(std::uint16_t netuid, std::size_t neurons);
+  crypto::AccountId neuron_key(std::size_t uid) const;
+  void mine(std::uint64_t blocks);
+  std::uint64_t number() const { return blocks_.size() - 1; }
+
+  bool http_only = false;          ///< no subscriptions
+  bool silent_errors = false;      ///< refusals without codes, as the test peer of the chain gives them
+  bool lose_connection_after_submit = false;
+  int requests = 0;
+  int submitted = 0;
+  std::function<void(crypto::Bytes&)> tamper;  ///< changes an extrinsic on its way in
+
+ private:
+  struct Block {
+    BlockHash hash{};
+    std::map<std::string, crypto::Bytes> storage;
+    std::vector<crypto::Bytes> extrinsics;
+  };
+  struct Parsed;
+
+  std::optional<RpcError> take(crypto::Bytes extrinsic);
+  Result<Parsed> parse(const crypto::Bytes& extrinsic) const;
+  std::string dispatch(const crypto::AccountId& signer, const std::string& call, const Value& arguments);
+  Value get(const char* pallet, const char* entry, const std::vector<Value>& keys) const;
+  void append_block();
+  void set_events(const std::string& failure);
+  RpcError refuse(int custom) const;
+  RpcError refuse(const char* camel, const char* words) const;
+  const Block* find(std::string_view hash) const;
+
+  std::mutex mutex_;
+  std::shared_ptr<const Metadata> metadata_;
+  crypto::Bytes metadata_blob_;
+  std::vector<Block> blocks_;
+  std::map<std::string, crypto::Bytes> storage_;
+  std::map<crypto::AccountId, std::uint32_t> nonces_;
+};
+
+}  // namespace brainlock::chain

@@ -1,0 +1,349 @@
+// FakeChain, see fake_chain.hpp; it holds no tests of its own.
+#include "fake_chain.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "brainlock/crypto/hash.hpp"
+#include "brainlock/scale_codec/decoder.hpp"
+#include "brainlock/chain/commit_reveal.hpp"
+
+namespace brainlock::chain {
+
+using crypto::Bytes;
+using nlohmann::json;
+
+struct FakeChain::Parsed {
+  crypto::AccountId signer{};
+  SigningContext context;
+  crypto::Sr25519Signature signature{};
+  Bytes call;
+};
+
+namespace {
+
+constexpr const char* kPallet = "SubtensorModule";
+
+BlockHash hash_of_number(std::uint64_t number) {
+  return crypto::blake2b_256(crypto::as_bytes("fake block " + std::to_string(number)));
+}
+
+class FakeSubscription : public Subscription {
+ public:
+  explicit FakeSubscription(std::vector<std::string> messages, bool lost) : messages_(std::move(messages)), lost_(lost) {}
+  Result<std::string> next(Milliseconds) override {
+    if (lost_ && at_ == 0) return Error{ErrorCode::kUnavailable, "connection lost"};
+    if (at_ == messages_.size()) return Error{ErrorCode::kTimeout, "nothing more"};
+    return messages_[at_++];
+  }
+
+ private:
+  std::vector<std::string> messages_;
+  bool lost_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+FakeChain::FakeChain(std::shared_ptr<const Metadata> metadata, Bytes metadata_blob)
+    : metadata_(std::move(metadata)), metadata_blob_(std::move(metadata_blob)) {
+  append_block();
+}
+
+void FakeChain::append_block() {
+  Block block;
+  block.hash = hash_of_number(blocks_.size());
+  block.storage = storage_;
+  blocks_.push_back(std::move(block));
+}
+
+void FakeChain::mine(std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  for (std::uint64_t i = 0; i < count; ++i) append_block();
+}
+
+void FakeChain::put(const char* pallet, const char* entry, const std::vector<Value>& keys, const Value& value) {
+  const auto key = storage_key(*metadata_, pallet, entry, keys);
+  const auto storage = metadata_->storage(pallet, entry);
+  if (!key.ok() || !storage.ok()) std::abort();
+  scale_codec::Encoder out;
+  if (!encode_value(out, *metadata_, (*storage)->value, value).ok()) std::abort();
+  storage_[crypto::hex_encode_0x(*key)] = out.take();
+  blocks_.back().storage = storage_;
+}
+
+Value FakeChain::get(const char* pallet, const char* entry, const std::vector<Value>& keys) const {
+  const auto key = storage_key(*metadata_, pallet, entry, keys);
+  const auto found = storage_.find(crypto::hex_encode_0x(*key));
+  return *decode_storage(*metadata_, pallet, entry,
+                         found == storage_.end() ? std::optional<Bytes>{} : std::optional<Bytes>(found->second));
+}
+
+crypto::AccountId FakeChain::neuron_key(std::size_t uid) const {
+  return crypto::blake2b_256(crypto::as_bytes("neuron " + std::to_string(uid)));
+}
+
+void FakeChain::add_subnet(std::uint16_t netuid, std::size_t neurons) {
+  const Value n = Value::number(netuid);
+  put(kPallet, "NetworksAdded", {n}, Value::boolean(true));
+  put(kPallet, "NetworkRegistrationAllowed", {n}, Value::boolean(true));
+  put(kPallet, "CommitRevealWeightsEnabled", {n}, Value::boolean(false));
+  put(kPallet, "SubnetworkN", {n}, Value::number(neurons));
+  put(kPallet, "MinAllowedWeights", {n}, Value::number(1));
+  put(kPallet, "Tempo", {n}, Value::number(20));
+  put(kPallet, "Burn", {n}, Value::number(500'000'000));
+  std::vector<Value> flags, updates;
+  for (std::size_t uid = 0; uid < neurons; ++uid) {
+    const Value u = Value::number(uid), key = Value::bytes(neuron_key(uid));
+    put(kPallet, "Keys", {n, u}, key);
+    put(kPallet, "Uids", {n, key}, u);
+    put(kPallet, "Owner", {key}, key);
+    flags.push_back(Value::boolean(false));
+    updates.push_back(Value::number(0));
+  }
+  put(kPallet, "ValidatorPermit", {n}, Value::list(flags));
+  put(kPallet, "Active", {n}, Value::list(flags));
+  put(kPallet, "LastUpdate", {n}, Value::list(updates));
+}
+
+const FakeChain::Block* FakeChain::find(std::string_view hash) const {
+  for (const auto& block : blocks_) {
+    if (crypto::hex_encode_0x(block.hash) == hash) return &block;
+  }
+  return nullptr;
+}
+
+RpcError FakeChain::refuse(int custom) const {
+  if (silent_errors) return {{}, "{\"invalid\":{\"custom\":" + std::to_string(custom) + "}}", {}};
+  return {1010, "Invalid Transaction", "Custom error: " + std::to_string(custom)};
+}
+
+RpcError FakeChain::refuse(const char* camel, const char* words) const {
+  if (silent_errors) return {{}, std::string("{\"invalid\":{\"") + camel + "\":null}}", {}};
+  return {1010, "Invalid Transaction", words};
+}
+
+Result<FakeChain::Parsed> FakeChain::parse(const Bytes& extrinsic) const {
+  scale_codec::Decoder in(extrinsic);
+  Parsed out;
+  BRAINLOCK_ASSIGN(const auto size, in.length());
+  if (size != in.remaining()) return Error{ErrorCode::kMalformed, "length"};
+  BRAINLOCK_ASSIGN(const auto head, in.raw(2));
+  BRAINLOCK_ASSIGN(const auto signer, in.raw(32));
+  BRAINLOCK_ASSIGN(const auto kind, in.u8());
+  BRAINLOCK_ASSIGN(const auto signature, in.raw(64));
+  if (head[0] != 0x84 || head[1] != 0 || kind != 1) return Error{ErrorCode::kMalformed, "form"};
+  std::copy(signer.begin(), signer.end(), out.signer.begin());
+  std::copy(signature.begin(), signature.end(), out.signature.begin());
+  BRAINLOCK_ASSIGN(const auto era, in.u16());
+  out.context.era.period = std::uint64_t{2} << (era & 15);
+  out.context.era.phase = era >> 4;
+  BRAINLOCK_ASSIGN(const auto nonce, in.compact_u32());
+  BRAINLOCK_ASSIGN(const auto tip, in.compact());
+  BRAINLOCK_ASSIGN(const auto mode, in.u8());
+  if (mode != 0) return Error{ErrorCode::kMalformed, "mode"};
+  out.context.nonce = nonce;
+  out.context.tip = static_cast<std::uint64_t>(tip);
+  out.context.spec_version = 224;
+  out.context.transaction_version = 1;
+  out.context.genesis = blocks_.front().hash;
+  out.context.mortality = hash_of_number(out.context.era.birth(number()));
+  BRAINLOCK_ASSIGN(const auto call, in.raw(in.remaining()));
+  out.call.assign(call.begin(), call.end());
+  return out;
+}
+
+std::optional<RpcError> FakeChain::take(Bytes extrinsic) {
+  ++submitted;
+  if (tamper) tamper(extrinsic);
+  const auto parsed = parse(extrinsic);
+  if (!parsed.ok()) return RpcError{1002, "Verification Error", parsed.error().message};
+  if (!crypto::sr25519_verify(parsed->signer, signing_payload(parsed->call, parsed->context), parsed->signature)) {
+    return refuse("badProof", "Transaction has a bad signature");
+  }
+  auto& nonce = nonces_[parsed->signer];
+  if (parsed->context.nonce < nonce) return refuse("stale", "Transaction is outdated");
+  if (parsed->context.nonce > nonce) return refuse("future", "Transaction will be valid in the future");
+  // The call, through the metadata: pallet index, then the pallet's own enum.
+  const auto pallet = std::find_if(metadata_->pallets().begin(), metadata_->pallets().end(),
+                                   [&](const Pallet& p) { return p.index == parsed->call.front(); });
+  const auto call = decode_value(*metadata_, *pallet->calls, crypto::ByteView(parsed->call).subspan(1));
+  if (!call.ok()) return RpcError{1002, "Verification Error", call.error().message};
+  if (pallet->name == kPallet && (call->name() == "serve_axon")) {
+    const Value key = Value::bytes(parsed->signer);
+    if (get(kPallet, "Uids", {**call->field("netuid"), key}).is_none()) return refuse(10);
+    if (*(*call->field("ip"))->as_u128() == 0x7f000001) return refuse(11);
+  }
+  ++nonce;
+  append_block();
+  blocks_.back().extrinsics = {Bytes{0x04, 0x00}, extrinsic};  // Something inherent comes first.
+  const std::string failure = dispatch(parsed->signer, call->name(), *call);
+  set_events(failure);
+  blocks_.back().storage = storage_;
+  return {};
+}
+
+// Applies a call; returns the name of the module error, or nothing.
+std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::string& call, const Value& a) {
+  const Value key = Value::bytes(signer);
+  const std::uint64_t now = number();
+  if (call == "burned_register") {
+    const Value n = **a.field("netuid"), hotkey = **a.field("hotkey");
+    const auto uid = *get(kPallet, "SubnetworkN", {n}).as_u64();
+    if (!get(kPallet, "Uids", {n, hotkey}).is_none()) return "HotKeyAlreadyRegisteredInSubNet";
+    put(kPallet, "SubnetworkN", {n}, Value::number(uid + 1));
+    put(kPallet, "Keys", {n, Value::number(uid)}, hotkey);
+    put(kPallet, "Uids", {n, hotkey}, Value::number(uid));
+    put(kPallet, "Owner", {hotkey}, key);
+    for (const char* column : {"ValidatorPermit", "LastUpdate"}) {
+      auto items = get(kPallet, column, {n}).items();
+      items.push_back(std::string(column) == "LastUpdate" ? Value::number(now) : Value::boolean(false));
+      put(kPallet, column, {n}, Value::list(items));
+    }
+    return {};
+  }
+  const auto stamp = [&](const Value& n) {
+    auto updates = get(kPallet, "LastUpdate", {n}).items();
+    updates[*get(kPallet, "Uids", {n, key}).as_u64()] = Value::number(now);
+    put(kPallet, "LastUpdate", {n}, Value::list(updates));
+  };
+  const auto store_row = [&](const Value& n, const char* uids, const char* values) {
+    std::vector<Value> row;
+    const auto u = (*a.field(uids))->items(), v = (*a.field(values))->items();
+    for (std::size_t i = 0; i < u.size(); ++i) row.push_back(Value::list({u[i], v[i]}));
+    put(kPallet, "Weights", {n, get(kPallet, "Uids", {n, key})}, Value::list(row));
+  };
+  if (call == "serve_axon") {
+    std::vector<std::pair<std::string, Value>> fields{{"block", Value::number(now)}};
+    for (const char* name : {"version", "ip", "port", "ip_type", "protocol", "placeholder1", "placeholder2"}) {
+      fields.emplace_back(name, **a.field(name));
+    }
+    put(kPallet, "Axons", {**a.field("netuid"), key}, Value::record(fields));
+  } else if (call == "set_weights") {
+    const Value n = **a.field("netuid");
+    if (*get(kPallet, "CommitRevealWeightsEnabled", {n}).as_bool()) return "CommitRevealEnabled";
+    store_row(n, "dests", "weights");
+    stamp(n);
+  } else if (call == "commit_weights") {
+    const Value n = **a.field("netuid");
+    std::vector<Value> commits;
+    if (const auto old = get(kPallet, "WeightCommits", {n, key}); !old.is_none()) commits = old.items();
+    commits.push_back(Value::list({**a.field("commit_hash"), Value::number(now), Value::number(now + 20), Value::number(now + 40)}));
+    put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
+    stamp(n);
+  } else if (call == "reveal_weights") {
+    const Value n = **a.field("netuid");
+    PendingCommit commit;
+    commit.netuid = *n.as_u16();
+    commit.hotkey = signer;
+    const auto numbers = [&](const char* name) {
+      std::vector<std::uint16_t> out;
+      for (const auto& item : (*a.field(name))->items()) out.push_back(*item.as_u16());
+      return out;
+    };
+    commit.uids = numbers("uids");
+    commit.values = numbers("values");
+    commit.salt = numbers("salt");
+    commit.version_key = *(*a.field("version_key"))->as_u64();
+    auto commits = get(kPallet, "WeightCommits", {n, key}).items();
+    const auto match = std::find_if(commits.begin(), commits.end(),
+                                    [&](const Value& c) { return *c.items()[0].as_account() == commit.hash(); });
+    if (match == commits.end()) return "InvalidRevealCommitHashNotMatch";
+    if (now < *match->items()[2].as_u64()) return "RevealTooEarly";
+    commits.erase(match);
+    put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
+    store_row(n, "uids", "values");
+  }
+  return {};
+}
+
+void FakeChain::set_events(const std::string& failure) {
+  const auto info = Value::record({{"weight", Value::record({{"ref_time", Value::number(1)}, {"proof_size", Value::number(0)}})},
+                                   {"class", Value::variant("Normal")},
+                                   {"pays_fee", Value::variant("Yes")}});
+  Value event = Value::variant("ExtrinsicSuccess", {{"dispatch_info", info}});
+  if (!failure.empty()) {
+    const auto pallet = metadata_->pallet(kPallet);
+    const auto* error = metadata_->type(*(*pallet)->errors).find_case(failure);
+    const Bytes code{error->index, 0, 0, 0};
+    const auto module = Value::record({{"index", Value::number((*pallet)->index)}, {"error", Value::bytes(code)}});
+    event = Value::variant("ExtrinsicFailed",
+                           {{"dispatch_error", Value::variant("Module", {{"", module}})}, {"dispatch_info", info}});
+  }
+  const auto record = [](std::uint64_t index, Value inner) {
+    return Value::record({{"phase", Value::variant("ApplyExtrinsic", {{"", Value::number(index)}})},
+                          {"event", Value::variant("System", {{"", std::move(inner)}})},
+                          {"topics", Value::list({})}});
+  };
+  put("System", "Events", {},
+      Value::list({record(0, Value::variant("ExtrinsicSuccess", {{"dispatch_info", info}})), record(1, event)}));
+}
+
+Result<RpcReply> FakeChain::request(std::string_view method, std::string_view params_text, Milliseconds) {
+  const std::lock_guard lock(mutex_);
+  ++requests;
+  const json params = json::parse(params_text);
+  const auto answer = [](const json& value) { return RpcReply{value.dump(), {}}; };
+  const auto block_of = [&](std::size_t index) -> const Block& {
+    if (params.size() <= index || params[index].is_null()) return blocks_.back();
+    const auto* found = find(params[index].get<std::string>());
+    return found != nullptr ? *found : blocks_.back();
+  };
+  if (method == "chain_getBlockHash") {
+    if (params.empty()) return answer(crypto::hex_encode_0x(blocks_.back().hash));
+    const auto wanted = params[0].get<std::uint64_t>();
+    return wanted < blocks_.size() ? answer(crypto::hex_encode_0x(blocks_[wanted].hash)) : answer(nullptr);
+  }
+  if (method == "chain_getFinalizedHead") return answer(crypto::hex_encode_0x(blocks_.back().hash));
+  if (method == "chain_getHeader") {
+    const auto index = static_cast<std::uint64_t>(&block_of(0) - blocks_.data());
+    char text[24];
+    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(index));
+    return answer({{"number", text}, {"parentHash", crypto::hex_encode_0x(hash_of_number(index - 1))}});
+  }
+  if (method == "state_getRuntimeVersion") {
+    return answer({{"specName", "node-subtensor"}, {"specVersion", 224}, {"transactionVersion", 1}});
+  }
+  if (method == "state_getMetadata") return answer(crypto::hex_encode_0x(metadata_blob_));
+  if (method == "state_call") return RpcReply{"null", RpcError{-32000, "no such export", {}}};
+  if (method == "state_getStorage") {
+    const auto& storage = block_of(1).storage;
+    const auto found = storage.find(params[0].get<std::string>());
+    return found == storage.end() ? answer(nullptr) : answer(crypto::hex_encode_0x(found->second));
+  }
+  if (method == "state_queryStorageAt") {
+    const auto& storage = block_of(1).storage;
+    json changes = json::array();
+    for (const auto& key : params[0]) {
+      const auto found = storage.find(key.get<std::string>());
+      changes.push_back({key, found == storage.end() ? json() : json(crypto::hex_encode_0x(found->second))});
+    }
+    return answer(json::array({{{"block", "0x"}, {"changes", changes}}}));
+  }
+  if (method == "system_accountNextIndex") {
+    return answer(nonces_[*crypto::ss58_decode(params[0].get<std::string>())]);
+  }
+  if (method == "chain_getBlock") {
+    json list = json::array();
+    for (const auto& extrinsic : block_of(0).extrinsics) list.push_back(crypto::hex_encode_0x(extrinsic));
+    return answer({{"block", {{"extrinsics", list}}}});
+  }
+  if (method == "author_submitExtrinsic") {
+    if (const auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) return RpcReply{"null", *error};
+    return answer("0x00");
+  }
+  return RpcReply{"null", RpcError{-32601, "Method not found", {}}};
+}
+
+Result<SubscribeReply> FakeChain::subscribe(std::string_view, std::string_view params_text, std::string_view, Milliseconds) {
+  if (http_only) return Error{ErrorCode::kUnsupported, "no subscriptions"};
+  const std::lock_guard lock(mutex_);
+  const json params = json::parse(params_text);
+  if (auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) return SubscribeReply{nullptr, std::move(error)};
+  const std::string hash = crypto::hex_encode_0x(blocks_.back().hash);
+  std::vector<std::string> messages{"{\"ready\":null}", "{\"broadcast\":[]}", "{\"inBlock\":\"" + hash + "\"}",
+                                    "{\"finalized\":\"" + hash + "\"}"};
+  return SubscribeReply{std::make_unique<FakeSubscription>(std::move(messages), lose_connection_after_submit), {}};
+}
+
+}  // namespace brainlock::chain

@@ -1,0 +1,194 @@
+#include "json_rpc.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "fake_channel.hpp"
+#include "vectors.hpp"
+
+namespace brainlock::chain {
+namespace {
+
+using nlohmann::json;
+constexpr Milliseconds kShort{20};
+
+struct Connection {
+  std::shared_ptr<FakeChannelScript> script = std::make_shared<FakeChannelScript>();
+  std::shared_ptr<Transport> transport = make_json_rpc(std::make_unique<FakeChannel>(script));
+};
+
+std::string answer(const std::string& request, const json& result) {
+  return json{{"jsonrpc", "2.0"}, {"id", json::parse(request)["id"]}, {"result", result}}.dump();
+}
+
+TEST(JsonRpc, RequestsAreNumberedAndAnswered) {
+  Connection c;
+  c.script->on_send = [](const std::string& text, auto& script) { script.inbox.push_back(answer(text, "ok")); };
+  for (int i = 1; i <= 3; ++i) EXPECT_EQ(c.transport->request("m", "[1]", kShort)->result, "\"ok\"");
+  const auto sent = json::parse(c.script->sent[2]);
+  EXPECT_EQ(sent, json({{"jsonrpc", "2.0"}, {"id", 3}, {"method", "m"}, {"params", {1}}}));
+}
+
+TEST(JsonRpc, AnswersOutOfOrderAndStaleOnesAreSortedOut) {
+  Connection c;
+  c.script->on_send = [](const std::string& text, auto& script) {
+    script.inbox.push_back(R"({"jsonrpc":"2.0","id":999,"result":"another's"})");
+    script.inbox.push_back(R"({"jsonrpc":"2.0","method":"n","params":{"subscription":"s","result":1}})");
+    script.inbox.push_back(answer(text, "mine"));
+  };
+  EXPECT_EQ(c.transport->request("m", "[]", kShort)->result, "\"mine\"");
+}
+
+TEST(JsonRpc, SlowNodesTimeOutAndALateAnswerIsDropped) {
+  Connection c;
+  EXPECT_EQ(c.transport->request("m", "[]", kShort).error().code, ErrorCode::kTimeout);
+  c.script->inbox.push_back(R"({"jsonrpc":"2.0","id":1,"result":"late"})");
+  c.script->on_send = [](const std::string& text, auto& script) { script.inbox.push_back(answer(text, "new")); };
+  EXPECT_EQ(c.transport->request("m", "[]", kShort)->result, "\"new\"");
+}
+
+TEST(JsonRpc, ErrorsWithAndWithoutCodes) {
+  Connection c;
+  std::string error;
+  c.script->on_send = [&](const std::string& text, auto& script) {
+    script.inbox.push_back(R"({"jsonrpc":"2.0","id":)" + json::parse(text)["id"].dump() + R"(,"error":)" + error + "}");
+  };
+  error = R"({"code":1010,"message":"Invalid Transaction","data":"Custom error: 11"})";
+  auto reply = c.transport->request("m", "[]", kShort);
+  EXPECT_EQ(reply->error->code, 1010);
+  EXPECT_EQ(reply->error->data, "Custom error: 11");
+  error = R"({"message":"something"})";
+  reply = c.transport->request("m", "[]", kShort);
+  EXPECT_FALSE(reply->error->code.has_value());
+  EXPECT_EQ(reply->error->message, "something");
+  error = R"("plain text")";
+  EXPECT_EQ(c.transport->request("m", "[]", kShort)->error->message, "plain text");
+}
+
+TEST(JsonRpc, GarbageEndsTheConnection) {
+  for (const char* bad : {"", "x", "[]", "7", "{}", R"({"id":"text","result":1})", R"({"id":1})", R"({"params":{}})",
+                          R"({"params":[]})", "\xff\xfe"}) {
+    Connection c;
+    c.script->on_send = [&](const std::string&, auto& script) { script.inbox.push_back(bad); };
+    EXPECT_EQ(c.transport->request("m", "[]", kShort).error().code, ErrorCode::kMalformed) << bad;
+    EXPECT_EQ(c.transport->request("m", "[]", kShort).error().code, ErrorCode::kUnavailable) << bad;
+  }
+}
+
+TEST(JsonRpc, EveryCutOfAnAnswerIsAnError) {
+  const std::string whole = R"({"jsonrpc":"2.0","id":1,"result":{"a":[1,2,"x"]}})";
+  for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_FALSE(parse_message(whole.substr(0, size)).ok()) << size;
+  EXPECT_EQ(parse_message(whole)->reply.result, R"({"a":[1,2,"x"]})");
+}
+
+TEST(JsonRpc, ACutConnectionIsReportedAtOnce) {
+  Connection c;
+  c.script->cut = true;
+  EXPECT_EQ(c.transport->request("m", "[]", Milliseconds{60'000}).error().code, ErrorCode::kUnavailable);
+}
+
+TEST(JsonRpc, SubscriptionsDeliverInOrderAlsoWhatCameEarly) {
+  Connection c;
+  c.script->on_send = [](const std::string& text, auto& script) {
+    if (json::parse(text)["method"] != "sub") return;
+    script.inbox.push_back(R"({"jsonrpc":"2.0","method":"n","params":{"subscription":"s1","result":"early"}})");
+    script.inbox.push_back(answer(text, "s1"));
+    script.inbox.push_back(R"({"jsonrpc":"2.0","method":"n","params":{"subscription":"s1","result":{"n":2}}})");
+  };
+  {
+    auto reply = c.transport->subscribe("sub", "[]", "unsub", kShort);
+    ASSERT_TRUE(reply.ok());
+    EXPECT_EQ(*reply->subscription->next(kShort), "\"early\"");
+    EXPECT_EQ(*reply->subscription->next(kShort), "{\"n\":2}");
+    EXPECT_EQ(reply->subscription->next(kShort).error().code, ErrorCode::kTimeout);
+    c.script->cut = true;
+    EXPECT_EQ(reply->subscription->next(Milliseconds{60'000}).error().code, ErrorCode::kUnavailable);
+  }
+}
+
+TEST(JsonRpc, EndingASubscriptionTellsTheNode) {
+  Connection c;
+  c.script->on_send = [](const std::string& text, auto& script) { script.inbox.push_back(answer(text, "s1")); };
+  c.transport->subscribe("sub", "[]", "unsub", kShort)->subscription.reset();
+  EXPECT_EQ(json::parse(c.script->sent.back())["method"], "unsub");
+}
+
+TEST(Endpoints, NamesAndAddresses) {
+  EXPECT_EQ(parse_endpoint("finney")->url(), "wss://entrypoint-finney.opentensor.ai:443");
+  EXPECT_EQ(parse_endpoint("local")->url(), "ws://127.0.0.1:9944");
+  EXPECT_TRUE(parse_endpoint("test")->tls);
+  EXPECT_EQ(parse_endpoint("ws://[::1]:1234/rpc")->url(), "ws://[::1]:1234/rpc");
+  EXPECT_EQ(parse_endpoint("https://node.example")->port, "443");
+  EXPECT_FALSE(parse_endpoint("http://h:80")->websocket);
+  for (const char* bad : {"", "ftp://x", "ws://", "ws://:9944", "ws://h:", "ws://h:99999", "ws://h:0", "ws://u@h",
+                          "ws://h h", "mainnet", "ws://[::1", "ws://h:12x"}) {
+    EXPECT_EQ(parse_endpoint(bad).error().code, ErrorCode::kInvalidArgument) << bad;
+  }
+}
+
+struct Scripted : Transport {
+  std::function<Result<RpcReply>()> act;
+  Result<RpcReply> request(std::string_view, std::string_view, Milliseconds) override { return act(); }
+  Result<SubscribeReply> subscribe(std::string_view, std::string_view, std::string_view, Milliseconds) override {
+    return Error{ErrorCode::kUnsupported, "no"};
+  }
+  std::string describe() const override { return "scripted"; }
+};
+
+TEST(Reconnecting, MovesToTheNextEndpointWithGrowingDelays) {
+  std::vector<std::string> visited;
+  std::vector<Milliseconds> delays;
+  ReconnectOptions options;
+  options.attempts = 5;
+  options.sleep = [&](Milliseconds time) { delays.push_back(time); };
+  options.connector = [&](const Endpoint& endpoint, Milliseconds) -> Result<std::unique_ptr<Transport>> {
+    visited.push_back(endpoint.host);
+    if (visited.size() < 3) return Error{ErrorCode::kUnavailable, "refused"};
+    auto transport = std::make_unique<Scripted>();
+    transport->act = [n = visited.size()]() -> Result<RpcReply> {
+      if (n == 3) return Error{ErrorCode::kTimeout, "slow"};
+      return RpcReply{"1", {}};
+    };
+    return std::unique_ptr<Transport>(std::move(transport));
+  };
+  auto transport = make_reconnecting({*parse_endpoint("ws://a"), *parse_endpoint("ws://b")}, options);
+  EXPECT_EQ(transport->request("m", "[]", kShort)->result, "1");
+  EXPECT_EQ(visited, (std::vector<std::string>{"a", "b", "a", "b"}));
+  EXPECT_EQ(delays, (std::vector<Milliseconds>{Milliseconds{250}, Milliseconds{500}, Milliseconds{1000}}));
+  EXPECT_EQ(transport->request("m", "[]", kShort)->result, "1");  // The good connection is kept.
+  EXPECT_EQ(visited.size(), 4u);
+}
+
+TEST(Reconnecting, SubmissionsAreNeverSentTwice) {
+  int sent = 0;
+  ReconnectOptions options;
+  options.sleep = [](Milliseconds) {};
+  options.connector = [&](const Endpoint&, Milliseconds) -> Result<std::unique_ptr<Transport>> {
+    auto transport = std::make_unique<Scripted>();
+    transport->act = [&]() -> Result<RpcReply> {
+      ++sent;
+      return Error{ErrorCode::kTimeout, "slow"};
+    };
+    return std::unique_ptr<Transport>(std::move(transport));
+  };
+  auto transport = make_reconnecting({*parse_endpoint("local")}, options);
+  EXPECT_FALSE(transport->request("author_submitExtrinsic", "[]", kShort).ok());
+  EXPECT_EQ(sent, 1);
+  EXPECT_FALSE(transport->request("chain_getHeader", "[]", kShort).ok());
+  EXPECT_EQ(sent, 5);
+}
+
+TEST(Reconnecting, ABadCertificateIsNotRetried) {
+  int tries = 0;
+  ReconnectOptions options;
+  options.sleep = [](Milliseconds) {};
+  options.connector = [&](const Endpoint&, Milliseconds) -> Result<std::unique_ptr<Transport>> {
+    ++tries;
+    return Error{ErrorCode::kInsecure, "certificate"};
+  };
+  EXPECT_EQ(make_reconnecting({*parse_endpoint("finney")}, options)->request("m", "[]", kShort).error().code,
+            ErrorCode::kInsecure);
+  EXPECT_EQ(tries, 1);
+}
+
+}  // namespace
+}  // namespace brainlock::chain
