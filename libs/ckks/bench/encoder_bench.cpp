@@ -19,6 +19,12 @@ std::shared_ptr<const Parameters> parameters() {
   return made;
 }
 
+void BM_MakeEncoder(benchmark::State& state) {
+  parameters();
+  for (auto _ : state) benchmark::DoNotOptimize(Encoder(parameters()));
+}
+BENCHMARK(BM_MakeEncoder)->Unit(benchmark::kMicrosecond);
+
 /// Arguments: period, limbs.
 void BM_Encode(benchmark::State& state) {
   const Encoder encoder(parameters());

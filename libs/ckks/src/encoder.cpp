@@ -33,6 +33,13 @@ void bit_reverse(std::span<Complex> values) {
   }
 }
 
+/// x mod q; a division only where the coefficient is not small, as those of weights are.
+inline std::uint32_t residue(std::int64_t x, const math::Modulus& m) {
+  const std::int64_t q = m.q;
+  if (-q < x && x < q) return static_cast<std::uint32_t>(x < 0 ? x + q : x);
+  return math::reduce_i64(x, m);
+}
+
 /// Forward negacyclic NTT of size x.size() (a power of two up to N) with the first words of the tables of a larger
 /// ring: in bit-reversed order the twiddles of a subring are a prefix.
 void ntt_prefix(std::span<std::uint32_t> x, const math::NttTables& tables) {
@@ -99,16 +106,19 @@ class CentredLift {
 Encoder::Encoder(std::shared_ptr<const Parameters> parameters) : parameters_(std::move(parameters)) {
   const std::uint32_t order = 2 * parameters_->ring_degree();
   roots_.resize(order);
-  // One eighth of the circle by the library, the rest by symmetry: conjugate roots are conjugate to the last bit.
-  const auto at = [&](std::uint32_t k) {
+  // One eighth of the circle by the library, the rest by symmetry: cheaper, and conjugate roots are conjugate to the
+  // last bit.
+  const std::uint32_t quarter = order / 4;
+  for (std::uint32_t k = 0; 2 * k <= quarter; ++k) {
     const double angle = 2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(order);
-    return Complex(std::cos(angle), std::sin(angle));
-  };
-  for (std::uint32_t k = 0; k < order; ++k) {
-    const std::uint32_t quarter = order / 4, r = k % quarter;
-    Complex z = 2 * r <= quarter ? at(r) : Complex(at(quarter - r).imag(), at(quarter - r).real());
-    for (std::uint32_t turn = k / quarter; turn > 0; --turn) z = Complex(-z.imag(), z.real());
-    roots_[k] = z;
+    const double c = std::cos(angle), s = std::sin(angle);
+    roots_[k] = {c, s};
+    if (k > 0) roots_[quarter - k] = {s, c};
+  }
+  roots_[quarter] = {0, 1};
+  for (std::uint32_t k = quarter + 1; k < order; ++k) {
+    const Complex z = roots_[k - quarter];
+    roots_[k] = {-z.imag(), z.real()};
   }
   slot_exponent_.resize(parameters_->slots());
   std::uint64_t exponent = 1;
@@ -159,7 +169,7 @@ void Encoder::to_run_values(std::span<const std::int64_t> coefficients, std::uin
   assert(coefficients.size() == out.size() && std::has_single_bit(out.size()) && out.size() >= 2);
   assert(out.size() <= parameters_->ring_degree() && m < parameters_->modulus_count());
   const math::NttTables& tables = parameters_->ntt(m);
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = math::reduce_i64(coefficients[i], tables.modulus);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = residue(coefficients[i], tables.modulus);
   ntt_prefix(out, tables);
 }
 
@@ -184,7 +194,7 @@ Result<Words> Encoder::encode(std::span<const Complex> slots, Scale scale, std::
     std::uint32_t* limb = words.data() + l * n;
     if (coefficients.size() == n) {
       const auto& tables = parameters_->ntt(l);
-      for (std::size_t i = 0; i < n; ++i) limb[i] = math::reduce_i64(coefficients[i], tables.modulus);
+      for (std::size_t i = 0; i < n; ++i) limb[i] = residue(coefficients[i], tables.modulus);
       math::kernels().ntt_forward(tables, limb);
       continue;
     }
