@@ -4,6 +4,7 @@
 
 #include <random>
 #include <string>
+#include <utility>
 
 #include "brainlock/math/kernels.hpp"
 
@@ -134,7 +135,9 @@ void convert_basis(benchmark::State& state, const Kernels* k) {
 }
 
 /// Arguments: N, digits, keys in rotation (1: hot; many: keys come from memory).
-void inner_product(benchmark::State& state, const Kernels* k, bool permuted) {
+enum class Order { kPlain, kPermuted, kGathered };
+
+void inner_product(benchmark::State& state, const Kernels* k, Order order) {
   const auto n = static_cast<std::size_t>(state.range(0));
   const auto digits = static_cast<std::size_t>(state.range(1));
   const auto keys = static_cast<std::size_t>(state.range(2));
@@ -147,8 +150,10 @@ void inner_product(benchmark::State& state, const Kernels* k, bool permuted) {
   std::size_t i = 0;
   for (auto _ : state) {
     const U32* const* k0 = key.in.data() + 2 * digits * i;
-    if (permuted) {
+    if (order == Order::kPermuted) {
       k->inner_product_permuted(out.out[0], out.out[1], digit.in.data(), k0, k0 + digits, digits, nullptr, *table, 0, n, m);
+    } else if (order == Order::kGathered) {
+      k->inner_product_gathered(out.out[0], out.out[1], digit.in.data(), k0, k0 + digits, digits, nullptr, *table, 0, n, m);
     } else {
       k->inner_product(out.out[0], out.out[1], digit.in.data(), k0, k0 + digits, digits, nullptr, m, n);
     }
@@ -208,8 +213,9 @@ void register_all() {
     benchmark::RegisterBenchmark(name("permute").c_str(), permute, k)->ArgName("N")->Arg(1 << 14)->Arg(1 << 15);
     benchmark::RegisterBenchmark(name("convert_basis").c_str(), convert_basis, k)
         ->ArgNames({"n", "sources", "targets"})->Args({1 << 14, 4, 12})->Args({1 << 14, 6, 18})->Args({1 << 14, 2, 5});
-    for (const bool permuted : {false, true}) {
-      benchmark::RegisterBenchmark(name(permuted ? "inner_product_permuted" : "inner_product").c_str(), inner_product, k, permuted)
+    for (const auto& [operation, order] : {std::pair{"inner_product", Order::kPlain}, std::pair{"inner_product_permuted", Order::kPermuted},
+                                           std::pair{"inner_product_gathered", Order::kGathered}}) {
+      benchmark::RegisterBenchmark(name(operation).c_str(), inner_product, k, order)
           ->ArgNames({"N", "digits", "keys"})->Args({1 << 14, 1, 1})->Args({1 << 14, 3, 1})->Args({1 << 14, 4, 1})->Args({1 << 14, 3, 200});
     }
     auto* gemm = benchmark::RegisterBenchmark(name("gemm_periodic").c_str(), gemm_periodic, k);
