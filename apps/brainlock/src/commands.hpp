@@ -16,6 +16,9 @@ struct ExitWith {
 /// `score` (cmd_score.cpp).
 void add_score_commands(CLI::App& app);
 
+/// `simulate` (cmd_simulate.cpp).
+void add_simulate_commands(CLI::App& app);
+
 /// `wallet` (cmd_wallet.cpp).
 void add_wallet_commands(CLI::App& app);
 

@@ -6,6 +6,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", BRAINLOCK_VERSION);
   app.require_subcommand(1);
   brainlock::app::add_score_commands(app);
+  brainlock::app::add_simulate_commands(app);
   brainlock::app::add_wallet_commands(app);
   try {
     app.parse(argc, argv);
