@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measure an exported ONNX file: accuracy, ranges, and what an encrypted evaluation would lose.
 
-    /usr/bin/python3 evaluate.py MODEL.onnx --data DIR accuracy [--set test]
+    /usr/bin/python3 evaluate.py MODEL.onnx --data DIR accuracy [--set test] [--ranges]
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR ranges [--set test]
     /usr/bin/python3 evaluate.py MODEL.onnx --synthetic SEED ranges [--count 8000]
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR simulate
+    /usr/bin/python3 evaluate.py MODEL.onnx odd [--steps 60]
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR compare --logits FILE
 
 The figures belong to the file, not to a checkpoint: the graph itself is run, with PyTorch doing the
@@ -151,16 +152,58 @@ class Ranges:
             m = torch.cat(maxima).sort().values
             yield name, self.rms(name), m[len(m) // 2].item(), m[int(0.999 * (len(m) - 1))].item(), top
 
+    def show(self, source):
+        print(f"pre-activations on {source}")
+        print("| value | rms | largest of an image: median | 99.9th percentile | largest of all |\n|---|---|---|---|---|")
+        for name, rms, median, high, top in self.rows():
+            print(f"| {name} | {rms:.3f} | {median:.2f} | {high:.2f} | {top:.2f} |", flush=True)
+
+
+def odd_images():
+    """Pictures that no camera makes, all inside the legal [0, 1]: name -> uint8 (3, 32, 32)."""
+    y, x = np.mgrid[0:32, 0:32]
+    rng = np.random.default_rng(5)
+    grey = lambda v: np.broadcast_to(v, (3, 32, 32)) * 255
+    return {k: np.ascontiguousarray(v).astype(np.uint8) for k, v in {
+        "black": grey(0), "white": grey(1), "grey": grey(0.5),
+        "red": np.stack([grey(1)[0], grey(0)[0], grey(0)[0]]),
+        "blue": np.stack([grey(0)[0], grey(0)[0], grey(1)[0]]),
+        "yellow": np.stack([grey(1)[0], grey(1)[0], grey(0)[0]]),
+        "checks of 1": grey((x + y) % 2), "checks of 2": grey((x // 2 + y // 2) % 2),
+        "checks of 4": grey((x // 4 + y // 4) % 2), "columns": grey(x % 2), "rows": grey(y % 2),
+        "columns of 2": grey(x // 2 % 2), "edge": grey(x // 16),
+        "black and white noise": grey(rng.integers(0, 2, (32, 32))),
+        "noise of pure colours": rng.integers(0, 2, (3, 32, 32)) * 255,
+        "uniform noise": rng.integers(0, 256, (3, 32, 32)),
+    }.items()}
+
+
+def climb(runner, start, target, steps):
+    """Pixels in [0, 1] that make the largest |pre-activation| of `target` large (signed steps)."""
+    x = start.clone()
+    best = 0.0
+    for k in range(steps):
+        x.requires_grad_(True)
+        caught = []
+        runner(x, lambda name, y: caught.append(y) if name == target else None)
+        top = caught[0].abs().flatten(1).max(1).values
+        best = max(best, top.max().item())
+        (g,) = torch.autograd.grad(top.sum(), x)
+        x = (x.detach() + 0.05 * (1 - k / steps) * g.sign()).clamp(0, 1)
+    return best
+
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("model")
-    p.add_argument("what", choices=("accuracy", "ranges", "simulate", "compare"))
+    p.add_argument("what", choices=("accuracy", "ranges", "simulate", "odd", "compare"))
     p.add_argument("--data", help="folder with the CIFAR-10 binary files")
     p.add_argument("--synthetic", type=int, help="use synthetic images of this seed instead")
     p.add_argument("--set", choices=("train", "val", "test"), default="test")
     p.add_argument("--count", type=int, default=0, help="only the first so many images")
     p.add_argument("--logits", help="logits to compare with, or with accuracy: where to write them")
+    p.add_argument("--ranges", action="store_true", help="accuracy: print the ranges too, from the same pass")
+    p.add_argument("--steps", type=int, default=40, help="odd: steps of the search for large values")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
     args = p.parse_args()
@@ -173,13 +216,19 @@ def main():
         if args.count:
             images, labels = images[:args.count], labels[:args.count]
         source = f"{len(images)} {args.set} images (pixels of the files in --data)"
+    elif args.what == "odd":
+        names = odd_images()
+        images, labels, source = torch.from_numpy(np.stack(list(names.values()))), None, "odd images"
     else:
         p.error("give --data or --synthetic")
     runner = Runner(args.model)
     generator = torch.Generator().manual_seed(args.seed)
 
     if args.what == "accuracy":
-        logits = runner.logits(images)
+        ranges = Ranges() if args.ranges else None
+        logits = runner.logits(images, ranges)
+        if ranges:
+            ranges.show(source)
         if args.logits:
             np.savetxt(args.logits, logits.numpy(), fmt="%.9g")
         print(f"{source}: logits rms {logits.square().mean().sqrt():.3f}, largest {logits.abs().max():.2f}, "
@@ -198,10 +247,19 @@ def main():
     elif args.what == "ranges":
         ranges = Ranges()
         runner.logits(images, ranges)
-        print(f"pre-activations on {source}")
-        print("| value | rms | largest of an image: median | 99.9th percentile | largest of all |\n|---|---|---|---|---|")
-        for name, rms, median, high, top in ranges.rows():
-            print(f"| {name} | {rms:.3f} | {median:.2f} | {high:.2f} | {top:.2f} |")
+        ranges.show(source)
+    elif args.what == "odd":
+        ranges = Ranges()
+        runner.logits(images, ranges, batch=1)
+        layers = list(ranges.sums)
+        print("largest magnitudes on odd images\n| image | " + " | ".join(layers) + " |")
+        print("|---" * (len(layers) + 1) + "|")
+        for k, name in enumerate(names):
+            print(f"| {name} | " + " | ".join(f"{ranges.sums[n][3][k].item():.1f}" for n in layers) + " |")
+        start = runner.prepare(torch.from_numpy(synthetic.images(args.seed, 0, 8)).float() / 255)
+        found = [f"{climb(runner, start, n, args.steps):.1f}" for n in layers] if args.steps else []
+        print(f"| found by {args.steps} signed gradient steps from 8 synthetic images, for each layer alone | "
+              + " | ".join(found) + " |")
     elif args.what == "simulate":
         ranges = Ranges()
         clear = runner.logits(images, ranges)

@@ -9,6 +9,8 @@ The learning rate follows progress p in [0, 1]: by images seen with --epochs, by
 in RUN: last.pt (resumed from when present), final.pt, log.tsv (a line per epoch), pid.
 """
 import argparse
+import concurrent.futures
+import copy
 import ctypes
 import ctypes.util
 import json
@@ -75,7 +77,8 @@ def arguments():
                    help="noise on weights, as a share of the largest one of a layer")
     p.add_argument("--save-minutes", type=float, default=5)
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--threads", type=int, default=2, help="inside an operator")
+    p.add_argument("--parallel", type=int, default=1, help="copies of the net, one thread each")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--limit", type=int, default=0, help="use only this many training images (tests)")
     p.add_argument("--quiet", action="store_true")
@@ -116,6 +119,28 @@ class Average:
                 self.state[k].lerp_(v, 1.0 - decay)
             else:
                 self.state[k].copy_(v)
+
+
+def spread(model, workers):
+    """Copy the weights to the workers and clear their gradients."""
+    for worker in workers:
+        worker.train()
+        worker.zero_grad(set_to_none=True)
+        if worker is not model:
+            with torch.no_grad():
+                for mine, theirs in zip(model.parameters(), worker.parameters()):
+                    theirs.copy_(mine)
+
+
+def gather(model, workers):
+    """Add up the workers' gradients; the first one's normalisation statistics count."""
+    if workers[0] is model:
+        return
+    for mine, *theirs in zip(model.parameters(), *(w.parameters() for w in workers)):
+        grads = [t.grad for t in theirs if t.grad is not None]
+        mine.grad = sum(grads[1:], grads[0]) if grads else None
+    for mine, theirs in zip(model.buffers(), workers[0].buffers()):
+        mine.copy_(theirs)
 
 
 def main():
@@ -187,6 +212,31 @@ def main():
         torch.save(state, str(path) + ".new")
         os.replace(str(path) + ".new", path)
 
+    def learn(worker, job, weight, share):
+        """Loss and gradient of one micro-batch on one copy of the net."""
+        part, x = job
+        x, y = x.to(device), labels[part].to(device)
+        logits = worker(x)
+        losses = F.cross_entropy(logits, y, label_smoothing=args.smoothing, reduction="none")
+        score[part] = losses.detach().float().cpu()
+        loss = (losses * weight[part].to(device)).mean()
+        if teacher is not None:
+            with torch.no_grad():
+                target = F.softmax(teacher(x) / args.temperature, 1)
+            kd = -(target * F.log_softmax(logits / args.temperature, 1)).sum(1).mean()
+            loss = (1 - args.teacher_weight) * loss + args.teacher_weight * args.temperature * kd
+        penalty = sum(a.penalty for a in nets.activations(worker) if a.penalty is not None)
+        ((loss + args.range_weight * penalty) * share).backward()
+        return losses.sum().item(), (logits.argmax(1) == y).sum().item(), float(penalty) * len(part)
+
+    # One thread per copy of the net waits for the others once a step; threads inside an operator
+    # wait in each one, which on a busy machine costs half of the time.
+    workers, pool = [model], map
+    if args.parallel > 1:
+        workers = [copy.deepcopy(model) for _ in range(args.parallel)]
+        pool = concurrent.futures.ThreadPoolExecutor(
+            args.parallel, initializer=torch.set_num_threads, initargs=(args.threads,)).map
+
     count = len(labels)
     steps_per_epoch = count // args.batch
     start, start_cpu, steps_here = time.time(), time.process_time(), 0
@@ -205,8 +255,9 @@ def main():
     while p < 1.0:
         order = torch.randperm(count, generator=generator)
         weight = torch.ones(count)
-        if args.prune and p < 0.875 and bool(score.isfinite().all()):
-            easy = score < score.mean()
+        known = score.isfinite()    # the rest of an uneven division may be unknown
+        if args.prune and p < 0.875 and known.float().mean() > 0.9:
+            easy = known & (score < score[known].mean())
             weight[easy] = 1.0 / (1.0 - args.prune)
             dropped = easy & (torch.rand(count, generator=generator) < args.prune)
             order = order[~dropped[order]]
@@ -221,32 +272,26 @@ def main():
                          (1.0 - p) / (1.0 - args.warmup))
             for group in muon.param_groups:
                 group["lr"] = args.lr * factor * group["factor"]
-            model.still = 2 if k % args.early_every else 0
             adam.param_groups[0]["lr"] = args.lr_small * factor
-            if args.gradual:
-                for act in acts:
-                    act.blend = min(1.0, p / args.gradual)
+            blend = min(1.0, p / args.gradual) if args.gradual else 1.0
             index = order[k * args.batch:(k + 1) * args.batch]
-            model.zero_grad(set_to_none=True)
-            for part in index.split(args.micro_batch):
-                x = prepare(augment.batch(part, epoch), model).to(device)
-                y = labels[part].to(device)
-                logits = model(x)
-                losses = F.cross_entropy(logits, y, label_smoothing=args.smoothing, reduction="none")
-                score[part] = losses.detach().float().cpu()
-                loss = (losses * weight[part].to(device)).mean()
-                if teacher is not None:
-                    with torch.no_grad():
-                        target = F.softmax(teacher(x) / args.temperature, 1)
-                    kd = -(target * F.log_softmax(logits / args.temperature, 1)).sum(1).mean()
-                    loss = (1 - args.teacher_weight) * loss + args.teacher_weight * args.temperature * kd
-                penalty = sum(a.penalty for a in acts if a.penalty is not None)
-                share = len(part) / len(index)
-                ((loss + args.range_weight * penalty) * share).backward()
-                total += losses.sum().item()
-                penalties += float(penalty) * len(part)
-                right += (logits.argmax(1) == y).sum().item()
-                seen += len(part)
+            spread(model, workers)
+            for worker in workers:
+                worker.still = 2 if k % args.early_every else 0
+                for act in nets.activations(worker):
+                    act.blend = blend
+            parts = [(part, prepare(augment.batch(part, epoch), model)) for part in
+                     index.split(args.micro_batch)]
+            model.train()
+            for at in range(0, len(parts), len(workers)):
+                jobs = parts[at:at + len(workers)]
+                done = list(pool(learn, workers[:len(jobs)], jobs, [weight] * len(jobs),
+                                 [len(part) / len(index) for part, _ in jobs]))
+                total += sum(d[0] for d in done)
+                right += sum(d[1] for d in done)
+                penalties += sum(d[2] for d in done)
+                seen += sum(len(part) for part, _ in jobs)
+            gather(model, workers)
             torch.nn.utils.clip_grad_norm_(small, 1.0)
             if not math.isfinite(total):
                 raise SystemExit(f"loss is not finite at epoch {epoch}, step {k}; lower --lr")
