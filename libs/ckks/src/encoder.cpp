@@ -105,26 +105,26 @@ class CentredLift {
 
 Encoder::Encoder(std::shared_ptr<const Parameters> parameters) : parameters_(std::move(parameters)) {
   const std::uint32_t order = 2 * parameters_->ring_degree();
-  roots_.resize(order);
+  std::vector<Complex> circle(order);
   // One eighth of the circle by the library, the rest by symmetry: cheaper, and conjugate roots are conjugate to the
   // last bit.
   const std::uint32_t quarter = order / 4;
   for (std::uint32_t k = 0; 2 * k <= quarter; ++k) {
     const double angle = 2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(order);
     const double c = std::cos(angle), s = std::sin(angle);
-    roots_[k] = {c, s};
-    if (k > 0) roots_[quarter - k] = {s, c};
+    circle[k] = {c, s};
+    if (k > 0) circle[quarter - k] = {s, c};
   }
-  roots_[quarter] = {0, 1};
-  for (std::uint32_t k = quarter + 1; k < order; ++k) {
-    const Complex z = roots_[k - quarter];
-    roots_[k] = {-z.imag(), z.real()};
-  }
-  slot_exponent_.resize(parameters_->slots());
-  std::uint64_t exponent = 1;
-  for (auto& e : slot_exponent_) {
-    e = static_cast<std::uint32_t>(exponent);
-    exponent = exponent * 5 & (order - 1);
+  circle[quarter] = {0, 1};
+  for (std::uint32_t k = quarter + 1; k < order; ++k) circle[k] = {-circle[k - quarter].imag(), circle[k - quarter].real()};
+
+  roots_.resize(parameters_->slots());
+  for (std::uint32_t half = 1; half < parameters_->slots(); half *= 2) {
+    std::uint32_t exponent = 1;
+    for (std::uint32_t j = 0; j < half; ++j) {
+      roots_[half + j] = circle[exponent * (order / (8 * half))];
+      exponent = exponent * 5 % (8 * half);
+    }
   }
 }
 
@@ -135,12 +135,11 @@ Result<std::vector<std::int64_t>> Encoder::to_coefficients(std::span<const Compl
                                              std::to_string(parameters_->slots())};
   }
   std::vector<Complex> values(slots.begin(), slots.end());
-  const std::size_t order = 2 * std::size_t{parameters_->ring_degree()};
   for (std::size_t length = p; length >= 2; length /= 2) {
-    const std::size_t half = length / 2, circle = 4 * length, step = order / circle;
+    const std::size_t half = length / 2;
     for (std::size_t i = 0; i < p; i += length) {
       for (std::size_t j = 0; j < half; ++j) {
-        const Complex root = roots_[(circle - slot_exponent_[j] % circle) * step];
+        const Complex root = std::conj(roots_[half + j]);
         const Complex a = values[i + j], b = values[i + j + half];
         values[i + j] = a + b;
         values[i + j + half] = multiply(a - b, root);
@@ -222,12 +221,11 @@ std::vector<Complex> Encoder::decode(std::span<const std::uint32_t> plaintext, s
   for (std::size_t k = 0; k < p; ++k) values[k] = {lift(residues, k) * factor, lift(residues, k + p) * factor};
 
   bit_reverse(values);
-  const std::size_t order = 2 * n;
   for (std::size_t length = 2; length <= p; length *= 2) {
-    const std::size_t half = length / 2, circle = 4 * length, step = order / circle;
+    const std::size_t half = length / 2;
     for (std::size_t i = 0; i < p; i += length) {
       for (std::size_t j = 0; j < half; ++j) {
-        const Complex root = roots_[slot_exponent_[j] % circle * step];
+        const Complex root = roots_[half + j];
         const Complex a = values[i + j], b = multiply(values[i + j + half], root);
         values[i + j] = a + b;
         values[i + j + half] = a - b;

@@ -37,8 +37,8 @@ class Encoder {
 
  private:
   std::shared_ptr<const Parameters> parameters_;
-  std::vector<std::complex<double>> roots_;       // exp(2 pi i k / 2N)
-  std::vector<std::uint32_t> slot_exponent_;      // 5^j mod 2N
+  /// Twiddles stage by stage: roots_[half + j] = exp(2 pi i 5^j / (8 half)), half = 1, 2, ... N/4, j < half.
+  std::vector<std::complex<double>> roots_;
 };
 
 }  // namespace brainlock::ckks
