@@ -1,0 +1,38 @@
+// Who may use a miner.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "brainlock/ledger/ledger.hpp"
+#include "brainlock/protocol/refusal.hpp"
+
+namespace brainlock::miner {
+
+struct Admission {
+  protocol::Refusal refusal = protocol::Refusal::kNone;
+  bool validator = false;   ///< false: an ordinary user; all of them share one line in the queue
+};
+
+class Access {
+ public:
+  virtual ~Access() = default;
+  /// Must be quick: it stands before every body.
+  [[nodiscard]] virtual Admission admit(const ledger::AccountId& sender) const = 0;
+};
+
+struct AccessOptions {
+  bool force_validator_permit = true;
+  std::uint64_t min_stake_rao = 0;
+  bool open_to_everyone = false;         ///< ordinary users too (they need no registration)
+  std::int64_t refresh_ms = 12'000;
+  std::int64_t max_age_ms = 10 * 60'000; ///< an older picture of the ledger admits nobody
+};
+
+/// Judges by the metagraph, read at once and then in the background.
+std::unique_ptr<Access> make_metagraph_access(std::shared_ptr<ledger::Ledger> ledger, const AccessOptions& options);
+
+}  // namespace brainlock::miner

@@ -1,0 +1,21 @@
+// The real engine: packages on the runtime.
+#pragma once
+
+#include "brainlock/miner/engine.hpp"
+#include "brainlock/package/package.hpp"
+
+namespace brainlock::miner {
+
+/// Loads the packages (encodes their weights). threads 0: all processors of this process.
+Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads);
+
+/// Forecast in bytes for serving the packages with one key set each and one request at a time.
+struct RamForecast {
+  std::uint64_t weights = 0;        ///< of all packages
+  std::uint64_t largest_keys = 0;   ///< of one key set
+  std::uint64_t largest_working = 0;
+  [[nodiscard]] std::uint64_t least() const { return weights + largest_keys + largest_working; }
+};
+RamForecast forecast_ram(const std::vector<std::shared_ptr<const package::Package>>& packages);
+
+}  // namespace brainlock::miner

@@ -1,0 +1,104 @@
+// Evaluation keys on disk: ROOT/<owner>/<package>/<key>.keys, or .part while they arrive.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "brainlock/protocol/messages.hpp"
+#include "brainlock/protocol/signer.hpp"
+
+namespace brainlock::miner {
+
+struct KeyQuota {
+  std::size_t keys_per_owner = 4;                    ///< whole or arriving; a further one replaces the owner's oldest
+  std::uint64_t total_bytes = 64ULL << 30;           ///< announced sizes; the oldest key of anybody goes first
+  std::int64_t protected_ms = 10 * 60 * 1000;        ///< a key used within this time is not sacrificed for another owner's
+  std::int64_t expiry_ms = 7LL * 24 * 3600 * 1000;   ///< unused for so long: removed
+};
+
+/// Who a key belongs to and what it is for. A key is found by its owner only.
+struct KeyName {
+  protocol::AccountId owner{};
+  protocol::ContentId package{};
+  protocol::ContentId key{};
+  auto operator<=>(const KeyName&) const = default;
+};
+
+/// Safe from many threads. Survives restarts: what is on disk is the truth, but a part whose last piece was not confirmed
+/// starts where its confirmed bytes end.
+class KeyRegistry {
+ public:
+  /// Scans the directory (made 0700). kIo.
+  static Result<std::unique_ptr<KeyRegistry>> open(const std::filesystem::path& root, const KeyQuota& quota, std::int64_t now_ms);
+
+  [[nodiscard]] protocol::KeyState state(const KeyName& name) const;
+
+  /// One upload of bytes at an offset. Bytes count only after commit().
+  class Part {
+   public:
+    ~Part();
+    Status write(std::span<const std::uint8_t> bytes);
+    /// The bytes are the signed ones. Returns where the upload stands.
+    Result<protocol::KeyState> commit(std::int64_t now_ms);
+
+   private:
+    friend class KeyRegistry;
+    Part() = default;
+    KeyRegistry* registry_ = nullptr;
+    KeyName name_;
+    int descriptor_ = -1;
+    std::uint64_t offset_ = 0, end_ = 0, total_ = 0;
+    bool committed_ = false;
+  };
+  struct Refused {
+    protocol::Refusal refusal = protocol::Refusal::kNone;
+    std::string message;
+  };
+  /// Opens a part of `size` bytes at `offset` of a file of `total`. Makes room first. Null and `refused` filled otherwise:
+  /// kWrongOffset (the message says where to go on; also while another part of the key is being written), kQuotaExceeded,
+  /// kOutOfResources, kInternal.
+  std::unique_ptr<Part> begin_part(const KeyName& name, std::uint64_t offset, std::uint64_t size, std::uint64_t total,
+                                   std::int64_t now_ms, Refused& refused);
+
+  /// After the last byte: compares the file's hash with its name, lets `check` look at it, and only then keeps it as a key.
+  /// Otherwise it is deleted: kCorrupted, or the check's error. Slow: reads the file.
+  Status finish(const KeyName& name, const std::function<Status(const std::filesystem::path&)>& check, std::int64_t now_ms);
+
+  /// File of a whole key, and notes its use. kNotFound.
+  Result<std::filesystem::path> use(const KeyName& name, std::int64_t now_ms);
+  /// Removes a key that turned out unusable.
+  void forget(const KeyName& name);
+  /// Removes what nobody has used for long.
+  void expire(std::int64_t now_ms);
+
+  struct Totals {
+    std::size_t keys = 0, arriving = 0;
+    std::uint64_t bytes = 0, evicted = 0;
+  };
+  [[nodiscard]] Totals totals() const;
+
+ private:
+  struct Entry {
+    std::uint64_t received = 0, total = 0;
+    std::int64_t used_ms = 0;
+    bool complete = false, writing = false;
+  };
+  KeyRegistry() = default;
+  [[nodiscard]] std::filesystem::path file_of(const KeyName& name, bool complete) const;
+  void remove_locked(std::map<KeyName, Entry>::iterator entry);
+  bool make_room_locked(const KeyName& name, std::uint64_t total, std::int64_t now_ms);
+
+  std::filesystem::path root_;
+  KeyQuota quota_;
+  mutable std::mutex mutex_;
+  std::map<KeyName, Entry> entries_;
+  std::uint64_t bytes_ = 0, evicted_ = 0;
+};
+
+}  // namespace brainlock::miner

@@ -1,0 +1,50 @@
+// The miner's HTTP application.
+#pragma once
+
+#include <memory>
+
+#include "brainlock/miner/access.hpp"
+#include "brainlock/miner/engine.hpp"
+#include "brainlock/miner/fair_queue.hpp"
+#include "brainlock/miner/key_registry.hpp"
+#include "brainlock/net/event_log.hpp"
+#include "brainlock/net/server.hpp"
+#include "brainlock/protocol/epistula.hpp"
+#include "brainlock/store/store.hpp"
+
+namespace brainlock::miner {
+
+struct ServiceOptions {
+  std::int64_t window_ms = protocol::kTimeWindowMs;
+  std::uint64_t key_part_bytes = 16ULL << 20;   ///< largest body of one key upload request
+  QueueLimits queue;
+  std::size_t loaded_key_sets = 4;              ///< kept in memory, most recently used
+  double requests_per_s_per_address = 100;      ///< signed or not, before anything is verified
+  std::string version;
+};
+
+/// What the service lives on. `store` may be null: then nonces are remembered in memory only and a restart forgets them.
+struct ServiceParts {
+  protocol::Signer self;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<KeyRegistry> keys;
+  std::unique_ptr<Access> access;
+  std::shared_ptr<store::Store> store;
+  std::function<std::int64_t()> wall_clock_ms;
+  net::EventLog log;
+};
+
+/// Safe from many threads, as net::Application demands.
+class Service : public net::Application {
+ public:
+  static std::shared_ptr<Service> make(ServiceParts parts, const ServiceOptions& options);
+  /// Finishes what is in the queue within the time; new requests are refused from now on. True if all were finished.
+  virtual bool drain(std::int64_t timeout_ms) = 0;
+  /// Prometheus text, counters of the server included if given.
+  [[nodiscard]] virtual std::string metrics(const net::ServerCounters* server) const = 0;
+};
+
+/// An application that answers GET /metrics with a text, and nothing else.
+std::shared_ptr<net::Application> make_metrics_application(std::function<std::string()> text);
+
+}  // namespace brainlock::miner

@@ -1,0 +1,63 @@
+#include "brainlock/miner/access.hpp"
+
+#include <chrono>
+
+namespace brainlock::miner {
+namespace {
+
+using protocol::Refusal;
+using Clock = std::chrono::steady_clock;
+
+class MetagraphAccess final : public Access {
+ public:
+  MetagraphAccess(std::shared_ptr<ledger::Ledger> ledger, const AccessOptions& options) : ledger_(std::move(ledger)), options_(options) {
+    refresh();
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      std::mutex mutex;
+      std::unique_lock lock(mutex);
+      std::condition_variable_any wake;
+      while (!wake.wait_for(lock, stop, std::chrono::milliseconds(options_.refresh_ms), [] { return false; })) {
+        if (stop.stop_requested()) return;
+        refresh();
+      }
+    });
+  }
+
+  Admission admit(const ledger::AccountId& sender) const override {
+    const std::lock_guard lock(mutex_);
+    const bool known = metagraph_ && Clock::now() - read_at_ < std::chrono::milliseconds(options_.max_age_ms);
+    if (!known) return {options_.open_to_everyone ? Refusal::kNone : Refusal::kAccessUnknown, false};
+    const ledger::Neuron* neuron = metagraph_->find(sender);
+    const bool owner = metagraph_->owner_hotkey == sender;
+    Refusal refusal = Refusal::kNone;
+    if (neuron == nullptr) refusal = Refusal::kNotRegistered;
+    else if (options_.force_validator_permit && !neuron->validator_permit && !owner) refusal = Refusal::kNoPermit;
+    else if (neuron->stake_rao < options_.min_stake_rao) refusal = Refusal::kStakeTooLow;
+    if (refusal == Refusal::kNone) return {Refusal::kNone, true};
+    return {options_.open_to_everyone ? Refusal::kNone : refusal, false};
+  }
+
+ private:
+  void refresh() {
+    auto metagraph = ledger_->metagraph(false);
+    if (!metagraph.ok()) return;  // the old picture stands until it is too old
+    const std::lock_guard lock(mutex_);
+    metagraph_ = std::move(*metagraph);
+    read_at_ = Clock::now();
+  }
+
+  const std::shared_ptr<ledger::Ledger> ledger_;
+  const AccessOptions options_;
+  mutable std::mutex mutex_;
+  std::optional<ledger::Metagraph> metagraph_;
+  Clock::time_point read_at_{};
+  std::jthread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<Access> make_metagraph_access(std::shared_ptr<ledger::Ledger> ledger, const AccessOptions& options) {
+  return std::make_unique<MetagraphAccess>(std::move(ledger), options);
+}
+
+}  // namespace brainlock::miner

@@ -1,0 +1,444 @@
+// One exchange class a route that takes a body; everything else is answered in begin().
+#include "brainlock/miner/service.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <list>
+#include <map>
+
+#include "brainlock/protocol/nonce_memory.hpp"
+#include "metrics.hpp"
+
+namespace brainlock::miner {
+namespace {
+
+using protocol::Refusal;
+using protocol::RouteKind;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kRateTableLimit = 10'000;
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kBinary = "application/octet-stream";
+
+/// A bucket of tokens per address. Bounded: when there are too many addresses, all start anew with full buckets.
+class RateLimiter {
+ public:
+  explicit RateLimiter(double per_s) : per_s_(per_s) {}
+  bool allow(const std::string& address) {
+    const std::lock_guard lock(mutex_);
+    const auto now = Clock::now();
+    if (buckets_.size() > kRateTableLimit) buckets_.clear();
+    auto& [tokens, at] = buckets_.try_emplace(address, 2 * per_s_, now).first->second;
+    tokens = std::min(2 * per_s_, tokens + per_s_ * std::chrono::duration<double>(now - at).count());
+    at = now;
+    if (tokens < 1) return false;
+    tokens -= 1;
+    return true;
+  }
+
+ private:
+  const double per_s_;
+  std::mutex mutex_;
+  std::map<std::string, std::pair<double, Clock::time_point>> buckets_;
+};
+
+/// Key sets in memory, most recently used first. Loading happens outside the lock, once for all who wait.
+class LoadedKeyCache {
+ public:
+  LoadedKeyCache(std::size_t limit, Engine& engine) : limit_(std::max<std::size_t>(1, limit)), engine_(engine) {}
+
+  Result<std::shared_ptr<const Engine::Keys>> get(const KeyName& name, const std::filesystem::path& file) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto it = sets_.begin(); it != sets_.end(); ++it) {
+        if (it->first != name) continue;
+        sets_.splice(sets_.begin(), sets_, it);
+        return sets_.front().second;
+      }
+      // Room first: the old set must not stand beside the new one while that is read.
+      while (sets_.size() >= limit_) sets_.pop_back();
+    }
+    BRAINLOCK_ASSIGN(auto keys, engine_.load_keys(name.package, file));
+    const std::lock_guard lock(mutex_);
+    sets_.remove_if([&](const auto& set) { return set.first == name; });
+    while (sets_.size() >= limit_) sets_.pop_back();
+    sets_.emplace_front(name, keys);
+    return keys;
+  }
+  void drop(const KeyName& name) {
+    const std::lock_guard lock(mutex_);
+    sets_.remove_if([&](const auto& set) { return set.first == name; });
+  }
+  [[nodiscard]] std::pair<std::size_t, std::uint64_t> held() const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t bytes = 0;
+    for (const auto& set : sets_) bytes += set.second->memory_bytes();
+    return {sets_.size(), bytes};
+  }
+
+ private:
+  const std::size_t limit_;
+  Engine& engine_;
+  mutable std::mutex mutex_;
+  std::list<std::pair<KeyName, std::shared_ptr<const Engine::Keys>>> sets_;
+};
+
+std::string milliseconds(double seconds) { return std::to_string(static_cast<long long>(seconds * 1000)); }
+
+class ServiceImpl final : public Service, public std::enable_shared_from_this<ServiceImpl> {
+ public:
+  ServiceImpl(ServiceParts parts, const ServiceOptions& options)
+      : parts_(std::move(parts)),
+        options_(options),
+        rate_(options.requests_per_s_per_address),
+        offers_(parts_.engine->offers()),
+        loaded_(options.loaded_key_sets, *parts_.engine),
+        queue_(options.queue) {}
+
+  std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& request) override;
+  bool drain(std::int64_t timeout_ms) override {
+    draining_ = true;
+    return queue_.drain(timeout_ms);
+  }
+  std::string metrics(const net::ServerCounters* server) const override {
+    const auto [sets, bytes] = loaded_.held();
+    return metrics_.text({queue_.load(), parts_.keys->totals(), sets, bytes, options_.version}, server);
+  }
+
+ private:
+  /// What every exchange knows about its request.
+  struct Context {
+    std::shared_ptr<ServiceImpl> service;
+    protocol::Route route;
+    protocol::Head head;
+    bool validator = false;
+  };
+  class BodyExchange;
+  class InferExchange;
+  class KeyPartExchange;
+  class KeyStateExchange;
+
+  struct Progress {
+    std::atomic<FairQueue::Ticket> ticket{0};
+    std::atomic<int> state{0};             // 0 queued, 1 running
+    std::atomic<double> fraction{0};
+    std::mutex mutex;
+    std::string layer;
+  };
+
+  net::Response signed_answer(const protocol::Route& route, const protocol::Head& head, int status, std::string_view type, Bytes body) {
+    metrics_.request(protocol::route_name(route.kind), "ok");
+    return sign(head, status, type, std::move(body));
+  }
+  net::Response sign(const protocol::Head& head, int status, std::string_view type, Bytes body) const {
+    protocol::BodyHasher hasher;
+    hasher.update(body);
+    auto headers = protocol::sign_answer(parts_.self, head, status, hasher.finish(), parts_.wall_clock_ms());
+    if (!headers.ok()) return {500, std::string(kJson), {}, net::text_bytes(protocol::refusal_body(Refusal::kInternal, "cannot sign"))};
+    return {status, std::string(type), std::move(*headers), std::move(body)};
+  }
+  /// `head` null: the sender is not known, the refusal stays unsigned.
+  net::Response refuse(std::string_view route, Refusal refusal, std::string_view message, const protocol::Head* head = nullptr) {
+    metrics_.request(route, protocol::refusal_name(refusal));
+    net::log_event(parts_.log, "refused", {{"route", std::string(route)},
+                                          {"refusal", std::string(protocol::refusal_name(refusal))},
+                                          {"message", std::string(message)},
+                                          {"sender", head == nullptr ? std::string() : crypto::ss58_encode(head->sender)}});
+    Bytes body = net::text_bytes(protocol::refusal_body(refusal, message));
+    const int status = protocol::refusal_http_status(refusal);
+    if (head != nullptr) return sign(*head, status, kJson, std::move(body));
+    return {status, std::string(kJson), {}, std::move(body)};
+  }
+  net::Response refuse(const Context& context, Refusal refusal, std::string_view message) {
+    return refuse(protocol::route_name(context.route.kind), refusal, message, &context.head);
+  }
+
+  Refusal remember(const protocol::Head& head, std::int64_t now_ms) {
+    const std::int64_t expires_ms = head.timestamp_ms + options_.window_ms;
+    switch (nonces_.remember(head.sender, head.uuid, expires_ms, now_ms)) {
+      case protocol::NonceVerdict::kReplayed: return Refusal::kReplayed;
+      case protocol::NonceVerdict::kFull: return Refusal::kNonceMemoryFull;
+      case protocol::NonceVerdict::kFresh: break;
+    }
+    if (!parts_.store) return Refusal::kNone;
+    const auto stored = parts_.store->remember_nonce(head.sender, head.uuid, expires_ms, now_ms);
+    if (!stored.ok()) return Refusal::kInternal;
+    if (*stored == store::NonceVerdict::kReplayed) return Refusal::kReplayed;
+    return *stored == store::NonceVerdict::kFull ? Refusal::kNonceMemoryFull : Refusal::kNone;
+  }
+
+  [[nodiscard]] const protocol::TaskOffer* offer(const protocol::ContentId& package) const {
+    const auto it = std::find_if(offers_.begin(), offers_.end(), [&](const auto& o) { return o.package == package; });
+    return it == offers_.end() ? nullptr : &*it;
+  }
+  /// Ordinary users share one line.
+  static protocol::AccountId line_of(const Context& context) { return context.validator ? context.head.sender : protocol::AccountId{}; }
+  static KeyName key_name(const Context& context) { return {context.head.sender, context.route.package, context.route.key}; }
+
+  net::Response answer_status(const protocol::Head* head) {
+    const auto load = queue_.load();
+    protocol::MinerStatus status;
+    status.version = options_.version;
+    status.hotkey = crypto::ss58_encode(parts_.self.account);
+    status.time_ms = parts_.wall_clock_ms();
+    status.running = static_cast<std::uint32_t>(load.running);
+    status.queued = static_cast<std::uint32_t>(load.queued);
+    status.queue_limit = static_cast<std::uint32_t>(options_.queue.total);
+    status.key_part_bytes = options_.key_part_bytes;
+    status.tasks = offers_;
+    Bytes body = net::text_bytes(protocol::status_json(status));
+    if (head != nullptr) return signed_answer({}, *head, 200, kJson, std::move(body));
+    metrics_.request("status", "ok");
+    return {200, std::string(kJson), {}, std::move(body)};
+  }
+  net::Response answer_progress(const Context& context);
+  void answer_key_state(const Context& context, net::Respond respond);
+  net::Response run(const Context& context, const Bytes& question, Progress& progress, Clock::time_point queued_at, const std::stop_token& stop);
+
+  ServiceParts parts_;
+  const ServiceOptions options_;
+  Metrics metrics_;
+  RateLimiter rate_;
+  const std::vector<protocol::TaskOffer> offers_;
+  LoadedKeyCache loaded_;
+  protocol::NonceMemory nonces_;
+  std::atomic<bool> draining_{false};
+  std::mutex progress_mutex_;
+  std::map<std::pair<protocol::AccountId, std::string>, std::weak_ptr<Progress>> progress_;
+  // Last: their threads use all of the above.
+  FairQueue finisher_{{.total = 16, .per_asker = 2, .workers = 1}};
+  FairQueue queue_;
+};
+
+/// Takes a body, hashes it, and compares the hash with the signed one before anything is done with it.
+class ServiceImpl::BodyExchange : public net::Exchange {
+ public:
+  explicit BodyExchange(Context context) : context_(std::move(context)) {}
+  std::optional<net::Response> body(std::span<const std::uint8_t> bytes) override {
+    hasher_.update(bytes);
+    const Status taken = take(bytes);
+    if (taken.ok()) return std::nullopt;
+    return context_.service->refuse(context_, protocol::refusal_of(taken.error().code), taken.error().message);
+  }
+  void complete(net::Respond respond) override {
+    if (hasher_.finish() != context_.head.body) return respond(context_.service->refuse(context_, Refusal::kBodyMismatch, ""));
+    proved(std::move(respond));
+  }
+
+ protected:
+  virtual Status take(std::span<const std::uint8_t> bytes) = 0;
+  virtual void proved(net::Respond respond) = 0;
+  Context context_;
+
+ private:
+  protocol::BodyHasher hasher_;
+};
+
+class ServiceImpl::InferExchange final : public BodyExchange {
+ public:
+  InferExchange(Context context, std::uint64_t size) : BodyExchange(std::move(context)) { question_->reserve(size); }
+
+  void cancelled() override {
+    gone_ = true;
+    if (const auto ticket = progress_->ticket.load(); ticket != 0) context_.service->queue_.cancel(ticket);
+  }
+
+ private:
+  Status take(std::span<const std::uint8_t> bytes) override {
+    question_->insert(question_->end(), bytes.begin(), bytes.end());
+    return {};
+  }
+
+  void proved(net::Respond respond) override {
+    ServiceImpl& service = *context_.service;
+    {
+      const std::lock_guard lock(service.progress_mutex_);
+      std::erase_if(service.progress_, [](const auto& entry) { return entry.second.expired(); });
+      service.progress_[{context_.head.sender, context_.head.uuid}] = progress_;
+    }
+    // The job must outlive this exchange and must not keep the service alive beyond its queue: the queue is a member.
+    auto job = [service = &service, context = Context{{}, context_.route, context_.head, context_.validator}, question = question_,
+                progress = progress_, respond, queued_at = Clock::now()](const std::stop_token& stop) {
+      respond(service->run(context, *question, *progress, queued_at, stop));
+    };
+    const auto ticket = service.queue_.push(line_of(context_), std::move(job));
+    if (!ticket) return respond(service.refuse(context_, service.draining_ ? Refusal::kShuttingDown : Refusal::kQueueFull, ""));
+    progress_->ticket = *ticket;
+    if (gone_) service.queue_.cancel(*ticket);
+  }
+
+  std::shared_ptr<Bytes> question_ = std::make_shared<Bytes>();
+  std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
+  std::atomic<bool> gone_{false};
+};
+
+/// Writes one part of a key file; the last one has the whole file checked before it is answered.
+class ServiceImpl::KeyPartExchange final : public BodyExchange {
+ public:
+  KeyPartExchange(Context context, std::unique_ptr<KeyRegistry::Part> part) : BodyExchange(std::move(context)), part_(std::move(part)) {}
+
+ private:
+  Status take(std::span<const std::uint8_t> bytes) override { return part_->write(bytes); }
+  void proved(net::Respond respond) override {
+    ServiceImpl& service = *context_.service;
+    const auto state = part_->commit(service.parts_.wall_clock_ms());
+    part_.reset();
+    if (!state.ok()) return respond(service.refuse(context_, protocol::refusal_of(state.error().code), state.error().message));
+    service.answer_key_state(context_, std::move(respond));
+  }
+  std::unique_ptr<KeyRegistry::Part> part_;
+};
+
+class ServiceImpl::KeyStateExchange final : public BodyExchange {
+ public:
+  using BodyExchange::BodyExchange;
+
+ private:
+  Status take(std::span<const std::uint8_t>) override { return {ErrorCode::kTooLarge, "this path takes no body"}; }
+  void proved(net::Respond respond) override { context_.service->answer_key_state(context_, std::move(respond)); }
+};
+
+void ServiceImpl::answer_key_state(const Context& context, net::Respond respond) {
+  const KeyName name = key_name(context);
+  const auto answer = [this, context_head = context.head, route = context.route](const protocol::KeyState& state) {
+    return signed_answer(route, context_head, 200, kJson, net::text_bytes(protocol::key_state_json(state)));
+  };
+  const auto state = parts_.keys->state(name);
+  const auto* task = offer(name.package);
+  if (state.complete || task == nullptr || state.received_bytes < task->key_bytes) return respond(answer(state));
+  // Everything is there but unchecked. The check reads hundreds of megabytes: not on the server's threads.
+  Context plain = context;
+  plain.service = nullptr;
+  const auto pushed = finisher_.push(context.head.sender, [this, name, plain, respond, answer](const std::stop_token&) {
+    const auto check = [&](const std::filesystem::path& file) -> Status {
+      const auto keys = loaded_.get(name, file);
+      return keys.ok() ? Status{} : Status(keys.error());
+    };
+    const Status finished = parts_.keys->finish(name, check, parts_.wall_clock_ms());
+    if (finished.ok()) {
+      net::log_event(parts_.log, "key_complete", {{"owner", crypto::ss58_encode(name.owner)}, {"key", protocol::content_id_text(name.key)}});
+      return respond(answer(parts_.keys->state(name)));
+    }
+    loaded_.drop(name);
+    respond(refuse(plain, protocol::refusal_of(finished.error().code), finished.error().message));
+  });
+  if (!pushed) respond(refuse(context, Refusal::kQueueFull, "too many keys are being checked"));
+}
+
+/// On a worker of the queue.
+net::Response ServiceImpl::run(const Context& context, const Bytes& question, Progress& progress, Clock::time_point queued_at,
+                               const std::stop_token& stop) {
+  const auto begun = Clock::now();
+  progress.state = 1;
+  const KeyName name = key_name(context);
+  const auto file = parts_.keys->use(name, parts_.wall_clock_ms());
+  if (!file.ok()) return refuse(context, Refusal::kUnknownKey, "");
+  const auto keys = loaded_.get(name, *file);
+  if (!keys.ok()) {
+    if (keys.error().code != ErrorCode::kResource && keys.error().code != ErrorCode::kIo) parts_.keys->forget(name);
+    return refuse(context, protocol::refusal_of(keys.error().code), keys.error().message);
+  }
+  JobControl control;
+  control.stop = stop;
+  control.progress = [&progress](double fraction, const std::string& layer) {
+    progress.fraction = fraction;
+    const std::lock_guard lock(progress.mutex);
+    progress.layer = layer;
+  };
+  auto result = parts_.engine->infer(name.package, **keys, question, control);
+  const double compute_s = std::chrono::duration<double>(Clock::now() - begun).count();
+  if (!result.ok()) return refuse(context, protocol::refusal_of(result.error().code), result.error().message);
+  const double wait_s = std::chrono::duration<double>(begun - queued_at).count();
+  metrics_.computed(wait_s, compute_s);
+  net::log_event(parts_.log, "answered", {{"sender", crypto::ss58_encode(context.head.sender)},
+                                         {"uuid", context.head.uuid},
+                                         {"wait_ms", milliseconds(wait_s)},
+                                         {"compute_ms", milliseconds(compute_s)}});
+  return signed_answer(context.route, context.head, 200, kBinary, std::move(*result));
+}
+
+net::Response ServiceImpl::answer_progress(const Context& context) {
+  std::shared_ptr<Progress> progress;
+  {
+    const std::lock_guard lock(progress_mutex_);
+    const auto it = progress_.find({context.head.sender, context.route.uuid});
+    if (it != progress_.end()) progress = it->second.lock();
+  }
+  protocol::ProgressReport report;
+  if (!progress) {
+    report = {"done", 0, 1.0, ""};  // or never heard of: the asker knows which
+  } else {
+    const bool running = progress->state == 1;
+    report.state = running ? "running" : "queued";
+    report.ahead = running ? 0 : static_cast<std::uint32_t>(queue_.ahead(progress->ticket));
+    report.fraction = std::clamp(progress->fraction.load(), 0.0, 1.0);
+    const std::lock_guard lock(progress->mutex);
+    report.layer = progress->layer.substr(0, 200);
+  }
+  return signed_answer(context.route, context.head, 200, kJson, net::text_bytes(protocol::progress_json(report)));
+}
+
+std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(const net::RequestHead& request) {
+  if (!rate_.allow(request.peer_ip)) return refuse("any", Refusal::kRateLimited, "");
+  const auto route = protocol::parse_route(request.method, request.target);
+  if (route.refusal != Refusal::kNone) return refuse("unknown", route.refusal, "");
+  const std::string_view name = protocol::route_name(route.route.kind);
+  const std::int64_t now_ms = parts_.wall_clock_ms();
+
+  // Anybody may read the status; who signs the question gets a signed answer.
+  if (route.route.kind == RouteKind::kStatus) {
+    if (request.content_length != 0) return refuse(name, Refusal::kTooLarge, "");
+    int signatures = 0;
+    protocol::header_value(request.headers, "Epistula-Request-Signature", &signatures);
+    if (signatures == 0) return answer_status(nullptr);
+  }
+  const auto verdict = protocol::check_head({parts_.self.account, options_.window_ms, true}, request.headers, request.method, request.target, now_ms);
+  if (verdict.refusal != Refusal::kNone) return refuse(name, verdict.refusal, verdict.message);
+  const protocol::Head& head = verdict.head;
+  if (route.route.kind == RouteKind::kStatus) return answer_status(&head);
+
+  const Admission admission = parts_.access->admit(head.sender);
+  if (admission.refusal != Refusal::kNone) return refuse(name, admission.refusal, "", &head);
+  if (const Refusal seen = remember(head, now_ms); seen != Refusal::kNone) return refuse(name, seen, "", &head);
+  if (draining_) return refuse(name, Refusal::kShuttingDown, "", &head);
+
+  Context context{shared_from_this(), route.route, head, admission.validator};
+  if (route.route.kind == RouteKind::kProgress) {
+    if (request.content_length != 0) return refuse(context, Refusal::kTooLarge, "");
+    return answer_progress(context);
+  }
+  const protocol::TaskOffer* task = offer(route.route.package);
+  if (task == nullptr) return refuse(context, Refusal::kUnknownPackage, "");
+  switch (route.route.kind) {
+    case RouteKind::kKeyState:
+      if (request.content_length != 0) return refuse(context, Refusal::kTooLarge, "");
+      return std::make_unique<KeyStateExchange>(std::move(context));
+    case RouteKind::kKeyPart: {
+      if (request.content_length == 0) return refuse(context, Refusal::kLengthRequired, "");
+      if (request.content_length > options_.key_part_bytes) return refuse(context, Refusal::kTooLarge, "at most " + std::to_string(options_.key_part_bytes) + " bytes at a time");
+      if (route.route.total != task->key_bytes) return refuse(context, Refusal::kMismatch, "a key of this package has " + std::to_string(task->key_bytes) + " bytes");
+      if (route.route.offset > route.route.total) return refuse(context, Refusal::kMalformed, "");
+      parts_.keys->expire(now_ms);
+      KeyRegistry::Refused refused;
+      auto part = parts_.keys->begin_part(key_name(context), route.route.offset, request.content_length, route.route.total, now_ms, refused);
+      if (!part) return refuse(context, refused.refusal, refused.message);
+      return std::make_unique<KeyPartExchange>(std::move(context), std::move(part));
+    }
+    case RouteKind::kInfer:
+      if (request.content_length == 0) return refuse(context, Refusal::kLengthRequired, "");
+      if (request.content_length > task->max_question_bytes) return refuse(context, Refusal::kTooLarge, "a question has at most " + std::to_string(task->max_question_bytes) + " bytes");
+      if (!parts_.keys->state(key_name(context)).complete) return refuse(context, Refusal::kUnknownKey, "");
+      if (!queue_.has_room(line_of(context))) return refuse(context, Refusal::kQueueFull, "");
+      return std::make_unique<InferExchange>(std::move(context), request.content_length);
+    default: return refuse(context, Refusal::kNoSuchRoute, "");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Service> Service::make(ServiceParts parts, const ServiceOptions& options) {
+  return std::make_shared<ServiceImpl>(std::move(parts), options);
+}
+
+}  // namespace brainlock::miner

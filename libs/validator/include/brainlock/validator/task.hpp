@@ -1,0 +1,32 @@
+// An approved package, ready to ask about.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/client/task_client.hpp"
+
+namespace brainlock::validator {
+
+/// Everything const and safe from many threads.
+struct Task {
+  std::string name;                                  ///< of the model, for people
+  std::shared_ptr<const client::TaskClient> client;  ///< keys, encryption, decryption
+  /// The model's outputs for an input, in the clear.
+  std::function<Result<std::vector<double>>(std::span<const float> input)> baseline;
+  double error_bound = 0;          ///< largest allowed |decrypted - clear| of any output
+  bool judged_by_cosine = false;   ///< for tasks whose outputs are embeddings: similarity instead of the bound
+  double least_similarity = 0.999;
+};
+
+/// Opens a package whose hash is among `approved` (kDenied otherwise: a validator never takes a task that it was not told to),
+/// makes or loads the validator's keys in `key_directory`, and reads the model for the baseline.
+Result<Task> open_task(const std::filesystem::path& package_directory, std::span<const protocol::ContentId> approved,
+                       const std::filesystem::path& key_directory, unsigned threads, const client::KeyProgress& progress = {});
+
+}  // namespace brainlock::validator

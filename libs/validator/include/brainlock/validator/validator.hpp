@@ -1,0 +1,122 @@
+// The validator's work, step by step; the loop around it is run().
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <stop_token>
+
+#include "brainlock/client/miner_connection.hpp"
+#include "brainlock/ledger/ledger.hpp"
+#include "brainlock/net/event_log.hpp"
+#include "brainlock/sampler/sampler.hpp"
+#include "brainlock/score/score.hpp"
+#include "brainlock/store/store.hpp"
+#include "brainlock/validator/judge.hpp"
+#include "brainlock/validator/schedule.hpp"
+#include "brainlock/validator/task.hpp"
+
+namespace brainlock::validator {
+
+struct ValidatorOptions {
+  score::Rule rule;
+  std::int64_t request_timeout_ms = 120'000;
+  std::int64_t key_timeout_ms = 180'000;      ///< for one part of a key upload
+  unsigned parallel = 8;                      ///< miners asked at once
+  unsigned threads = 2;                       ///< for encryption and judging
+  std::uint64_t slot_blocks = 0;              ///< 0: one slot, every miner in every round (a single validator)
+  std::uint64_t vote_interval_blocks = 0;     ///< besides the ledger's own limit
+  std::uint64_t version_key = 0;
+  bool allow_private_addresses = false;       ///< for test networks: elsewhere an address must be of the public internet
+  std::int64_t round_pause_ms = 10'000;       ///< between the ends and starts of rounds; drawn between half and all of it
+};
+
+struct ValidatorParts {
+  protocol::Signer self;                      ///< the hotkey, for requests
+  std::shared_ptr<ledger::Signer> ledger_signer;
+  std::shared_ptr<ledger::Ledger> ledger;
+  std::shared_ptr<store::Store> store;
+  std::vector<Task> tasks;                    ///< at least one
+  std::function<Result<sampler::Sample>(const Task&, std::uint64_t seed)> draw;  ///< an input of the task's shape
+  client::WallClock clock = client::system_wall_clock();
+  net::EventLog log;
+};
+
+/// A miner as the leaderboard shows it.
+struct MinerStanding {
+  ledger::Uid uid = 0;
+  ledger::AccountId hotkey{};
+  score::Standing standing;
+  std::string last_reason;         ///< of the newest request; empty if there was none
+  std::string zero_because;        ///< empty if the score is above 0
+  std::uint16_t weight_sent = 0;   ///< of the last accepted vote
+  std::uint16_t weight_on_ledger = 0;
+  std::uint16_t incentive = 0;
+};
+
+struct RoundReport {
+  std::size_t asked = 0, succeeded = 0, failed = 0, not_counted = 0;
+};
+
+/// What is happening now, for the page.
+struct Activity {
+  std::string state = "starting";
+  std::int64_t since_ms = 0;
+  std::uint64_t rounds = 0;
+  std::uint64_t block = 0;
+  std::uint64_t blocks_until_vote = 0;
+  std::string last_vote;
+};
+
+/// run_round, vote and rotate_keys by one thread at a time; standings and activity by any.
+class Validator {
+ public:
+  static Result<std::unique_ptr<Validator>> make(ValidatorParts parts, ValidatorOptions options);
+
+  /// Asks the miners that are due, judges, records. Errors: of the ledger or store; a miner's failure is none.
+  Result<RoundReport> run_round(std::stop_token stop = {});
+  /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
+  Result<std::optional<ledger::Outcome>> vote();
+  /// Rounds and votes until stopped. `rounds` 0: for ever.
+  Status run(std::stop_token stop, std::uint64_t rounds = 0);
+
+  /// All miners, best first.
+  Result<std::vector<MinerStanding>> standings();
+  [[nodiscard]] Activity activity() const;
+  [[nodiscard]] const ValidatorParts& parts() const { return parts_; }
+  [[nodiscard]] const ValidatorOptions& options() const { return options_; }
+
+ private:
+  Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(std::move(options)) {}
+
+  /// One miner's question on its way through a round.
+  struct Question {
+    const Task* task = nullptr;
+    ledger::Neuron miner;
+    sampler::Sample sample;
+    std::vector<std::uint8_t> bytes;
+    std::vector<double> expected;
+    Status prepared;
+    client::Call call;
+    Verdict verdict;
+  };
+  void prepare(Question& question) const;
+  void ask(Question& question, const std::stop_token& stop);
+  void judge(Question& question);
+  Status record(const Question& question);
+  void set_state(std::string state);
+  Result<ledger::Metagraph> metagraph();
+
+  ValidatorParts parts_;
+  ValidatorOptions options_;
+  AnswerMemory answers_;
+  mutable std::mutex mutex_;
+  Activity activity_;
+  std::map<std::pair<ledger::AccountId, protocol::ContentId>, bool> uploaded_;   ///< (miner, key): the miner said it has it
+  std::vector<std::uint16_t> last_vote_;      ///< by uid
+  std::uint64_t last_vote_block_ = 0;
+};
+
+}  // namespace brainlock::validator

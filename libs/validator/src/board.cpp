@@ -1,0 +1,170 @@
+#include "brainlock/validator/board.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "page.hpp"
+
+namespace brainlock::validator {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kHourMs = 3'600'000;
+/// Points of the chart per miner.
+constexpr std::int64_t kBuckets = 96;
+
+std::string number(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.10g", value);
+  return text;
+}
+
+class Board final : public net::Application {
+ public:
+  explicit Board(Validator& validator) : validator_(validator) {}
+
+  std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& request) override {
+    const bool known = request.target == "/" || request.target == "/api/board" || request.target == "/metrics";
+    if (!known) return net::Response{404, "text/plain", {}, net::text_bytes("not here\n")};
+    if (request.method != "GET" || request.content_length != 0) return net::Response{405, "text/plain", {}, net::text_bytes("GET only\n")};
+    if (request.target == "/") {
+      // The page loads nothing from elsewhere and runs no script but its own.
+      return net::Response{200, "text/html; charset=utf-8",
+                           {{"Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:"},
+                            {"X-Content-Type-Options", "nosniff"}},
+                           net::text_bytes(leaderboard_page())};
+    }
+    const bool metrics = request.target == "/metrics";
+    const std::lock_guard lock(mutex_);
+    Cached& cached = metrics ? metrics_ : board_;
+    const auto now = std::chrono::steady_clock::now();
+    if (cached.text.empty() || now - cached.at > std::chrono::seconds(1)) {
+      auto text = metrics ? board_metrics(validator_) : board_json(validator_);
+      if (!text.ok()) return net::Response{503, "text/plain", {}, net::text_bytes(text.error().to_string() + "\n")};
+      cached = {std::move(*text), now};
+    }
+    return net::Response{200, metrics ? "text/plain; version=0.0.4; charset=utf-8" : "application/json", {{"Cache-Control", "no-store"}}, net::text_bytes(cached.text)};
+  }
+
+ private:
+  struct Cached {
+    std::string text;
+    std::chrono::steady_clock::time_point at{};
+  };
+  Validator& validator_;
+  std::mutex mutex_;
+  Cached board_, metrics_;
+};
+
+}  // namespace
+
+Result<std::string> board_json(Validator& validator, double hours) {
+  BRAINLOCK_ASSIGN(const auto miners, validator.standings());
+  store::Store& store = *validator.parts().store;
+  const std::int64_t now_ms = validator.parts().clock();
+  const auto span_ms = static_cast<std::int64_t>(hours * static_cast<double>(kHourMs));
+  const std::int64_t since_ms = now_ms - span_ms;
+
+  json out;
+  out["time_ms"] = now_ms;
+  out["validator"] = crypto::ss58_encode(validator.parts().self.account);
+  out["ledger"] = validator.parts().ledger->describe();
+  out["netuid"] = validator.parts().ledger->netuid();
+  const Activity activity = validator.activity();
+  out["activity"] = {{"state", activity.state}, {"since_ms", activity.since_ms}, {"rounds", activity.rounds}, {"block", activity.block},
+                     {"blocks_until_vote", activity.blocks_until_vote}, {"last_vote", activity.last_vote}};
+  for (const Task& task : validator.parts().tasks) {
+    out["tasks"].push_back({{"name", task.name}, {"package", protocol::content_id_text(task.client->package())}, {"error_bound", task.error_bound}});
+  }
+  out["miners"] = json::array();
+  std::size_t rank = 0;
+  for (const auto& miner : miners) {
+    json reasons = json::object();
+    store::RequestFilter filter;
+    filter.miner = miner.hotkey;
+    filter.since_ms = since_ms;
+    BRAINLOCK_ASSIGN(const auto counted, store.reasons(filter));
+    for (const auto& [reason, count] : counted) reasons[reason] = count;
+    out["miners"].push_back({{"rank", ++rank},
+                             {"uid", miner.uid},
+                             {"hotkey", crypto::ss58_encode(miner.hotkey)},
+                             {"score", miner.standing.score},
+                             {"base_score", miner.standing.base_score},
+                             {"divisor", miner.standing.divisor},
+                             {"median_response_s", miner.standing.median_response_s},
+                             {"requests", miner.standing.requests},
+                             {"failures", miner.standing.failures},
+                             {"failure_rate", miner.standing.failure_rate},
+                             {"last_reason", miner.last_reason},
+                             {"zero_because", miner.zero_because},
+                             {"weight_sent", miner.weight_sent},
+                             {"weight_on_ledger", miner.weight_on_ledger},
+                             {"incentive", miner.incentive},
+                             {"reasons", std::move(reasons)}});
+  }
+  // Short histories get short buckets, so that the first minutes show something already.
+  store::RequestFilter oldest;
+  oldest.since_ms = since_ms;
+  oldest.limit = 100'000;
+  BRAINLOCK_ASSIGN(const auto rows, store.requests(oldest));
+  const std::int64_t first_ms = rows.empty() ? since_ms : rows.back().finished_ms;
+  const std::int64_t bucket_ms = std::max<std::int64_t>(1'000, (now_ms - first_ms) / kBuckets);
+  BRAINLOCK_ASSIGN(const auto buckets, store.time_buckets(first_ms, now_ms + 1, bucket_ms));
+  out["chart"] = json::array();
+  for (const auto& bucket : buckets) {
+    out["chart"].push_back({{"hotkey", crypto::ss58_encode(bucket.miner)}, {"start_ms", bucket.start_ms}, {"successes", bucket.successes},
+                            {"failures", bucket.failures}, {"median_s", bucket.median_s}, {"fastest_s", bucket.fastest_s}});
+  }
+  out["bucket_ms"] = bucket_ms;
+  BRAINLOCK_ASSIGN(const auto votes, store.votes(10));
+  out["votes"] = json::array();
+  for (const auto& vote : votes) {
+    out["votes"].push_back({{"time_ms", vote.time_ms}, {"block", vote.block}, {"accepted", vote.accepted}, {"reason", vote.reason},
+                            {"detail", vote.detail}, {"confirmed", vote.confirmed_block.has_value()}, {"weights", vote.weights}});
+  }
+  out["recent"] = json::array();
+  for (std::size_t i = 0; i < std::min<std::size_t>(30, rows.size()); ++i) {
+    const auto& row = rows[i];
+    out["recent"].push_back({{"finished_ms", row.finished_ms}, {"uid", row.miner_uid}, {"success", row.success}, {"reason", row.reason},
+                             {"sentence", protocol::reason_sentence(protocol::reason_from_name(row.reason))}, {"detail", row.detail},
+                             {"response_s", row.response_s}, {"network_s", row.network_s}, {"input", row.input_kind},
+                             {"deviation", row.deviation ? json(*row.deviation) : json()}});
+  }
+  return out.dump();
+}
+
+Result<std::string> board_metrics(Validator& validator) {
+  BRAINLOCK_ASSIGN(const auto miners, validator.standings());
+  const Activity activity = validator.activity();
+  std::string out;
+  const auto head = [&out](const char* name, const char* kind, const char* help) {
+    out.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(kind).append("\n");
+  };
+  const auto per_miner = [&](const char* name, const char* help, const std::function<double(const MinerStanding&)>& value) {
+    head(name, "gauge", help);
+    for (const auto& miner : miners) {
+      out.append(name).append("{uid=\"").append(std::to_string(miner.uid)).append("\",hotkey=\"").append(crypto::ss58_encode(miner.hotkey)).append("\"} ");
+      out.append(number(value(miner))).append("\n");
+    }
+  };
+  per_miner("brainlock_validator_miner_score", "Final score, no unit; 40 s is 1.", [](const auto& m) { return m.standing.score; });
+  per_miner("brainlock_validator_miner_response_seconds", "Median response time of the successes that count.", [](const auto& m) { return m.standing.median_response_s; });
+  per_miner("brainlock_validator_miner_failure_ratio", "Failed part of the requests that count, 0 to 1.", [](const auto& m) { return m.standing.failure_rate; });
+  per_miner("brainlock_validator_miner_window_requests", "Requests that count.", [](const auto& m) { return static_cast<double>(m.standing.requests); });
+  per_miner("brainlock_validator_miner_weight_sent", "Weight of the last accepted vote, 65535 is the largest.", [](const auto& m) { return double{static_cast<double>(m.weight_sent)}; });
+  per_miner("brainlock_validator_miner_weight_on_ledger", "Weight read back from the ledger.", [](const auto& m) { return static_cast<double>(m.weight_on_ledger); });
+  head("brainlock_validator_requests", "gauge", "Recorded requests by reason.");
+  BRAINLOCK_ASSIGN(const auto reasons, validator.parts().store->reasons({}));
+  for (const auto& [reason, count] : reasons) out += "brainlock_validator_requests{reason=\"" + reason + "\"} " + std::to_string(count) + "\n";
+  head("brainlock_validator_rounds_total", "counter", "Finished rounds.");
+  out += "brainlock_validator_rounds_total " + std::to_string(activity.rounds) + "\n";
+  head("brainlock_ledger_block", "gauge", "Block number last seen.");
+  out += "brainlock_ledger_block " + std::to_string(activity.block) + "\n";
+  return out;
+}
+
+std::shared_ptr<net::Application> make_board(Validator& validator) { return std::make_shared<Board>(validator); }
+
+}  // namespace brainlock::validator

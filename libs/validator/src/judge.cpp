@@ -1,0 +1,77 @@
+#include "brainlock/validator/judge.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "brainlock/crypto/hash.hpp"
+#include "brainlock/score/score.hpp"
+
+namespace brainlock::validator {
+
+using protocol::Reason;
+
+namespace {
+
+std::string number(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+}  // namespace
+
+Verdict judge_answer(const Task& task, std::span<const double> expected, std::span<const std::uint8_t> answer) {
+  Verdict verdict;
+  const auto outputs = task.client->decrypt(answer);
+  if (!outputs.ok()) {
+    switch (outputs.error().code) {
+      case ErrorCode::kInsecure: verdict.reason = Reason::kTrivialAnswer; break;
+      case ErrorCode::kTooLarge: verdict.reason = Reason::kAnswerTooLarge; break;
+      case ErrorCode::kIo:
+      case ErrorCode::kResource:
+      case ErrorCode::kInternal: verdict.reason = Reason::kValidatorError; break;
+      default: verdict.reason = Reason::kMalformedAnswer; break;
+    }
+    verdict.detail = outputs.error().message;
+    return verdict;
+  }
+  if (outputs->size() != expected.size()) {
+    verdict.reason = Reason::kMalformedAnswer;
+    verdict.detail = std::to_string(outputs->size()) + " outputs, expected " + std::to_string(expected.size());
+    return verdict;
+  }
+  double deviation = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double difference = std::fabs((*outputs)[i] - expected[i]);
+    // Written so that NaN is the largest deviation there is.
+    if (!(difference <= deviation)) deviation = std::isnan(difference) ? HUGE_VAL : difference;
+  }
+  if (std::isfinite(deviation)) verdict.deviation = deviation;
+  if (const auto cosine = score::cosine_similarity(*outputs, expected); cosine.ok()) verdict.similarity = *cosine;
+
+  if (task.judged_by_cosine) {
+    if (!verdict.similarity || *verdict.similarity < task.least_similarity) {
+      verdict.reason = Reason::kWrongOutput;
+      verdict.detail = "similarity " + (verdict.similarity ? number(*verdict.similarity) : std::string("undefined")) + ", at least " + number(task.least_similarity) + " is wanted";
+    }
+  } else if (!(deviation <= task.error_bound)) {
+    verdict.reason = Reason::kWrongOutput;
+    verdict.detail = "deviates by " + number(deviation) + ", allowed are " + number(task.error_bound);
+  }
+  return verdict;
+}
+
+bool AnswerMemory::seen(std::span<const std::uint8_t> answer) {
+  const auto id = crypto::blake2b_256(answer);
+  const std::lock_guard lock(mutex_);
+  if (!known_.insert(id).second) return true;
+  order_.push_back(id);
+  if (order_.size() > capacity_) {
+    known_.erase(order_.front());
+    order_.pop_front();
+  }
+  return false;
+}
+
+}  // namespace brainlock::validator

@@ -1,0 +1,347 @@
+#include "brainlock/validator/validator.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <numeric>
+#include <thread>
+
+#include "brainlock/crypto/random.hpp"
+
+namespace brainlock::validator {
+
+using protocol::Reason;
+
+namespace {
+
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return seed & 0x7fff'ffff'ffff'ffff;  // the store keeps signed 64-bit numbers
+}
+
+/// work(0) .. work(count - 1) on at most `threads` threads.
+void for_each_parallel(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& work) {
+  std::atomic<std::size_t> next{0};
+  const auto loop = [&] {
+    for (std::size_t i; (i = next.fetch_add(1)) < count;) work(i);
+  };
+  std::vector<std::jthread> helpers;
+  for (unsigned t = 1; t < threads && t < count; ++t) helpers.emplace_back(loop);
+  loop();
+}
+
+std::string why_zero(const score::Standing& standing, const std::string& last_reason) {
+  if (standing.score > 0) return {};
+  if (standing.requests == 0) return "Not asked within the time that counts.";
+  if (standing.failures == standing.requests) {
+    return "No request succeeded: " + std::string(protocol::reason_sentence(protocol::reason_from_name(last_reason)));
+  }
+  return "Too many requests failed.";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Validator>> Validator::make(ValidatorParts parts, ValidatorOptions options) {
+  if (parts.tasks.empty()) return {ErrorCode::kInvalidArgument, "a validator needs at least one approved package"};
+  std::unique_ptr<Validator> validator(new Validator(std::move(parts), options));
+  // What was voted for last survives a restart in the store.
+  BRAINLOCK_ASSIGN(const auto votes, validator->parts_.store->votes(20));
+  for (const auto& vote : votes) {
+    if (!vote.accepted) continue;
+    for (const auto& [uid, weight] : vote.weights) {
+      if (validator->last_vote_.size() <= uid) validator->last_vote_.resize(std::size_t{uid} + 1);
+      validator->last_vote_[uid] = weight;
+    }
+    validator->last_vote_block_ = vote.block;
+    break;
+  }
+  return validator;
+}
+
+void Validator::set_state(std::string state) {
+  const std::lock_guard lock(mutex_);
+  activity_.state = std::move(state);
+  activity_.since_ms = parts_.clock();
+}
+
+Activity Validator::activity() const {
+  const std::lock_guard lock(mutex_);
+  return activity_;
+}
+
+Result<ledger::Metagraph> Validator::metagraph() {
+  BRAINLOCK_ASSIGN(auto metagraph, parts_.ledger->metagraph(true));
+  const auto* self = metagraph.find(parts_.self.account);
+  const std::lock_guard lock(mutex_);
+  activity_.block = metagraph.block;
+  activity_.blocks_until_vote = self == nullptr ? 0 : metagraph.blocks_until_weights_allowed(self->uid);
+  return metagraph;
+}
+
+void Validator::prepare(Question& question) const {
+  const auto work = [&]() -> Status {
+    BRAINLOCK_ASSIGN(question.sample, parts_.draw(*question.task, random_seed()));
+    BRAINLOCK_ASSIGN(question.expected, question.task->baseline(question.sample.image.pixels));
+    BRAINLOCK_ASSIGN(question.bytes, question.task->client->encrypt(question.sample.image.pixels));
+    return {};
+  };
+  question.prepared = work();
+}
+
+void Validator::ask(Question& question, const std::stop_token& stop) {
+  client::Call& call = question.call;
+  call.started_ms = call.finished_ms = parts_.clock();
+  call.uuid = protocol::make_uuid();
+  const auto& axon = question.miner.axon;
+  if (!question.prepared.ok()) {
+    call.reason = Reason::kValidatorError;
+    call.detail = question.prepared.error().to_string();
+    return;
+  }
+  if (!axon) {
+    call.reason = Reason::kNoAddress;
+    return;
+  }
+  if (!options_.allow_private_addresses && ledger::is_non_public_ip(axon->ip)) {
+    call.reason = Reason::kNoAddress;
+    call.detail = axon->ip + " is not an address of the public internet";
+    return;
+  }
+  const client::TaskClient& task = *question.task->client;
+  client::MinerConnection connection(parts_.self, {question.miner.hotkey, axon->ip, axon->port}, parts_.clock);
+  const auto uploaded_key = std::pair(question.miner.hotkey, task.key_id());
+  const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
+
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    bool there = false;
+    {
+      const std::lock_guard lock(mutex_);
+      there = uploaded_[uploaded_key];
+    }
+    if (!there) {
+      // Uploads are not timed: they happen once, and would punish miners that are far away.
+      const client::CallLimits part_limits{5'000, options_.key_timeout_ms, protocol::kMaxJsonBytes};
+      const auto status = connection.status({}, stop);
+      const std::uint64_t part_bytes = status.ok() ? std::clamp<std::uint64_t>(status->key_part_bytes, 1 << 16, 64 << 20) : 1 << 20;
+      auto upload = connection.upload_key(task.package(), task.key_id(), task.key_file(), part_bytes, part_limits, {}, stop);
+      if (!upload.ok()) {
+        call = std::move(upload);
+        return;
+      }
+      const std::lock_guard lock(mutex_);
+      uploaded_[uploaded_key] = true;
+    }
+    call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
+    if (call.refusal != protocol::Refusal::kUnknownKey) return;
+    const std::lock_guard lock(mutex_);
+    uploaded_[uploaded_key] = false;  // the miner has dropped it: once more from the start
+  }
+}
+
+void Validator::judge(Question& question) {
+  question.verdict.reason = question.call.reason;
+  question.verdict.detail = question.call.detail;
+  if (!question.call.ok()) return;
+  if (answers_.seen(question.call.body)) {
+    question.verdict.reason = Reason::kRepeatedAnswer;
+    return;
+  }
+  question.verdict = judge_answer(*question.task, question.expected, question.call.body);
+}
+
+Status Validator::record(const Question& question) {
+  store::RequestRow row;
+  row.uuid = question.call.uuid;
+  row.validator = parts_.self.account;
+  row.miner = question.miner.hotkey;
+  row.miner_uid = question.miner.uid;
+  row.package = protocol::content_id_text(question.task->client->package());
+  row.input_kind = question.sample.kind;
+  row.input_seed = question.sample.seed;
+  row.started_ms = question.call.started_ms;
+  row.finished_ms = question.call.finished_ms;
+  row.success = question.verdict.reason == Reason::kOk;
+  row.reason = protocol::reason_name(question.verdict.reason);
+  row.detail = question.verdict.detail;
+  row.response_s = row.success ? question.call.response_s : 0;
+  row.network_s = question.call.network_s;
+  row.bytes_sent = static_cast<std::int64_t>(question.call.bytes_sent);
+  row.bytes_received = static_cast<std::int64_t>(question.call.bytes_received);
+  row.deviation = question.verdict.deviation;
+  row.similarity = question.verdict.similarity;
+  BRAINLOCK_ASSIGN(const bool stored, parts_.store->record_request(row));
+  (void)stored;
+  net::log_event(parts_.log, "measured", {{"uid", std::to_string(row.miner_uid)},
+                                         {"reason", row.reason},
+                                         {"detail", row.detail},
+                                         {"response_s", std::to_string(question.call.response_s)},
+                                         {"network_s", std::to_string(row.network_s)},
+                                         {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()}});
+  return {};
+}
+
+Result<RoundReport> Validator::run_round(std::stop_token stop) {
+  set_state("reading the ledger");
+  BRAINLOCK_ASSIGN(const auto metagraph, this->metagraph());
+  const auto* self = metagraph.find(parts_.self.account);
+  if (self == nullptr) return {ErrorCode::kDenied, "this hotkey is not registered on the subnet"};
+  auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
+  if (uids.empty() && !self->validator_permit) return {ErrorCode::kDenied, "this hotkey has no validator permit yet"};
+  // In another order each time, so that nobody is always asked first.
+  std::mt19937_64 shuffler(random_seed());
+  std::shuffle(uids.begin(), uids.end(), shuffler);
+
+  RoundReport report;
+  const std::size_t batch = std::max(1U, options_.parallel);
+  for (std::size_t begin = 0; begin < uids.size() && !stop.stop_requested(); begin += batch) {
+    const std::size_t count = std::min(batch, uids.size() - begin);
+    std::vector<Question> questions(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      questions[i].miner = metagraph.neurons[uids[begin + i]];
+      questions[i].task = &parts_.tasks[random_seed() % parts_.tasks.size()];
+    }
+    set_state("encrypting questions");
+    for_each_parallel(count, options_.threads, [&](std::size_t i) { prepare(questions[i]); });
+    set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
+    for_each_parallel(count, static_cast<unsigned>(count), [&](std::size_t i) { ask(questions[i], stop); });
+    if (stop.stop_requested()) break;  // what was cut off is nobody's failure
+    set_state("judging answers");
+    for_each_parallel(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
+    for (const Question& question : questions) {
+      BRAINLOCK_TRY(record(question));
+      ++report.asked;
+      if (question.verdict.reason == Reason::kOk) ++report.succeeded;
+      else if (protocol::counts_against_miner(question.verdict.reason)) ++report.failed;
+      else ++report.not_counted;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  ++activity_.rounds;
+  return report;
+}
+
+Result<std::vector<MinerStanding>> Validator::standings() {
+  BRAINLOCK_ASSIGN(const auto metagraph, parts_.ledger->metagraph(true));
+  const auto* self = metagraph.find(parts_.self.account);
+  std::vector<std::uint16_t> sent, on_ledger(metagraph.neurons.size());
+  {
+    const std::lock_guard lock(mutex_);
+    sent = last_vote_;
+  }
+  if (self != nullptr) {
+    for (const auto& weight : self->weights) {
+      if (weight.uid < on_ledger.size()) on_ledger[weight.uid] = weight.value;
+    }
+  }
+  const std::int64_t now_ms = parts_.clock();
+  std::vector<MinerStanding> out;
+  for (const auto& neuron : metagraph.neurons) {
+    if (self != nullptr && neuron.uid == self->uid) continue;
+    store::RequestFilter filter;
+    filter.miner = neuron.hotkey;
+    filter.since_ms = now_ms - options_.rule.window_ms;
+    // A few more than count, since those that are our own fault are left out.
+    filter.limit = options_.rule.window_requests * 2;
+    BRAINLOCK_ASSIGN(const auto rows, parts_.store->requests(filter));
+    if (rows.empty() && !neuron.axon) continue;
+    MinerStanding miner;
+    miner.uid = neuron.uid;
+    miner.hotkey = neuron.hotkey;
+    miner.incentive = neuron.incentive;
+    std::vector<score::Observation> observations;
+    for (const auto& row : rows) {
+      if (row.validator != parts_.self.account) continue;
+      const Reason reason = protocol::reason_from_name(row.reason);
+      if (!row.success && !protocol::counts_against_miner(reason)) continue;
+      if (miner.last_reason.empty()) miner.last_reason = row.reason;
+      observations.push_back({row.finished_ms, row.success, row.response_s});
+    }
+    miner.standing = score::judge(observations, now_ms, options_.rule);
+    miner.zero_because = why_zero(miner.standing, miner.last_reason);
+    if (neuron.uid < sent.size()) miner.weight_sent = sent[neuron.uid];
+    miner.weight_on_ledger = on_ledger[neuron.uid];
+    out.push_back(std::move(miner));
+  }
+  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.standing.score > b.standing.score; });
+  return out;
+}
+
+Result<std::optional<ledger::Outcome>> Validator::vote() {
+  BRAINLOCK_ASSIGN(const auto metagraph, this->metagraph());
+  const auto* self = metagraph.find(parts_.self.account);
+  if (self == nullptr) return {ErrorCode::kDenied, "this hotkey is not registered on the subnet"};
+  if (metagraph.blocks_until_weights_allowed(self->uid) > 0) return std::optional<ledger::Outcome>{};
+  if (last_vote_block_ != 0 && metagraph.block < last_vote_block_ + options_.vote_interval_blocks) return std::optional<ledger::Outcome>{};
+  BRAINLOCK_ASSIGN(const auto miners, standings());
+  std::vector<double> scores(metagraph.neurons.size());
+  for (const auto& miner : miners) {
+    if (miner.uid < scores.size()) scores[miner.uid] = miner.standing.score;
+  }
+  BRAINLOCK_ASSIGN(const auto weights, ledger::quantise_weights(scores));
+  if (weights.empty()) return std::optional<ledger::Outcome>{};
+  set_state("voting");
+  BRAINLOCK_ASSIGN(ledger::Outcome outcome, parts_.ledger->set_weights(*parts_.ledger_signer, weights, options_.version_key));
+
+  store::VoteRow row;
+  row.id = protocol::make_uuid();
+  row.time_ms = parts_.clock();
+  row.block = outcome.block;
+  row.netuid = metagraph.netuid;
+  row.accepted = outcome.accepted();
+  row.reason = ledger::refusal_name(outcome.refusal);
+  row.detail = outcome.message;
+  for (const auto& weight : weights) row.weights.emplace_back(weight.uid, weight.value);
+  if (outcome.accepted()) {
+    const std::lock_guard lock(mutex_);
+    last_vote_.assign(metagraph.neurons.size(), 0);
+    for (const auto& weight : weights) last_vote_[weight.uid] = weight.value;
+    last_vote_block_ = outcome.block;
+  }
+  BRAINLOCK_ASSIGN(const bool stored, parts_.store->record_vote(row));
+  (void)stored;
+  // "Submitted" is not "landed": read it back (a committed vote can be read only after its reveal).
+  bool landed = false;
+  if (outcome.accepted() && !outcome.revealed_at_block) {
+    const auto read = parts_.ledger->weights(self->uid);
+    landed = read.ok() && *read == weights;
+    if (landed) BRAINLOCK_TRY(parts_.store->confirm_vote(row.id, outcome.block));
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    activity_.last_vote = outcome.accepted() ? (landed ? "landed" : "accepted") + std::string(" at block ") + std::to_string(outcome.block)
+                                             : std::string(ledger::refusal_sentence(outcome.refusal)) + " " + outcome.message;
+  }
+  net::log_event(parts_.log, "vote", {{"accepted", outcome.accepted() ? "yes" : "no"}, {"landed", landed ? "yes" : "no"},
+                                     {"reason", row.reason}, {"detail", row.detail}, {"block", std::to_string(outcome.block)}});
+  return std::optional<ledger::Outcome>(std::move(outcome));
+}
+
+Status Validator::run(std::stop_token stop, std::uint64_t rounds) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  const auto pause = [&](std::int64_t ms) {
+    std::unique_lock lock(mutex);
+    wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
+  };
+  for (std::uint64_t done = 0; !stop.stop_requested() && (rounds == 0 || done < rounds);) {
+    const auto report = run_round(stop);
+    if (!report.ok()) {
+      // The ledger or the store is away, or the permit is not there yet: say so, and try again.
+      net::log_event(parts_.log, "round_failed", {{"error", report.error().to_string()}});
+      set_state("waiting: " + report.error().message);
+      pause(std::min<std::int64_t>(options_.round_pause_ms, 2'000));
+      continue;
+    }
+    ++done;
+    if (const auto voted = vote(); !voted.ok()) net::log_event(parts_.log, "vote_failed", {{"error", voted.error().to_string()}});
+    set_state("waiting for the next round");
+    // Not to the second: a miner that knows when it is asked next could rest until then.
+    const std::int64_t half = options_.round_pause_ms / 2;
+    pause(half + static_cast<std::int64_t>(random_seed() % static_cast<std::uint64_t>(half + 1)));
+  }
+  set_state("stopped");
+  return {};
+}
+
+}  // namespace brainlock::validator
