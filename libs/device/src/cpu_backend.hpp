@@ -47,7 +47,7 @@ class CpuBackend final : public Backend {
     const std::size_t slot = l < limbs ? l : key.limbs + (l - limbs);
     return key.words.data() + ((slot * key.digits + d) * 2 + b) * stride_;
   }
-  void linear_block(const LinearCore&, std::uint32_t l, std::size_t begin, std::size_t n, Word* panel);
+  class LinearWalk;
 
   Ring ring_;
   std::shared_ptr<ThreadPool> pool_;

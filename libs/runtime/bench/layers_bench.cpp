@@ -19,6 +19,7 @@ struct Shape {
   std::uint32_t pre_rotated;
   std::int32_t rotations;
   std::uint32_t outputs, giants, period, drop;
+  std::uint32_t columns_of_two;  ///< 2: every output takes all columns, 1: every other one
   bool square;
 };
 
@@ -78,7 +79,9 @@ plan::Program make_program(const Shape& shape) {
     plan::Linear::Output output;
     output.out = program.register_count++;
     output.giants = shape.giants;
-    for (std::uint32_t c = 0; c < linear.columns.size(); ++c) output.columns.push_back(c);
+    for (std::uint32_t c = 0; c < linear.columns.size(); ++c) {
+      if (shape.columns_of_two == 2 || (c + o) % 2 == 0) output.columns.push_back(c);
+    }
     for (std::size_t w = 0; w < output.columns.size() * shape.giants; ++w) output.weights.push_back(static_cast<std::int32_t>(w % 64));
     program.output_registers.push_back(output.out);
     linear.outputs.push_back(std::move(output));
@@ -159,15 +162,19 @@ void run_shape(benchmark::State& state, const Shape& shape) {
   state.counters["total_ms"] = 1e3 * total;
 }
 
-constexpr Shape kFastConv2{14, 11, 3, 3, 4, 4, 16, 4, 8, 32, 1, true};
-constexpr Shape kPreciseConv2{15, 13, 5, 5, 2, 2, 16, 2, 8, 32, 2, true};
-constexpr Shape kFastConv1{14, 12, 3, 3, 1, 0, 16, 4, 3, 32, 1, false};
+// conv2, conv3 of N = 2^14 and conv2, conv5 of N = 2^15 as the compiler lays them out
+constexpr Shape kFastConv2{14, 9, 4, 4, 4, 4, 16, 4, 8, 32, 1, 1, true};
+constexpr Shape kFastConv4{14, 7, 4, 4, 2, 4, 16, 2, 16, 64, 1, 2, true};
+constexpr Shape kPreciseConv2{15, 11, 6, 6, 2, 4, 16, 2, 8, 32, 1, 1, true};
+constexpr Shape kPreciseConv5{15, 8, 6, 6, 1, 2, 16, 1, 28, 128, 1, 2, true};
 
+void fast_conv4(benchmark::State& state) { run_shape(state, kFastConv4); }
+void precise_conv5(benchmark::State& state) { run_shape(state, kPreciseConv5); }
 void fast_conv2(benchmark::State& state) { run_shape(state, kFastConv2); }
 void precise_conv2(benchmark::State& state) { run_shape(state, kPreciseConv2); }
-void fast_conv1(benchmark::State& state) { run_shape(state, kFastConv1); }
-BENCHMARK(fast_conv1)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)->ArgName("threads");
+BENCHMARK(fast_conv4)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)->ArgName("threads");
 BENCHMARK(fast_conv2)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)->ArgName("threads");
+BENCHMARK(precise_conv5)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)->ArgName("threads");
 BENCHMARK(precise_conv2)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond)->ArgName("threads");
 
 }  // namespace
