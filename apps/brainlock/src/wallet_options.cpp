@@ -79,9 +79,4 @@ bool confirm(const std::string& question) {
   return answer.ok() && (*answer == "y" || *answer == "Y" || *answer == "yes");
 }
 
-void fail(const Error& error) {
-  std::cerr << "brainlock: " << error.to_string() << "\n";
-  throw ExitWith{kExitFailed};
-}
-
 }  // namespace brainlock::app

@@ -1,6 +1,8 @@
 // The wallet options that several subcommands share, and prompts for secrets that do not echo.
 #pragma once
 
+#include "ui.hpp"
+
 #include <CLI/CLI.hpp>
 #include <string>
 
@@ -28,8 +30,6 @@ struct WalletOptions {
 /// A yes-or-no question on the terminal; false without one.
 [[nodiscard]] bool confirm(const std::string& question);
 
-/// Prints an error to stderr and ends the command.
-[[noreturn]] void fail(const Error& error);
 /// The value, or fail().
 template <typename T>
 T value_or_fail(Result<T> result) {

@@ -1,0 +1,139 @@
+// compile, inspect: from a model to a package, and what a package says of itself.
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "brainlock/base/file.hpp"
+#include "brainlock/compiler/compile.hpp"
+#include "brainlock/compiler/fold.hpp"
+#include "brainlock/compiler/onnx_import.hpp"
+#include "brainlock/package/package.hpp"
+#include "brainlock/runtime/loaded_program.hpp"
+#include "brainlock/sampler/cifar10.hpp"
+#include "inference.hpp"
+#include "inputs.hpp"
+#include "ui.hpp"
+
+namespace brainlock::app {
+namespace {
+
+constexpr int kCalibrationInputs = 4;
+
+struct CompileOptions {
+  std::string model, out, profile = "precise", dataset;
+  double target_error = 0;
+  bool json = false, overwrite = false, candidates = false;
+};
+
+void run_compile(const CompileOptions& options) {
+  const Stopwatch watch;
+  std::vector<std::uint8_t> bytes = must(read_file(options.model, package::kMaxModelBytes));
+  compiler::Graph graph = must(compiler::import_onnx(std::as_bytes(std::span(bytes))));
+  graph = must(compiler::normalise(std::move(graph)));
+
+  compiler::CompileOptions compile_options;
+  compile_options.profile = must(compiler::find_profile(options.profile));
+  if (options.target_error > 0) compile_options.profile.target_error = options.target_error;
+  const compiler::TensorShape shape = graph.nodes.front().shape;
+  if (!options.dataset.empty()) {
+    const auto set = must(sampler::Cifar10::read_directory(options.dataset, /*training=*/true));
+    for (int i = 0; i < kCalibrationInputs; ++i) compile_options.calibration.push_back(set.image(static_cast<std::size_t>(i)).pixels);
+  }
+  for (int i = 0; i < kCalibrationInputs; ++i)
+    compile_options.calibration.push_back(synthetic_values(1000 + static_cast<std::uint64_t>(i), shape.channels, shape.height, shape.width));
+
+  compiler::CompileReport report;
+  plan::Program program = must(compiler::compile(graph, compile_options, &report));
+  const auto package = must(package::Package::create(options.out, std::move(program), std::move(bytes), options.overwrite));
+  const plan::Program& p = package->program();
+  const runtime::MemoryForecast memory = runtime::forecast_memory(p);
+  const double seconds = watch.seconds();
+
+  if (options.json) {
+    nlohmann::json candidates = nlohmann::json::array();
+    for (const auto& c : report.candidates)
+      candidates.push_back({{"layout", c.layout}, {"predicted_ms", c.predicted_ms}, {"predicted_error", c.predicted_error},
+                            {"key_bytes", c.key_bytes}, {"chosen", c.chosen}, {"refusal", c.refusal}});
+    nlohmann::json json = {{"package", options.out},
+                           {"hash", package->hash_hex()},
+                           {"profile", p.profile},
+                           {"compile_s", seconds},
+                           {"security_bits", package->parameters()->security_bits()},
+                           {"ring_degree", package->parameters()->ring_degree()},
+                           {"log_qp", package->parameters()->log_qp()},
+                           {"predicted_ms_one_core", report.predicted_ms},
+                           {"error_bound", p.error_bound},
+                           {"eval_key_bytes", uploaded_key_bytes(*package)},
+                           {"memory_forecast_bytes", memory.total()},
+                           {"notes", report.notes}};
+    if (options.candidates) json["candidates"] = candidates;
+    std::printf("%s\n", json.dump(2).c_str());
+    return;
+  }
+  std::printf("%s: %s, profile %s, compiled in %s\n", options.out.c_str(), p.model_name.c_str(), p.profile.c_str(), human_seconds(seconds).c_str());
+  std::printf("  hash       %s\n", package->hash_hex().c_str());
+  std::printf("  security   %d bits: N = %u, log2(QP) = %.1f of at most %.0f\n", package->parameters()->security_bits(),
+              package->parameters()->ring_degree(), package->parameters()->log_qp(),
+              ckks::max_log_qp_128(package->parameters()->ring_degree()));
+  std::printf("  keys       %zu, %s to upload\n", p.keys.size(), human_bytes(uploaded_key_bytes(*package)).c_str());
+  std::printf("  memory     %s forecast (keys %s, weights %s, working %s)\n", human_bytes(memory.total()).c_str(),
+              human_bytes(memory.keys).c_str(), human_bytes(memory.weights).c_str(), human_bytes(memory.working).c_str());
+  std::printf("  time       %s predicted on one core\n", human_seconds(report.predicted_ms * 1e-3).c_str());
+  std::printf("  precision  logits within %.3g of the clear model (rms %.3g predicted)\n", p.error_bound, p.error_estimate);
+  for (const std::string& note : report.notes) std::printf("  note       %s\n", note.c_str());
+  if (options.candidates)
+    for (const auto& c : report.candidates) {
+      if (!c.refusal.empty()) std::printf("    refused   %s: %s\n", c.layout.c_str(), c.refusal.c_str());
+      else std::printf("  %c %7.0f ms  error %.4f  keys %s  %s\n", c.chosen ? '*' : ' ', c.predicted_ms, c.predicted_error,
+                       human_bytes(static_cast<std::uint64_t>(c.key_bytes)).c_str(), c.layout.c_str());
+    }
+}
+
+void run_inspect(const std::string& directory, bool json) {
+  const auto package = must(package::Package::load(directory));
+  if (json) {
+    std::printf("%s", package->manifest().c_str());
+    return;
+  }
+  const plan::Program& p = package->program();
+  std::printf("%s: %s, profile %s\n  hash      %s\n", directory.c_str(), p.model_name.c_str(), p.profile.c_str(), package->hash_hex().c_str());
+  std::printf("  security  %d bits, N = %u, log2(QP) = %.1f, %zu + %zu primes, digits of %u\n", package->parameters()->security_bits(),
+              p.parameters.ring_degree, package->parameters()->log_qp(), p.parameters.q.size(), p.parameters.p.size(), p.parameters.digit_limbs);
+  std::printf("  input     %u ciphertext(s) at %u limbs, scale 2^%.1f; output %u at %u limbs, scale 2^%.1f\n", p.input.ciphertexts,
+              p.input.limbs, std::log2(p.input.scale), p.output.ciphertexts, p.output.limbs, std::log2(p.output.scale));
+  std::printf("  keys      %zu, %s to upload\n\n", p.keys.size(), human_bytes(uploaded_key_bytes(*package)).c_str());
+  std::printf("  %-12s %-8s %5s %8s %8s %9s %8s %10s\n", "layer", "step", "limbs", "scale", "hoisted", "switches", "macs", "weights");
+  for (const auto& instruction : p.instructions) {
+    static constexpr const char* kNames[] = {"split", "square", "combine", "linear"};
+    const plan::Cost cost = plan::count_cost(p, instruction);
+    std::printf("  %-12s %-8s %2u>%2u %8.1f %8llu %9llu %8llu %10s\n", instruction.layer.c_str(), kNames[instruction.op.index()],
+                instruction.limbs_in, instruction.limbs_out, std::log2(instruction.scale_out),
+                static_cast<unsigned long long>(cost.hoisted_rotations), static_cast<unsigned long long>(cost.key_switches),
+                static_cast<unsigned long long>(cost.plaintext_macs), human_bytes(cost.weight_bytes).c_str());
+  }
+}
+
+}  // namespace
+
+void add_package_commands(CLI::App& app) {
+  auto compile = std::make_shared<CompileOptions>();
+  auto* command = app.add_subcommand("compile", "compile an ONNX model into a package");
+  command->add_option("model", compile->model, "ONNX file")->required();
+  command->add_option("-o,--output", compile->out, "package folder to write")->required();
+  command->add_option("--profile", compile->profile, "precise (N = 2^15) or fast (N = 2^14)")->capture_default_str();
+  command->add_option("--dataset", compile->dataset, "CIFAR-10 folder to take value ranges from, besides synthetic images");
+  command->add_option("--target-error", compile->target_error, "relative rms error of the logits to aim at");
+  command->add_flag("--overwrite", compile->overwrite, "replace the package if it is there");
+  command->add_flag("--candidates", compile->candidates, "list the layouts and chains that were considered");
+  command->add_flag("--json", compile->json, "report as JSON");
+  command->callback([compile] { run_compile(*compile); });
+
+  auto directory = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  auto* inspect = app.add_subcommand("inspect", "show what a package holds: security, levels, keys, cost per layer");
+  inspect->add_option("package", *directory, "package folder")->required();
+  inspect->add_flag("--json", *json, "the manifest as JSON");
+  inspect->callback([directory, json] { run_inspect(*directory, *json); });
+}
+
+}  // namespace brainlock::app

@@ -1,0 +1,56 @@
+// Everything one process needs to play client and server of a package: for infer, accuracy and bench.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "brainlock/ckks/encoder.hpp"
+#include "brainlock/ckks/loaded_keys.hpp"
+#include "brainlock/ckks_client/client.hpp"
+#include "brainlock/compiler/graph.hpp"
+#include "brainlock/package/package.hpp"
+#include "brainlock/runtime/executor.hpp"
+#include "brainlock/runtime/machine.hpp"
+
+namespace brainlock::app {
+
+/// The server's half: parameters, threads, encoded weights.
+struct Server {
+  std::shared_ptr<const runtime::Machine> machine;
+  std::shared_ptr<const runtime::LoadedProgram> program;
+
+  static Result<Server> make(const package::Package& package, unsigned threads);
+};
+
+/// Encrypts a tensor as the package's input ciphertexts.
+Result<std::vector<ckks::Ciphertext>> encrypt_input(const package::Package& package, const ckks_client::SecretKey& key,
+                                                    const ckks::Encoder& encoder, std::span<const float> values);
+/// Decrypts the package's output ciphertexts.
+Result<std::vector<double>> decrypt_output(const package::Package& package, const ckks_client::SecretKey& key,
+                                           const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs);
+
+/// The model in the clear, from the package's own ONNX file.
+Result<compiler::Graph> clear_model(const package::Package& package);
+
+struct Comparison {
+  std::size_t encrypted_class = 0, clear_class = 0;
+  double max_abs_error = 0;
+  double relative_error = 0;   ///< rms of the difference over rms of the clear logits
+};
+Comparison compare(std::span<const double> encrypted, std::span<const float> clear);
+
+/// Fresh keys for a package.
+struct Keys {
+  ckks_client::SecretKey secret;
+  ckks::EvaluationKeySet evaluation;
+};
+Result<Keys> make_keys(const package::Package& package, unsigned threads, bool quiet);
+/// Bytes of the evaluation keys on the wire.
+std::uint64_t uploaded_key_bytes(const package::Package& package);
+
+unsigned default_threads();
+
+}  // namespace brainlock::app
