@@ -205,9 +205,12 @@ std::vector<LevelChoice> search_levels(const LevelRequest& request) {
         choice.input_scale_log2 = state.scale;
         choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
         std::uint32_t limbs = state.limbs;
-        for (std::uint32_t drop : choice.drop) {
+        double scale = state.scale;
+        for (std::size_t l = 0; l < choice.drop.size(); ++l) {
           choice.limbs_in.push_back(limbs);
-          limbs -= drop;
+          limbs -= choice.drop[l];
+          scale = (l == 0 ? scale : 2 * scale) + choice.weight_scale_log2[l] - choice.drop[l] * q_bits;
+          choice.scale_log2.push_back(scale);
         }
         out.push_back(std::move(choice));
       }
@@ -230,12 +233,15 @@ void assign_levels(Lowered& lowered, const LevelChoice& choice) {
     }
     plan::Instruction& linear = program.instructions[stage.linear];
     auto& op = std::get<plan::Linear>(linear.op);
-    op.weight_scale = std::exp2(choice.weight_scale_log2[l]);
     linear.limbs_in = limbs;
     linear.limbs_out = limbs - choice.drop[l];
     linear.scale_in = scale;
-    scale *= op.weight_scale;
-    for (std::uint32_t i = linear.limbs_out; i < limbs; ++i) scale /= program.parameters.q[i];
+    double dropped = 1;
+    for (std::uint32_t i = linear.limbs_out; i < limbs; ++i) dropped *= program.parameters.q[i];
+    // Primes are a little below 2^q_bits and every square doubles the drift of the scale: the weights take it back.
+    op.weight_scale = choice.scale_log2.empty() ? std::exp2(choice.weight_scale_log2[l])
+                                                : std::exp2(choice.scale_log2[l]) * dropped / scale;
+    scale = scale * op.weight_scale / dropped;
     linear.scale_out = scale;
     // The squares that follow, up to the next stage's own instructions.
     const std::size_t end = l + 1 < lowered.stages.size() ? lowered.stages[l + 1].first : program.instructions.size();

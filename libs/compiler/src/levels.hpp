@@ -33,7 +33,8 @@ struct LevelChoice {
   plan::ParameterChoice parameters;
   std::vector<std::uint32_t> limbs_in;        ///< per stage
   std::vector<std::uint32_t> drop;            ///< per stage
-  std::vector<double> weight_scale_log2;      ///< per stage
+  std::vector<double> weight_scale_log2;      ///< per stage, for primes of exactly q_bits
+  std::vector<double> scale_log2;             ///< per stage: the scale its output should have; empty: as it comes
   double input_scale_log2 = 0;
   double relative_error = 0;                  ///< predicted rms error of the last stage's output / its rms
   double log_qp = 0;
