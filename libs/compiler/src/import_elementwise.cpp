@@ -83,7 +83,7 @@ Value scaled(const ImportState& state, Value value, double factor) {
 }
 
 // a + sign b, both values.
-Outcome add_values(ImportState& state, const OnnxNode& node, Value a, Value b, double sign) {
+Outcome add_values(ImportState& state, const OnnxNode& node, const Value& a, Value b, double sign) {
   if (sign != 1) b = scaled(state, std::move(b), sign);
   Value one_base_a = a, one_base_b = b;
   if (same_view(a, b) && unify(state, one_base_a, one_base_b)) {
@@ -202,7 +202,7 @@ Outcome import_sum(ImportState& state, const OnnxNode& node) {
   for (std::size_t k = 1; k < node.inputs.size(); ++k) {
     const bool last = k + 1 == node.inputs.size();
     const std::string out = last ? node.outputs.at(0) : node.outputs.at(0) + "/partial_sum_" + std::to_string(k);
-    if (const auto refusal = import_add(state, {node.name, "Add", {left, node.inputs[k]}, {out}, {}})) return refusal;
+    if (auto refusal = import_add(state, {node.name, "Add", {left, node.inputs[k]}, {out}, {}})) return refusal;
     left = out;
   }
   return {};
