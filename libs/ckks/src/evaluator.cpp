@@ -16,21 +16,14 @@ Result<std::vector<DeviceCiphertext>> Evaluator::conjugate(CiphertextRefs in) co
   device::Backend& backend = switcher_.backend();
   const std::uint32_t limbs = in[0]->limbs;
   BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
-  std::vector<Buffer> scaled;  // P c0
   std::vector<DeviceCiphertext> out;
-  std::vector<device::Lift> lifts;
   std::vector<device::SwitchKey> jobs;
   for (std::size_t i = 0; i < in.size(); ++i) {
     assert(!in[i]->lifted);
-    BRAINLOCK_ASSIGN(Buffer p_c0, backend.allocate(backend.poly_words(limbs, false)));
     BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
-    lifts.push_back({in[i]->c0(), p_c0.data(), false});
-    jobs.push_back({.digits = digits[i].data(), .key = &conjugation_key(), .addend0 = p_c0.data(), .addend_limbs = limbs,
-                    .out0 = result.c0(), .out1 = result.c1()});
-    scaled.push_back(std::move(p_c0));
+    jobs.push_back({.digits = digits[i].data(), .key = &conjugation_key(), .add_c0 = true, .out0 = result.c0(), .out1 = result.c1()});
     out.push_back(std::move(result));
   }
-  backend.lift(switcher_.stream(), limbs, lifts);
   backend.switch_keys(switcher_.stream(), limbs, jobs);
   BRAINLOCK_TRY(switcher_.check_stop());
   return out;
@@ -45,8 +38,8 @@ Result<std::vector<DeviceCiphertext>> Evaluator::split(CiphertextRefs in, std::u
     std::vector<device::Lift> lifts;
     for (const DeviceCiphertext* c : in) {
       BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
-      lifts.push_back({c->c0(), result.c0(), true});
-      lifts.push_back({c->c1(), result.c1(), true});
+      lifts.push_back({c->c0(), result.c0()});
+      lifts.push_back({c->c1(), result.c1()});
       out.push_back(std::move(result));
     }
     backend.lift(switcher_.stream(), limbs, lifts);
@@ -104,8 +97,8 @@ Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::
   std::vector<device::Decompose> decompositions;
   std::vector<Buffer> digits;
   for (const DeviceCiphertext& quadratic : d2) {
-    BRAINLOCK_ASSIGN(Buffer buffer, backend.allocate(backend.ring().digits(limbs) * backend.poly_words(limbs, true)));
-    decompositions.push_back({quadratic.words.data(), false, buffer.data()});
+    BRAINLOCK_ASSIGN(Buffer buffer, backend.allocate(backend.digit_words(limbs)));
+    decompositions.push_back({nullptr, quadratic.words.data(), false, buffer.data()});
     digits.push_back(std::move(buffer));
   }
   BRAINLOCK_TRY(backend.decompose(switcher_.stream(), limbs, decompositions));
@@ -137,8 +130,7 @@ Result<DeviceCiphertext> Evaluator::sum(std::span<const RotatedTerm> terms) cons
   }
   for (const RotatedTerm& term : terms) {
     if (term.key == nullptr) continue;
-    device::SwitchKey job{.digits = term.digits->data(), .key = term.key, .addend0 = term.in->c0(), .addend_limbs = rows,
-                          .out0 = out.c0(), .out1 = out.c1()};
+    device::SwitchKey job{.digits = term.digits->data(), .key = term.key, .add_c0 = true, .out0 = out.c0(), .out1 = out.c1()};
     if (so_far != nullptr) {
       job.base0 = so_far->c0();
       job.base1 = so_far->c1();

@@ -37,8 +37,8 @@ Result<DeviceCiphertext> KeySwitcher::upload(const Ciphertext& in) const {
   const std::size_t n = backend_.ring().degree();
   std::vector<device::LimbTransfer> transfers;
   for (std::uint32_t l = 0; l < in.limbs; ++l) {
-    transfers.push_back({out.c0() + l * backend_.limb_stride(), in.c0.data() + l * n, l, false});
-    transfers.push_back({out.c1() + l * backend_.limb_stride(), in.c1.data() + l * n, l, false});
+    transfers.push_back({out.c0() + l * backend_.limb_stride(), in.c0.data() + l * n});
+    transfers.push_back({out.c1() + l * backend_.limb_stride(), in.c1.data() + l * n});
   }
   backend_.upload(stream_, transfers);
   BRAINLOCK_TRY(check_stop());
@@ -70,9 +70,9 @@ Result<std::vector<Buffer>> KeySwitcher::digits(CiphertextRefs in) const {
   std::vector<device::Decompose> jobs;
   for (const DeviceCiphertext* c : in) {
     assert(c->limbs == limbs);
-    BRAINLOCK_ASSIGN(Buffer buffer, backend_.allocate(backend_.ring().digits(limbs) * backend_.poly_words(limbs, true)));
+    BRAINLOCK_ASSIGN(Buffer buffer, backend_.allocate(backend_.digit_words(limbs)));
     out.push_back(std::move(buffer));
-    jobs.push_back({c->c1(), c->lifted, out.back().data()});
+    jobs.push_back({c->c0(), c->c1(), c->lifted, out.back().data()});
   }
   BRAINLOCK_TRY(backend_.decompose(stream_, limbs, jobs));
   BRAINLOCK_TRY(check_stop());
@@ -89,7 +89,7 @@ Result<std::vector<DeviceCiphertext>> KeySwitcher::rotate(CiphertextRefs in, std
   for (std::size_t i = 0; i < in.size(); ++i) {
     assert(in[i]->lifted && in[i]->limbs == limbs);
     BRAINLOCK_ASSIGN(DeviceCiphertext result, allocate(limbs, true));
-    device::SwitchKey job{.digits = digits[i]->data(), .key = &key, .addend0 = in[i]->c0(), .addend_limbs = rows};
+    device::SwitchKey job{.digits = digits[i]->data(), .key = &key, .add_c0 = true};
     if (i < base.size() && base[i] != nullptr) {
       job.base0 = base[i]->c0();
       job.base1 = base[i]->c1();
@@ -113,7 +113,7 @@ Status KeySwitcher::rotate_onto(std::span<DeviceCiphertext* const> onto, Ciphert
   std::vector<device::SwitchKey> jobs;
   for (std::size_t i = 0; i < in.size(); ++i) {
     assert(in[i]->lifted && in[i]->limbs == limbs && onto[i]->lifted && onto[i]->limbs == limbs && onto[i] != in[i]);
-    jobs.push_back({.digits = digits[i]->data(), .key = &key, .addend0 = in[i]->c0(), .addend_limbs = rows,
+    jobs.push_back({.digits = digits[i]->data(), .key = &key, .add_c0 = true,
                     .base0 = onto[i]->c0(), .base1 = onto[i]->c1(), .base_limbs = rows, .out0 = onto[i]->c0(),
                     .out1 = onto[i]->c1()});
   }

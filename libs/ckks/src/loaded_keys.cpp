@@ -57,8 +57,7 @@ Status KeyLoader::add(const EvaluationKey& key) {
     out.automorphism = math::make_automorphism_table(parameters_->ring_degree(), key.galois_element);
   }
   const std::uint32_t rows = out.limbs + special;
-  const std::size_t stride = backend_->limb_stride();
-  BRAINLOCK_ASSIGN(out.words, backend_->allocate(std::size_t{rows} * out.digits * 2 * stride));
+  BRAINLOCK_ASSIGN(out.words, backend_->allocate(backend_->key_words(out.limbs)));
   const auto source_row = [&](std::uint32_t d, std::uint32_t l) {
     return d * key_rows + (l < out.limbs ? l : key.limbs + (l - out.limbs));
   };
@@ -67,9 +66,8 @@ Status KeyLoader::add(const EvaluationKey& key) {
   // Digit by digit, so that the expanded half of a seeded key needs little memory.
   Words expanded(seeded ? rows * n : 0);
   std::atomic<bool> in_range{true};
-  std::vector<device::LimbTransfer> transfers;
+  std::vector<device::KeyTransfer> transfers;
   const device::Stream stream;
-  const math::AutomorphismTable* const permute = out.automorphism.get();
   for (std::uint32_t d = 0; d < out.digits; ++d) {
     pool_->parallel_for(rows, stream.stop, [&](std::size_t task, unsigned) {
       const auto l = static_cast<std::uint32_t>(task);
@@ -87,11 +85,10 @@ Status KeyLoader::add(const EvaluationKey& key) {
     transfers.clear();
     for (std::uint32_t l = 0; l < rows; ++l) {
       const std::size_t row = source_row(d, l);
-      device::Word* const at = out.words.data() + (std::size_t{l} * out.digits + d) * 2 * stride;
-      transfers.push_back({at, key.b.data() + row * n, index(l), true, permute});
-      transfers.push_back({at + stride, seeded ? expanded.data() + l * n : key.a.data() + row * n, index(l), true, permute});
+      transfers.push_back({&out, key.b.data() + row * n, l, d, 0});
+      transfers.push_back({&out, seeded ? expanded.data() + l * n : key.a.data() + row * n, l, d, 1});
     }
-    backend_->upload(stream, transfers);
+    backend_->upload_keys(stream, transfers);
   }
   loaded_->bytes_ += out.words.words() * sizeof(device::Word);
   loaded_->keys_.emplace(key.galois_element, std::move(out));

@@ -74,6 +74,12 @@ RingConstants::RingConstants(const Ring& ring) {
       targets.insert(targets.end(), special.begin(), special.end());
       constants.digits.push_back(make_conversion(ring, range(begin, end), std::move(targets)));
     }
+    for (std::uint32_t l = 0; l < limbs; ++l) {
+      const math::Modulus& m = ring.modulus(l);
+      const Word prepare = constants.digits[l / ring.digit_limbs].prepare[l % ring.digit_limbs].value;
+      constants.prepared_inverse.push_back(make_scalar(math::mul_mod(constants.by_p.inverse[l].value, prepare, m), m));
+      constants.unprepare.push_back(make_scalar(math::inv_mod(prepare, m), m));
+    }
     for (std::uint32_t drop = 0; drop < limbs && drop + ring.p_count <= kMaxSources; ++drop) {
       std::vector<std::uint32_t> divisors = range(limbs - drop, limbs);
       divisors.insert(divisors.end(), special.begin(), special.end());

@@ -41,6 +41,8 @@ Division make_division(const Ring& ring, std::vector<std::uint32_t> divisors, st
 struct LevelConstants {
   Division by_p;                      ///< P off q[0..limbs)
   std::vector<Conversion> digits;     ///< digit d to the other limbs of Q*P, in limb order
+  std::vector<Scalar> prepared_inverse;   ///< per limb: 1 / P, times the preparation as a source of its digit
+  std::vector<Scalar> unprepare;          ///< per limb: takes that preparation back
   std::vector<Division> rescale;      ///< [drop]: P and the last `drop` primes off q[0..limbs-drop)
 };
 

@@ -30,20 +30,34 @@ Result<std::shared_ptr<Backend>> make_cpu_backend(Ring ring, std::shared_ptr<Thr
 
 CpuBackend::CpuBackend(Ring ring, std::shared_ptr<ThreadPool> pool)
     : ring_(std::move(ring)), pool_(std::move(pool)), k_(math::kernels()), constants_(ring_), degree_(ring_.degree()),
-      stride_(degree_ + kStridePadding), memory_(std::make_shared<MemoryPool>()), scratch_(pool_->threads()) {}
+      stride_(degree_ + kStridePadding), order_(degree_), memory_(std::make_shared<MemoryPool>()), scratch_(pool_->threads()) {}
 
 void CpuBackend::upload(const Stream& stream, std::span<const LimbTransfer> batch) {
+  pool_->parallel_for(batch.size(), stream.stop,
+                      [&](std::size_t i, unsigned) { std::memcpy(batch[i].device, batch[i].host, degree_ * sizeof(Word)); });
+}
+
+void CpuBackend::upload_keys(const Stream& stream, std::span<const KeyTransfer> batch) {
   pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned worker) {
-    const LimbTransfer& t = batch[i];
-    Word* const out = t.permute == nullptr ? t.device : scratch(worker, degree_);
-    std::memcpy(out, t.host, degree_ * sizeof(Word));  // host memory may have any alignment
-    if (t.montgomery) {
-      const math::Modulus& m = modulus(t.modulus_index);
-      const Scalar r = make_scalar(m.r1, m);
-      k_.mul_scalar(out, out, r.value, r.shoup, m, degree_);
+    const KeyTransfer& t = batch[i];
+    const math::Modulus& m = modulus(ring_.modulus_index(t.key->limbs, t.limb));
+    Word* in_place = scratch(worker, 2 * degree_);
+    std::memcpy(in_place, t.host, degree_ * sizeof(Word));  // host memory may have any alignment
+    const Scalar r = make_scalar(m.r1, m);
+    k_.mul_scalar(in_place, in_place, r.value, r.shoup, m, degree_);
+    if (t.key->automorphism != nullptr) {
+      k_.permute(in_place + degree_, in_place, *t.key->automorphism, degree_);
+      in_place += degree_;
     }
-    if (t.permute != nullptr) k_.permute(t.device, out, *t.permute, degree_);
+    const std::uint32_t pieces = 2 * t.key->digits;
+    scatter(t.key->words.data() + t.limb * degree_ * pieces, pieces, 2 * t.digit + t.poly, in_place);
   });
+}
+
+void CpuBackend::scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const {
+  for (std::size_t rank = 0; rank < order_.units(); ++rank) {
+    std::memcpy(limb + (rank * pieces + piece) * kUnitWords, in + order_.unit(rank) * kUnitWords, kUnitWords * sizeof(Word));
+  }
 }
 
 void CpuBackend::download(const Stream& stream, std::span<const LimbDownload> batch) {
@@ -63,7 +77,7 @@ void CpuBackend::lift(const Stream& stream, std::uint32_t limbs, std::span<const
     Word* out = job.out + l * stride_;
     if (l < limbs) {
       k_.mul_scalar(out, job.in + l * stride_, constants_.p[l].value, constants_.p[l].shoup, modulus(l), degree_);
-    } else if (job.special) {
+    } else {
       std::memset(out, 0, degree_ * sizeof(Word));
     }
   });

@@ -6,8 +6,15 @@
 #include "brainlock/device/cpu_backend.hpp"
 #include "conversion.hpp"
 #include "memory_pool.hpp"
+#include "unit_order.hpp"
 
 namespace brainlock::device {
+
+// Digits and keys are kept in *units* of 64 words, in the order in which a linear layer walks through them (see
+// unit_order.hpp), with everything that one step of an inner product reads side by side:
+//   digits: [limb][rank of the unit][digit 0, 1, ..., c0][64]
+//   keys:   [limb][rank of the unit][digit][b, a][64], Montgomery form; a Galois key under its automorphism, so that
+//           an inner product reads it in the order of its outputs
 
 class CpuBackend final : public Backend {
  public:
@@ -15,11 +22,18 @@ class CpuBackend final : public Backend {
 
   const Ring& ring() const override { return ring_; }
   std::size_t limb_stride() const override { return stride_; }
+  std::size_t digit_words(std::uint32_t limbs) const override {
+    return std::size_t{limbs + ring_.p_count} * (ring_.digits(limbs) + 1) * degree_;
+  }
+  std::size_t key_words(std::uint32_t limbs) const override {
+    return std::size_t{limbs + ring_.p_count} * ring_.digits(limbs) * 2 * degree_;
+  }
   unsigned threads() const override { return pool_->threads(); }
   Result<Buffer> allocate(std::size_t words) override { return memory_->allocate(words); }
   void trim() override { memory_->trim(); }
 
   void upload(const Stream&, std::span<const LimbTransfer>) override;
+  void upload_keys(const Stream&, std::span<const KeyTransfer>) override;
   void download(const Stream&, std::span<const LimbDownload>) override;
   void upload_words(const Stream&, Word* device, std::span<const Word> host) override;
   Status decompose(const Stream&, std::uint32_t limbs, std::span<const Decompose>) override;
@@ -42,11 +56,17 @@ class CpuBackend final : public Backend {
   }
   const math::NttTables& table(std::uint32_t index) const { return *ring_.tables[index]; }
   const math::Modulus& modulus(std::uint32_t index) const { return ring_.modulus(index); }
-  /// Words of one key: digit d, polynomial b (0: b, 1: a) of limb l at limb count `limbs`.
-  const Word* key_limb(const SwitchingKey& key, std::uint32_t limbs, std::uint32_t l, std::uint32_t d, std::uint32_t b) const {
+  /// The unit of rank r of limb l of a key at limb count `limbs`: 2 * digits pieces.
+  const Word* key_unit(const SwitchingKey& key, std::uint32_t limbs, std::uint32_t l, std::size_t rank) const {
     const std::size_t slot = l < limbs ? l : key.limbs + (l - limbs);
-    return key.words.data() + ((slot * key.digits + d) * 2 + b) * stride_;
+    return key.words.data() + (slot * order_.units() + rank) * key.digits * 2 * kUnitWords;
   }
+  /// The unit of rank r of limb l of digits: `digits + 1` pieces.
+  const Word* digit_unit(const Word* digits, std::uint32_t digit_count, std::uint32_t l, std::size_t rank) const {
+    return digits + (l * order_.units() + rank) * (digit_count + 1) * kUnitWords;
+  }
+  /// Writes a limb (N words) as piece `piece` of every unit of the limb that starts at `limb`.
+  void scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const;
   class LinearWalk;
 
   Ring ring_;
@@ -55,6 +75,7 @@ class CpuBackend final : public Backend {
   RingConstants constants_;
   std::size_t degree_;
   std::size_t stride_;
+  UnitOrder order_;
   std::shared_ptr<MemoryPool> memory_;
   std::vector<Scratch> scratch_;
 };

@@ -9,8 +9,8 @@ namespace {
 
 // Coefficients per conversion task: sources, targets and temporaries of a block stay in L2.
 constexpr std::size_t kConversionBlock = 512;
-// Words per inner-product task; the key's block is shared by all jobs of the batch.
-constexpr std::size_t kSwitchBlock = 1024;
+// Units per inner-product task; the key's units are shared by all jobs of the batch.
+constexpr std::size_t kSwitchUnits = 16;
 
 }  // namespace
 
@@ -20,77 +20,92 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
   const std::uint32_t rows = limbs + special;
   const std::uint32_t digits = ring_.digits(limbs);
   const LevelConstants& constants = constants_.level[limbs];
+  const auto prepare = [&](std::uint32_t l) {  // of limb l as a source of its digit
+    return constants.digits[l / ring_.digit_limbs].prepare[l % ring_.digit_limbs];
+  };
 
-  // Coefficients of every limb, [job][L + K].
+  // Coefficients y of every limb, [job][L + K], ready to be sources of conversions.
   BRAINLOCK_ASSIGN(Buffer coefficients, memory_->allocate(batch.size() * rows * stride_));
-  Word* const x = coefficients.data();
-  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned) {
+  Word* const y = coefficients.data();
+  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {
     const Decompose& job = batch[task / rows];
     const auto l = static_cast<std::uint32_t>(task % rows);
-    if (l >= limbs && !job.lifted) return;
     const std::uint32_t index = ring_.modulus_index(limbs, l);
-    const Word* in = job.c1 + l * stride_;
-    Word* out = x + task * stride_;
-    if (!job.lifted) {  // a digit's own limbs are the input itself
-      std::memcpy(job.digits + (l / ring_.digit_limbs * rows + l) * stride_, in, degree_ * sizeof(Word));
+    Word* const row = job.digits + l * degree_ * (digits + 1);
+    if (job.c0 != nullptr) {
+      const Word* c0 = job.c0 + l * stride_;
+      if (!job.lifted) {  // P c0
+        Word* lifted = scratch(worker, degree_);
+        if (l < limbs) {
+          k_.mul_scalar(lifted, c0, constants_.p[l].value, constants_.p[l].shoup, modulus(l), degree_);
+        } else {
+          std::memset(lifted, 0, degree_ * sizeof(Word));
+        }
+        c0 = lifted;
+      }
+      scatter(row, digits + 1, digits, c0);
     }
+    if (l >= limbs && !job.lifted) return;
+    const Word* in = job.c1 + l * stride_;
+    if (!job.lifted) scatter(row, digits + 1, l / ring_.digit_limbs, in);  // a digit's own limbs are the input itself
+    Word* out = y + task * stride_;
     std::memcpy(out, in, degree_ * sizeof(Word));
     k_.ntt_inverse(table(index), out);
-    if (l >= limbs) {
-      const Scalar s = constants.by_p.conversion.prepare[l - limbs];
-      k_.mul_scalar(out, out, s.value, s.shoup, modulus(index), degree_);
-    }
+    if (job.lifted && l < limbs) return;  // scaled below
+    const Scalar s = l < limbs ? prepare(l) : constants.by_p.conversion.prepare[l - limbs];
+    k_.mul_scalar(out, out, s.value, s.shoup, modulus(index), degree_);
   });
 
+  // Lifted: y = (x - [x]_P) / P, in the same step made a source.
+  std::vector<std::size_t> lifted;
+  for (std::size_t j = 0; j < batch.size(); ++j) {
+    if (batch[j].lifted) lifted.push_back(j);
+  }
   const std::size_t block = std::min(degree_, kConversionBlock);
   const std::size_t blocks = degree_ / block;
-  pool_->parallel_for(batch.size() * blocks, stream.stop, [&](std::size_t task, unsigned worker) {
-    const std::size_t j = task / blocks;
-    const Decompose& job = batch[j];
-    const std::size_t at = task % blocks * block;
-    Word* const rows_x = x + j * rows * stride_ + at;
-    Word* const temporary = scratch(worker, rows * block);
+  pool_->parallel_for(lifted.size() * blocks, stream.stop, [&](std::size_t task, unsigned worker) {
+    Word* const rows_y = y + lifted[task / blocks] * rows * stride_ + task % blocks * block;
+    Word* const temporary = scratch(worker, limbs * block);
+    const Conversion& conversion = constants.by_p.conversion;
     const Word* sources[kMaxLimbs];
     math::ConversionTarget targets[kMaxLimbs];
-    if (job.lifted) {  // x = (x - [x]_P) / P
-      const Conversion& conversion = constants.by_p.conversion;
-      for (std::uint32_t i = 0; i < special; ++i) sources[i] = rows_x + (limbs + i) * stride_;
-      for (std::uint32_t l = 0; l < limbs; ++l) targets[l] = conversion.target(ring_, l, temporary + l * block);
-      k_.convert_basis(sources, conversion.inv_q.data(), special, targets, limbs, block);
-      for (std::uint32_t l = 0; l < limbs; ++l) {
-        Word* row = rows_x + l * stride_;
-        const Scalar s = constants.by_p.inverse[l];
-        k_.sub_mul_scalar(row, row, temporary + l * block, s.value, s.shoup, modulus(l), block);
-        Word* own = job.digits + (l / ring_.digit_limbs * rows + l) * stride_ + at;
-        std::memcpy(own, row, block * sizeof(Word));
-      }
-    }
-    for (std::uint32_t d = 0; d < digits; ++d) {
-      const Conversion& conversion = constants.digits[d];
-      const std::size_t k = conversion.sources.size();
-      for (std::size_t i = 0; i < k; ++i) {
-        const std::uint32_t l = conversion.sources[i];
-        const Scalar s = conversion.prepare[i];
-        k_.mul_scalar(temporary + i * block, rows_x + l * stride_, s.value, s.shoup, modulus(l), block);
-        sources[i] = temporary + i * block;
-      }
-      for (std::size_t t = 0; t < conversion.targets.size(); ++t) {
-        const std::uint32_t index = conversion.targets[t];
-        const std::uint32_t l = index < limbs ? index : limbs + (index - ring_.q_count);
-        targets[t] = conversion.target(ring_, t, job.digits + (d * rows + l) * stride_ + at);
-      }
-      k_.convert_basis(sources, conversion.inv_q.data(), k, targets, conversion.targets.size(), block);
+    for (std::uint32_t i = 0; i < special; ++i) sources[i] = rows_y + (limbs + i) * stride_;
+    for (std::uint32_t l = 0; l < limbs; ++l) targets[l] = conversion.target(ring_, l, temporary + l * block);
+    k_.convert_basis(sources, conversion.inv_q.data(), special, targets, limbs, block);
+    for (std::uint32_t l = 0; l < limbs; ++l) {
+      Word* row = rows_y + l * stride_;
+      const Scalar s = constants.prepared_inverse[l];
+      k_.sub_mul_scalar(row, row, temporary + l * block, s.value, s.shoup, modulus(l), block);
     }
   });
 
+  // One limb of one digit: conversion and transform in L2, then to its place.
   const std::size_t per_job = std::size_t{digits} * rows;
-  pool_->parallel_for(batch.size() * per_job, stream.stop, [&](std::size_t task, unsigned) {
-    const Decompose& job = batch[task / per_job];
-    const std::size_t row = task % per_job;
-    const auto l = static_cast<std::uint32_t>(row % rows);
-    const bool own = l < limbs && l / ring_.digit_limbs == row / rows;
+  pool_->parallel_for(batch.size() * per_job, stream.stop, [&](std::size_t task, unsigned worker) {
+    const std::size_t j = task / per_job;
+    const Decompose& job = batch[j];
+    const auto d = static_cast<std::uint32_t>(task % per_job / rows);
+    const auto l = static_cast<std::uint32_t>(task % rows);
+    const std::uint32_t index = ring_.modulus_index(limbs, l);
+    const bool own = l < limbs && l / ring_.digit_limbs == d;
     if (own && !job.lifted) return;
-    k_.ntt_forward(table(ring_.modulus_index(limbs, l)), job.digits + row * stride_);
+    Word* const limb = scratch(worker, degree_);
+    const Word* const rows_y = y + j * rows * stride_;
+    if (own) {
+      const Scalar s = constants.unprepare[l];
+      k_.mul_scalar(limb, rows_y + l * stride_, s.value, s.shoup, modulus(l), degree_);
+    } else {
+      const Conversion& conversion = constants.digits[d];
+      const Word* sources[kMaxLimbs];
+      const std::size_t k = conversion.sources.size();
+      for (std::size_t i = 0; i < k; ++i) sources[i] = rows_y + conversion.sources[i] * stride_;
+      // Targets are all rows but the digit's own, in order.
+      const std::size_t t = l < d * ring_.digit_limbs ? l : l - k;
+      const math::ConversionTarget target = conversion.target(ring_, t, limb);
+      k_.convert_basis(sources, conversion.inv_q.data(), k, &target, 1, degree_);
+    }
+    k_.ntt_forward(table(index), limb);
+    scatter(job.digits + l * degree_ * (digits + 1), digits + 1, d, limb);
   });
   return {};
 }
@@ -98,38 +113,49 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
 void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::span<const SwitchKey> batch) {
   const std::uint32_t rows = limbs + ring_.p_count;
   const std::uint32_t digits = ring_.digits(limbs);
-  const std::size_t block = std::min(degree_, kSwitchBlock);
-  const std::size_t blocks = degree_ / block;
-  pool_->parallel_for(rows * blocks, stream.stop, [&](std::size_t task, unsigned worker) {
-    const auto l = static_cast<std::uint32_t>(task / blocks);
-    const std::size_t begin = task % blocks * block;
+  const std::size_t units = std::min(order_.units(), kSwitchUnits);
+  const std::size_t chunks = order_.units() / units;
+  pool_->parallel_for(rows * chunks, stream.stop, [&](std::size_t task, unsigned) {
+    const auto l = static_cast<std::uint32_t>(task / chunks);
     const math::Modulus& m = modulus(ring_.modulus_index(limbs, l));
     const Word* digit[kMaxDigits];
     const Word* key0[kMaxDigits];
     const Word* key1[kMaxDigits];
+    alignas(64) Word sum0[kUnitWords];
+    alignas(64) Word sum1[kUnitWords];
     for (const SwitchKey& job : batch) {
       assert(job.key->limbs >= limbs && job.key->digits >= digits);
       const math::AutomorphismTable* automorphism = job.key->automorphism.get();
-      const std::size_t offset = automorphism == nullptr ? begin : 0;
-      for (std::uint32_t d = 0; d < digits; ++d) {
-        digit[d] = job.digits + (d * rows + l) * stride_ + offset;
-        key0[d] = key_limb(*job.key, limbs, l, d, 0) + begin;
-        key1[d] = key_limb(*job.key, limbs, l, d, 1) + begin;
-      }
-      const Word* addend = l < job.addend_limbs && job.addend0 != nullptr ? job.addend0 + l * stride_ + offset : nullptr;
-      Word* const out0 = job.out0 + l * stride_ + begin;
-      Word* const out1 = job.out1 + l * stride_ + begin;
       const bool based = l < job.base_limbs && job.base0 != nullptr;
-      Word* const sum0 = based ? scratch(worker, 2 * block) : out0;
-      Word* const sum1 = based ? sum0 + block : out1;
-      if (automorphism == nullptr) {
-        k_.inner_product(sum0, sum1, digit, key0, key1, digits, addend, m, block);
-      } else {
-        k_.inner_product_gathered(sum0, sum1, digit, key0, key1, digits, addend, *automorphism, begin, block, m);
-      }
-      if (based) {
-        k_.add(out0, sum0, job.base0 + l * stride_ + begin, m, block);
-        k_.add(out1, sum1, job.base1 + l * stride_ + begin, m, block);
+      for (std::size_t rank = task % chunks * units; rank < (task % chunks + 1) * units; ++rank) {
+        const std::size_t begin = order_.unit(rank) * kUnitWords;
+        // The kernel reads digits at word offsets of the whole limb: start where the source unit would begin it.
+        std::size_t source_rank = rank, source = 0;
+        if (automorphism != nullptr) {
+          source_rank = order_.source_rank(*automorphism, order_.unit(rank));
+          source = order_.unit(source_rank) * kUnitWords;
+        }
+        const Word* const unit = digit_unit(job.digits, digits, l, source_rank);
+        const Word* const key = key_unit(*job.key, limbs, l, rank);
+        for (std::uint32_t d = 0; d < digits; ++d) {
+          digit[d] = unit + d * kUnitWords - source;
+          key0[d] = key + 2 * d * kUnitWords;
+          key1[d] = key + (2 * d + 1) * kUnitWords;
+        }
+        const Word* const addend = job.add_c0 ? unit + digits * kUnitWords - source : nullptr;
+        Word* const out0 = job.out0 + l * stride_ + begin;
+        Word* const out1 = job.out1 + l * stride_ + begin;
+        Word* const to0 = based ? sum0 : out0;
+        Word* const to1 = based ? sum1 : out1;
+        if (automorphism == nullptr) {
+          k_.inner_product(to0, to1, digit, key0, key1, digits, addend, m, kUnitWords);
+        } else {
+          k_.inner_product_gathered(to0, to1, digit, key0, key1, digits, addend, *automorphism, begin, kUnitWords, m);
+        }
+        if (based) {
+          k_.add(out0, sum0, job.base0 + l * stride_ + begin, m, kUnitWords);
+          k_.add(out1, sum1, job.base1 + l * stride_ + begin, m, kUnitWords);
+        }
       }
     }
   });

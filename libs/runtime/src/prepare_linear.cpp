@@ -137,7 +137,7 @@ Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, 
   std::vector<device::LimbTransfer> transfers;
   for (std::uint32_t l = 0; l < limbs; ++l) {
     transfers.push_back({buffer.data() + l * machine.backend->limb_stride(),
-                         words.data() + std::size_t{l} * machine.parameters->ring_degree(), l, false});
+                         words.data() + std::size_t{l} * machine.parameters->ring_degree()});
   }
   machine.backend->upload({}, transfers);
   return buffer;

@@ -39,7 +39,7 @@ class KeySwitcher {
   Result<DeviceCiphertext> upload(const Ciphertext& in) const;
   Result<Ciphertext> download(const DeviceCiphertext& in, Scale scale) const;
 
-  /// Gadget digits of c1 of each input (see device::Decompose). Cost for each: limbs (+ K if lifted) inverse NTTs and
+  /// Gadget digits of c1 of each input, with its c0 (see device::Decompose). Cost for each: limbs (+ K if lifted) inverse NTTs and
   /// digits * (limbs + K) forward ones (packed: limbs fewer).
   Result<std::vector<device::Buffer>> digits(CiphertextRefs in) const;
 

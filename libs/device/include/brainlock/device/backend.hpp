@@ -41,8 +41,7 @@ struct Stream {
   [[nodiscard]] bool stopped() const { return stop.stop_requested(); }
 };
 
-/// An evaluation key in the backend's own form: Montgomery words [limb][digit][b, a], limbs q[0..limbs) then all p; a
-/// Galois key is stored under its automorphism, so that an inner product reads it in the order of its outputs.
+/// An evaluation key in the backend's own form and order (key_words() of its limbs).
 struct SwitchingKey {
   Buffer words;
   std::uint32_t limbs = 0;
@@ -51,36 +50,41 @@ struct SwitchingKey {
   std::shared_ptr<const math::AutomorphismTable> automorphism;   ///< null for relinearisation
 };
 
-/// One limb between host (N words) and device.
+/// One limb of a key, N words of the host in evaluation domain, plain form.
+struct KeyTransfer {
+  SwitchingKey* key = nullptr;
+  const Word* host = nullptr;
+  std::uint32_t limb = 0;        ///< q[limb] below key->limbs, then p[limb - key->limbs]
+  std::uint32_t digit = 0;
+  std::uint32_t poly = 0;        ///< 0: b, 1: a
+};
+
+/// One limb from host (N words) to device.
 struct LimbTransfer {
   Word* device = nullptr;
   const Word* host = nullptr;
-  std::uint32_t modulus_index = 0;
-  bool montgomery = false;          ///< store x * 2^32 mod q
-  const math::AutomorphismTable* permute = nullptr;  ///< store its image under an automorphism
 };
 struct LimbDownload {
   Word* host = nullptr;
   const Word* device = nullptr;
 };
 
-/// digits = gadget decomposition of c1 (lifted: of c1 / P, rounded), each digit over Q*P:
-/// limb l of digit d at digits + (d * (L + K) + l) * stride. Digit d is the residue modulo limbs
-/// [d alpha, min((d+1) alpha, L)), centred.
+/// digits = gadget decomposition of c1 (lifted: of c1 / P, rounded), each digit over Q*P, in the backend's own form and
+/// order (digit_words()). Digit d is the residue modulo limbs [d alpha, min((d+1) alpha, L)), centred.
+/// c0, if given, is kept beside the digits for SwitchKey and LinearCore: as it is (lifted), or times P (packed).
 struct Decompose {
+  const Word* c0 = nullptr;
   const Word* c1 = nullptr;
   bool lifted = false;
   Word* digits = nullptr;
 };
 
-/// out = automorphism(sum_d digits[d] * key[d] + (addend0, 0)) + (base0, base1), over Q*P.
-/// addend0 covers the first addend_limbs limbs, base the first base_limbs; null: nothing. base may be out itself;
-/// no other aliasing.
+/// out = automorphism(sum_d digits[d] * key[d] + (c0 kept with the digits, 0)) + (base0, base1), over Q*P.
+/// base covers the first base_limbs limbs (null: nothing) and may be out itself; no other aliasing.
 struct SwitchKey {
   const Word* digits = nullptr;
   const SwitchingKey* key = nullptr;
-  const Word* addend0 = nullptr;
-  std::uint32_t addend_limbs = 0;
+  bool add_c0 = false;
   const Word* base0 = nullptr;
   const Word* base1 = nullptr;
   std::uint32_t base_limbs = 0;
@@ -95,11 +99,10 @@ struct ModDown {
   const Word* addend = nullptr;
 };
 
-/// out = P * in (packed); with `special` the P limbs of out are written too (zero): a lifted polynomial.
+/// out (lifted) = P * in (packed).
 struct Lift {
   const Word* in = nullptr;
   Word* out = nullptr;
-  bool special = true;
 };
 
 /// Over `limb_count` limbs: out = a + b (out may be a or b; b null: a copy).
@@ -136,7 +139,7 @@ struct LinearCore {
   struct Input {
     const Word* c0 = nullptr;       ///< lifted
     const Word* c1 = nullptr;
-    const Word* digits = nullptr;   ///< needed if any rotation other than zero reads this input
+    const Word* digits = nullptr;   ///< made with c0; needed if any rotation other than zero reads this input
   };
   struct Use {
     std::uint32_t input = 0;
@@ -180,6 +183,9 @@ class Backend {
   [[nodiscard]] std::size_t poly_words(std::uint32_t limbs, bool lifted) const {
     return (limbs + (lifted ? ring().p_count : 0)) * limb_stride();
   }
+  /// Words of the digits of one ciphertext, and of one key.
+  [[nodiscard]] virtual std::size_t digit_words(std::uint32_t limbs) const = 0;
+  [[nodiscard]] virtual std::size_t key_words(std::uint32_t limbs) const = 0;
   [[nodiscard]] virtual unsigned threads() const = 0;
 
   /// Uninitialised memory. kResource if the device has none left.
@@ -189,6 +195,7 @@ class Backend {
 
   virtual void upload(const Stream&, std::span<const LimbTransfer>) = 0;
   virtual void download(const Stream&, std::span<const LimbDownload>) = 0;
+  virtual void upload_keys(const Stream&, std::span<const KeyTransfer>) = 0;
   /// Raw words, any layout.
   virtual void upload_words(const Stream&, Word* device, std::span<const Word> host) = 0;
 
