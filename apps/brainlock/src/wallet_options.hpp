@@ -7,6 +7,7 @@
 #include <string>
 
 #include "brainlock/chain/wallet.hpp"
+#include "ui.hpp"
 
 namespace brainlock::app {
 
