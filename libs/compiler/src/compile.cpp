@@ -41,16 +41,6 @@ std::vector<ValueStats> measure(const StagePlan& plan, const std::vector<std::ve
   return stats;
 }
 
-// Mean over outputs of the sum of squared weights: what independent noise on the inputs is multiplied by.
-double weight_energy(const Stage& stage) {
-  const auto& weights = stage.is_dense ? stage.dense.weights : stage.conv.weights;
-  double sum = 0;
-  for (float w : weights) sum += static_cast<double>(w) * static_cast<double>(w);
-  double energy = sum / stage.out.channels;
-  for (const PoolParams& pool : stage.pools) energy /= pool.kernel_h * pool.kernel_w;
-  return energy;
-}
-
 // Standard deviation, per real part, of a Linear's output for weights rounded at scale 1: every vector is off by a
 // polynomial with uniform rounding errors (2 * period coefficients), and meets whatever its register holds, garbage too.
 double weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
@@ -80,6 +70,7 @@ class Compiler {
     BRAINLOCK_ASSIGN(stages_, make_stages(graph_));
     report_.notes = stages_.notes;
     stats_ = measure(stages_, options_.calibration);
+    gains_ = measure_noise_gains(stages_, options_.calibration.front());
     say("layouts");
     const std::vector<LayoutChoice> shortlist = rank_layouts();
     if (shortlist.empty())
@@ -180,6 +171,7 @@ class Compiler {
     request.ring_degree = options_.profile.ring_degree;
     request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
     request.target_error = options_.profile.target_error;
+    request.input_gain = gains_.input;
     request.split_input = lowered.program.input.parts == 2;
     plan::SlotTrace trace;
     (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
@@ -187,7 +179,7 @@ class Compiler {
       const auto& linear = std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op);
       StageNeeds needs;
       needs.weight_noise = weight_noise(linear, trace);
-      needs.gain = weight_energy(stages_.stages[l]) * (l == 0 ? 1.0 : 4 * stats_[l - 1].rms * stats_[l - 1].rms);
+      needs.later_gain = gains_.stage[l];
       needs.out_rms = stats_[l].rms;
       needs.out_max = kRangeMargin * stats_[l].largest;
       for (const auto& output : linear.outputs) needs.out_max = std::max(needs.out_max, 2 * trace.largest[output.out]);
@@ -237,6 +229,7 @@ class Compiler {
   std::uint32_t slots_;
   StagePlan stages_;
   std::vector<ValueStats> stats_;
+  NoiseGains gains_;
   std::string refusal_;
   plan::Program best_;
   bool found_ = false, best_good_ = false;

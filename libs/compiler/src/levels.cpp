@@ -13,6 +13,7 @@ namespace {
 constexpr double kSigma = 3.2;            // of fresh errors
 constexpr double kLowestScale = 12.0;     // log2; below this nothing is left of the message
 constexpr double kHighestScale = 56.0;
+constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to its rms
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
 
 struct Shape {            // of key switching
@@ -43,9 +44,6 @@ class Search {
   Search(const LevelRequest& request, Shape shape)
       : request_(request), shape_(shape), n_(request.ring_degree),
         max_limbs_(static_cast<std::uint32_t>((request.max_log_qp - 30.0 * shape.p_limbs) / shape.q_bits)) {
-    // gain from stage l's output to the last stage's output
-    later_gain_.assign(request.stages.size(), 1.0);
-    for (std::size_t l = request.stages.size() - 1; l-- > 0;) later_gain_[l] = later_gain_[l + 1] * request.stages[l + 1].gain;
   }
 
   bool best(State& chosen) {
@@ -71,7 +69,7 @@ class Search {
   double own_noise(std::size_t l, double scale, std::uint32_t limbs) const {
     double variance = square(rounding_noise(n_) / std::exp2(scale));
     if (l + 1 < request_.stages.size()) variance += square(conjugation(limbs) / 2 / std::exp2(scale));
-    return variance * later_gain_[l];
+    return variance * request_.stages[l].later_gain;
   }
   static double square(double x) { return x * x; }
   double conjugation(std::uint32_t limbs) const {
@@ -81,7 +79,7 @@ class Search {
   }
 
   double weight_variance(std::size_t l, double bits) const {
-    return square(request_.stages[l].weight_noise / std::exp2(bits)) * later_gain_[l];
+    return square(request_.stages[l].weight_noise / std::exp2(bits)) * request_.stages[l].later_gain;
   }
 
   double stage_cost(std::size_t l, std::uint32_t limbs) const {
@@ -108,6 +106,8 @@ class Search {
         for (double w : weight_options(l)) {
           const double scale = (state.scale + drop * shape_.q_bits - w) / 2;
           if (scale < kLowestScale || scale > kHighestScale) continue;
+          // Squares turn noise into a bias once it is no longer small beside the value.
+          if (rounding_noise(n_) / std::exp2(scale) > kLargestNoise * request_.stages[l - 1].out_rms) continue;
           // The values before this stage's rescale must fit its modulus, and so must the previous stage's output.
           if (scale + std::log2(request_.stages[l - 1].out_max) + 2 > limbs * shape_.q_bits) continue;
           State next = state;
@@ -136,7 +136,6 @@ class Search {
   bool finish(const std::vector<State>& states, State& chosen) const {
     const double last_rms = request_.stages.back().out_rms;
     const double target = square(request_.target_error * last_rms);
-    const StageNeeds& first = request_.stages.front();
     bool found = false, found_good = false;
     for (const State& state : states)
       for (std::uint32_t drop = 0; drop <= 2; ++drop) {
@@ -150,8 +149,8 @@ class Search {
           const double switching = conjugation(limbs) - rounding_noise(n_);
           const double noise = (square(kSigma * std::sqrt(n_ / 2)) + square(switching) * (request_.split_input ? 1.5 : 1.0)) /
                                square(std::exp2(input_scale));
-          next.error += weight_variance(0, w) + noise * first.gain * later_gain_[0];
-          if (drop == 0) next.error -= square(rounding_noise(n_) / std::exp2(state.scale)) * later_gain_[0] * 0.5;
+          next.error += weight_variance(0, w) + noise * request_.input_gain;
+          if (drop == 0) next.error -= square(rounding_noise(n_) / std::exp2(state.scale)) * request_.stages[0].later_gain * 0.5;
           next.scale = input_scale;
           next.limbs = limbs;
           next.cost += stage_cost(0, limbs);
@@ -172,7 +171,6 @@ class Search {
   Shape shape_;
   double n_;
   std::uint32_t max_limbs_;
-  std::vector<double> later_gain_;
 };
 
 bool choose_primes(const LevelRequest& request, Shape shape, std::uint32_t limbs, plan::ParameterChoice& out, double& log_qp) {

@@ -21,7 +21,7 @@ namespace brainlock::compiler {
 /// the message.
 struct StageNeeds {
   double weight_noise = 0;    ///< error at the output per unit of 1 / weight_scale (rounding of encoded weights)
-  double gain = 1;            ///< variance at the output per unit of variance at the previous stage's output
+  double later_gain = 1;      ///< variance at the last stage's output per unit of variance at this output
   double out_rms = 0;         ///< of the output (for the last stage: of the logits)
   double out_max = 0;         ///< largest |value| that must not wrap, with margin
   double macs = 0;            ///< plaintext MACs, key switches, hoisted rotations: weights of the cost
@@ -44,6 +44,7 @@ struct LevelRequest {
   std::uint32_t ring_degree = 0;
   double max_log_qp = 0;
   double target_error = 0;
+  double input_gain = 0;        ///< the same for the input
   bool split_input = false;     ///< the input is conjugated at its own (small) scale
   std::vector<StageNeeds> stages;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <random>
 #include <span>
 
 namespace brainlock::compiler {
@@ -379,6 +380,48 @@ std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<con
     outputs.push_back(std::move(y));
   }
   return outputs;
+}
+
+NoiseGains measure_noise_gains(const StagePlan& plan, std::span<const float> sample) {
+  // Small enough to stay linear; the element-wise noise averages itself out over thousands of elements.
+  constexpr double kRelative = 0.01;
+  constexpr int kDraws = 3;
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> normal;
+  const std::size_t count = plan.stages.size();
+  const std::vector<double> input(sample.begin(), sample.end());
+  const auto outputs = run_stages(plan, sample);
+  const auto square = [](std::vector<double> x) {
+    for (double& v : x) v *= v;
+    return x;
+  };
+  // Runs stages from..end on the values that enter stage `from`.
+  const auto finish = [&](std::size_t from, std::vector<double> x) {
+    for (std::size_t l = from; l < count; ++l) {
+      x = apply_linear(plan.stages[l], apply_pools(plan.stages[l], std::move(x)));
+      for (std::size_t e = 0; e < x.size(); ++e) x[e] += plan.stages[l].bias[e];
+      if (l + 1 < count) x = square(std::move(x));
+    }
+    return x;
+  };
+  const auto gain = [&](const std::vector<double>& values, std::size_t next, bool squared) {
+    double energy = 0;
+    for (double v : values) energy += v * v;
+    const double sigma = kRelative * std::sqrt(energy / static_cast<double>(values.size())) + 1e-12;
+    double variance = 0;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      std::vector<double> noisy = values;
+      for (double& v : noisy) v += sigma * normal(random);
+      const std::vector<double> got = finish(next, squared ? square(std::move(noisy)) : std::move(noisy));
+      for (std::size_t e = 0; e < got.size(); ++e) variance += (got[e] - outputs.back()[e]) * (got[e] - outputs.back()[e]);
+    }
+    return variance / (kDraws * static_cast<double>(outputs.back().size()) * sigma * sigma);
+  };
+  NoiseGains gains;
+  gains.input = gain(input, 0, false);
+  for (std::size_t l = 0; l + 1 < count; ++l) gains.stage.push_back(gain(outputs[l], l + 1, true));
+  gains.stage.push_back(1.0);
+  return gains;
 }
 
 }  // namespace brainlock::compiler

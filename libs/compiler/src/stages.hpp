@@ -50,4 +50,12 @@ Result<StagePlan> make_stages(const Graph& graph);
 /// Values of every stage's output for one input (before squaring), computed in double.
 std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<const float> input);
 
+/// How noise travels to the answer, measured: `stage[l]` is the variance at the last stage's output per unit of variance
+/// of independent noise on every element of stage l's output (1 for the last), `input` the same for the input.
+struct NoiseGains {
+  double input = 0;
+  std::vector<double> stage;
+};
+NoiseGains measure_noise_gains(const StagePlan& plan, std::span<const float> sample);
+
 }  // namespace brainlock::compiler

@@ -1,0 +1,259 @@
+// bench and accuracy: what a package costs and how true it is, measured.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "brainlock/compiler/float_interpreter.hpp"
+#include "brainlock/plan/slot_interpreter.hpp"
+#include "brainlock/sampler/cifar10.hpp"
+#include "brainlock/wire/ciphertext.hpp"
+#include "inference.hpp"
+#include "inputs.hpp"
+#include "layer_report.hpp"
+#include "ui.hpp"
+
+namespace brainlock::app {
+namespace {
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+// --- bench -------------------------------------------------------------------------------------------------------
+
+struct BenchOptions {
+  std::string package;
+  InputOptions input;
+  unsigned threads = default_threads(), repeats = 5;
+  bool json = false;
+};
+
+void run_bench(const BenchOptions& options) {
+  const auto package = must(package::Package::load(options.package));
+  const Input input = must(load_input(options.input, package->program().input));
+  const ckks::Encoder encoder(package->parameters());
+  Stopwatch watch;
+  Keys keys = must(make_keys(*package, options.threads, options.json));
+  const double keygen_s = watch.seconds();
+  const std::uint64_t client_rss = peak_rss_bytes();
+  watch = {};
+  const Server server = must(Server::make(*package, options.threads));
+  const double load_s = watch.seconds();
+  const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
+                                           package->key_requests(), std::move(keys.evaluation)));
+  const std::vector<float> clear = compiler::run_float(must(clear_model(*package)), input.values);
+
+  std::vector<double> encrypt_s, latency_s, decrypt_s;
+  std::vector<runtime::RunProfile> profiles;
+  Comparison worst;
+  std::vector<double> logits;
+  std::size_t input_bytes = 0, output_bytes = 0;
+  Progress progress("bench", options.json);
+  for (unsigned i = 0; i <= options.repeats; ++i) {   // the first run warms up and is not counted
+    watch = {};
+    auto ciphertexts = must(encrypt_input(*package, keys.secret, encoder, input.values));
+    encrypt_s.push_back(watch.seconds());
+    input_bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters())).size();
+    runtime::RunProfile profile;
+    watch = {};
+    ciphertexts = must(runtime::Executor().run(*server.program, *loaded, std::move(ciphertexts), {}, &profile));
+    latency_s.push_back(watch.seconds());
+    profiles.push_back(std::move(profile));
+    output_bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters())).size();
+    watch = {};
+    logits = must(decrypt_output(*package, keys.secret, encoder, ciphertexts));
+    decrypt_s.push_back(watch.seconds());
+    const Comparison c = compare(logits, clear);
+    if (c.max_abs_error >= worst.max_abs_error) worst = c;
+    progress.update(i + 1, options.repeats + 1);
+  }
+  for (auto* series : {&encrypt_s, &latency_s, &decrypt_s}) series->erase(series->begin());
+  profiles.erase(profiles.begin());
+  const double latency = median(latency_s);
+  std::size_t middle = 0;
+  for (std::size_t i = 0; i < latency_s.size(); ++i)
+    if (std::fabs(latency_s[i] - latency) < std::fabs(latency_s[middle] - latency)) middle = i;
+
+  if (options.json) {
+    nlohmann::json json = {{"package", package->hash_hex()},
+                           {"profile", package->program().profile},
+                           {"device", "cpu"},
+                           {"threads", options.threads},
+                           {"repeats", options.repeats},
+                           {"class", worst.encrypted_class},
+                           {"logits", logits},
+                           {"clear_logits", clear},
+                           {"max_abs_error", worst.max_abs_error},
+                           {"relative_error", worst.relative_error},
+                           {"latency_s", latency},
+                           {"latency_min_s", *std::min_element(latency_s.begin(), latency_s.end())},
+                           {"latency_max_s", *std::max_element(latency_s.begin(), latency_s.end())},
+                           {"keygen_s", keygen_s},
+                           {"load_package_s", load_s},
+                           {"encrypt_s", median(encrypt_s)},
+                           {"decrypt_s", median(decrypt_s)},
+                           {"input_bytes", input_bytes},
+                           {"output_bytes", output_bytes},
+                           {"client_peak_rss_bytes", client_rss},
+                           {"peak_rss_bytes", peak_rss_bytes()},
+                           {"layers", layers_json(profiles[middle])}};
+    json.update(security_json(*package));
+    std::printf("%s\n", json.dump(2).c_str());
+    return;
+  }
+  std::printf("%s, profile %s, %u thread(s), median of %u\n", package->program().model_name.c_str(),
+              package->program().profile.c_str(), options.threads, options.repeats);
+  std::printf("  latency    %s (%s to %s)\n", human_seconds(latency).c_str(),
+              human_seconds(*std::min_element(latency_s.begin(), latency_s.end())).c_str(),
+              human_seconds(*std::max_element(latency_s.begin(), latency_s.end())).c_str());
+  std::printf("  client     keys %s, encrypt %s, decrypt %s\n", human_seconds(keygen_s).c_str(), human_seconds(median(encrypt_s)).c_str(),
+              human_seconds(median(decrypt_s)).c_str());
+  std::printf("  sizes      keys %s, input %s, output %s; peak memory %s\n", human_bytes(uploaded_key_bytes(*package)).c_str(),
+              human_bytes(input_bytes).c_str(), human_bytes(output_bytes).c_str(), human_bytes(peak_rss_bytes()).c_str());
+  std::printf("  precision  largest difference %.2g, %.2f %% of the logits' rms (worst of the runs)\n", worst.max_abs_error, 100 * worst.relative_error);
+  std::printf("  security   %d bits: N = %u, log2(QP) = %.1f\n", package->parameters()->security_bits(),
+              package->parameters()->ring_degree(), package->parameters()->log_qp());
+  print_layers(profiles[middle]);
+}
+
+// --- accuracy ----------------------------------------------------------------------------------------------------
+
+struct AccuracyOptions {
+  std::string package, dataset;
+  std::size_t clear = 1000, encrypted = 0, offset = 0;
+  unsigned threads = default_threads();
+  bool json = false;
+};
+
+struct Interval {
+  double low, high;
+};
+
+// Wilson's score interval at 95 %.
+Interval wilson(std::size_t hits, std::size_t n) {
+  if (n == 0) return {0, 1};
+  constexpr double z = 1.959964;
+  const double p = static_cast<double>(hits) / static_cast<double>(n), m = static_cast<double>(n);
+  const double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
+  const double half = z * std::sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / (1 + z * z / m);
+  return {centre - half, centre + half};
+}
+
+nlohmann::json share_json(std::size_t hits, std::size_t n) {
+  const Interval i = wilson(hits, n);
+  return {{"hits", hits}, {"of", n}, {"share", n == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(n)}, {"low95", i.low}, {"high95", i.high}};
+}
+
+void print_share(const char* what, std::size_t hits, std::size_t n) {
+  if (n == 0) return;
+  const Interval i = wilson(hits, n);
+  std::printf("  %-34s %5zu of %5zu = %6.2f %%  (95 %%: %.2f to %.2f)\n", what, hits, n,
+              100.0 * static_cast<double>(hits) / static_cast<double>(n), 100 * i.low, 100 * i.high);
+}
+
+std::size_t argmax(const auto& values) {
+  return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
+}
+
+void run_accuracy(const AccuracyOptions& options) {
+  const auto package = must(package::Package::load(options.package));
+  const auto set = must(sampler::Cifar10::read_directory(options.dataset));
+  const compiler::Graph graph = must(clear_model(*package));
+  const std::size_t first = std::min(options.offset, set.size());
+  const std::size_t clear_count = std::min(options.clear, set.size() - first);
+  const std::size_t encrypted_count = std::min(options.encrypted, set.size() - first);
+
+  std::size_t clear_hits = 0;
+  {
+    Progress progress("clear", options.json);
+    for (std::size_t i = 0; i < clear_count; ++i) {
+      const auto image = set.image(first + i);
+      if (argmax(compiler::run_float(graph, image.pixels)) == static_cast<std::size_t>(set.label(first + i))) ++clear_hits;
+      progress.update(i + 1, clear_count);
+    }
+  }
+  std::size_t encrypted_hits = 0, same = 0, outside = 0;
+  double max_error = 0, difference = 0, norm = 0;
+  std::vector<double> latency;
+  if (encrypted_count > 0) {
+    const ckks::Encoder encoder(package->parameters());
+    Keys keys = must(make_keys(*package, options.threads, options.json));
+    const Server server = must(Server::make(*package, options.threads));
+    const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
+                                             package->key_requests(), std::move(keys.evaluation)));
+    Progress progress("encrypted", options.json);
+    for (std::size_t i = 0; i < encrypted_count; ++i) {
+      const auto image = set.image(first + i);
+      auto ciphertexts = must(encrypt_input(*package, keys.secret, encoder, image.pixels));
+      const Stopwatch watch;
+      ciphertexts = must(runtime::Executor().run(*server.program, *loaded, std::move(ciphertexts)));
+      latency.push_back(watch.seconds());
+      const auto logits = must(decrypt_output(*package, keys.secret, encoder, ciphertexts));
+      const auto clear = compiler::run_float(graph, image.pixels);
+      const Comparison c = compare(logits, clear);
+      max_error = std::max(max_error, c.max_abs_error);
+      if (c.max_abs_error > package->program().error_bound) ++outside;
+      for (std::size_t k = 0; k < clear.size(); ++k) {
+        const double reference = static_cast<double>(clear[k]);
+        difference += (logits[k] - reference) * (logits[k] - reference);
+        norm += reference * reference;
+      }
+      if (c.encrypted_class == static_cast<std::size_t>(set.label(first + i))) ++encrypted_hits;
+      if (c.encrypted_class == c.clear_class) ++same;
+      progress.update(i + 1, encrypted_count);
+    }
+  }
+  const double relative = norm > 0 ? std::sqrt(difference / norm) : 0;
+  if (options.json) {
+    std::printf("%s\n", nlohmann::json({{"package", package->hash_hex()},
+                                        {"profile", package->program().profile},
+                                        {"first_image", first},
+                                        {"clear", share_json(clear_hits, clear_count)},
+                                        {"encrypted", share_json(encrypted_hits, encrypted_count)},
+                                        {"argmax_equal", share_json(same, encrypted_count)},
+                                        {"max_abs_error", max_error},
+                                        {"relative_error", relative},
+                                        {"error_bound", package->program().error_bound},
+                                        {"outside_bound", outside},
+                                        {"latency_s", latency.empty() ? 0.0 : median(latency)}})
+                            .dump(2).c_str());
+    return;
+  }
+  std::printf("%s, profile %s, images from %zu\n", package->program().model_name.c_str(), package->program().profile.c_str(), first);
+  print_share("right in the clear", clear_hits, clear_count);
+  print_share("right encrypted", encrypted_hits, encrypted_count);
+  print_share("encrypted class = clear class", same, encrypted_count);
+  if (encrypted_count > 0)
+    std::printf("  logits: rms error %.3f %% of their rms, largest difference %.3g (%zu outside the bound of %.3g); median %s an image\n",
+                100 * relative, max_error, outside, package->program().error_bound, human_seconds(median(latency)).c_str());
+}
+
+}  // namespace
+
+void add_bench_commands(CLI::App& app) {
+  auto bench = std::make_shared<BenchOptions>();
+  auto* command = app.add_subcommand("bench", "measure a package: keys, encryption, latency per layer, decryption, sizes, memory");
+  command->add_option("package", bench->package, "package folder")->required();
+  bench->input.add_to(*command);
+  command->add_option("--threads", bench->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_option("--repeats", bench->repeats, "counted runs")->capture_default_str()->check(CLI::Range(1, 1000));
+  command->add_flag("--json", bench->json);
+  command->callback([bench] { run_bench(*bench); });
+
+  auto accuracy = std::make_shared<AccuracyOptions>();
+  command = app.add_subcommand("accuracy", "accuracy in the clear and encrypted, with 95 % intervals");
+  command->add_option("package", accuracy->package, "package folder")->required();
+  command->add_option("--dataset", accuracy->dataset, "CIFAR-10 folder in the standard binary layout")->required();
+  command->add_option("--clear", accuracy->clear, "images in the clear")->capture_default_str();
+  command->add_option("--encrypted", accuracy->encrypted, "images encrypted")->capture_default_str();
+  command->add_option("--offset", accuracy->offset, "first image")->capture_default_str();
+  command->add_option("--threads", accuracy->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_flag("--json", accuracy->json);
+  command->callback([accuracy] { run_accuracy(*accuracy); });
+}
+
+}  // namespace brainlock::app

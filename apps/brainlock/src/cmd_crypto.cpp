@@ -1,0 +1,198 @@
+// keygen, encrypt, run, decrypt: the steps of one inference apart, as client and server do them.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "brainlock/base/file.hpp"
+#include "brainlock/plan/slot_interpreter.hpp"
+#include "brainlock/wire/ciphertext.hpp"
+#include "brainlock/wire/file.hpp"
+#include "inference.hpp"
+#include "inputs.hpp"
+#include "layer_report.hpp"
+#include "ui.hpp"
+
+namespace brainlock::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxCiphertextFileBytes = 1ULL << 30;
+constexpr std::uint64_t kMaxKeyFileBytes = 8ULL << 30;
+constexpr const char* kSecretFile = "secret.key";
+constexpr const char* kEvaluationFile = "evaluation.keys";
+
+void print_json(const nlohmann::json& json) { std::printf("%s\n", json.dump(2).c_str()); }
+
+// --- keygen ------------------------------------------------------------------------------------------------------
+
+struct KeygenOptions {
+  std::string package, out;
+  unsigned threads = default_threads();
+  bool overwrite = false, json = false;
+};
+
+void run_keygen(const KeygenOptions& options) {
+  const Stopwatch watch;
+  const auto package = must(package::Package::load(options.package));
+  std::error_code error;
+  fs::create_directories(options.out, error);
+  if (error) fail({ErrorCode::kIo, "cannot create " + options.out + ": " + error.message()});
+  const fs::path secret_file = fs::path(options.out) / kSecretFile, evaluation_file = fs::path(options.out) / kEvaluationFile;
+  if (!options.overwrite && (fs::exists(secret_file) || fs::exists(evaluation_file)))
+    fail({ErrorCode::kDenied, options.out + " holds keys already; choose another folder or pass --overwrite"});
+  if (options.overwrite) fs::remove(secret_file, error);
+  const ckks_client::SecretKey secret = must(ckks_client::SecretKey::generate(package->parameters()));
+  must(secret.save(secret_file));
+  Progress progress("keys", options.json);
+  const auto requests = package->key_requests();
+  must(wire::write_evaluation_keys_file(
+      evaluation_file, package->parameters(), requests, {.overwrite = options.overwrite},
+      [&](const auto& sink) {
+        std::size_t done = 0;
+        return ckks_client::generate_keys_into(secret, requests, options.threads, [&](ckks::EvaluationKey&& key) -> Status {
+          progress.update(++done, requests.size());
+          return sink(std::move(key));
+        });
+      }));
+  const std::uint64_t bytes = fs::file_size(evaluation_file, error);
+  if (options.json) {
+    print_json({{"secret_key", secret_file.string()}, {"evaluation_keys", evaluation_file.string()}, {"eval_key_bytes", bytes},
+                {"keys", requests.size()}, {"keygen_s", watch.seconds()}, {"package", package->hash_hex()}});
+    return;
+  }
+  std::printf("%s: the secret key; keep it, it never leaves this machine\n%s: %zu evaluation keys, %s; for the server\n(%s)\n",
+              secret_file.c_str(), evaluation_file.c_str(), requests.size(), human_bytes(bytes).c_str(), human_seconds(watch.seconds()).c_str());
+}
+
+// --- encrypt -----------------------------------------------------------------------------------------------------
+
+struct EncryptOptions {
+  std::string package, keys, out;
+  InputOptions input;
+  bool overwrite = false, json = false;
+};
+
+void run_encrypt(const EncryptOptions& options) {
+  const auto package = must(package::Package::load(options.package));
+  const Input input = must(load_input(options.input, package->program().input));
+  const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
+  const ckks::Encoder encoder(package->parameters());
+  const Stopwatch watch;
+  const auto ciphertexts = must(encrypt_input(*package, secret, encoder, input.values));
+  const auto bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters()));
+  const double seconds = watch.seconds();
+  must(write_file(options.out, bytes, {.overwrite = options.overwrite}));
+  if (options.json) print_json({{"out", options.out}, {"input", input.description}, {"input_bytes", bytes.size()}, {"encrypt_s", seconds}});
+  else std::printf("%s: %s, %s in %s\n", options.out.c_str(), input.description.c_str(), human_bytes(bytes.size()).c_str(), human_seconds(seconds).c_str());
+}
+
+// --- run ---------------------------------------------------------------------------------------------------------
+
+struct RunCommand {
+  std::string package, keys, in, out;
+  unsigned threads = default_threads();
+  bool profile_layers = false, overwrite = false, json = false;
+};
+
+void run_run(const RunCommand& options) {
+  const auto package = must(package::Package::load(options.package));
+  const auto input = must(read_file(options.in, kMaxCiphertextFileBytes));
+  auto ciphertexts = must(wire::parse_ciphertexts(input, *package->parameters()));
+  const Server server = must(Server::make(*package, options.threads));
+  const auto requests = package->key_requests();
+  ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
+  const Stopwatch loading;
+  must(wire::read_evaluation_keys_file(
+      options.keys, package->parameters(), kMaxKeyFileBytes,
+      [&](std::span<const ckks::KeyRequest> manifest) { return wire::check_manifest(manifest, requests); },
+      [&](ckks::EvaluationKey&& key) { return loader.add(key); }));
+  const auto keys = must(loader.finish());
+  const double load_s = loading.seconds();
+  runtime::RunProfile profile;
+  runtime::RunOptions run;
+  Progress progress("inference", options.json);
+  run.progress = [&](std::size_t done, std::size_t total, const std::string& layer) { progress.update(done, total, layer); };
+  const Stopwatch watch;
+  ciphertexts = must(runtime::Executor().run(*server.program, *keys, std::move(ciphertexts), run, &profile));
+  const double latency_s = watch.seconds();
+  const auto bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters()));
+  must(write_file(options.out, bytes, {.overwrite = options.overwrite}));
+  if (options.json) {
+    nlohmann::json json = {{"out", options.out}, {"latency_s", latency_s}, {"load_keys_s", load_s}, {"threads", options.threads},
+                           {"output_bytes", bytes.size()}, {"peak_rss_bytes", peak_rss_bytes()}, {"layers", layers_json(profile)}};
+    json.update(security_json(*package));
+    print_json(json);
+    return;
+  }
+  std::printf("%s: %s in %s on %u thread(s); keys loaded in %s, peak memory %s\n", options.out.c_str(), human_bytes(bytes.size()).c_str(),
+              human_seconds(latency_s).c_str(), options.threads, human_seconds(load_s).c_str(), human_bytes(peak_rss_bytes()).c_str());
+  if (options.profile_layers) print_layers(profile);
+}
+
+// --- decrypt -----------------------------------------------------------------------------------------------------
+
+struct DecryptOptions {
+  std::string package, keys, in;
+  bool json = false;
+};
+
+void run_decrypt(const DecryptOptions& options) {
+  const auto package = must(package::Package::load(options.package));
+  const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
+  const auto ciphertexts = must(wire::parse_ciphertexts(must(read_file(options.in, kMaxCiphertextFileBytes)), *package->parameters()));
+  const auto logits = must(decrypt_output(*package, secret, ckks::Encoder(package->parameters()), ciphertexts));
+  const std::size_t best = static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+  if (options.json) {
+    print_json({{"class", best}, {"class_name", class_name(best, logits.size())}, {"logits", logits}});
+    return;
+  }
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    std::printf("  %-12s %12.4f%s\n", class_name(i, logits.size()).c_str(), logits[i], i == best ? "  <-" : "");
+}
+
+}  // namespace
+
+void add_crypto_commands(CLI::App& app) {
+  auto keygen = std::make_shared<KeygenOptions>();
+  auto* command = app.add_subcommand("keygen", "make a secret key and a package's evaluation keys");
+  command->add_option("package", keygen->package, "package folder")->required();
+  command->add_option("-o,--output", keygen->out, "folder for the keys")->required();
+  command->add_option("--threads", keygen->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_flag("--overwrite", keygen->overwrite, "replace keys that are there: what they encrypted is lost");
+  command->add_flag("--json", keygen->json);
+  command->callback([keygen] { run_keygen(*keygen); });
+
+  auto encrypt = std::make_shared<EncryptOptions>();
+  command = app.add_subcommand("encrypt", "encrypt an input");
+  command->add_option("package", encrypt->package, "package folder")->required();
+  command->add_option("--keys", encrypt->keys, "folder that keygen wrote")->required();
+  encrypt->input.add_to(*command);
+  command->add_option("-o,--out", encrypt->out, "ciphertext file to write")->required();
+  command->add_flag("--overwrite", encrypt->overwrite, "replace the file if it is there");
+  command->add_flag("--json", encrypt->json);
+  command->callback([encrypt] { run_encrypt(*encrypt); });
+
+  auto run = std::make_shared<RunCommand>();
+  command = app.add_subcommand("run", "run a package on a ciphertext (the server's work; needs no secret)");
+  command->add_option("package", run->package, "package folder")->required();
+  command->add_option("--keys", run->keys, "evaluation keys file")->required();
+  command->add_option("--in", run->in, "ciphertext file")->required();
+  command->add_option("--out", run->out, "ciphertext file to write")->required();
+  command->add_option("--threads", run->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_flag("--profile-layers", run->profile_layers, "print the time of every layer");
+  command->add_flag("--overwrite", run->overwrite, "replace the output file if it is there");
+  command->add_flag("--json", run->json);
+  command->callback([run] { run_run(*run); });
+
+  auto decrypt = std::make_shared<DecryptOptions>();
+  command = app.add_subcommand("decrypt", "decrypt an answer");
+  command->add_option("package", decrypt->package, "package folder")->required();
+  command->add_option("--keys", decrypt->keys, "folder that keygen wrote")->required();
+  command->add_option("--in", decrypt->in, "ciphertext file")->required();
+  command->add_flag("--json", decrypt->json);
+  command->callback([decrypt] { run_decrypt(*decrypt); });
+}
+
+}  // namespace brainlock::app
