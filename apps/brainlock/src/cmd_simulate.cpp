@@ -1,10 +1,11 @@
 // `brainlock simulate`: what the score and the consensus reward, tried out on made-up miners.
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "brainlock/simulation/simulation.hpp"
 #include "commands.hpp"
@@ -60,7 +61,8 @@ nlohmann::json to_json(const simulation::Report& report) {
                         {"tempos", report.tempos.size()},
                         {"speed_exponent", report.speed_exponent},
                         {"tempos_to_zero", report.tempos_to_zero}};
-  for (const auto kind : {simulation::MinerKind::kSelector, simulation::MinerKind::kPartCheater, simulation::MinerKind::kFlaky}) {
+  for (const auto kind :
+       {simulation::MinerKind::kSelector, simulation::MinerKind::kPartCheater, simulation::MinerKind::kFlaky}) {
     auto& rows = out["relative_income"][std::string(simulation::miner_kind_name(kind))];
     rows = nlohmann::json::array();
     for (const auto& point : simulation::compare_by_parameter(report, kind)) {
@@ -101,12 +103,16 @@ void run_simulate(const SimulateFlags& flags) {
 void add_simulate_commands(CLI::App& app) {
   auto flags = std::make_shared<SimulateFlags>();
   simulation::Options& options = flags->options;
-  CLI::App* command = app.add_subcommand("simulate", "Try out what the score and the consensus reward, on made-up miners");
+  CLI::App* command =
+      app.add_subcommand("simulate", "Try out what the score and the consensus reward, on made-up miners");
   command->add_option("--miners", options.miners, "Number of miners")->capture_default_str();
   command->add_option("--validators", options.validators, "Number of validators")->capture_default_str();
-  command->add_option("--tempos", options.tempos, "Number of epochs (72 minutes each on the chain)")->capture_default_str();
-  command->add_option("--queries", options.queries_per_tempo, "Queries of each validator to each miner in a tempo")->capture_default_str();
-  command->add_option("--detection", options.detection, "Chance that a wrong answer is found out, 0 to 1")->capture_default_str();
+  command->add_option("--tempos", options.tempos, "Number of epochs (72 minutes each on the chain)")
+      ->capture_default_str();
+  command->add_option("--queries", options.queries_per_tempo, "Queries of each validator to each miner in a tempo")
+      ->capture_default_str();
+  command->add_option("--detection", options.detection, "Chance that a wrong answer is found out, 0 to 1")
+      ->capture_default_str();
   command->add_option("--seed", options.seed, "Seed of the made-up response times")->capture_default_str();
   command->add_option("--threads", options.threads, "Threads, 0 for all")->capture_default_str();
   command->add_option("--csv", flags->csv, "Write one row per miner and validator to this file");

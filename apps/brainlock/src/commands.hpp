@@ -22,4 +22,31 @@ void add_simulate_commands(CLI::App& app);
 /// `wallet` (cmd_wallet.cpp).
 void add_wallet_commands(CLI::App& app);
 
+/// `subnet` (cmd_subnet.cpp).
+void add_subnet_commands(CLI::App& app);
+
+/// `compile`, `inspect` (cmd_package.cpp).
+void add_package_commands(CLI::App& app);
+
+/// `infer` (cmd_infer.cpp).
+void add_infer_commands(CLI::App& app);
+
+/// `miner` (cmd_miner.cpp).
+void add_miner_commands(CLI::App& app);
+
+/// `validator` (cmd_validator.cpp).
+void add_validator_commands(CLI::App& app);
+
+/// `devnet` (cmd_devnet.cpp).
+void add_devnet_commands(CLI::App& app);
+
+/// `query` (cmd_query.cpp).
+void add_query_commands(CLI::App& app);
+
+/// `keygen`, `encrypt`, `run`, `decrypt` (cmd_crypto.cpp).
+void add_crypto_commands(CLI::App& app);
+
+/// `bench`, `accuracy` (cmd_bench.cpp).
+void add_bench_commands(CLI::App& app);
+
 }  // namespace brainlock::app

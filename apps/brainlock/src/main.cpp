@@ -5,9 +5,18 @@ int main(int argc, char** argv) {
   CLI::App app{"Brainlock: machine-learning inference on encrypted data", "brainlock"};
   app.set_version_flag("--version", BRAINLOCK_VERSION);
   app.require_subcommand(1);
+  brainlock::app::add_package_commands(app);
+  brainlock::app::add_crypto_commands(app);
+  brainlock::app::add_infer_commands(app);
+  brainlock::app::add_bench_commands(app);
   brainlock::app::add_score_commands(app);
   brainlock::app::add_simulate_commands(app);
   brainlock::app::add_wallet_commands(app);
+  brainlock::app::add_subnet_commands(app);
+  brainlock::app::add_miner_commands(app);
+  brainlock::app::add_validator_commands(app);
+  brainlock::app::add_devnet_commands(app);
+  brainlock::app::add_query_commands(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

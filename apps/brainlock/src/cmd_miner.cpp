@@ -1,0 +1,134 @@
+// `brainlock miner`: serves packages until it is told to stop.
+#include <cstdio>
+#include <memory>
+
+#include "brainlock/miner/fhe_engine.hpp"
+#include "brainlock/miner/misbehaving_engine.hpp"
+#include "brainlock/miner/service.hpp"
+#include "commands.hpp"
+#include "node.hpp"
+#include "ui.hpp"
+
+namespace brainlock::app {
+namespace {
+
+struct MinerFlags {
+  WalletOptions wallet;
+  LedgerOptions ledger;
+  std::vector<std::string> packages;
+  std::string state = "miner-state";
+  std::string listen = "0.0.0.0";
+  std::uint16_t port = 5000;
+  std::string external_ip;
+  std::uint16_t external_port = 0;
+  std::uint16_t metrics_port = 0;
+  unsigned threads = 0;
+  double max_ram_gb = 0;
+  bool open_to_everyone = false;
+  bool any_registered = false;
+  double min_stake_tao = 0;
+  std::int64_t access_refresh_ms = 12'000;
+  std::int64_t drain_s = 120;
+  bool quiet = false;
+  std::string misbehave;
+  std::int64_t delay_ms = 1000;
+};
+
+/// Refuses to start where the first request would meet the memory limit; says how many key sets fit.
+Result<std::size_t> key_sets_that_fit(const MinerFlags& flags, const std::vector<std::shared_ptr<const package::Package>>& packages) {
+  if (flags.max_ram_gb <= 0) return std::size_t{4};
+  const auto need = miner::forecast_ram(packages);
+  const auto limit = static_cast<std::uint64_t>(flags.max_ram_gb * 1e9);
+  if (need.least() > limit) {
+    return {ErrorCode::kResource, "serving needs about " + human_bytes(need.least()) + " (weights " + human_bytes(need.weights) + ", keys " +
+                                      human_bytes(need.largest_keys) + ", work " + human_bytes(need.largest_working) + "), --max-ram allows " + human_bytes(limit)};
+  }
+  const std::uint64_t rest = limit - need.weights - need.largest_working;
+  return std::max<std::uint64_t>(1, std::min<std::uint64_t>(64, rest / std::max<std::uint64_t>(1, need.largest_keys)));
+}
+
+void run_miner(const MinerFlags& flags) {
+  hold_signals();  // before any thread exists
+  const Hotkey hotkey = must(load_hotkey(flags.wallet));
+  const std::shared_ptr<ledger::Ledger> ledger = must(flags.ledger.open());
+
+  std::vector<std::shared_ptr<const package::Package>> packages;
+  for (const auto& directory : flags.packages) packages.push_back(must(package::Package::load(directory)));
+  const std::size_t key_sets = must(key_sets_that_fit(flags, packages));
+  auto engine = must(miner::make_fhe_engine(packages, flags.threads));
+  if (!flags.misbehave.empty()) {
+    engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms);
+  }
+
+  const std::filesystem::path state = flags.state;
+  const auto clock = [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  auto keys = must(miner::KeyRegistry::open(state / "keys", {}, clock()));
+  std::shared_ptr<store::Store> nonces = must(store::Store::open(must(store::open_sqlite(state / "miner.sqlite"))));
+  miner::AccessOptions access;
+  access.force_validator_permit = !flags.any_registered;
+  access.open_to_everyone = flags.open_to_everyone;
+  access.min_stake_rao = static_cast<std::uint64_t>(flags.min_stake_tao * 1e9);
+  access.refresh_ms = flags.access_refresh_ms;
+
+  miner::ServiceOptions options;
+  options.version = BRAINLOCK_VERSION;
+  options.loaded_key_sets = key_sets;
+  const net::EventLog log = flags.quiet ? net::EventLog{} : net::stderr_event_log("miner");
+  const auto service = miner::Service::make(
+      {hotkey.signer, std::move(engine), std::move(keys), miner::make_metagraph_access(ledger, access), nonces, clock, log}, options);
+
+  const auto server = must(net::Server::start({.address = flags.listen, .port = flags.port}, service));
+  std::unique_ptr<net::Server> metrics;
+  if (flags.metrics_port != 0) {
+    metrics = must(net::Server::start({.address = "127.0.0.1", .port = flags.metrics_port, .threads = 1},
+                                      miner::make_metrics_application([service, server = server.get()] {
+                                        const auto counters = server->counters();
+                                        return service->metrics(&counters);
+                                      })));
+  }
+  net::log_event(log, "listening", {{"address", flags.listen}, {"port", std::to_string(server->port())}, {"hotkey", crypto::ss58_encode(hotkey.signer.account)}});
+  if (!flags.external_ip.empty()) {
+    ledger::Axon axon;
+    axon.ip = must(ledger::canonical_ip(flags.external_ip));
+    axon.port = flags.external_port != 0 ? flags.external_port : server->port();
+    const auto served = must(ledger->serve_axon(*hotkey.ledger_signer, axon));
+    if (!served.accepted()) fail({ErrorCode::kDenied, "the ledger does not take the address: " + std::string(ledger::refusal_sentence(served.refusal)) + " " + served.message});
+    net::log_event(log, "address_announced", {{"ip", axon.ip}, {"port", std::to_string(axon.port)}, {"block", std::to_string(served.block)}});
+  }
+  wait_for_signal();
+  net::log_event(log, "stopping");
+  const bool finished = service->drain(flags.drain_s * 1000);
+  server->stop(2'000);
+  net::log_event(log, "stopped", {{"all_requests_finished", finished ? "yes" : "no"}});
+}
+
+}  // namespace
+
+void add_miner_commands(CLI::App& app) {
+  auto flags = std::make_shared<MinerFlags>();
+  CLI::App* command = app.add_subcommand("miner", "Serve encrypted inference on packages");
+  flags->wallet.add_to(*command, true);
+  flags->ledger.add_to(*command);
+  command->add_option("--package", flags->packages, "Package folder to serve; may be given several times")->required();
+  command->add_option("--state", flags->state, "Folder for uploaded keys and replay protection")->capture_default_str();
+  command->add_option("--listen", flags->listen, "Address to listen on")->capture_default_str();
+  command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
+  command->add_option("--external-ip", flags->external_ip, "Address to announce on the ledger; none is announced without it");
+  command->add_option("--external-port", flags->external_port, "Port to announce, where it differs");
+  command->add_option("--metrics-port", flags->metrics_port, "Serve /metrics on 127.0.0.1 at this port");
+  command->add_option("--threads", flags->threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
+  command->add_option("--max-ram", flags->max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded");
+  command->add_flag("--open", flags->open_to_everyone, "Serve ordinary users too; they share one line in the queue");
+  command->add_flag("--no-force-validator-permit", flags->any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
+  command->add_option("--min-stake", flags->min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str();
+  command->add_option("--access-refresh-ms", flags->access_refresh_ms, "How often the metagraph is read")->capture_default_str();
+  command->add_option("--drain", flags->drain_s, "Seconds that running requests get after SIGTERM")->capture_default_str();
+  command->add_flag("--quiet", flags->quiet, "No events on standard error");
+  command->add_option("--misbehave", flags->misbehave, "Test networks only: answer wrongly or late on purpose")->group("Testing");
+  command->add_option("--delay-ms", flags->delay_ms, "Of --misbehave slow")->group("Testing");
+  command->callback([flags] { run_miner(*flags); });
+}
+
+}  // namespace brainlock::app
