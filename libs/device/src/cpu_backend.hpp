@@ -67,6 +67,8 @@ class CpuBackend final : public Backend {
   }
   /// Writes a limb (N words) as piece `piece` of every unit of the limb that starts at `limb`.
   void scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const;
+  /// Limbs that one task of a decomposition of `limbs` in all takes together.
+  std::uint32_t limbs_per_group(std::size_t limbs) const;
   class LinearWalk;
 
   Ring ring_;

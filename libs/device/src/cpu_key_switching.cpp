@@ -9,6 +9,8 @@ namespace {
 
 // Coefficients per conversion task: sources, targets and temporaries of a block stay in L2.
 constexpr std::size_t kConversionBlock = 512;
+// Words of the limbs that one task converts to at a time.
+constexpr std::size_t kGroupWords = std::size_t{1} << 16;
 // Units per inner-product task; the key's units are shared by all jobs of the batch.
 constexpr std::size_t kSwitchUnits = 16;
 
@@ -79,35 +81,48 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
     }
   });
 
-  // One limb of one digit: conversion and transform in L2, then to its place.
-  const std::size_t per_job = std::size_t{digits} * rows;
-  pool_->parallel_for(batch.size() * per_job, stream.stop, [&](std::size_t task, unsigned worker) {
-    const std::size_t j = task / per_job;
+  // A few limbs of one digit: conversion and transforms in L2, then to their places.
+  const std::uint32_t group = limbs_per_group(batch.size() * digits * rows);
+  const std::uint32_t groups = (rows + group - 1) / group;
+  pool_->parallel_for(batch.size() * digits * groups, stream.stop, [&](std::size_t task, unsigned worker) {
+    const std::size_t j = task / (digits * groups);
     const Decompose& job = batch[j];
-    const auto d = static_cast<std::uint32_t>(task % per_job / rows);
-    const auto l = static_cast<std::uint32_t>(task % rows);
-    const std::uint32_t index = ring_.modulus_index(limbs, l);
-    const bool own = l < limbs && l / ring_.digit_limbs == d;
-    if (own && !job.lifted) return;
-    Word* const limb = scratch(worker, degree_);
+    const auto d = static_cast<std::uint32_t>(task / groups % digits);
+    const auto first = static_cast<std::uint32_t>(task % groups * group), end = std::min(first + group, rows);
     const Word* const rows_y = y + j * rows * stride_;
-    if (own) {
-      const Scalar s = constants.unprepare[l];
-      k_.mul_scalar(limb, rows_y + l * stride_, s.value, s.shoup, modulus(l), degree_);
-    } else {
-      const Conversion& conversion = constants.digits[d];
-      const Word* sources[kMaxLimbs];
-      const std::size_t k = conversion.sources.size();
-      for (std::size_t i = 0; i < k; ++i) sources[i] = rows_y + conversion.sources[i] * stride_;
-      // Targets are all rows but the digit's own, in order.
-      const std::size_t t = l < d * ring_.digit_limbs ? l : l - k;
-      const math::ConversionTarget target = conversion.target(ring_, t, limb);
-      k_.convert_basis(sources, conversion.inv_q.data(), k, &target, 1, degree_);
+    const Conversion& conversion = constants.digits[d];
+    const auto k = static_cast<std::uint32_t>(conversion.sources.size());
+    const std::uint32_t own = d * ring_.digit_limbs;
+    Word* const temporary = scratch(worker, group * stride_);
+    const Word* sources[kMaxLimbs];
+    math::ConversionTarget targets[kMaxLimbs];
+    for (std::uint32_t i = 0; i < k; ++i) sources[i] = rows_y + (own + i) * stride_;
+    std::size_t count = 0;
+    for (std::uint32_t l = first; l < end; ++l) {
+      Word* const limb = temporary + (l - first) * stride_;
+      if (l < own || l >= own + k) {  // targets are all rows but the digit's own, in order
+        targets[count++] = conversion.target(ring_, l < own ? l : l - k, limb);
+      } else if (job.lifted) {
+        const Scalar s = constants.unprepare[l];
+        k_.mul_scalar(limb, rows_y + l * stride_, s.value, s.shoup, modulus(l), degree_);
+      }
     }
-    k_.ntt_forward(table(index), limb);
-    scatter(job.digits + l * degree_ * (digits + 1), digits + 1, d, limb);
+    if (count != 0) k_.convert_basis(sources, conversion.inv_q.data(), k, targets, count, degree_);
+    for (std::uint32_t l = first; l < end; ++l) {
+      if (l >= own && l < own + k && !job.lifted) continue;  // there already
+      Word* const limb = temporary + (l - first) * stride_;
+      k_.ntt_forward(table(ring_.modulus_index(limbs, l)), limb);
+      scatter(job.digits + l * degree_ * (digits + 1), digits + 1, d, limb);
+    }
   });
   return {};
+}
+
+std::uint32_t CpuBackend::limbs_per_group(std::size_t limbs) const {
+  // More targets of one conversion share its quotient, fewer leave more tasks and more of L2.
+  const std::size_t fit = std::max<std::size_t>(1, kGroupWords / degree_);
+  const std::size_t enough = std::max<std::size_t>(1, limbs / (6 * threads()));
+  return static_cast<std::uint32_t>(std::min(fit, enough));
 }
 
 void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::span<const SwitchKey> batch) {

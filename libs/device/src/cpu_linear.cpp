@@ -124,42 +124,61 @@ class CpuBackend::LinearWalk {
     for (std::size_t i = 0; i < pieces; ++i) fetches_.push_back(words + i * kUnitWords);
   }
 
+  /// One inner product of a step.
+  struct Column {
+    const Word* digits;                           ///< source unit, `digits_` + 1 pieces
+    const Word* key;                              ///< 2 * digits_ pieces
+    std::size_t source;                           ///< first word of the source unit in its limb
+    const math::AutomorphismTable* automorphism;
+    std::uint32_t column;
+  };
+
   void rotate() {
+    columns_.clear();
+    for (const LinearCore::Rotation& rotation : core_.rotations) {
+      if (rotation.key == nullptr) {
+        for (const LinearCore::Use& use : rotation.uses) {
+          column_[0][use.column] = core_.inputs[use.input].c0 + at_;
+          column_[1][use.column] = core_.inputs[use.input].c1 + at_;
+        }
+        continue;
+      }
+      const math::AutomorphismTable& automorphism = *rotation.key->automorphism;
+      const std::size_t source_rank = order_.source_rank(automorphism, order_.unit(rank_));
+      const std::size_t source = order_.unit(source_rank) * kUnitWords;
+      const Word* const key = backend_.key_unit(*rotation.key, core_.limbs, l_, rank_);
+      for (const LinearCore::Use& use : rotation.uses) {
+        columns_.push_back({backend_.digit_unit(core_.inputs[use.input].digits, digits_, l_, source_rank), key, source,
+                            &automorphism, use.column});
+      }
+    }
     const Word* digit[kMaxDigits];
     const Word* key0[kMaxDigits];
     const Word* key1[kMaxDigits];
-    std::size_t done = 0, fetched = 0;
-    for (const LinearCore::Rotation& rotation : core_.rotations) {
-      std::size_t source = 0, source_rank = 0;
-      if (rotation.key != nullptr) {
-        source_rank = order_.source_rank(*rotation.key->automorphism, order_.unit(rank_));
-        source = order_.unit(source_rank) * kUnitWords;
-        const Word* const key = backend_.key_unit(*rotation.key, core_.limbs, l_, rank_);
-        for (std::uint32_t d = 0; d < digits_; ++d) {
-          key0[d] = key + 2 * d * kUnitWords;
-          key1[d] = key + (2 * d + 1) * kUnitWords;
-        }
+    std::size_t fetched = 0;
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+      const Column& column = columns_[c];
+      // From L2 to L1 for the next inner product, from memory to L2 for the next step.
+      if (c + 1 < columns_.size()) {
+        const Word* const next = columns_[c + 1].digits;
+        for (std::size_t i = 0; i < (digits_ + 1) * kUnitWords; i += kLineWords) __builtin_prefetch(next + i);
       }
-      for (const LinearCore::Use& use : rotation.uses) {
-        const LinearCore::Input& input = core_.inputs[use.input];
-        for (const std::size_t until = fetches_.size() * ++done / core_.column_count; fetched < until; ++fetched) {
-          for (std::size_t i = 0; i < kUnitWords; i += kLineWords) __builtin_prefetch(fetches_[fetched] + i, 0, 2);
-        }
-        if (rotation.key == nullptr) {
-          column_[0][use.column] = input.c0 + at_;
-          column_[1][use.column] = input.c1 + at_;
-          continue;
-        }
-        // The kernel reads digits at word offsets of the whole limb: start where the source unit would begin it.
-        const Word* const unit = backend_.digit_unit(input.digits, digits_, l_, source_rank) - source;
-        for (std::uint32_t d = 0; d < digits_; ++d) digit[d] = unit + d * kUnitWords;
-        Word* const out0 = panel_ + 2 * use.column * kRowWords;
-        Word* const out1 = out0 + kRowWords;
-        backend_.k_.inner_product_gathered(out0, out1, digit, key0, key1, digits_, unit + digits_ * kUnitWords,
-                                           *rotation.key->automorphism, begin_, kUnitWords, modulus_);
-        column_[0][use.column] = out0;
-        column_[1][use.column] = out1;
+      for (const std::size_t until = fetches_.size() * (c + 1) / columns_.size(); fetched < until; ++fetched) {
+        for (std::size_t i = 0; i < kUnitWords; i += kLineWords) __builtin_prefetch(fetches_[fetched] + i, 0, 2);
       }
+      // The kernel reads digits at word offsets of the whole limb: start where the source unit would begin it.
+      const Word* const unit = column.digits - column.source;
+      for (std::uint32_t d = 0; d < digits_; ++d) {
+        digit[d] = unit + d * kUnitWords;
+        key0[d] = column.key + 2 * d * kUnitWords;
+        key1[d] = column.key + (2 * d + 1) * kUnitWords;
+      }
+      Word* const out0 = panel_ + 2 * column.column * kRowWords;
+      Word* const out1 = out0 + kRowWords;
+      backend_.k_.inner_product_gathered(out0, out1, digit, key0, key1, digits_, unit + digits_ * kUnitWords,
+                                         *column.automorphism, begin_, kUnitWords, modulus_);
+      column_[0][column.column] = out0;
+      column_[1][column.column] = out1;
     }
   }
 
@@ -204,6 +223,7 @@ class CpuBackend::LinearWalk {
   Word* const panel_;     // [column][poly][kRowWords]
   Word* const results_;   // [giant][kRowWords]
   std::size_t rank_ = 0, begin_ = 0, at_ = 0;
+  std::vector<Column> columns_;
   std::vector<const Word*> fetches_;              // units to be prefetched
   std::vector<const Word*> column_[2];            // of each column, per polynomial: its unit
   std::vector<const Word*> x_, w_;
