@@ -1,0 +1,143 @@
+// From an ONNX file to decrypted logits, with real keys: the compiler, the package, the client and the server at once.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "brainlock/base/file.hpp"
+#include "brainlock/ckks_client/client.hpp"
+#include "brainlock/compiler/compile.hpp"
+#include "brainlock/compiler/float_interpreter.hpp"
+#include "brainlock/compiler/fold.hpp"
+#include "brainlock/compiler/onnx_import.hpp"
+#include "brainlock/package/package.hpp"
+#include "brainlock/package/program_codec.hpp"
+#include "brainlock/plan/slot_interpreter.hpp"
+#include "brainlock/runtime/executor.hpp"
+#include "brainlock/sampler/cifar10.hpp"
+#include "brainlock/sampler/random.hpp"
+#include "brainlock/sampler/synthetic.hpp"
+
+namespace brainlock {
+namespace {
+
+const std::string kModels = std::string(BRAINLOCK_SOURCE_DIR) + "/models/";
+
+std::vector<float> sample(std::uint64_t seed, const compiler::TensorShape& shape) {
+  auto image = sampler::synthetic_image(seed, shape.channels, shape.height, shape.width);
+  if (image.ok()) return image->pixels;
+  sampler::Random random(seed);
+  std::vector<float> values(shape.size());
+  for (float& v : values) v = static_cast<float>(random.uniform());
+  return values;
+}
+
+// Compiled once, then client and server of it.
+class Model {
+ public:
+  static std::unique_ptr<Model> make(const std::string& file, const std::string& profile) {
+    auto model = std::make_unique<Model>();
+    auto bytes = read_file(kModels + file, package::kMaxModelBytes);
+    EXPECT_TRUE(bytes.ok()) << bytes.error().to_string();
+    auto graph = compiler::import_onnx(std::as_bytes(std::span(*bytes)));
+    EXPECT_TRUE(graph.ok()) << graph.error().to_string();
+    auto normal = compiler::normalise(std::move(*graph));
+    EXPECT_TRUE(normal.ok()) << normal.error().to_string();
+    model->graph_ = std::move(*normal);
+    compiler::CompileOptions options;
+    options.profile = *compiler::find_profile(profile);
+    for (std::uint64_t seed : {1000, 1001, 1002, 1003}) options.calibration.push_back(sample(seed, model->shape()));
+    auto program = compiler::compile(model->graph_, options);
+    EXPECT_TRUE(program.ok()) << program.error().to_string();
+    if (!program.ok()) return nullptr;
+    auto package = package::Package::from_bytes(package::encode_program(*program), std::move(*bytes));
+    EXPECT_TRUE(package.ok()) << package.error().to_string();
+    model->package_ = *package;
+    auto machine = runtime::Machine::make(model->package_->parameters(), 2U);
+    auto loaded = runtime::LoadedProgram::load(*machine, model->package_->program());
+    EXPECT_TRUE(loaded.ok()) << loaded.error().to_string();
+    model->program_ = *loaded;
+    auto secret = ckks_client::SecretKey::generate(model->package_->parameters());
+    model->secret_ = std::make_unique<ckks_client::SecretKey>(std::move(*secret));
+    auto keys = ckks_client::generate_keys(*model->secret_, model->package_->key_requests(), 2);
+    auto held = ckks::load_keys((*machine)->backend, (*machine)->pool, model->package_->parameters(),
+                                model->package_->key_requests(), std::move(*keys));
+    EXPECT_TRUE(held.ok()) << held.error().to_string();
+    model->keys_ = *held;
+    return model;
+  }
+
+  const compiler::TensorShape& shape() const { return graph_.nodes.front().shape; }
+  const plan::Program& program() const { return package_->program(); }
+  const ckks::Parameters& parameters() const { return *package_->parameters(); }
+
+  std::vector<double> encrypted(const std::vector<float>& input) const {
+    const ckks::Encoder encoder(package_->parameters());
+    std::vector<ckks::Ciphertext> ciphertexts;
+    for (const auto& slots : plan::pack(program().input, parameters().slots(), input)) {
+      auto c = ckks_client::encrypt(*secret_, encoder, slots, ckks::Scale::from_value(program().input.scale), program().input.limbs);
+      ciphertexts.push_back(std::move(*c));
+    }
+    auto outputs = runtime::Executor().run(*program_, *keys_, std::move(ciphertexts));
+    EXPECT_TRUE(outputs.ok()) << outputs.error().to_string();
+    std::vector<std::vector<std::complex<double>>> slots;
+    for (const auto& c : *outputs) slots.push_back(*ckks_client::decrypt(*secret_, encoder, c));
+    return plan::unpack(program().output, slots);
+  }
+
+  // Every logit within the package's promise, and the same class.
+  void check(const std::vector<float>& input, const std::string& what) const {
+    const std::vector<float> clear = compiler::run_float(graph_, input);
+    const std::vector<double> got = encrypted(input);
+    ASSERT_EQ(got.size(), clear.size()) << what;
+    for (std::size_t i = 0; i < clear.size(); ++i)
+      EXPECT_NEAR(got[i], static_cast<double>(clear[i]), program().error_bound) << what << ", logit " << i;
+    // Two classes closer than the promised error may swap; further apart they may not.
+    const auto best = std::max_element(clear.begin(), clear.end()) - clear.begin();
+    for (std::size_t i = 0; i < clear.size(); ++i)
+      if (static_cast<double>(clear[static_cast<std::size_t>(best)] - clear[i]) > 2 * program().error_bound)
+        EXPECT_GT(got[static_cast<std::size_t>(best)], got[i]) << what;
+  }
+
+ private:
+  compiler::Graph graph_;
+  std::shared_ptr<const package::Package> package_;
+  std::shared_ptr<const runtime::LoadedProgram> program_;
+  std::unique_ptr<ckks_client::SecretKey> secret_;
+  std::shared_ptr<const ckks::LoadedKeys> keys_;
+};
+
+class SmallModel : public testing::TestWithParam<const char*> {};
+
+TEST_P(SmallModel, AnswersAsInTheClear) {
+  const auto model = Model::make(GetParam(), "precise");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, SmallModel, testing::Values("test/mlp.onnx", "test/lenet.onnx", "test/strided.onnx"));
+
+TEST(Vgg9, FastAnswersAsInTheClear) {
+  const auto model = Model::make("vgg9-cifar10/vgg9.onnx", "fast");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  for (std::uint64_t seed : {1, 2, 3}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+}
+
+TEST(Vgg9, PreciseAnswersAsInTheClear) {
+  const auto model = Model::make("vgg9-cifar10/vgg9.onnx", "precise");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  for (std::uint64_t seed : {1, 2, 3}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+  // Real images where they are at hand; the data set is no part of the project.
+  const char* dataset = std::getenv("BRAINLOCK_CIFAR10");
+  if (dataset == nullptr) return;
+  const auto set = sampler::Cifar10::read_directory(dataset);
+  ASSERT_TRUE(set.ok()) << set.error().to_string();
+  for (std::size_t i = 0; i < 5; ++i) model->check(set->image(i).pixels, "CIFAR-10 test image " + std::to_string(i));
+}
+
+}  // namespace
+}  // namespace brainlock
