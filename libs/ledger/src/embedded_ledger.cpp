@@ -17,7 +17,8 @@ constexpr std::uint64_t kMostMissedEpochs = 64;
 using table::StoredNeuron;
 
 StoredNeuron* find(std::vector<StoredNeuron>& neurons, const AccountId& hotkey) {
-  const auto found = std::find_if(neurons.begin(), neurons.end(), [&](const StoredNeuron& s) { return s.neuron.hotkey == hotkey; });
+  const auto found =
+      std::find_if(neurons.begin(), neurons.end(), [&](const StoredNeuron& s) { return s.neuron.hotkey == hotkey; });
   return found == neurons.end() ? nullptr : &*found;
 }
 
@@ -50,7 +51,8 @@ Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::create(const std::filesy
     BRAINLOCK_TRY(table::write_number(*database, "netuid", genesis.netuid));
     BRAINLOCK_TRY(table::write_number(*database, "genesis_ms", now));
     BRAINLOCK_TRY(table::write_number(*database, "block_interval_ms", genesis.block_interval_ms));
-    BRAINLOCK_TRY(table::write_number(*database, "emission_per_block_rao", static_cast<std::int64_t>(genesis.emission_per_block_rao)));
+    BRAINLOCK_TRY(table::write_number(*database, "emission_per_block_rao",
+                                      static_cast<std::int64_t>(genesis.emission_per_block_rao)));
     BRAINLOCK_TRY(table::write_number(*database, "last_epoch_block", 0));
     if (genesis.owner_hotkey) BRAINLOCK_TRY(table::write_account(*database, "owner_hotkey", *genesis.owner_hotkey));
     return table::write_parameters(*database, genesis.parameters);
@@ -195,7 +197,8 @@ Result<Metagraph> EmbeddedLedger::metagraph(bool with_weights) {
 Result<std::vector<Weight>> EmbeddedLedger::weights(Uid uid) {
   BRAINLOCK_ASSIGN(Metagraph graph, metagraph(true));
   if (uid >= graph.neurons.size()) {
-    return Error{ErrorCode::kNotFound, "no uid " + std::to_string(uid) + " among " + std::to_string(graph.neurons.size())};
+    return Error{ErrorCode::kNotFound,
+                 "no uid " + std::to_string(uid) + " among " + std::to_string(graph.neurons.size())};
   }
   auto weights = std::move(graph.neurons[uid].weights);
   std::sort(weights.begin(), weights.end(), [](const Weight& a, const Weight& b) { return a.uid < b.uid; });
@@ -234,8 +237,7 @@ Result<Outcome> EmbeddedLedger::serve_axon(const Signer& hotkey, const Axon& axo
     BRAINLOCK_ASSIGN(const Hyperparameters parameters, table::read_parameters(*database_));
     BRAINLOCK_ASSIGN(std::vector<StoredNeuron> neurons, table::read_neurons(*database_));
     StoredNeuron* stored = find(neurons, hotkey.account());
-    const Outcome outcome =
-        rules::judge_axon(stored != nullptr ? &stored->neuron : nullptr, parameters, axon, block);
+    const Outcome outcome = rules::judge_axon(stored != nullptr ? &stored->neuron : nullptr, parameters, axon, block);
     if (!outcome.accepted() || rules::same_axon(stored->neuron.axon, axon)) return outcome;
     stored->neuron.axon = axon;
     stored->neuron.axon->ip = canonical_ip(axon.ip).value();  // judged already

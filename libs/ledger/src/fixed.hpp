@@ -16,7 +16,9 @@ struct Fixed {
 
   friend Fixed operator+(Fixed a, Fixed b) { return {a.raw + b.raw}; }
   friend Fixed operator-(Fixed a, Fixed b) { return {a.raw - b.raw}; }
-  friend Fixed operator*(Fixed a, Fixed b) { return {static_cast<std::int64_t>((static_cast<Wide>(a.raw) * b.raw) >> 32)}; }
+  friend Fixed operator*(Fixed a, Fixed b) {
+    return {static_cast<std::int64_t>((static_cast<Wide>(a.raw) * b.raw) >> 32)};
+  }
   /// 0 if the divisor is 0.
   friend Fixed operator/(Fixed a, Fixed b) {
     return b.raw == 0 ? Fixed{} : Fixed{static_cast<std::int64_t>((static_cast<Wide>(a.raw) << 32) / b.raw)};

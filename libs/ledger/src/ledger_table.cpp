@@ -127,14 +127,16 @@ Status write_number(Database& database, std::string_view name, std::int64_t valu
 }
 
 Result<std::optional<AccountId>> read_account(Database& database, std::string_view name) {
-  BRAINLOCK_ASSIGN(const Rows rows, database.query("SELECT account FROM ledger_accounts WHERE name = ?", {Value(name)}));
+  BRAINLOCK_ASSIGN(const Rows rows,
+                   database.query("SELECT account FROM ledger_accounts WHERE name = ?", {Value(name)}));
   return rows.empty() ? std::nullopt : account_of(rows[0][0]);
 }
 
 Status write_account(Database& database, std::string_view name, const AccountId& account) {
-  return status_of(database.execute(
-      "INSERT INTO ledger_accounts (name, account) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET account = excluded.account",
-      {Value(name), account_value(account)}));
+  return status_of(
+      database.execute("INSERT INTO ledger_accounts (name, account) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET "
+                       "account = excluded.account",
+                       {Value(name), account_value(account)}));
 }
 
 Result<Hyperparameters> read_parameters(Database& database) {
@@ -214,17 +216,33 @@ Result<std::vector<StoredNeuron>> read_neurons(Database& database) {
 Status write_neuron(Database& database, const StoredNeuron& stored) {
   const Neuron& n = stored.neuron;
   const Axon axon = n.axon.value_or(Axon{});
-  BRAINLOCK_TRY(status_of(database.execute("DELETE FROM ledger_neurons WHERE uid = ?", {Value(static_cast<int>(n.uid))})));
+  BRAINLOCK_TRY(
+      status_of(database.execute("DELETE FROM ledger_neurons WHERE uid = ?", {Value(static_cast<int>(n.uid))})));
   return status_of(database.execute(
       "INSERT INTO ledger_neurons (uid, hotkey, coldkey, stake, permit, active, last_update, registered_at, incentive, "
-      "dividends, consensus, trust, emission, axon_ip, axon_port, axon_version, axon_protocol, axon_block, weights, bonds) "
+      "dividends, consensus, trust, emission, axon_ip, axon_port, axon_version, axon_protocol, axon_block, weights, "
+      "bonds) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      {Value(static_cast<int>(n.uid)), account_value(n.hotkey), account_value(n.coldkey), number(n.stake_rao),
-       Value(n.validator_permit), Value(n.active), number(n.last_update), number(n.registered_at),
-       Value(static_cast<int>(n.incentive)), Value(static_cast<int>(n.dividends)), Value(static_cast<int>(n.consensus)),
-       Value(static_cast<int>(n.validator_trust)), number(n.emission_rao), n.axon ? Value(axon.ip) : Value(),
-       Value(static_cast<int>(axon.port)), Value(static_cast<std::int64_t>(axon.version)),
-       Value(static_cast<int>(axon.protocol)), number(axon.served_block), pack(n.weights), pack(stored.bonds)}));
+      {Value(static_cast<int>(n.uid)),
+       account_value(n.hotkey),
+       account_value(n.coldkey),
+       number(n.stake_rao),
+       Value(n.validator_permit),
+       Value(n.active),
+       number(n.last_update),
+       number(n.registered_at),
+       Value(static_cast<int>(n.incentive)),
+       Value(static_cast<int>(n.dividends)),
+       Value(static_cast<int>(n.consensus)),
+       Value(static_cast<int>(n.validator_trust)),
+       number(n.emission_rao),
+       n.axon ? Value(axon.ip) : Value(),
+       Value(static_cast<int>(axon.port)),
+       Value(static_cast<std::int64_t>(axon.version)),
+       Value(static_cast<int>(axon.protocol)),
+       number(axon.served_block),
+       pack(n.weights),
+       pack(stored.bonds)}));
 }
 
 Result<std::vector<Commit>> read_commits_due(Database& database, BlockNumber block) {
@@ -241,9 +259,10 @@ Result<std::vector<Commit>> read_commits_due(Database& database, BlockNumber blo
 }
 
 Status write_commit(Database& database, const Commit& commit) {
-  return status_of(database.execute("INSERT INTO ledger_commits (uid, due_block, weights) VALUES (?, ?, ?) "
-                                    "ON CONFLICT (uid, due_block) DO UPDATE SET weights = excluded.weights",
-                                    {Value(static_cast<int>(commit.uid)), number(commit.due_block), pack(commit.weights)}));
+  return status_of(
+      database.execute("INSERT INTO ledger_commits (uid, due_block, weights) VALUES (?, ?, ?) "
+                       "ON CONFLICT (uid, due_block) DO UPDATE SET weights = excluded.weights",
+                       {Value(static_cast<int>(commit.uid)), number(commit.due_block), pack(commit.weights)}));
 }
 
 Status erase_commits(Database& database, Uid uid) {

@@ -42,7 +42,8 @@ Outcome judge_registration(std::span<const Neuron> neurons, const Hyperparameter
                            std::uint64_t balance_rao, BlockNumber block) {
   for (const Neuron& neuron : neurons) {
     if (neuron.hotkey == hotkey) {
-      Outcome outcome = refused(Refusal::kAlreadyRegistered, block, "already registered as uid " + std::to_string(neuron.uid));
+      Outcome outcome =
+          refused(Refusal::kAlreadyRegistered, block, "already registered as uid " + std::to_string(neuron.uid));
       outcome.uid = neuron.uid;
       return outcome;
     }
@@ -68,7 +69,8 @@ Outcome judge_registration(std::span<const Neuron> neurons, const Hyperparameter
     }
   }
   if (weakest == nullptr) return refused(Refusal::kSubnetFull, block);
-  return accepted(block, weakest->uid, "registered as uid " + std::to_string(weakest->uid) + ", replacing the neuron that earned least");
+  return accepted(block, weakest->uid,
+                  "registered as uid " + std::to_string(weakest->uid) + ", replacing the neuron that earned least");
 }
 
 bool same_axon(const std::optional<Axon>& present, const Axon& wanted) {
@@ -122,16 +124,18 @@ Outcome judge_vote(const Neuron* neuron, std::size_t neurons, const Hyperparamet
       return refused(Refusal::kDuplicateUid, block, "the vote names uid " + std::to_string(weight.uid) + " twice");
     }
     if (weight.uid >= neurons) {
-      return refused(Refusal::kUnknownUid, block,
-                     "the vote names uid " + std::to_string(weight.uid) + ", the subnet has " + std::to_string(neurons));
+      return refused(
+          Refusal::kUnknownUid, block,
+          "the vote names uid " + std::to_string(weight.uid) + ", the subnet has " + std::to_string(neurons));
     }
     total += weight.value;
     largest = std::max(largest, weight.value);
   }
   const std::size_t least = std::min<std::size_t>(parameters.min_allowed_weights, neurons);
   if (!only_itself && weights.size() < least) {
-    return refused(Refusal::kTooFewWeights, block,
-                   "the vote names " + std::to_string(weights.size()) + " neurons, the least is " + std::to_string(least));
+    return refused(
+        Refusal::kTooFewWeights, block,
+        "the vote names " + std::to_string(weights.size()) + " neurons, the least is " + std::to_string(least));
   }
   if (parameters.max_weights_limit < 65535 && !only_itself &&
       static_cast<std::uint64_t>(largest) * 65535 > static_cast<std::uint64_t>(parameters.max_weights_limit) * total) {

@@ -18,8 +18,7 @@ std::vector<Uid> Metagraph::validators_by_rank() const {
   for (const Neuron& neuron : neurons) {
     if (neuron.validator_permit) uids.push_back(neuron.uid);
   }
-  std::stable_sort(uids.begin(), uids.end(),
-                   [&](Uid a, Uid b) { return neurons[a].stake_rao > neurons[b].stake_rao; });
+  std::stable_sort(uids.begin(), uids.end(), [&](Uid a, Uid b) { return neurons[a].stake_rao > neurons[b].stake_rao; });
   return uids;
 }
 
@@ -95,10 +94,10 @@ bool is_non_public_ip(std::string_view text) {
     return is_non_public_v4((static_cast<std::uint32_t>(b[2]) << 24) | (static_cast<std::uint32_t>(b[3]) << 16) |
                             (static_cast<std::uint32_t>(b[4]) << 8) | b[5]);
   }
-  if (std::memcmp(b, kZeros, 12) == 0) return true;                                 // ::, ::1, old v4-compatible
-  if ((b[0] & 0xe0) != 0x20) return true;                                           // only 2000::/3 is global unicast
-  if (b[0] == 0x20 && b[1] == 0x01 && (b[2] & 0xfe) == 0) return true;              // 2001::/23 protocol assignments
-  if (b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8) return true;    // documentation
+  if (std::memcmp(b, kZeros, 12) == 0) return true;                               // ::, ::1, old v4-compatible
+  if ((b[0] & 0xe0) != 0x20) return true;                                         // only 2000::/3 is global unicast
+  if (b[0] == 0x20 && b[1] == 0x01 && (b[2] & 0xfe) == 0) return true;            // 2001::/23 protocol assignments
+  if (b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8) return true;  // documentation
   return false;
 }
 
@@ -109,9 +108,9 @@ Result<std::vector<Weight>> quantise_weights(std::span<const double> scores) {
   double largest = 0.0;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     if (!std::isfinite(scores[i]) || scores[i] < 0.0) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "score of uid " + std::to_string(i) + ": expected a finite number of at least 0, got " +
-                       std::to_string(scores[i])};
+      return Error{ErrorCode::kInvalidArgument, "score of uid " + std::to_string(i) +
+                                                    ": expected a finite number of at least 0, got " +
+                                                    std::to_string(scores[i])};
     }
     largest = std::max(largest, scores[i]);
   }

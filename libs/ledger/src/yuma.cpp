@@ -76,7 +76,8 @@ std::vector<Fixed> stake_parts(const std::vector<EpochNeuron>& neurons, const Ep
   return parts;
 }
 
-/// Per column, the smallest value w such that validators holding more than (total - majority) of the stake gave at most w.
+/// Per column, the smallest value w such that validators holding more than (total - majority) of the stake gave at most
+/// w.
 std::vector<Fixed> weighted_median(const std::vector<Fixed>& stake, const SparseMatrix& weights, Fixed majority) {
   const std::size_t n = weights.size();
   std::vector<Fixed> use = stake;
@@ -233,7 +234,8 @@ Result<std::vector<EpochShare>> run_epoch(const EpochInput& input) {
     for (Entry& entry : fresh_bonds[i]) entry.value = entry.value * active_stake[i];
   }
   normalise_columns(fresh_bonds);
-  const auto average = static_cast<std::int64_t>(std::min<std::uint64_t>(input.parameters.bonds_moving_average, 1'000'000));
+  const auto average =
+      static_cast<std::int64_t>(std::min<std::uint64_t>(input.parameters.bonds_moving_average, 1'000'000));
   const Fixed alpha = Fixed::from_int(1) - Fixed::from_int(average) / Fixed::from_int(1'000'000);
   SparseMatrix bonds = blend(fresh_bonds, old_bonds, alpha);
   normalise_columns(bonds);

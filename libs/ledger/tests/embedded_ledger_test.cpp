@@ -9,7 +9,6 @@
 
 #include <fstream>
 
-
 #include "brainlock/store/database.hpp"
 
 namespace brainlock::ledger {
@@ -285,7 +284,8 @@ TEST_F(EmbeddedLedgerTest, ManyProcessesRegisterAndVoteWithoutLoss) {
       auto ledger = EmbeddedLedger::open(folder_ / "ledger.db", clock());
       if (!ledger.ok()) _exit(1);
       for (std::uint8_t i = 0; i < 12; ++i) {
-        const auto outcome = (*ledger)->register_neuron(TestSigner(200), account(static_cast<std::uint8_t>(process * 12 + i)));
+        const auto outcome =
+            (*ledger)->register_neuron(TestSigner(200), account(static_cast<std::uint8_t>(process * 12 + i)));
         if (!outcome.ok() || !outcome->accepted()) _exit(2);
       }
       _exit(0);

@@ -32,7 +32,8 @@ std::vector<std::uint16_t> incentives(const std::vector<EpochShare>& shares) {
   return out;
 }
 
-// Known answer of a genuine runtime (specification 293): four neurons, uid 1 holds all stake and votes {2: 65535, 3: 32768}.
+// Known answer of a genuine runtime (specification 293): four neurons, uid 1 holds all stake and votes {2: 65535, 3:
+// 32768}.
 TEST(Yuma, MatchesTheGenuineRuntime) {
   EpochInput input;
   input.block = 100;

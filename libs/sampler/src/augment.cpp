@@ -9,13 +9,17 @@ namespace brainlock::sampler {
 namespace {
 
 Status check(const AugmentOptions& o) {
-  const std::pair<const char*, double> bounds[] = {
-      {"flip_probability", o.flip_probability}, {"rotation_degrees", o.rotation_degrees}, {"shift", o.shift},
-      {"zoom", o.zoom},                         {"brightness", o.brightness},             {"contrast", o.contrast},
-      {"saturation", o.saturation}};
+  const std::pair<const char*, double> bounds[] = {{"flip_probability", o.flip_probability},
+                                                   {"rotation_degrees", o.rotation_degrees},
+                                                   {"shift", o.shift},
+                                                   {"zoom", o.zoom},
+                                                   {"brightness", o.brightness},
+                                                   {"contrast", o.contrast},
+                                                   {"saturation", o.saturation}};
   for (const auto& [name, value] : bounds) {
     if (!std::isfinite(value) || value < 0.0) {
-      return Error{ErrorCode::kInvalidArgument, std::string(name) + ": expected at least 0, got " + std::to_string(value)};
+      return Error{ErrorCode::kInvalidArgument,
+                   std::string(name) + ": expected at least 0, got " + std::to_string(value)};
     }
   }
   if (o.zoom >= 1.0) return Error{ErrorCode::kInvalidArgument, "zoom: expected below 1, got " + std::to_string(o.zoom)};
@@ -72,7 +76,8 @@ void change_colours(Image& image, Random& random, const AugmentOptions& options)
   if (image.channels != 3) return;
   const std::size_t plane = image.size() / 3;
   for (std::size_t i = 0; i < plane; ++i) {
-    const float grey = 0.299F * image.pixels[i] + 0.587F * image.pixels[plane + i] + 0.114F * image.pixels[2 * plane + i];
+    const float grey =
+        0.299F * image.pixels[i] + 0.587F * image.pixels[plane + i] + 0.114F * image.pixels[2 * plane + i];
     for (std::size_t c = 0; c < 3; ++c) {
       float& value = image.pixels[c * plane + i];
       value = grey + saturation * (value - grey);

@@ -47,8 +47,9 @@ Result<Cifar10> Cifar10::read_file(const std::filesystem::path& path) {
   const auto length = std::filesystem::file_size(path, failure);
   if (failure) return Error{ErrorCode::kIo, "cannot read the size of " + path.string() + ": " + failure.message()};
   if (length > kCifar10MaxRecords * kCifar10RecordBytes) {
-    return Error{ErrorCode::kTooLarge, path.string() + ": " + std::to_string(length) + " bytes are above the limit of " +
-                                           std::to_string(kCifar10MaxRecords) + " records"};
+    return Error{ErrorCode::kTooLarge, path.string() + ": " + std::to_string(length) +
+                                           " bytes are above the limit of " + std::to_string(kCifar10MaxRecords) +
+                                           " records"};
   }
   std::vector<std::uint8_t> bytes(length);
   std::ifstream in(path, std::ios::binary);
@@ -73,8 +74,9 @@ Result<Cifar10> Cifar10::read_directory(const std::filesystem::path& directory, 
     files.push_back(folder / "test_batch.bin");
   }
   if (files.empty()) {
-    return Error{ErrorCode::kNotFound, "no " + std::string(training ? "data_batch_1.bin .. data_batch_5.bin" : "test_batch.bin") +
-                                           " in " + folder.string()};
+    return Error{ErrorCode::kNotFound,
+                 "no " + std::string(training ? "data_batch_1.bin .. data_batch_5.bin" : "test_batch.bin") + " in " +
+                     folder.string()};
   }
   Cifar10 all;
   for (const auto& file : files) {

@@ -47,7 +47,8 @@ std::vector<std::uint8_t> image_to_bytes(const Image& image) {
 
 namespace {
 
-/// Weights of source cells for one target cell along one axis: overlap when shrinking, linear between centres otherwise.
+/// Weights of source cells for one target cell along one axis: overlap when shrinking, linear between centres
+/// otherwise.
 struct Tap {
   int first = 0;
   std::vector<float> weights;
@@ -115,7 +116,8 @@ Result<Image> with_channels(const Image& image, int channels) {
   BRAINLOCK_ASSIGN(Image out, make_image(channels, image.height, image.width));
   const auto plane = static_cast<std::size_t>(image.height) * static_cast<std::size_t>(image.width);
   if (image.channels == 1 && channels == 3) {
-    for (std::size_t c = 0; c < 3; ++c) std::copy(image.pixels.begin(), image.pixels.end(), out.pixels.begin() + static_cast<std::ptrdiff_t>(c * plane));
+    for (std::size_t c = 0; c < 3; ++c)
+      std::copy(image.pixels.begin(), image.pixels.end(), out.pixels.begin() + static_cast<std::ptrdiff_t>(c * plane));
     return out;
   }
   if (image.channels == 4 && channels == 3) {
@@ -124,12 +126,13 @@ Result<Image> with_channels(const Image& image, int channels) {
   }
   if ((image.channels == 3 || image.channels == 4) && channels == 1) {
     for (std::size_t i = 0; i < plane; ++i) {
-      out.pixels[i] = 0.299F * image.pixels[i] + 0.587F * image.pixels[plane + i] + 0.114F * image.pixels[2 * plane + i];
+      out.pixels[i] =
+          0.299F * image.pixels[i] + 0.587F * image.pixels[plane + i] + 0.114F * image.pixels[2 * plane + i];
     }
     return out;
   }
-  return Error{ErrorCode::kUnsupported, "no rule to turn " + std::to_string(image.channels) + " channels into " +
-                                            std::to_string(channels)};
+  return Error{ErrorCode::kUnsupported,
+               "no rule to turn " + std::to_string(image.channels) + " channels into " + std::to_string(channels)};
 }
 
 }  // namespace brainlock::sampler

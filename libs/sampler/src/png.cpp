@@ -23,8 +23,8 @@ struct Control {
 Result<Image> decode_png(std::span<const std::uint8_t> bytes) {
   if (bytes.empty()) return Error{ErrorCode::kTruncated, "expected a PNG file, got 0 bytes"};
   if (bytes.size() > kMaxPngBytes) {
-    return Error{ErrorCode::kTooLarge, "a PNG file of " + std::to_string(bytes.size()) + " bytes is above " +
-                                           std::to_string(kMaxPngBytes)};
+    return Error{ErrorCode::kTooLarge,
+                 "a PNG file of " + std::to_string(bytes.size()) + " bytes is above " + std::to_string(kMaxPngBytes)};
   }
   Control control;
   png_image& png = control.image;
@@ -38,7 +38,8 @@ Result<Image> decode_png(std::span<const std::uint8_t> bytes) {
   const bool colour = (png.format & PNG_FORMAT_FLAG_COLOR) != 0;
   png.format = colour ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   const std::size_t channels = colour ? 3 : 1;
-  BRAINLOCK_ASSIGN(Image image, make_image(static_cast<int>(channels), static_cast<int>(png.height), static_cast<int>(png.width)));
+  BRAINLOCK_ASSIGN(Image image,
+                   make_image(static_cast<int>(channels), static_cast<int>(png.height), static_cast<int>(png.width)));
   std::vector<std::uint8_t> interleaved(image.size());
   const png_color black{0, 0, 0};
   if (png_image_finish_read(&png, &black, interleaved.data(), 0, nullptr) == 0) {
@@ -58,7 +59,8 @@ Result<Image> read_png(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path, failure)) return Error{ErrorCode::kNotFound, "no file " + path.string()};
   const auto length = std::filesystem::file_size(path, failure);
   if (failure) return Error{ErrorCode::kIo, "cannot read the size of " + path.string()};
-  if (length > kMaxPngBytes) return Error{ErrorCode::kTooLarge, path.string() + " is above " + std::to_string(kMaxPngBytes) + " bytes"};
+  if (length > kMaxPngBytes)
+    return Error{ErrorCode::kTooLarge, path.string() + " is above " + std::to_string(kMaxPngBytes) + " bytes"};
   std::vector<std::uint8_t> bytes(length);
   std::ifstream in(path, std::ios::binary);
   in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));

@@ -11,7 +11,9 @@ constexpr double kTurn = 2.0 * std::numbers::pi;
 
 double smooth(double t) { return t * t * (3.0 - 2.0 * t); }
 double mix(double a, double b, double t) { return a + (b - a) * t; }
-Colour mix(const Colour& a, const Colour& b, double t) { return {mix(a.r, b.r, t), mix(a.g, b.g, t), mix(a.b, b.b, t)}; }
+Colour mix(const Colour& a, const Colour& b, double t) {
+  return {mix(a.r, b.r, t), mix(a.g, b.g, t), mix(a.b, b.b, t)};
+}
 
 /// Uniform in [0, 1) from a lattice point.
 double lattice(std::uint64_t seed, std::int64_t x, std::int64_t y) {
@@ -80,20 +82,30 @@ double Field::at(double u, double v) const {
   const double bent_v = v + warp_ * (noise_.at(v + 7.3, u - 3.1) - 0.5);
   const double along = (bent_u - 0.5) * cos_ + (bent_v - 0.5) * sin_;
   const double across = (bent_v - 0.5) * cos_ - (bent_u - 0.5) * sin_;
-  const double away = std::sqrt((bent_u - centre_u_) * (bent_u - centre_u_) + (bent_v - centre_v_) * (bent_v - centre_v_));
+  const double away =
+      std::sqrt((bent_u - centre_u_) * (bent_u - centre_u_) + (bent_v - centre_v_) * (bent_v - centre_v_));
   double value = 0.5;
   switch (kind_) {
-    case Kind::kGradient: value = std::clamp(along + 0.5, 0.0, 1.0); break;
-    case Kind::kGlow: value = 1.0 / (1.0 + 4.0 * away * away); break;
-    case Kind::kStripes: value = 0.5 + 0.5 * std::sin(kTurn * frequency_ * along + phase_); break;
+    case Kind::kGradient:
+      value = std::clamp(along + 0.5, 0.0, 1.0);
+      break;
+    case Kind::kGlow:
+      value = 1.0 / (1.0 + 4.0 * away * away);
+      break;
+    case Kind::kStripes:
+      value = 0.5 + 0.5 * std::sin(kTurn * frequency_ * along + phase_);
+      break;
     case Kind::kChecks: {
       const auto cells = static_cast<std::int64_t>(std::floor(along * frequency_)) +
                          static_cast<std::int64_t>(std::floor(across * frequency_));
       value = (cells & 1) != 0 ? 0.85 : 0.15;
       break;
     }
-    case Kind::kRings: value = 0.5 + 0.5 * std::sin(kTurn * frequency_ * away + phase_); break;
-    case Kind::kNoise: break;  // answered above
+    case Kind::kRings:
+      value = 0.5 + 0.5 * std::sin(kTurn * frequency_ * away + phase_);
+      break;
+    case Kind::kNoise:
+      break;  // answered above
   }
   return mix(value, grain, mix_);
 }

@@ -12,7 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 Error out_of_range(std::size_t index, std::size_t size) {
-  return Error{ErrorCode::kInvalidArgument, "expected an index below " + std::to_string(size) + ", got " + std::to_string(index)};
+  return Error{ErrorCode::kInvalidArgument,
+               "expected an index below " + std::to_string(size) + ", got " + std::to_string(index)};
 }
 
 class Cifar10Source final : public ImageSource {
@@ -36,7 +37,8 @@ class Cifar10Source final : public ImageSource {
 
 bool is_png_name(const fs::path& path) {
   std::string extension = path.extension().string();
-  std::transform(extension.begin(), extension.end(), extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return extension == ".png";
 }
 
@@ -45,12 +47,14 @@ class FolderSource final : public ImageSource {
   FolderSource(std::string where, std::vector<std::string> classes, std::vector<std::pair<fs::path, int>> files)
       : where_(std::move(where)), classes_(std::move(classes)), files_(std::move(files)) {}
   std::string describe() const override {
-    return "image folder " + where_ + " (" + std::to_string(files_.size()) + " images, " + std::to_string(classes_.size()) + " classes)";
+    return "image folder " + where_ + " (" + std::to_string(files_.size()) + " images, " +
+           std::to_string(classes_.size()) + " classes)";
   }
   std::size_t size() const override { return files_.size(); }
   int label(std::size_t index) const override { return index < size() ? files_[index].second : -1; }
   std::string class_name(int label) const override {
-    return label >= 0 && static_cast<std::size_t>(label) < classes_.size() ? classes_[static_cast<std::size_t>(label)] : "unknown";
+    return label >= 0 && static_cast<std::size_t>(label) < classes_.size() ? classes_[static_cast<std::size_t>(label)]
+                                                                           : "unknown";
   }
   Result<Image> image(std::size_t index) const override {
     if (index >= size()) return out_of_range(index, size());
@@ -71,7 +75,8 @@ Result<std::vector<fs::path>> png_files(const fs::path& folder) {
     std::error_code ignored;
     if (!is_png_name(entry->path()) || !entry->is_regular_file(ignored)) continue;
     if (files.size() == kMaxFolderFiles) {
-      return Error{ErrorCode::kTooLarge, folder.string() + " holds more than " + std::to_string(kMaxFolderFiles) + " images"};
+      return Error{ErrorCode::kTooLarge,
+                   folder.string() + " holds more than " + std::to_string(kMaxFolderFiles) + " images"};
     }
     files.push_back(entry->path());
   }
@@ -99,7 +104,8 @@ Result<std::shared_ptr<const ImageSource>> open_image_folder(const fs::path& fol
     BRAINLOCK_ASSIGN(const auto found, png_files(path));
     if (found.empty()) continue;
     if (files.size() + found.size() > kMaxFolderFiles) {
-      return Error{ErrorCode::kTooLarge, folder.string() + " holds more than " + std::to_string(kMaxFolderFiles) + " images"};
+      return Error{ErrorCode::kTooLarge,
+                   folder.string() + " holds more than " + std::to_string(kMaxFolderFiles) + " images"};
     }
     for (const fs::path& file : found) files.emplace_back(file, static_cast<int>(names.size()));
     names.push_back(path.filename().string());
@@ -109,16 +115,18 @@ Result<std::shared_ptr<const ImageSource>> open_image_folder(const fs::path& fol
     for (const fs::path& file : found) files.emplace_back(file, -1);
   }
   if (files.empty()) return Error{ErrorCode::kNotFound, "no PNG file in " + folder.string() + " or its sub-folders"};
-  return std::shared_ptr<const ImageSource>(std::make_shared<FolderSource>(folder.string(), std::move(names), std::move(files)));
+  return std::shared_ptr<const ImageSource>(
+      std::make_shared<FolderSource>(folder.string(), std::move(names), std::move(files)));
 }
 
 Result<std::shared_ptr<const ImageSource>> open_image_source(const fs::path& path) {
   std::error_code failure;
   if (!fs::exists(path, failure)) return Error{ErrorCode::kNotFound, "nothing at " + path.string()};
   const auto is_parquet = [](const fs::path& file) { return file.extension() == ".parquet"; };
-  const Error no_parquet{ErrorCode::kUnsupported, path.string() +
-                                                      ": parquet files are not read; convert the data set to CIFAR-10 binary "
-                                                      "batches or to a folder of PNG files"};
+  const Error no_parquet{ErrorCode::kUnsupported,
+                         path.string() +
+                             ": parquet files are not read; convert the data set to CIFAR-10 binary "
+                             "batches or to a folder of PNG files"};
   if (fs::is_regular_file(path, failure)) {
     if (is_parquet(path)) return no_parquet;
     BRAINLOCK_ASSIGN(Cifar10 data, Cifar10::read_file(path));
@@ -132,7 +140,8 @@ Result<std::shared_ptr<const ImageSource>> open_image_source(const fs::path& pat
   if (cifar.error().code != ErrorCode::kNotFound) return cifar.error();
   auto folder = open_image_folder(path);
   if (!folder.ok() && folder.error().code == ErrorCode::kNotFound) {
-    for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end; entry.increment(failure)) {
+    for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
+         entry.increment(failure)) {
       if (is_parquet(entry->path())) return no_parquet;
     }
   }

@@ -76,9 +76,9 @@ void expose(std::vector<std::vector<double>>& planes, const Exposure& exposure) 
 
 Result<Image> synthetic_image(std::uint64_t seed, int channels, int height, int width) {
   if ((channels != 1 && channels != 3) || height < 1 || width < 1 || height > kMaxSide || width > kMaxSide) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "expected 1 or 3 channels and sides of 1.." + std::to_string(kMaxSide) + ", got " +
-                     std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width)};
+    return Error{ErrorCode::kInvalidArgument, "expected 1 or 3 channels and sides of 1.." + std::to_string(kMaxSide) +
+                                                  ", got " + std::to_string(channels) + "x" + std::to_string(height) +
+                                                  "x" + std::to_string(width)};
   }
   Random random(seed);
   const auto first = scene::Scene::draw(random);

@@ -16,8 +16,8 @@ TEST(Random, FirstOutputFollowsFromThePublishedSplitmixStream) {
   EXPECT_EQ(Random(1234567).next(), ((product << 7) | (product >> 57)) * 9);
 }
 
-// xoshiro256** with state {1, 2, 3, 4} is not reachable through a seed, so the stream itself is frozen instead (value from an independent program):
-// recorded image seeds must stay replayable in every release.
+// xoshiro256** with state {1, 2, 3, 4} is not reachable through a seed, so the stream itself is frozen instead (value
+// from an independent program): recorded image seeds must stay replayable in every release.
 TEST(Random, StreamIsFrozen) {
   Random a(0);
   Random b(0);

@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 class Folder : public testing::Test {
  protected:
   void SetUp() override {
-    path_ = fs::path(testing::TempDir()) / ("sampler_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    path_ = fs::path(testing::TempDir()) /
+            ("sampler_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(path_);
     fs::create_directories(path_);
   }
@@ -189,7 +190,8 @@ TEST_F(Folder, SourcesAreRecognised) {
   EXPECT_EQ(flat->label(0), -1);
   std::vector<char> record(kCifar10RecordBytes, 7);
   fs::create_directories(path_ / "cifar");
-  std::ofstream(path_ / "cifar" / "test_batch.bin", std::ios::binary).write(record.data(), static_cast<std::streamsize>(record.size()));
+  std::ofstream(path_ / "cifar" / "test_batch.bin", std::ios::binary)
+      .write(record.data(), static_cast<std::streamsize>(record.size()));
   const auto cifar = open_image_source(path_ / "cifar").value();
   EXPECT_EQ(cifar->size(), 1U);
   EXPECT_EQ(cifar->class_name(cifar->label(0)), "horse");

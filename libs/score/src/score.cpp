@@ -24,7 +24,8 @@ Result<double> response_score(double response_s, const Rule& rule) {
   }
   const double score = std::pow(rule.scale_s / response_s, rule.shape);
   if (!std::isfinite(score)) {
-    return Error{ErrorCode::kInvalidArgument, "a response time of " + std::to_string(response_s) + " s has no finite score"};
+    return Error{ErrorCode::kInvalidArgument,
+                 "a response time of " + std::to_string(response_s) + " s has no finite score"};
   }
   return score;
 }

@@ -39,10 +39,17 @@ score::Observation Observer::query(std::size_t index, std::int64_t now_ms, bool 
   const bool found_out = random_.chance(options_.detection);
   score::Observation seen{now_ms, luck >= kHonestFailure, time};
   switch (miner.kind) {
-    case MinerKind::kHonest: break;
-    case MinerKind::kSelector: seen.success = seen.success && time <= limits_s_[index]; break;
-    case MinerKind::kFlaky: seen.success = luck >= std::max(miner.parameter, kHonestFailure); break;
-    case MinerKind::kDying: seen.success = seen.success && !second_half; break;
+    case MinerKind::kHonest:
+      break;
+    case MinerKind::kSelector:
+      seen.success = seen.success && time <= limits_s_[index];
+      break;
+    case MinerKind::kFlaky:
+      seen.success = luck >= std::max(miner.parameter, kHonestFailure);
+      break;
+    case MinerKind::kDying:
+      seen.success = seen.success && !second_half;
+      break;
     case MinerKind::kPartCheater:
     case MinerKind::kCheater:
       if (miner.kind == MinerKind::kCheater || random_.chance(miner.parameter)) {
@@ -62,7 +69,8 @@ std::vector<double> Observer::measure(std::size_t tempo) {
   for (std::size_t m = 0; m < miners_.size(); ++m) {
     auto& rows = history_[m];
     for (std::size_t q = 0; q < options_.queries_per_tempo; ++q) {
-      const std::int64_t offset = tempo_ms * static_cast<std::int64_t>(q) / static_cast<std::int64_t>(options_.queries_per_tempo);
+      const std::int64_t offset =
+          tempo_ms * static_cast<std::int64_t>(q) / static_cast<std::int64_t>(options_.queries_per_tempo);
       rows.push_back(query(m, begin_ms + offset, second_half));
     }
     if (rows.size() > options_.rule.window_requests) {

@@ -13,22 +13,32 @@ constexpr double kSteps[] = {0.0, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.50};
 
 std::string_view miner_kind_name(MinerKind kind) {
   switch (kind) {
-    case MinerKind::kHonest: return "honest";
-    case MinerKind::kSelector: return "selector";
-    case MinerKind::kPartCheater: return "part_cheater";
-    case MinerKind::kFlaky: return "flaky";
-    case MinerKind::kCheater: return "cheater";
-    case MinerKind::kDying: return "dying";
+    case MinerKind::kHonest:
+      return "honest";
+    case MinerKind::kSelector:
+      return "selector";
+    case MinerKind::kPartCheater:
+      return "part_cheater";
+    case MinerKind::kFlaky:
+      return "flaky";
+    case MinerKind::kCheater:
+      return "cheater";
+    case MinerKind::kDying:
+      return "dying";
   }
   return "unknown";
 }
 
 std::string_view validator_kind_name(ValidatorKind kind) {
   switch (kind) {
-    case ValidatorKind::kHonest: return "honest";
-    case ValidatorKind::kCopier: return "copier";
-    case ValidatorKind::kColluder: return "colluder";
-    case ValidatorKind::kIdle: return "idle";
+    case ValidatorKind::kHonest:
+      return "honest";
+    case ValidatorKind::kCopier:
+      return "copier";
+    case ValidatorKind::kColluder:
+      return "colluder";
+    case ValidatorKind::kIdle:
+      return "idle";
   }
   return "unknown";
 }

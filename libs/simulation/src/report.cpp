@@ -49,10 +49,12 @@ std::string income_over_speed(const Report& report) {
     smallest = std::min(smallest, miner.income);
   }
   svg::Chart chart(80, 50, 480, 330, "Does faster pay? Income of the honest over their speed",
-                   {"median response time, s", 3.0, 110.0, true}, {"part of all income", smallest / 2, largest * 4, true});
+                   {"median response time, s", 3.0, 110.0, true},
+                   {"part of all income", smallest / 2, largest * 4, true});
   if (!honest.empty()) {
     const auto [t, income] = honest[honest.size() / 2];
-    chart.line({{3.0, income * std::pow(t / 3.0, 3.0)}, {110.0, income * std::pow(t / 110.0, 3.0)}}, "#999", "cube law", true);
+    chart.line({{3.0, income * std::pow(t / 3.0, 3.0)}, {110.0, income * std::pow(t / 110.0, 3.0)}}, "#999", "cube law",
+               true);
   }
   chart.dots(honest, svg::colour(0), "honest miners");
   return chart.render();
@@ -70,7 +72,8 @@ std::string income_over_time(const Report& report) {
   for (MinerKind kind : kKinds) {
     svg::Chart::Points points;
     for (std::size_t i = 0; i < report.tempos.size(); i += step) {
-      points.emplace_back(static_cast<double>(report.tempos[i].tempo), report.tempos[i].income_by_kind[static_cast<std::size_t>(kind)]);
+      points.emplace_back(static_cast<double>(report.tempos[i].tempo),
+                          report.tempos[i].income_by_kind[static_cast<std::size_t>(kind)]);
     }
     chart.line(points, svg::colour(static_cast<std::size_t>(kind)), std::string(miner_kind_name(kind)));
   }
@@ -80,7 +83,8 @@ std::string income_over_time(const Report& report) {
 std::string what_failing_brings(const Report& report) {
   double largest = 1.2;
   for (MinerKind kind : {MinerKind::kSelector, MinerKind::kPartCheater, MinerKind::kFlaky}) {
-    for (const Comparison& point : compare_by_parameter(report, kind)) largest = std::max(largest, point.relative_income);
+    for (const Comparison& point : compare_by_parameter(report, kind))
+      largest = std::max(largest, point.relative_income);
   }
   svg::Chart chart(80, 480, 480, 330, "Do dropping slow queries and cheating pay?",
                    {"part of the queries dropped, faked or failed", 0.0, 0.5, false},
@@ -88,7 +92,8 @@ std::string what_failing_brings(const Report& report) {
   chart.line({{0.0, 1.0}, {0.5, 1.0}}, "#999", "honest twin", true);
   for (MinerKind kind : {MinerKind::kSelector, MinerKind::kPartCheater, MinerKind::kFlaky}) {
     svg::Chart::Points points;
-    for (const Comparison& point : compare_by_parameter(report, kind)) points.emplace_back(point.parameter, point.relative_income);
+    for (const Comparison& point : compare_by_parameter(report, kind))
+      points.emplace_back(point.parameter, point.relative_income);
     const auto colour = svg::colour(static_cast<std::size_t>(kind));
     chart.line(points, colour, std::string(miner_kind_name(kind)));
     chart.dots(points, colour, "");
@@ -108,7 +113,8 @@ std::string what_validators_earn(const Report& report) {
                    {"validator, by stake", -0.6, static_cast<double>(heights.size()) - 0.4, false},
                    {"part of income / part of stake", 0.0, std::max(largest, 0.1) * 1.4, false});
   chart.bars(heights, colours);
-  for (ValidatorKind kind : {ValidatorKind::kHonest, ValidatorKind::kCopier, ValidatorKind::kColluder, ValidatorKind::kIdle}) {
+  for (ValidatorKind kind :
+       {ValidatorKind::kHonest, ValidatorKind::kCopier, ValidatorKind::kColluder, ValidatorKind::kIdle}) {
     chart.legend_entry(svg::colour(static_cast<std::size_t>(kind)), std::string(validator_kind_name(kind)));
   }
   return chart.render();
@@ -143,14 +149,16 @@ std::string tempos_csv(const Report& report) {
 }
 
 std::string report_svg(const Report& report) {
-  return svg::document(1200, 870, {income_over_speed(report), income_over_time(report), what_failing_brings(report),
-                                   what_validators_earn(report)});
+  return svg::document(
+      1200, 870,
+      {income_over_speed(report), income_over_time(report), what_failing_brings(report), what_validators_earn(report)});
 }
 
 std::string report_text(const Report& report) {
   std::string out = std::to_string(report.miners.size()) + " miners, " + std::to_string(report.validators.size()) +
                     " validators, " + std::to_string(report.tempos.size()) + " tempos\n\n";
-  out += "Does faster pay?     income grows like speed to the power " + number(std::round(report.speed_exponent * 1000) / 1000) + "\n";
+  out += "Does faster pay?     income grows like speed to the power " +
+         number(std::round(report.speed_exponent * 1000) / 1000) + "\n";
   out += "Does cheating pay?   cheaters earn " + percent(income_of(report, MinerKind::kCheater)) + " % of all income\n";
   for (MinerKind kind : {MinerKind::kPartCheater, MinerKind::kSelector, MinerKind::kFlaky}) {
     out += "                     " + std::string(miner_kind_name(kind)) + ", relative to an honest twin:";
@@ -161,9 +169,11 @@ std::string report_text(const Report& report) {
     }
     out += "\n";
   }
-  out += "Does silence pay?    a miner that falls silent earns nothing after " + std::to_string(report.tempos_to_zero) + " tempos\n";
+  out += "Does silence pay?    a miner that falls silent earns nothing after " + std::to_string(report.tempos_to_zero) +
+         " tempos\n";
   out += "Validators per stake:";
-  for (ValidatorKind kind : {ValidatorKind::kHonest, ValidatorKind::kCopier, ValidatorKind::kColluder, ValidatorKind::kIdle}) {
+  for (ValidatorKind kind :
+       {ValidatorKind::kHonest, ValidatorKind::kCopier, ValidatorKind::kColluder, ValidatorKind::kIdle}) {
     double stake = 0.0;
     double income = 0.0;
     for (const Validator& validator : report.validators) {

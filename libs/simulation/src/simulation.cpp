@@ -29,7 +29,8 @@ Status check(const Options& options) {
     return refuse("expected at most 60000 miners and validators");
   }
   if (options.tempos < 1 || options.tempos > 1'000'000) return refuse("expected 1 to 1000000 tempos");
-  if (options.queries_per_tempo < 1 || options.queries_per_tempo > 1000) return refuse("expected 1 to 1000 queries a tempo");
+  if (options.queries_per_tempo < 1 || options.queries_per_tempo > 1000)
+    return refuse("expected 1 to 1000 queries a tempo");
   if (!(options.detection >= 0.0 && options.detection <= 1.0)) return refuse("expected a detection from 0 to 1");
   if (options.rule.window_requests < 1) return refuse("expected a window of at least 1 request");
   return {};
@@ -104,7 +105,8 @@ class Ledger {
       if (members[kind] > 0.0) row.income_by_kind[kind] /= members[kind];
     }
     if (counted) {
-      for (std::size_t v = 0; v < first; ++v) report_.validators[v].income += static_cast<double>(shares[v].emission_rao);
+      for (std::size_t v = 0; v < first; ++v)
+        report_.validators[v].income += static_cast<double>(shares[v].emission_rao);
     }
     report_.tempos.push_back(std::move(row));
   }
@@ -142,7 +144,9 @@ Result<Report> run(const Options& options, const std::function<void(std::size_t)
 
   std::vector<double> limits_s;
   for (const Miner& miner : report.miners) {
-    limits_s.push_back(miner.kind == MinerKind::kSelector ? selection_limit_s(miner, sampler::derive_seed(options.seed, 7)) : HUGE_VAL);
+    limits_s.push_back(miner.kind == MinerKind::kSelector
+                           ? selection_limit_s(miner, sampler::derive_seed(options.seed, 7))
+                           : HUGE_VAL);
   }
   std::vector<Observer> observers;
   for (std::size_t v = 0; v < report.validators.size(); ++v) {
@@ -155,7 +159,8 @@ Result<Report> run(const Options& options, const std::function<void(std::size_t)
     }
     return std::size_t{0};
   }();
-  const std::size_t threads = options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t threads =
+      options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
 
   EpochInput subnet = make_subnet(report);
   std::vector<double> consensus(report.miners.size());
@@ -165,9 +170,15 @@ Result<Report> run(const Options& options, const std::function<void(std::size_t)
     for_all(report.validators.size(), threads, [&](std::size_t v) {
       auto& neuron = subnet.neurons[v];
       switch (report.validators[v].kind) {
-        case ValidatorKind::kHonest: neuron.weights = vote_for(observers[v].measure(tempo), first_miner); break;
-        case ValidatorKind::kCopier: neuron.weights = vote_for(consensus, first_miner); break;
-        case ValidatorKind::kColluder: neuron.weights = {{static_cast<Uid>(first_miner + favourite), 65535}}; break;
+        case ValidatorKind::kHonest:
+          neuron.weights = vote_for(observers[v].measure(tempo), first_miner);
+          break;
+        case ValidatorKind::kCopier:
+          neuron.weights = vote_for(consensus, first_miner);
+          break;
+        case ValidatorKind::kColluder:
+          neuron.weights = {{static_cast<Uid>(first_miner + favourite), 65535}};
+          break;
         case ValidatorKind::kIdle:
           if (tempo > 0) return;
           neuron.weights = vote_for(observers[v].measure(tempo), first_miner);

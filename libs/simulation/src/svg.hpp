@@ -18,7 +18,8 @@ struct Axis {
 /// Colours that people with colour blindness tell apart (Okabe and Ito).
 std::string_view colour(std::size_t index);
 
-/// One chart in a rectangle of the page. Series are drawn in the order of the calls; values outside the axes are clipped.
+/// One chart in a rectangle of the page. Series are drawn in the order of the calls; values outside the axes are
+/// clipped.
 class Chart {
  public:
   Chart(double left, double top, double width, double height, std::string title, Axis x, Axis y);

@@ -20,12 +20,14 @@ Result<StoreAddress> store_address_from_environment(const std::function<const ch
   address.password = get("POSTGRES_PASSWORD");
   if (const std::string name = get("POSTGRES_DB"); !name.empty()) address.database = name;
   if (address.user.empty()) return Error{ErrorCode::kInvalidArgument, "POSTGRES_HOST is set, but POSTGRES_USER is not"};
-  if (address.password.empty()) return Error{ErrorCode::kInvalidArgument, "POSTGRES_USER is set, but POSTGRES_PASSWORD is not"};
+  if (address.password.empty())
+    return Error{ErrorCode::kInvalidArgument, "POSTGRES_USER is set, but POSTGRES_PASSWORD is not"};
   if (const std::string port = get("POSTGRES_PORT"); !port.empty()) {
     unsigned value = 0;
     const auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), value);
     if (failure != std::errc{} || end != port.data() + port.size() || value == 0 || value > 65535) {
-      return Error{ErrorCode::kInvalidArgument, "POSTGRES_PORT: expected 1 to 65535, got \"" + clean_text(port, 40) + "\""};
+      return Error{ErrorCode::kInvalidArgument,
+                   "POSTGRES_PORT: expected 1 to 65535, got \"" + clean_text(port, 40) + "\""};
     }
     address.port = static_cast<std::uint16_t>(value);
   }
@@ -48,7 +50,10 @@ std::size_t sequence_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t first = byte(0);
   if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+  const std::size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                             : (first & 0xf0) == 0xe0         ? 3
+                             : first >= 0xf0 && first <= 0xf4 ? 4
+                                                              : 0;
   if (length == 0 || text.size() < length) return 0;
   for (std::size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
@@ -70,7 +75,8 @@ std::string clean_text(std::string_view text, std::size_t limit) {
     const auto first = static_cast<std::uint8_t>(text[0]);
     const bool control = length == 1 && (first < 0x20 || first == 0x7f);
     const bool c1_control = length == 2 && first == 0xc2 && static_cast<std::uint8_t>(text[1]) < 0xa0;
-    const std::string_view piece = length == 0 || control || c1_control ? std::string_view("?") : text.substr(0, length);
+    const std::string_view piece =
+        length == 0 || control || c1_control ? std::string_view("?") : text.substr(0, length);
     if (out.size() + piece.size() > limit) break;
     out += piece;
     text.remove_prefix(std::max<std::size_t>(length, 1));

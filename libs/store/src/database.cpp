@@ -76,7 +76,8 @@ Status lock_schema(Database& database) {
 }
 
 Result<int> current_version(Database& database, std::string_view schema) {
-  BRAINLOCK_ASSIGN(const Rows rows, database.query("SELECT version FROM schema_versions WHERE name = ?", {Value(schema)}));
+  BRAINLOCK_ASSIGN(const Rows rows,
+                   database.query("SELECT version FROM schema_versions WHERE name = ?", {Value(schema)}));
   return rows.empty() ? 0 : static_cast<int>(rows[0][0].as_int());
 }
 
@@ -85,17 +86,17 @@ Result<int> current_version(Database& database, std::string_view schema) {
 Status migrate(Database& database, std::string_view schema, std::span<const Migration> migrations) {
   const auto make_table = [&]() -> Status {
     BRAINLOCK_TRY(lock_schema(database));
-    const auto made = database.execute(
-        "CREATE TABLE IF NOT EXISTS schema_versions (name TEXT PRIMARY KEY, version BIGINT NOT NULL)");
+    const auto made =
+        database.execute("CREATE TABLE IF NOT EXISTS schema_versions (name TEXT PRIMARY KEY, version BIGINT NOT NULL)");
     return made.ok() ? Status{} : Status(made.error());
   };
   BRAINLOCK_TRY(transact(database, make_table));
   const int newest = migrations.empty() ? 0 : migrations.back().version;
   BRAINLOCK_ASSIGN(const int found, current_version(database, schema));
   if (found > newest) {
-    return Error{ErrorCode::kUnsupported, "schema \"" + std::string(schema) + "\" has version " + std::to_string(found) +
-                                              ", this program knows up to " + std::to_string(newest) +
-                                              ": use a newer program"};
+    return Error{ErrorCode::kUnsupported, "schema \"" + std::string(schema) + "\" has version " +
+                                              std::to_string(found) + ", this program knows up to " +
+                                              std::to_string(newest) + ": use a newer program"};
   }
   for (const Migration& migration : migrations) {
     const auto take_step = [&]() -> Status {
@@ -107,7 +108,8 @@ Status migrate(Database& database, std::string_view schema, std::span<const Migr
         if (!done.ok()) return done.error().in("migration " + std::to_string(migration.version));
       }
       const auto noted = database.execute(
-          "INSERT INTO schema_versions (name, version) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+          "INSERT INTO schema_versions (name, version) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET version = "
+          "excluded.version",
           {Value(schema), Value(migration.version)});
       return noted.ok() ? Status{} : Status(noted.error());
     };

@@ -110,7 +110,8 @@ Value read_value(const PGresult* result, int row, int column) {
   const std::string_view text(PQgetvalue(result, row, column),
                               static_cast<std::size_t>(PQgetlength(result, row, column)));
   switch (PQftype(result, column)) {
-    case kBool: return Value(text == "t");
+    case kBool:
+      return Value(text == "t");
     case kInt2:
     case kInt4:
     case kInt8: {
@@ -120,7 +121,8 @@ Value read_value(const PGresult* result, int row, int column) {
     }
     case kFloat4:
     case kFloat8:
-    case kNumeric: return Value(std::strtod(std::string(text).c_str(), nullptr));
+    case kNumeric:
+      return Value(std::strtod(std::string(text).c_str(), nullptr));
     case kBytea: {  // "\x" and hexadecimal digits: the server's default output since 9.0
       Blob bytes;
       for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
@@ -128,7 +130,8 @@ Value read_value(const PGresult* result, int row, int column) {
       }
       return Value(std::move(bytes));
     }
-    default: return Value(text);
+    default:
+      return Value(text);
   }
 }
 
@@ -192,7 +195,8 @@ class Postgres final : public Database {
       return Error{code, where_ + ": " + text};
     }
     PQsetClientEncoding(connection_.get(), "UTF8");
-    PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);  // notices are not for the terminal
+    PQsetNoticeProcessor(
+        connection_.get(), [](void*, const char*) {}, nullptr);  // notices are not for the terminal
     BRAINLOCK_TRY(command("SET bytea_output = 'hex'"));
     BRAINLOCK_TRY(command("SET extra_float_digits = 3"));
     return command("SET statement_timeout = " + std::to_string(statement_timeout_ms_));
@@ -228,9 +232,17 @@ class Postgres final : public Database {
 Result<std::unique_ptr<Database>> open_postgres(const PostgresAddress& address) {
   const std::string port = std::to_string(address.port);
   const std::string timeout = std::to_string(address.connect_timeout_s);
-  const char* keys[] = {"host", "port", "user", "password", "dbname", "connect_timeout", "application_name", "client_encoding", nullptr};
-  const char* values[] = {address.host.c_str(),     port.c_str(),    address.user.c_str(), address.password.c_str(),
-                          address.database.c_str(), timeout.c_str(), "brainlock",          "UTF8", nullptr};
+  const char* keys[] = {
+      "host", "port", "user", "password", "dbname", "connect_timeout", "application_name", "client_encoding", nullptr};
+  const char* values[] = {address.host.c_str(),
+                          port.c_str(),
+                          address.user.c_str(),
+                          address.password.c_str(),
+                          address.database.c_str(),
+                          timeout.c_str(),
+                          "brainlock",
+                          "UTF8",
+                          nullptr};
   auto database = std::make_unique<Postgres>(
       PQconnectdbParams(keys, values, 0),
       "PostgreSQL " + address.user + "@" + address.host + ":" + port + "/" + address.database,

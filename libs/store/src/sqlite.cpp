@@ -14,21 +14,29 @@ namespace {
 ErrorCode code_of(int sqlite_code) {
   switch (sqlite_code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return ErrorCode::kTimeout;
+    case SQLITE_LOCKED:
+      return ErrorCode::kTimeout;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return ErrorCode::kCorrupted;
+    case SQLITE_NOTADB:
+      return ErrorCode::kCorrupted;
     case SQLITE_FULL:
-    case SQLITE_NOMEM: return ErrorCode::kResource;
+    case SQLITE_NOMEM:
+      return ErrorCode::kResource;
     case SQLITE_IOERR:
-    case SQLITE_CANTOPEN: return ErrorCode::kIo;
+    case SQLITE_CANTOPEN:
+      return ErrorCode::kIo;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_AUTH: return ErrorCode::kDenied;
+    case SQLITE_AUTH:
+      return ErrorCode::kDenied;
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
-    case SQLITE_RANGE: return ErrorCode::kInvalidArgument;
-    case SQLITE_TOOBIG: return ErrorCode::kTooLarge;
-    default: return ErrorCode::kInternal;
+    case SQLITE_RANGE:
+      return ErrorCode::kInvalidArgument;
+    case SQLITE_TOOBIG:
+      return ErrorCode::kTooLarge;
+    default:
+      return ErrorCode::kInternal;
   }
 }
 
@@ -83,8 +91,9 @@ class Sqlite final : public Database {
 
  private:
   Error failure(std::string_view sql) const {
-    return Error{code_of(sqlite3_extended_errcode(handle_.get())),
-                 "SQLite: " + std::string(sqlite3_errmsg(handle_.get())) + " (in \"" + std::string(sql.substr(0, 80)) + "\")"};
+    return Error{
+        code_of(sqlite3_extended_errcode(handle_.get())),
+        "SQLite: " + std::string(sqlite3_errmsg(handle_.get())) + " (in \"" + std::string(sql.substr(0, 80)) + "\")"};
   }
 
   Result<Statement> prepare(std::string_view sql, std::span<const Value> parameters) {
@@ -129,8 +138,12 @@ class Sqlite final : public Database {
     row.reserve(static_cast<std::size_t>(columns));
     for (int column = 0; column < columns; ++column) {
       switch (sqlite3_column_type(statement, column)) {
-        case SQLITE_INTEGER: row.emplace_back(static_cast<std::int64_t>(sqlite3_column_int64(statement, column))); break;
-        case SQLITE_FLOAT: row.emplace_back(sqlite3_column_double(statement, column)); break;
+        case SQLITE_INTEGER:
+          row.emplace_back(static_cast<std::int64_t>(sqlite3_column_int64(statement, column)));
+          break;
+        case SQLITE_FLOAT:
+          row.emplace_back(sqlite3_column_double(statement, column));
+          break;
         case SQLITE_TEXT: {
           const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
           row.emplace_back(std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))));
@@ -142,7 +155,9 @@ class Sqlite final : public Database {
           row.emplace_back(Blob(bytes, bytes + length));
           break;
         }
-        default: row.emplace_back(); break;
+        default:
+          row.emplace_back();
+          break;
       }
     }
     return row;

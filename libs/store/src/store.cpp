@@ -105,8 +105,9 @@ Result<bool> Store::record_request(const RequestRow& row) {
                                      Value(row.bytes_received),
                                      optional_value(row.deviation),
                                      optional_value(row.similarity)};
-  const std::string sql = "INSERT INTO requests (" + std::string(kRequestColumns) +
-                          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING";
+  const std::string sql =
+      "INSERT INTO requests (" + std::string(kRequestColumns) +
+      ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING";
   const std::lock_guard lock(mutex_);
   std::int64_t stored = 0;
   BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
@@ -154,7 +155,8 @@ Result<std::vector<std::pair<std::string, std::int64_t>>> Store::reasons(const R
   return out;
 }
 
-Result<std::vector<TimeBucket>> Store::time_buckets(std::int64_t since_ms, std::int64_t until_ms, std::int64_t bucket_ms) {
+Result<std::vector<TimeBucket>> Store::time_buckets(std::int64_t since_ms, std::int64_t until_ms,
+                                                    std::int64_t bucket_ms) {
   if (bucket_ms <= 0) {
     return Error{ErrorCode::kInvalidArgument, "expected a bucket of at least 1 ms, got " + std::to_string(bucket_ms)};
   }
@@ -184,7 +186,8 @@ Result<std::vector<TimeBucket>> Store::time_buckets(std::int64_t since_ms, std::
     if (!bucket.times.empty()) {
       const std::size_t half = bucket.times.size() / 2;
       entry.fastest_s = bucket.times.front();
-      entry.median_s = bucket.times.size() % 2 == 1 ? bucket.times[half] : (bucket.times[half - 1] + bucket.times[half]) / 2.0;
+      entry.median_s =
+          bucket.times.size() % 2 == 1 ? bucket.times[half] : (bucket.times[half - 1] + bucket.times[half]) / 2.0;
     }
     out.push_back(entry);
   }
@@ -206,20 +209,19 @@ Result<bool> Store::record_vote(const VoteRow& row) {
   const std::lock_guard lock(mutex_);
   bool stored = false;
   BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
-    BRAINLOCK_ASSIGN(const std::int64_t changed,
-                     database_->execute("INSERT INTO votes (vote_id, time_ms, block, netuid, accepted, reason, detail, "
-                                        "confirmed_block) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (vote_id) DO NOTHING",
-                                        {Value(id), Value(row.time_ms), Value(static_cast<std::int64_t>(row.block)),
-                                         Value(static_cast<int>(row.netuid)), Value(row.accepted),
-                                         Value(clean_text(row.reason, 100)), Value(clean_text(row.detail)),
-                                         row.confirmed_block ? Value(static_cast<std::int64_t>(*row.confirmed_block))
-                                                             : Value()}));
+    BRAINLOCK_ASSIGN(
+        const std::int64_t changed,
+        database_->execute("INSERT INTO votes (vote_id, time_ms, block, netuid, accepted, reason, detail, "
+                           "confirmed_block) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (vote_id) DO NOTHING",
+                           {Value(id), Value(row.time_ms), Value(static_cast<std::int64_t>(row.block)),
+                            Value(static_cast<int>(row.netuid)), Value(row.accepted),
+                            Value(clean_text(row.reason, 100)), Value(clean_text(row.detail)),
+                            row.confirmed_block ? Value(static_cast<std::int64_t>(*row.confirmed_block)) : Value()}));
     stored = changed == 1;
     if (!stored) return {};
     for (const auto& [uid, value] : row.weights) {
-      const auto added =
-          database_->execute("INSERT INTO vote_weights (vote_id, uid, value) VALUES (?, ?, ?)",
-                             {Value(id), Value(static_cast<int>(uid)), Value(static_cast<int>(value))});
+      const auto added = database_->execute("INSERT INTO vote_weights (vote_id, uid, value) VALUES (?, ?, ?)",
+                                            {Value(id), Value(static_cast<int>(uid)), Value(static_cast<int>(value))});
       if (!added.ok()) return added.error();
     }
     return {};
@@ -231,8 +233,9 @@ Status Store::confirm_vote(std::string_view id, std::uint64_t block) {
   const std::lock_guard lock(mutex_);
   std::int64_t changed = 0;
   BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
-    BRAINLOCK_ASSIGN(changed, database_->execute("UPDATE votes SET confirmed_block = ? WHERE vote_id = ?",
-                                                 {Value(static_cast<std::int64_t>(block)), Value(clean_text(id, 100))}));
+    BRAINLOCK_ASSIGN(changed,
+                     database_->execute("UPDATE votes SET confirmed_block = ? WHERE vote_id = ?",
+                                        {Value(static_cast<std::int64_t>(block)), Value(clean_text(id, 100))}));
     return {};
   }));
   if (changed == 0) return Error{ErrorCode::kNotFound, "no vote \"" + clean_text(id, 100) + "\""};
@@ -256,7 +259,8 @@ Result<std::vector<VoteRow>> Store::votes(std::size_t limit) {
     vote.detail = row[6].as_text();
     if (!row[7].is_null()) vote.confirmed_block = static_cast<std::uint64_t>(row[7].as_int());
     const Value id[] = {Value(vote.id)};
-    BRAINLOCK_ASSIGN(const Rows weights, read("SELECT uid, value FROM vote_weights WHERE vote_id = ? ORDER BY uid", id));
+    BRAINLOCK_ASSIGN(const Rows weights,
+                     read("SELECT uid, value FROM vote_weights WHERE vote_id = ? ORDER BY uid", id));
     for (const Row& weight : weights) {
       vote.weights.emplace_back(static_cast<std::uint16_t>(weight[0].as_int()),
                                 static_cast<std::uint16_t>(weight[1].as_int()));
@@ -307,7 +311,8 @@ Status Store::put(std::string_view scope, std::string_view name, std::span<const
   const std::lock_guard lock(mutex_);
   return transact(*database_, [&]() -> Status {
     const auto done = database_->execute(
-        "INSERT INTO settings (scope, name, value) VALUES (?, ?, ?) ON CONFLICT (scope, name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO settings (scope, name, value) VALUES (?, ?, ?) ON CONFLICT (scope, name) DO UPDATE SET value = "
+        "excluded.value",
         {Value(scope), Value(name), Value(value)});
     return done.ok() ? Status{} : Status(done.error());
   });
@@ -320,7 +325,8 @@ Status Store::put(std::string_view scope, std::string_view name, std::string_vie
 Result<Blob> Store::get(std::string_view scope, std::string_view name) {
   const Value parameters[] = {Value(scope), Value(name)};
   BRAINLOCK_ASSIGN(const Rows rows, read("SELECT value FROM settings WHERE scope = ? AND name = ?", parameters));
-  if (rows.empty()) return Error{ErrorCode::kNotFound, "no setting \"" + std::string(scope) + "/" + std::string(name) + "\""};
+  if (rows.empty())
+    return Error{ErrorCode::kNotFound, "no setting \"" + std::string(scope) + "/" + std::string(name) + "\""};
   return rows[0][0].as_blob();
 }
 
@@ -336,7 +342,8 @@ Result<bool> Store::remove(std::string_view scope, std::string_view name) {
   const std::lock_guard lock(mutex_);
   std::int64_t removed = 0;
   BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
-    BRAINLOCK_ASSIGN(removed, database_->execute("DELETE FROM settings WHERE scope = ? AND name = ?", {Value(scope), Value(name)}));
+    BRAINLOCK_ASSIGN(
+        removed, database_->execute("DELETE FROM settings WHERE scope = ? AND name = ?", {Value(scope), Value(name)}));
     return {};
   }));
   return removed == 1;

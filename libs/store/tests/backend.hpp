@@ -1,5 +1,6 @@
-// Both engines behind one fixture: each test of a parameterised suite runs on a fresh SQLite file, and on a fresh database
-// of a real PostgreSQL server when BRAINLOCK_TEST_POSTGRES=1 (ctest's store.on_postgres sets it: one process, one server).
+// Both engines behind one fixture: each test of a parameterised suite runs on a fresh SQLite file, and on a fresh
+// database of a real PostgreSQL server when BRAINLOCK_TEST_POSTGRES=1 (ctest's store.on_postgres sets it: one process,
+// one server).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +18,8 @@ class OnBothEngines : public testing::TestWithParam<Dialect> {
  protected:
   void SetUp() override {
     if (GetParam() == Dialect::kPostgres) {
-      if (PostgresServer::shared() == nullptr) GTEST_SKIP() << "PostgreSQL is not installed (apt-get install postgresql)";
+      if (PostgresServer::shared() == nullptr)
+        GTEST_SKIP() << "PostgreSQL is not installed (apt-get install postgresql)";
       address_ = PostgresServer::shared()->fresh_database();
       return;
     }

@@ -20,14 +20,17 @@ TEST_P(DatabaseTest, ValuesComeBackAsTheyWent) {
   Blob all(256);
   for (std::size_t i = 0; i < 256; ++i) all[i] = static_cast<std::uint8_t>(i);
   const std::string text = "quote ' double \" back \\ euro \xe2\x82\xac question mark in data ? end";
-  ASSERT_EQ(database->execute("INSERT INTO v (i, r, t, b) VALUES (?, ?, ?, ?)",
-                              {Value(std::numeric_limits<std::int64_t>::min()), Value(0.1 + 0.2), Value(text), Value(all)})
+  ASSERT_EQ(database
+                ->execute("INSERT INTO v (i, r, t, b) VALUES (?, ?, ?, ?)",
+                          {Value(std::numeric_limits<std::int64_t>::min()), Value(0.1 + 0.2), Value(text), Value(all)})
                 .value(),
             1);
-  ASSERT_TRUE(database->execute("INSERT INTO v (i, r, t, b) VALUES (?, ?, ?, ?)",
-                                {Value(std::numeric_limits<std::int64_t>::max()), Value(-1e300), Value(""), Value(Blob{})})
+  ASSERT_TRUE(database
+                  ->execute("INSERT INTO v (i, r, t, b) VALUES (?, ?, ?, ?)",
+                            {Value(std::numeric_limits<std::int64_t>::max()), Value(-1e300), Value(""), Value(Blob{})})
                   .ok());
-  ASSERT_TRUE(database->execute("INSERT INTO v (i, r, t, b) VALUES (?, ?, ?, ?)", {Value(), Value(), Value(), Value()}).ok());
+  ASSERT_TRUE(
+      database->execute("INSERT INTO v (i, r, t, b) VALUES (?, ?, ?, ?)", {Value(), Value(), Value(), Value()}).ok());
   const Rows rows = database->query("SELECT i, r, t, b FROM v ORDER BY id").value();
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[0][0].as_int(), std::numeric_limits<std::int64_t>::min());
@@ -63,13 +66,18 @@ TEST_P(DatabaseTest, TransactionsAreAllOrNothing) {
   EXPECT_EQ(database->query("SELECT count(*) FROM t").value()[0][0].as_int(), 0);
 
   runs = 0;
-  const Status repeated = transact(*database, [&]() -> Status {
-    return ++runs < 3 ? Status(ErrorCode::kTimeout, "busy") : Status{};
-  });
+  const Status repeated =
+      transact(*database, [&]() -> Status { return ++runs < 3 ? Status(ErrorCode::kTimeout, "busy") : Status{}; });
   EXPECT_TRUE(repeated.ok());
   EXPECT_EQ(runs, 3);
   runs = 0;
-  EXPECT_EQ(transact(*database, [&]() -> Status { ++runs; return Error{ErrorCode::kTimeout, "busy"}; }).error().code,
+  EXPECT_EQ(transact(*database,
+                     [&]() -> Status {
+                       ++runs;
+                       return Error{ErrorCode::kTimeout, "busy"};
+                     })
+                .error()
+                .code,
             ErrorCode::kTimeout);
   EXPECT_EQ(runs, 3);
 }
@@ -118,7 +126,7 @@ TEST(Sqlite, FileIsOursAlone) {
     auto database = open_sqlite(path).value();
     ASSERT_TRUE(database->execute("CREATE TABLE t (x)").ok());
     for (const char* suffix : {"", "-wal", "-shm"}) {
-      struct stat info{};
+      struct stat info {};
       ASSERT_EQ(stat((path.string() + suffix).c_str(), &info), 0) << suffix;
       EXPECT_EQ(info.st_mode & 0777, 0600U) << suffix;
     }

@@ -1,4 +1,5 @@
-// Processes are killed at random moments: what was acknowledged is there, once; what was not is there once or not at all.
+// Processes are killed at random moments: what was acknowledged is there, once; what was not is there once or not at
+// all.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -49,7 +50,8 @@ class DurabilityTest : public OnBothEngines {
     }
     usleep(static_cast<useconds_t>(lifetime_us));
     kill_it(child);
-    for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0;) told.append(buffer, static_cast<std::size_t>(got));
+    for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
+      told.append(buffer, static_cast<std::size_t>(got));
     ::close(ends[0]);
     int status = 0;
     waitpid(child, &status, 0);
@@ -82,7 +84,8 @@ TEST_P(DurabilityTest, KillingTheWriterLosesNoAcknowledgedRow) {
     const int lifetime_us = std::uniform_int_distribution(0, 40'000)(random);
     acknowledged.merge(run_and_kill(round, lifetime_us, [](pid_t child) { ::kill(child, SIGKILL); }));
   }
-  EXPECT_GE(acknowledged.size(), static_cast<std::size_t>(rounds * 4 / 5)) << "the test must have killed a writer at work";
+  EXPECT_GE(acknowledged.size(), static_cast<std::size_t>(rounds * 4 / 5))
+      << "the test must have killed a writer at work";
   expect_all_stored(acknowledged, static_cast<std::size_t>(rounds));
 }
 

@@ -106,11 +106,12 @@ class PostgresServer {
       if (account == nullptr) return false;
       user_ = account->pw_uid;
       group_ = account->pw_gid;
-      if (chown(folder_.c_str(), user_, group_) != 0 || chown((folder_ + "/password").c_str(), user_, group_) != 0) return false;
+      if (chown(folder_.c_str(), user_, group_) != 0 || chown((folder_ + "/password").c_str(), user_, group_) != 0)
+        return false;
     }
-    const pid_t init = spawn({programs() / "initdb", "-D", folder_ + "/data", "-U", "brainlock", "--no-sync",
-                              "--auth=scram-sha-256", "--pwfile=" + folder_ + "/password", "--encoding=UTF8",
-                              "--locale=C"});
+    const pid_t init =
+        spawn({programs() / "initdb", "-D", folder_ + "/data", "-U", "brainlock", "--no-sync", "--auth=scram-sha-256",
+               "--pwfile=" + folder_ + "/password", "--encoding=UTF8", "--locale=C"});
     int status = 0;
     return waitpid(init, &status, 0) == init && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }

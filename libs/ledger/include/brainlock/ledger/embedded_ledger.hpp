@@ -54,7 +54,8 @@ class EmbeddedLedger final : public Ledger {
   Result<std::vector<Weight>> weights(Uid uid) override;
   Result<Outcome> register_neuron(const Signer& coldkey, const AccountId& hotkey) override;
   Result<Outcome> serve_axon(const Signer& hotkey, const Axon& axon) override;
-  Result<Outcome> set_weights(const Signer& hotkey, std::span<const Weight> weights, std::uint64_t version_key) override;
+  Result<Outcome> set_weights(const Signer& hotkey, std::span<const Weight> weights,
+                              std::uint64_t version_key) override;
 
   /// What a test network's owner can do.
   Status set_stake(const AccountId& hotkey, std::uint64_t stake_rao);  ///< kNotFound if not registered

@@ -27,25 +27,25 @@ class Signer {
 /// Why a ledger did not do what was asked. Closed list; each value has a test that produces it.
 enum class Refusal {
   kNone,
-  kSubnetUnknown,        ///< no subnet of that number
-  kNotRegistered,        ///< the hotkey has no uid
+  kSubnetUnknown,  ///< no subnet of that number
+  kNotRegistered,  ///< the hotkey has no uid
   kAlreadyRegistered,
-  kRegistrationClosed,   ///< the owner has switched registration off
-  kSubnetFull,           ///< every uid is taken and immune
-  kNotEnoughBalance,     ///< registration costs more than the coldkey has
-  kStakeTooLow,          ///< below the stake threshold
-  kNoPermit,             ///< not among the permitted validators of the last epoch
-  kTooSoon,              ///< rate limit; Outcome::blocks_to_wait says for how long
-  kVersionTooOld,        ///< version key below the subnet's
-  kNoWeights,            ///< an empty or all-zero vote
+  kRegistrationClosed,  ///< the owner has switched registration off
+  kSubnetFull,          ///< every uid is taken and immune
+  kNotEnoughBalance,    ///< registration costs more than the coldkey has
+  kStakeTooLow,         ///< below the stake threshold
+  kNoPermit,            ///< not among the permitted validators of the last epoch
+  kTooSoon,             ///< rate limit; Outcome::blocks_to_wait says for how long
+  kVersionTooOld,       ///< version key below the subnet's
+  kNoWeights,           ///< an empty or all-zero vote
   kTooFewWeights,
-  kWeightTooLarge,       ///< one weight is above max_weights_limit of the vote
+  kWeightTooLarge,  ///< one weight is above max_weights_limit of the vote
   kDuplicateUid,
   kUnknownUid,
-  kBadAddress,           ///< not an IP address, or one that the ledger does not take
+  kBadAddress,  ///< not an IP address, or one that the ledger does not take
   kBadPort,
-  kCommitRevealOnly,     ///< plain weights are switched off and this implementation could not commit
-  kOther,                ///< a refusal without a name here; the message quotes it
+  kCommitRevealOnly,  ///< plain weights are switched off and this implementation could not commit
+  kOther,             ///< a refusal without a name here; the message quotes it
 };
 
 /// Stable snake_case name of a refusal, for JSON, logs and metrics.
@@ -69,8 +69,8 @@ struct Outcome {
 /// The present of the ledger.
 struct BlockTime {
   BlockNumber block = 0;
-  std::int64_t block_interval_ms = 0;     ///< usual time between two blocks
-  std::int64_t until_next_block_ms = 0;   ///< estimate, at least 0
+  std::int64_t block_interval_ms = 0;    ///< usual time between two blocks
+  std::int64_t until_next_block_ms = 0;  ///< estimate, at least 0
 };
 
 /// A subnet of a chain. Every call may block on disk or network and is safe from many threads. Errors (not refusals):

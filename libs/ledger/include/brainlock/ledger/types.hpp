@@ -45,9 +45,9 @@ struct Neuron {
   AccountId coldkey{};
   std::uint64_t stake_rao = 0;  ///< what permits and thresholds are judged by
   bool validator_permit = false;
-  bool active = false;            ///< set weights within the activity cut-off
-  std::optional<Axon> axon;       ///< absent if never served
-  BlockNumber last_update = 0;    ///< block of the newest accepted weights; registration block at first
+  bool active = false;          ///< set weights within the activity cut-off
+  std::optional<Axon> axon;     ///< absent if never served
+  BlockNumber last_update = 0;  ///< block of the newest accepted weights; registration block at first
   BlockNumber registered_at = 0;
   std::uint16_t incentive = 0;        ///< part of the miners' reward (sums to about 65535)
   std::uint16_t dividends = 0;        ///< part of the validators' reward (sums to about 65535)
@@ -59,22 +59,22 @@ struct Neuron {
 
 /// The rules that a subnet runs under. Defaults are the chain's usual ones.
 struct Hyperparameters {
-  std::uint16_t tempo = 360;                 ///< blocks between epochs
-  std::uint64_t weights_rate_limit = 100;    ///< blocks between two votes of one neuron
-  std::uint64_t serving_rate_limit = 50;     ///< blocks between two axon announcements of one neuron; 0 = none
+  std::uint16_t tempo = 360;               ///< blocks between epochs
+  std::uint64_t weights_rate_limit = 100;  ///< blocks between two votes of one neuron
+  std::uint64_t serving_rate_limit = 50;   ///< blocks between two axon announcements of one neuron; 0 = none
   std::uint16_t min_allowed_weights = 1;
-  std::uint16_t max_weights_limit = 65535;   ///< largest part that one weight may have; 65535 = no limit
+  std::uint16_t max_weights_limit = 65535;  ///< largest part that one weight may have; 65535 = no limit
   std::uint16_t max_allowed_uids = 256;
   std::uint16_t max_allowed_validators = 64;
-  std::uint16_t immunity_period = 4096;      ///< blocks in which a new neuron cannot be replaced
-  std::uint64_t activity_cutoff = 5000;      ///< blocks after which an unchanged vote stops counting
-  std::uint16_t kappa = 32767;               ///< the majority, 65535 = everyone
+  std::uint16_t immunity_period = 4096;          ///< blocks in which a new neuron cannot be replaced
+  std::uint64_t activity_cutoff = 5000;          ///< blocks after which an unchanged vote stops counting
+  std::uint16_t kappa = 32767;                   ///< the majority, 65535 = everyone
   std::uint64_t bonds_moving_average = 900'000;  ///< part of the old bonds that stays, 1e6 = all
-  std::uint64_t stake_threshold_rao = 0;     ///< least stake that may vote
-  std::uint64_t weights_version = 0;         ///< least version key of a vote; 0 = any
+  std::uint64_t stake_threshold_rao = 0;         ///< least stake that may vote
+  std::uint64_t weights_version = 0;             ///< least version key of a vote; 0 = any
   bool registration_allowed = true;
   std::uint64_t registration_cost_rao = 0;
-  bool commit_reveal_enabled = false;        ///< votes are committed first and become readable later
+  bool commit_reveal_enabled = false;  ///< votes are committed first and become readable later
   std::uint64_t reveal_period_epochs = 1;
 };
 
@@ -94,7 +94,8 @@ struct Metagraph {
   [[nodiscard]] std::vector<Uid> validators_by_rank() const;
   /// Block of the next epoch.
   [[nodiscard]] BlockNumber next_epoch_block() const { return last_epoch_block + parameters.tempo; }
-  /// Blocks until neuron `uid` may set weights again; 0 = now. An unknown uid gives 0 (it is refused for another reason).
+  /// Blocks until neuron `uid` may set weights again; 0 = now. An unknown uid gives 0 (it is refused for another
+  /// reason).
   [[nodiscard]] std::uint64_t blocks_until_weights_allowed(Uid uid) const;
 };
 

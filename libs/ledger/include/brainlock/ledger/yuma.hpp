@@ -22,9 +22,10 @@ struct EpochNeuron {
 
 struct EpochInput {
   BlockNumber block = 0;
-  Hyperparameters parameters;  ///< used: tempo, kappa, bonds_moving_average, activity_cutoff, max_allowed_validators, stake_threshold_rao
+  Hyperparameters parameters;  ///< used: tempo, kappa, bonds_moving_average, activity_cutoff, max_allowed_validators,
+                               ///< stake_threshold_rao
   std::optional<Uid> owner;    ///< may vote for itself and below the threshold, and keeps a permit
-  std::uint64_t emission_rao = 0;  ///< to be paid out to neurons
+  std::uint64_t emission_rao = 0;    ///< to be paid out to neurons
   std::vector<EpochNeuron> neurons;  ///< index == uid
 };
 
@@ -43,16 +44,16 @@ struct EpochShare {
 /// Runs one epoch.
 ///
 ///   stake     -> normalised; below the threshold counts as 0
-///   votes     -> rows without permit, votes for oneself and votes older than the voted-for neuron are dropped; rows sum to 1
-///   consensus -> per neuron, the smallest weight that validators with more than 1 - kappa of the stake do not exceed
-///   clipped   -> min(weight, consensus); its row sums are the validators' trust
-///   incentive -> stake-weighted column sums of the clipped votes, normalised
-///   bonds     -> moving average of clipped votes times stake, columns normalised
-///   dividends -> bonds times incentive, normalised
-///   emission  -> incentive and dividends over their common sum; by stake if nobody earned anything
+///   votes     -> rows without permit, votes for oneself and votes older than the voted-for neuron are dropped; rows
+///   sum to 1 consensus -> per neuron, the smallest weight that validators with more than 1 - kappa of the stake do not
+///   exceed clipped   -> min(weight, consensus); its row sums are the validators' trust incentive -> stake-weighted
+///   column sums of the clipped votes, normalised bonds     -> moving average of clipped votes times stake, columns
+///   normalised dividends -> bonds times incentive, normalised emission  -> incentive and dividends over their common
+///   sum; by stake if nobody earned anything
 ///
 /// Arithmetic is signed 32.32 fixed point, truncating, as the chain's: published results are met to the unit.
-/// kInvalidArgument for more than 65536 neurons or a weight of an unknown uid. Cost: (number of weights) * log(validators).
+/// kInvalidArgument for more than 65536 neurons or a weight of an unknown uid. Cost: (number of weights) *
+/// log(validators).
 Result<std::vector<EpochShare>> run_epoch(const EpochInput& input);
 
 }  // namespace brainlock::ledger

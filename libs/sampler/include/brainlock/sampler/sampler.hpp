@@ -35,11 +35,12 @@ struct Sample {
 /// Const and safe from many threads.
 class Sampler {
  public:
-  /// kInvalidArgument for a shape that the synthetic generator does not make or a share outside [0, 1]. `source` may be null.
+  /// kInvalidArgument for a shape that the synthetic generator does not make or a share outside [0, 1]. `source` may be
+  /// null.
   static Result<Sampler> make(const SamplerOptions& options, std::shared_ptr<const ImageSource> source);
 
-  /// The sample of a seed: kind, picture and changes all follow from it (and from the options and the source), so that a
-  /// recorded seed makes the input of a disputed verdict again. Draw seeds from the operating system's generator: who
+  /// The sample of a seed: kind, picture and changes all follow from it (and from the options and the source), so that
+  /// a recorded seed makes the input of a disputed verdict again. Draw seeds from the operating system's generator: who
   /// can foresee a seed can foresee the input. Errors of reading the source.
   [[nodiscard]] Result<Sample> draw(std::uint64_t seed) const;
 

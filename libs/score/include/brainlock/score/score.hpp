@@ -12,19 +12,19 @@ namespace brainlock::score {
 
 /// The constants of the reward. The defaults are the subnet's rule; other values are for simulations.
 struct Rule {
-  double scale_s = 40.0;            ///< response time that scores 1
-  double shape = 3.0;               ///< Pareto exponent
-  double failure_threshold = 0.20;  ///< failure rate that is still free
-  double exponential_base = 2.5;    ///< per percentage point above it
+  double scale_s = 40.0;                        ///< response time that scores 1
+  double shape = 3.0;                           ///< Pareto exponent
+  double failure_threshold = 0.20;              ///< failure rate that is still free
+  double exponential_base = 2.5;                ///< per percentage point above it
   std::size_t window_requests = 40;             ///< newest requests that count
   std::int64_t window_ms = 72LL * 3600 * 1000;  ///< and none older than this
 };
 
 /// One finished request to one miner.
 struct Observation {
-  std::int64_t time_ms = 0;     ///< Unix time when it ended
-  bool success = false;         ///< answered, in time, and right
-  double response_s = 0.0;      ///< seconds; meaningful for a success only
+  std::int64_t time_ms = 0;  ///< Unix time when it ended
+  bool success = false;      ///< answered, in time, and right
+  double response_s = 0.0;   ///< seconds; meaningful for a success only
 };
 
 /// (scale / t)^shape for t in seconds. kInvalidArgument unless t is finite and above 0.
@@ -39,11 +39,11 @@ Result<double> penalised_score(double response_s, double failure_rate, const Rul
 
 /// A miner's standing over its window, with everything that explains it.
 struct Standing {
-  double score = 0.0;             ///< final, >= 0; what weights are made of
-  double base_score = 0.0;        ///< median of the successes' scores, before the penalty
-  double failure_rate = 0.0;      ///< failures / requests; 0 if there were none
+  double score = 0.0;         ///< final, >= 0; what weights are made of
+  double base_score = 0.0;    ///< median of the successes' scores, before the penalty
+  double failure_rate = 0.0;  ///< failures / requests; 0 if there were none
   double divisor = 1.0;
-  double median_response_s = 0.0; ///< over the successes; 0 if there were none
+  double median_response_s = 0.0;  ///< over the successes; 0 if there were none
   std::size_t requests = 0;
   std::size_t failures = 0;
 };

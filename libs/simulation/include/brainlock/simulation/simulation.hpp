@@ -38,7 +38,7 @@ struct Options {
   std::size_t queries_per_tempo = 2;  ///< of each validator to each miner
   double detection = 1.0;             ///< chance that a wrong answer is found out
   std::uint64_t seed = 1;
-  std::size_t threads = 0;            ///< 0: as many as the machine has
+  std::size_t threads = 0;  ///< 0: as many as the machine has
   score::Rule rule;
 };
 
@@ -46,15 +46,15 @@ struct Options {
 struct Miner {
   MinerKind kind = MinerKind::kHonest;
   double parameter = 0.0;
-  double median_s = 20.0;   ///< of its response times
-  double spread = 0.15;     ///< deviation of the logarithm of its response times
-  double income = 0.0;      ///< part of all miners' emission over the second half of the run
+  double median_s = 20.0;  ///< of its response times
+  double spread = 0.15;    ///< deviation of the logarithm of its response times
+  double income = 0.0;     ///< part of all miners' emission over the second half of the run
 };
 
 struct Validator {
   ValidatorKind kind = ValidatorKind::kHonest;
-  double stake = 0.0;       ///< part of all stake
-  double income = 0.0;      ///< part of all validators' emission over the second half of the run
+  double stake = 0.0;   ///< part of all stake
+  double income = 0.0;  ///< part of all validators' emission over the second half of the run
 };
 
 /// Mean income per miner of a kind in one tempo, in parts of all miners' emission. index == MinerKind.
@@ -79,7 +79,8 @@ struct Report {
 /// no tempo, no query or a detection outside [0, 1]. Costs about 10 ms of one core per tempo with the defaults.
 Result<Report> run(const Options& options, const std::function<void(std::size_t)>& progress = {});
 
-/// Mean income of the miners of a kind and parameter, relative to `twin` (the same kind with parameter 0): above 1 it pays.
+/// Mean income of the miners of a kind and parameter, relative to `twin` (the same kind with parameter 0): above 1 it
+/// pays.
 struct Comparison {
   double parameter = 0.0;
   double relative_income = 0.0;

@@ -85,8 +85,8 @@ class Database {
   }
 };
 
-/// Runs `work` in a transaction: commits if it succeeds, rolls back otherwise. If the engine says "try again" (kTimeout,
-/// kUnavailable) everything is run anew, at most `attempts` times; `work` must therefore bear repetition.
+/// Runs `work` in a transaction: commits if it succeeds, rolls back otherwise. If the engine says "try again"
+/// (kTimeout, kUnavailable) everything is run anew, at most `attempts` times; `work` must therefore bear repetition.
 Status transact(Database& database, const std::function<Status()>& work, int attempts = 3);
 
 /// Opens or creates a database file (mode 0600) in WAL mode with full synchronisation: what was committed survives a

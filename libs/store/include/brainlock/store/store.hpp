@@ -24,20 +24,20 @@ using Key32 = std::array<std::uint8_t, 32>;
 
 /// One finished request, as the one who measured it saw it.
 struct RequestRow {
-  std::string uuid;             ///< names the request; a second row with the same uuid is not stored
-  Key32 validator{};            ///< hotkey of the asker
-  Key32 miner{};                ///< hotkey of the answerer
+  std::string uuid;   ///< names the request; a second row with the same uuid is not stored
+  Key32 validator{};  ///< hotkey of the asker
+  Key32 miner{};      ///< hotkey of the answerer
   int miner_uid = 0;
-  std::string package;          ///< hash of the task's package, hexadecimal
-  std::string input_kind;       ///< "synthetic", "dataset", "organic"
-  std::uint64_t input_seed = 0; ///< makes the input again, with its kind
-  std::int64_t started_ms = 0;  ///< Unix time of the first byte sent
-  std::int64_t finished_ms = 0; ///< Unix time of the last byte received, or of giving up
+  std::string package;           ///< hash of the task's package, hexadecimal
+  std::string input_kind;        ///< "synthetic", "dataset", "organic"
+  std::uint64_t input_seed = 0;  ///< makes the input again, with its kind
+  std::int64_t started_ms = 0;   ///< Unix time of the first byte sent
+  std::int64_t finished_ms = 0;  ///< Unix time of the last byte received, or of giving up
   bool success = false;
-  std::string reason;           ///< "ok", or the name of what went wrong (a closed list of the protocol)
-  std::string detail;           ///< one line for people; cleaned of control characters and cut at 500 bytes
-  double response_s = 0.0;      ///< what is scored; 0 for a failure
-  double network_s = 0.0;       ///< estimated share of the network in it
+  std::string reason;       ///< "ok", or the name of what went wrong (a closed list of the protocol)
+  std::string detail;       ///< one line for people; cleaned of control characters and cut at 500 bytes
+  double response_s = 0.0;  ///< what is scored; 0 for a failure
+  double network_s = 0.0;   ///< estimated share of the network in it
   std::int64_t bytes_sent = 0;
   std::int64_t bytes_received = 0;
   std::optional<double> deviation;   ///< largest difference of the outputs from the clear baseline
@@ -47,8 +47,8 @@ struct RequestRow {
 /// Which rows to read; newest first.
 struct RequestFilter {
   std::optional<Key32> miner;
-  std::int64_t since_ms = 0;               ///< finished at or after
-  std::int64_t until_ms = INT64_MAX;       ///< finished before
+  std::int64_t since_ms = 0;          ///< finished at or after
+  std::int64_t until_ms = INT64_MAX;  ///< finished before
   std::size_t limit = 1000;
 };
 
@@ -64,12 +64,12 @@ struct TimeBucket {
 
 /// Weights that were sent to a ledger, and what became of them.
 struct VoteRow {
-  std::string id;               ///< unique; the same id replaces nothing
+  std::string id;  ///< unique; the same id replaces nothing
   std::int64_t time_ms = 0;
   std::uint64_t block = 0;
   std::uint16_t netuid = 0;
   bool accepted = false;
-  std::string reason;           ///< "none" or the refusal's name
+  std::string reason;  ///< "none" or the refusal's name
   std::string detail;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> weights;  ///< (uid, value)
   std::optional<std::uint64_t> confirmed_block;                  ///< where it was read back
