@@ -13,20 +13,7 @@ const device::SwitchingKey& Evaluator::conjugation_key() const {
 }
 
 Result<std::vector<DeviceCiphertext>> Evaluator::conjugate(CiphertextRefs in) const {
-  device::Backend& backend = switcher_.backend();
-  const std::uint32_t limbs = in[0]->limbs;
-  BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
-  std::vector<DeviceCiphertext> out;
-  std::vector<device::SwitchKey> jobs;
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    assert(!in[i]->lifted);
-    BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
-    jobs.push_back({.digits = digits[i].data(), .key = &conjugation_key(), .add_c0 = true, .out0 = result.c0(), .out1 = result.c1()});
-    out.push_back(std::move(result));
-  }
-  backend.switch_keys(switcher_.stream(), limbs, jobs);
-  BRAINLOCK_TRY(switcher_.check_stop());
-  return out;
+  return switcher_.rotate(in, conjugation_key(), {});
 }
 
 Result<std::vector<DeviceCiphertext>> Evaluator::split(CiphertextRefs in, std::uint32_t parts) const {
@@ -73,16 +60,14 @@ Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::
     BRAINLOCK_ASSIGN(const std::vector<DeviceCiphertext> lifted, conjugate(in));
     BRAINLOCK_ASSIGN(conjugates, switcher_.rescale(refs(lifted), 0, {}));
   }
-  std::vector<DeviceCiphertext> d2;  // c1 is the quadratic part, c0 unused
+  std::vector<Buffer> d2;
   std::vector<device::TensorSquare> squares;
   for (std::size_t i = 0; i < in.size(); ++i) {
     for (std::uint32_t part = 0; part < parts; ++part) {
       BRAINLOCK_ASSIGN(DeviceCiphertext result, switcher_.allocate(limbs, true));
-      DeviceCiphertext quadratic;
-      quadratic.limbs = limbs;
-      BRAINLOCK_ASSIGN(quadratic.words, backend.allocate(backend.poly_words(limbs, false)));
+      BRAINLOCK_ASSIGN(Buffer quadratic, backend.allocate(backend.poly_words(limbs, false)));
       device::TensorSquare job{.z0 = in[i]->c0(), .z1 = in[i]->c1(), .minus = part == 1, .p_d0 = result.c0(),
-                               .p_d1 = result.c1(), .d2 = quadratic.words.data()};
+                               .p_d1 = result.c1(), .d2 = quadratic.data()};
       if (parts == 2) {
         job.zbar0 = conjugates[i].c0();
         job.zbar1 = conjugates[i].c1();
@@ -94,21 +79,12 @@ Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::
   }
   backend.tensor_square(switcher_.stream(), limbs, squares);
 
-  std::vector<device::Decompose> decompositions;
-  std::vector<Buffer> digits;
-  for (const DeviceCiphertext& quadratic : d2) {
-    BRAINLOCK_ASSIGN(Buffer buffer, backend.allocate(backend.digit_words(limbs)));
-    decompositions.push_back({nullptr, quadratic.words.data(), false, buffer.data()});
-    digits.push_back(std::move(buffer));
-  }
-  BRAINLOCK_TRY(backend.decompose(switcher_.stream(), limbs, decompositions));
-
-  std::vector<device::SwitchKey> jobs;  // onto the q limbs that the tensor square wrote; the P limbs are new
+  std::vector<device::SwitchOnce> jobs;  // onto the q limbs that the tensor square wrote; the P limbs are new
   for (std::size_t i = 0; i < out.size(); ++i) {
-    jobs.push_back({.digits = digits[i].data(), .key = relinearisation, .base0 = out[i].c0(), .base1 = out[i].c1(),
+    jobs.push_back({.c1 = d2[i].data(), .key = relinearisation, .base0 = out[i].c0(), .base1 = out[i].c1(),
                     .base_limbs = limbs, .out0 = out[i].c0(), .out1 = out[i].c1()});
   }
-  backend.switch_keys(switcher_.stream(), limbs, jobs);
+  BRAINLOCK_TRY(backend.switch_once(switcher_.stream(), limbs, jobs));
   BRAINLOCK_TRY(switcher_.check_stop());
   return out;
 }

@@ -79,45 +79,43 @@ Result<std::vector<Buffer>> KeySwitcher::digits(CiphertextRefs in) const {
   return out;
 }
 
-Result<std::vector<DeviceCiphertext>> KeySwitcher::rotate(CiphertextRefs in, std::span<const Buffer* const> digits,
-                                                          const device::SwitchingKey& key, CiphertextRefs base) const {
+Result<std::vector<DeviceCiphertext>> KeySwitcher::rotate(CiphertextRefs in, const device::SwitchingKey& key,
+                                                          CiphertextRefs base) const {
   std::vector<DeviceCiphertext> out;
   if (in.empty()) return out;
   const std::uint32_t limbs = in[0]->limbs;
-  const std::uint32_t rows = limbs + backend_.ring().p_count;
-  std::vector<device::SwitchKey> jobs;
+  std::vector<device::SwitchOnce> jobs;
   for (std::size_t i = 0; i < in.size(); ++i) {
-    assert(in[i]->lifted && in[i]->limbs == limbs);
+    assert(in[i]->limbs == limbs);
     BRAINLOCK_ASSIGN(DeviceCiphertext result, allocate(limbs, true));
-    device::SwitchKey job{.digits = digits[i]->data(), .key = &key, .add_c0 = true};
+    device::SwitchOnce job{.c0 = in[i]->c0(), .c1 = in[i]->c1(), .lifted = in[i]->lifted, .key = &key};
     if (i < base.size() && base[i] != nullptr) {
       job.base0 = base[i]->c0();
       job.base1 = base[i]->c1();
-      job.base_limbs = rows;
+      job.base_limbs = limbs + backend_.ring().p_count;
     }
     job.out0 = result.c0();
     job.out1 = result.c1();
     jobs.push_back(job);
     out.push_back(std::move(result));
   }
-  backend_.switch_keys(stream_, limbs, jobs);
+  BRAINLOCK_TRY(backend_.switch_once(stream_, limbs, jobs));
   BRAINLOCK_TRY(check_stop());
   return out;
 }
 
 Status KeySwitcher::rotate_onto(std::span<DeviceCiphertext* const> onto, CiphertextRefs in,
-                                std::span<const Buffer* const> digits, const device::SwitchingKey& key) const {
+                                const device::SwitchingKey& key) const {
   if (in.empty()) return {};
   const std::uint32_t limbs = in[0]->limbs;
-  const std::uint32_t rows = limbs + backend_.ring().p_count;
-  std::vector<device::SwitchKey> jobs;
+  std::vector<device::SwitchOnce> jobs;
   for (std::size_t i = 0; i < in.size(); ++i) {
-    assert(in[i]->lifted && in[i]->limbs == limbs && onto[i]->lifted && onto[i]->limbs == limbs && onto[i] != in[i]);
-    jobs.push_back({.digits = digits[i]->data(), .key = &key, .add_c0 = true,
-                    .base0 = onto[i]->c0(), .base1 = onto[i]->c1(), .base_limbs = rows, .out0 = onto[i]->c0(),
+    assert(in[i]->limbs == limbs && onto[i]->lifted && onto[i]->limbs == limbs && onto[i] != in[i]);
+    jobs.push_back({.c0 = in[i]->c0(), .c1 = in[i]->c1(), .lifted = in[i]->lifted, .key = &key, .base0 = onto[i]->c0(),
+                    .base1 = onto[i]->c1(), .base_limbs = limbs + backend_.ring().p_count, .out0 = onto[i]->c0(),
                     .out1 = onto[i]->c1()});
   }
-  backend_.switch_keys(stream_, limbs, jobs);
+  BRAINLOCK_TRY(backend_.switch_once(stream_, limbs, jobs));
   return check_stop();
 }
 

@@ -38,6 +38,7 @@ class CpuBackend final : public Backend {
   void upload_words(const Stream&, Word* device, std::span<const Word> host) override;
   Status decompose(const Stream&, std::uint32_t limbs, std::span<const Decompose>) override;
   void switch_keys(const Stream&, std::uint32_t limbs, std::span<const SwitchKey>) override;
+  Status switch_once(const Stream&, std::uint32_t limbs, std::span<const SwitchOnce>) override;
   Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) override;
   void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) override;
   void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) override;
@@ -67,6 +68,17 @@ class CpuBackend final : public Backend {
   }
   /// Writes a limb (N words) as piece `piece` of every unit of the limb that starts at `limb`.
   void scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const;
+  /// Coefficients of every limb of the inputs, [job][L + K], scaled to be sources of the conversions of their digits
+  /// (lifted inputs: after the division by P). `inputs` gives c1 and lifted of job j.
+  struct Source {
+    const Word* c1;
+    bool lifted;
+  };
+  Result<Buffer> conversion_sources(const Stream&, std::uint32_t limbs, std::span<const Source> inputs);
+  /// Inner product of one unit: digit pointers as the kernel wants them, key in unit form; base (null: none) added.
+  void switch_unit(const Word* const* digit, std::uint32_t digits, const Word* key, const Word* addend,
+                   const math::AutomorphismTable* automorphism, std::size_t begin, const math::Modulus& m,
+                   const Word* base0, const Word* base1, Word* out0, Word* out1) const;
   /// Limbs that one task of a decomposition of `limbs` in all takes together.
   std::uint32_t limbs_per_group(std::size_t limbs) const;
   class LinearWalk;

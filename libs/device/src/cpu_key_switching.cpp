@@ -16,52 +16,30 @@ constexpr std::size_t kSwitchUnits = 16;
 
 }  // namespace
 
-Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::span<const Decompose> batch) {
-  if (batch.empty()) return {};
+Result<Buffer> CpuBackend::conversion_sources(const Stream& stream, std::uint32_t limbs, std::span<const Source> inputs) {
   const std::uint32_t special = ring_.p_count;
   const std::uint32_t rows = limbs + special;
-  const std::uint32_t digits = ring_.digits(limbs);
   const LevelConstants& constants = constants_.level[limbs];
-  const auto prepare = [&](std::uint32_t l) {  // of limb l as a source of its digit
-    return constants.digits[l / ring_.digit_limbs].prepare[l % ring_.digit_limbs];
-  };
-
-  // Coefficients y of every limb, [job][L + K], ready to be sources of conversions.
-  BRAINLOCK_ASSIGN(Buffer coefficients, memory_->allocate(batch.size() * rows * stride_));
+  BRAINLOCK_ASSIGN(Buffer coefficients, memory_->allocate(inputs.size() * rows * stride_));
   Word* const y = coefficients.data();
-  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {
-    const Decompose& job = batch[task / rows];
+  pool_->parallel_for(inputs.size() * rows, stream.stop, [&](std::size_t task, unsigned) {
+    const Source& input = inputs[task / rows];
     const auto l = static_cast<std::uint32_t>(task % rows);
+    if (l >= limbs && !input.lifted) return;
     const std::uint32_t index = ring_.modulus_index(limbs, l);
-    Word* const row = job.digits + l * degree_ * (digits + 1);
-    if (job.c0 != nullptr) {
-      const Word* c0 = job.c0 + l * stride_;
-      if (!job.lifted) {  // P c0
-        Word* lifted = scratch(worker, degree_);
-        if (l < limbs) {
-          k_.mul_scalar(lifted, c0, constants_.p[l].value, constants_.p[l].shoup, modulus(l), degree_);
-        } else {
-          std::memset(lifted, 0, degree_ * sizeof(Word));
-        }
-        c0 = lifted;
-      }
-      scatter(row, digits + 1, digits, c0);
-    }
-    if (l >= limbs && !job.lifted) return;
-    const Word* in = job.c1 + l * stride_;
-    if (!job.lifted) scatter(row, digits + 1, l / ring_.digit_limbs, in);  // a digit's own limbs are the input itself
     Word* out = y + task * stride_;
-    std::memcpy(out, in, degree_ * sizeof(Word));
+    std::memcpy(out, input.c1 + l * stride_, degree_ * sizeof(Word));
     k_.ntt_inverse(table(index), out);
-    if (job.lifted && l < limbs) return;  // scaled below
-    const Scalar s = l < limbs ? prepare(l) : constants.by_p.conversion.prepare[l - limbs];
+    if (input.lifted && l < limbs) return;  // scaled below
+    const Scalar s = l < limbs ? constants.digits[l / ring_.digit_limbs].prepare[l % ring_.digit_limbs]
+                               : constants.by_p.conversion.prepare[l - limbs];
     k_.mul_scalar(out, out, s.value, s.shoup, modulus(index), degree_);
   });
 
   // Lifted: y = (x - [x]_P) / P, in the same step made a source.
   std::vector<std::size_t> lifted;
-  for (std::size_t j = 0; j < batch.size(); ++j) {
-    if (batch[j].lifted) lifted.push_back(j);
+  for (std::size_t j = 0; j < inputs.size(); ++j) {
+    if (inputs[j].lifted) lifted.push_back(j);
   }
   const std::size_t block = std::min(degree_, kConversionBlock);
   const std::size_t blocks = degree_ / block;
@@ -79,6 +57,38 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
       const Scalar s = constants.prepared_inverse[l];
       k_.sub_mul_scalar(row, row, temporary + l * block, s.value, s.shoup, modulus(l), block);
     }
+  });
+  return coefficients;
+}
+
+Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::span<const Decompose> batch) {
+  if (batch.empty()) return {};
+  const std::uint32_t rows = limbs + ring_.p_count;
+  const std::uint32_t digits = ring_.digits(limbs);
+  const LevelConstants& constants = constants_.level[limbs];
+  std::vector<Source> inputs;
+  for (const Decompose& job : batch) inputs.push_back({job.c1, job.lifted});
+  BRAINLOCK_ASSIGN(Buffer coefficients, conversion_sources(stream, limbs, inputs));
+  const Word* const y = coefficients.data();
+
+  // What needs no conversion: c0, and a packed digit's own limbs.
+  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {
+    const Decompose& job = batch[task / rows];
+    const auto l = static_cast<std::uint32_t>(task % rows);
+    Word* const row = job.digits + l * degree_ * (digits + 1);
+    if (l < limbs && !job.lifted) scatter(row, digits + 1, l / ring_.digit_limbs, job.c1 + l * stride_);
+    if (job.c0 == nullptr) return;
+    const Word* c0 = job.c0 + l * stride_;
+    if (!job.lifted) {  // P c0
+      Word* lifted = scratch(worker, degree_);
+      if (l < limbs) {
+        k_.mul_scalar(lifted, c0, constants_.p[l].value, constants_.p[l].shoup, modulus(l), degree_);
+      } else {
+        std::memset(lifted, 0, degree_ * sizeof(Word));
+      }
+      c0 = lifted;
+    }
+    scatter(row, digits + 1, digits, c0);
   });
 
   // A few limbs of one digit: conversion and transforms in L2, then to their places.
@@ -125,6 +135,30 @@ std::uint32_t CpuBackend::limbs_per_group(std::size_t limbs) const {
   return static_cast<std::uint32_t>(std::min(fit, enough));
 }
 
+void CpuBackend::switch_unit(const Word* const* digit, std::uint32_t digits, const Word* key, const Word* addend,
+                             const math::AutomorphismTable* automorphism, std::size_t begin, const math::Modulus& m,
+                             const Word* base0, const Word* base1, Word* out0, Word* out1) const {
+  const Word* key0[kMaxDigits];
+  const Word* key1[kMaxDigits];
+  alignas(64) Word sum0[kUnitWords];
+  alignas(64) Word sum1[kUnitWords];
+  for (std::uint32_t d = 0; d < digits; ++d) {
+    key0[d] = key + 2 * d * kUnitWords;
+    key1[d] = key + (2 * d + 1) * kUnitWords;
+  }
+  Word* const to0 = base0 != nullptr ? sum0 : out0;
+  Word* const to1 = base0 != nullptr ? sum1 : out1;
+  if (automorphism == nullptr) {
+    k_.inner_product(to0, to1, digit, key0, key1, digits, addend, m, kUnitWords);
+  } else {
+    k_.inner_product_gathered(to0, to1, digit, key0, key1, digits, addend, *automorphism, begin, kUnitWords, m);
+  }
+  if (base0 != nullptr) {
+    k_.add(out0, sum0, base0, m, kUnitWords);
+    k_.add(out1, sum1, base1, m, kUnitWords);
+  }
+}
+
 void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::span<const SwitchKey> batch) {
   const std::uint32_t rows = limbs + ring_.p_count;
   const std::uint32_t digits = ring_.digits(limbs);
@@ -134,46 +168,91 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
     const auto l = static_cast<std::uint32_t>(task / chunks);
     const math::Modulus& m = modulus(ring_.modulus_index(limbs, l));
     const Word* digit[kMaxDigits];
-    const Word* key0[kMaxDigits];
-    const Word* key1[kMaxDigits];
-    alignas(64) Word sum0[kUnitWords];
-    alignas(64) Word sum1[kUnitWords];
     for (const SwitchKey& job : batch) {
       assert(job.key->limbs >= limbs && job.key->digits >= digits);
       const math::AutomorphismTable* automorphism = job.key->automorphism.get();
       const bool based = l < job.base_limbs && job.base0 != nullptr;
       for (std::size_t rank = task % chunks * units; rank < (task % chunks + 1) * units; ++rank) {
-        const std::size_t begin = order_.unit(rank) * kUnitWords;
+        const std::size_t begin = order_.unit(rank) * kUnitWords, at = l * stride_ + begin;
         // The kernel reads digits at word offsets of the whole limb: start where the source unit would begin it.
         std::size_t source_rank = rank, source = 0;
         if (automorphism != nullptr) {
           source_rank = order_.source_rank(*automorphism, order_.unit(rank));
           source = order_.unit(source_rank) * kUnitWords;
         }
-        const Word* const unit = digit_unit(job.digits, digits, l, source_rank);
-        const Word* const key = key_unit(*job.key, limbs, l, rank);
-        for (std::uint32_t d = 0; d < digits; ++d) {
-          digit[d] = unit + d * kUnitWords - source;
-          key0[d] = key + 2 * d * kUnitWords;
-          key1[d] = key + (2 * d + 1) * kUnitWords;
-        }
-        const Word* const addend = job.add_c0 ? unit + digits * kUnitWords - source : nullptr;
-        Word* const out0 = job.out0 + l * stride_ + begin;
-        Word* const out1 = job.out1 + l * stride_ + begin;
-        Word* const to0 = based ? sum0 : out0;
-        Word* const to1 = based ? sum1 : out1;
-        if (automorphism == nullptr) {
-          k_.inner_product(to0, to1, digit, key0, key1, digits, addend, m, kUnitWords);
-        } else {
-          k_.inner_product_gathered(to0, to1, digit, key0, key1, digits, addend, *automorphism, begin, kUnitWords, m);
-        }
-        if (based) {
-          k_.add(out0, sum0, job.base0 + l * stride_ + begin, m, kUnitWords);
-          k_.add(out1, sum1, job.base1 + l * stride_ + begin, m, kUnitWords);
-        }
+        const Word* const unit = digit_unit(job.digits, digits, l, source_rank) - source;
+        for (std::uint32_t d = 0; d < digits; ++d) digit[d] = unit + d * kUnitWords;
+        switch_unit(digit, digits, key_unit(*job.key, limbs, l, rank), job.add_c0 ? unit + digits * kUnitWords : nullptr,
+                    automorphism, begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr,
+                    job.out0 + at, job.out1 + at);
       }
     }
   });
+}
+
+Status CpuBackend::switch_once(const Stream& stream, std::uint32_t limbs, std::span<const SwitchOnce> batch) {
+  if (batch.empty()) return {};
+  const std::uint32_t rows = limbs + ring_.p_count;
+  const std::uint32_t digits = ring_.digits(limbs);
+  const LevelConstants& constants = constants_.level[limbs];
+  std::vector<Source> inputs;
+  for (const SwitchOnce& job : batch) inputs.push_back({job.c1, job.lifted});
+  BRAINLOCK_ASSIGN(Buffer coefficients, conversion_sources(stream, limbs, inputs));
+  const Word* const y = coefficients.data();
+
+  // One limb of the result: the digits of that limb are made in L2 and used there. Jobs of one limb follow each other,
+  // so that they find its key in the last cache.
+  pool_->parallel_for(rows * batch.size(), stream.stop, [&](std::size_t task, unsigned worker) {
+    const auto l = static_cast<std::uint32_t>(task / batch.size());
+    const std::size_t j = task % batch.size();
+    const SwitchOnce& job = batch[j];
+    assert(job.key->limbs >= limbs && job.key->digits >= digits);
+    const std::uint32_t index = ring_.modulus_index(limbs, l);
+    const math::Modulus& m = modulus(index);
+    const Word* const rows_y = y + j * rows * stride_;
+    Word* const temporary = scratch(worker, (digits + 1) * stride_);
+    const Word* digit[kMaxDigits];
+    for (std::uint32_t d = 0; d < digits; ++d) {
+      const std::uint32_t own = d * ring_.digit_limbs;
+      const Conversion& conversion = constants.digits[d];
+      const auto k = static_cast<std::uint32_t>(conversion.sources.size());
+      Word* const limb = temporary + d * stride_;
+      digit[d] = limb;
+      if (l >= own && l < own + k) {
+        if (!job.lifted) {
+          digit[d] = job.c1 + l * stride_;
+          continue;
+        }
+        const Scalar s = constants.unprepare[l];
+        k_.mul_scalar(limb, rows_y + l * stride_, s.value, s.shoup, m, degree_);
+      } else {
+        const Word* sources[kMaxLimbs];
+        for (std::uint32_t i = 0; i < k; ++i) sources[i] = rows_y + (own + i) * stride_;
+        const math::ConversionTarget target = conversion.target(ring_, l < own ? l : l - k, limb);
+        k_.convert_basis(sources, conversion.inv_q.data(), k, &target, 1, degree_);
+      }
+      k_.ntt_forward(table(index), limb);
+    }
+    const Word* addend = nullptr;
+    if (job.c0 != nullptr && job.lifted) {
+      addend = job.c0 + l * stride_;
+    } else if (job.c0 != nullptr && l < limbs) {  // P c0
+      Word* const lifted = temporary + digits * stride_;
+      k_.mul_scalar(lifted, job.c0 + l * stride_, constants_.p[l].value, constants_.p[l].shoup, m, degree_);
+      addend = lifted;
+    }
+    const math::AutomorphismTable* automorphism = job.key->automorphism.get();
+    const bool based = l < job.base_limbs && job.base0 != nullptr;
+    for (std::size_t rank = 0; rank < order_.units(); ++rank) {
+      const std::size_t begin = order_.unit(rank) * kUnitWords, at = l * stride_ + begin;
+      const Word* here[kMaxDigits];  // without an automorphism the kernel starts at the unit itself
+      const std::size_t offset = automorphism == nullptr ? begin : 0;
+      for (std::uint32_t d = 0; d < digits; ++d) here[d] = digit[d] + offset;
+      switch_unit(here, digits, key_unit(*job.key, limbs, l, rank), addend == nullptr ? nullptr : addend + offset, automorphism,
+                  begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr, job.out0 + at, job.out1 + at);
+    }
+  });
+  return {};
 }
 
 Status CpuBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown> batch) {

@@ -8,7 +8,6 @@ namespace brainlock::runtime {
 namespace {
 
 using ckks::DeviceCiphertext;
-using device::Buffer;
 
 /// Adds the life time of the object to a counter (which may be absent).
 class Timer {
@@ -76,8 +75,7 @@ Status LinearRun::horner() {
       onto.push_back(&giants[g]);
     }
     if (rotates) {
-      BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
-      BRAINLOCK_TRY(switcher_.rotate_onto(onto, in, ckks::refs(digits), *key));
+      BRAINLOCK_TRY(switcher_.rotate_onto(onto, in, *key));
     } else {
       std::vector<device::Add> jobs;
       for (std::size_t i = 0; i < in.size(); ++i) {
@@ -100,8 +98,7 @@ Status LinearRun::rotate_sums() {
     if (element == 1) return {ErrorCode::kMalformed, "a rotation of a sum is a whole turn"};
     const auto* key = keys_.find(element);
     assert(key != nullptr);
-    BRAINLOCK_ASSIGN(const std::vector<Buffer> digits, switcher_.digits(in));
-    BRAINLOCK_ASSIGN(std::vector<DeviceCiphertext> sums, switcher_.rotate(in, ckks::refs(digits), *key, in));
+    BRAINLOCK_ASSIGN(std::vector<DeviceCiphertext> sums, switcher_.rotate(in, *key, in));
     for (std::size_t o = 0; o < sums.size(); ++o) accumulators_[o][0] = std::move(sums[o]);
   }
   return {};

@@ -43,14 +43,11 @@ class KeySwitcher {
   /// digits * (limbs + K) forward ones (packed: limbs fewer).
   Result<std::vector<device::Buffer>> digits(CiphertextRefs in) const;
 
-  /// Lifted result of the automorphism of `key` applied to each lifted input; digits[i] belongs to in[i].
+  /// Lifted result of the automorphism of `key` applied to each input (packed or lifted), whose digits are used once.
   /// base[i] (lifted, may be null, base may be empty): added to the result.
-  Result<std::vector<DeviceCiphertext>> rotate(CiphertextRefs in, std::span<const device::Buffer* const> digits,
-                                               const device::SwitchingKey& key, CiphertextRefs base) const;
-
+  Result<std::vector<DeviceCiphertext>> rotate(CiphertextRefs in, const device::SwitchingKey& key, CiphertextRefs base) const;
   /// The same, added in place: onto[i] += automorphism of in[i].
-  Status rotate_onto(std::span<DeviceCiphertext* const> onto, CiphertextRefs in,
-                     std::span<const device::Buffer* const> digits, const device::SwitchingKey& key) const;
+  Status rotate_onto(std::span<DeviceCiphertext* const> onto, CiphertextRefs in, const device::SwitchingKey& key) const;
 
   /// Packed: each lifted input divided by P and its last `drop` primes; addend[i] (packed c0 at limbs - drop, may be
   /// null, addend may be empty) is added to c0. Cost for each: 2 (K + drop) inverse and 2 (limbs - drop) forward NTTs.

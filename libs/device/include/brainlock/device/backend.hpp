@@ -92,6 +92,20 @@ struct SwitchKey {
   Word* out1 = nullptr;
 };
 
+/// The same for digits that are used once: out = automorphism(key switch of c1 + (c0, 0)) + (base0, base1).
+/// (c0, c1) packed or lifted; c0 may be null (relinearisation). out may be the base, never an input.
+struct SwitchOnce {
+  const Word* c0 = nullptr;
+  const Word* c1 = nullptr;
+  bool lifted = false;
+  const SwitchingKey* key = nullptr;
+  const Word* base0 = nullptr;
+  const Word* base1 = nullptr;
+  std::uint32_t base_limbs = 0;
+  Word* out0 = nullptr;
+  Word* out1 = nullptr;
+};
+
 /// out (L - drop limbs) = in (lifted, L + K limbs) / (P * q[L-drop] ... q[L-1]), rounded, + addend (L - drop limbs, may be null).
 struct ModDown {
   const Word* in = nullptr;
@@ -201,6 +215,7 @@ class Backend {
 
   virtual Status decompose(const Stream&, std::uint32_t limbs, std::span<const Decompose>) = 0;
   virtual void switch_keys(const Stream&, std::uint32_t limbs, std::span<const SwitchKey>) = 0;
+  virtual Status switch_once(const Stream&, std::uint32_t limbs, std::span<const SwitchOnce>) = 0;
   virtual Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) = 0;
   virtual void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) = 0;
   virtual void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) = 0;
