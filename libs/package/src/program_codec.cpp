@@ -103,8 +103,6 @@ class Reader {
   std::string error_;
 };
 
-template <typename A, typename T>
-concept FieldsOf = true;
 
 #define BRAINLOCK_FIELDS(Type, ...)                          \
   template <typename A>                                      \
