@@ -43,8 +43,9 @@ class MisbehavingEngine final : public Engine {
     switch (kind_) {
       case Misbehaviour::kReplay: {
         const std::lock_guard lock(mutex_);
-        answers_[&keys] = answer;
-        break;
+        answers_[&keys] = std::move(answer);
+        // The one right answer is kept for later, not given: who gave it would have worked for it.
+        return {ErrorCode::kUnavailable, "not now"};
       }
       case Misbehaviour::kZeros:
         std::fill(answer.begin() + static_cast<std::ptrdiff_t>(std::min(kHeaderBytes, answer.size())), answer.end(), std::uint8_t{0});

@@ -7,7 +7,7 @@ namespace brainlock::miner {
 
 enum class Misbehaviour {
   kSlow,       ///< right answers, late: sleeps for `delay_ms` before each
-  kReplay,     ///< computes one answer per key and gives it to every later question
+  kReplay,     ///< computes one answer per key, keeps it, and gives it to every later question
   kEcho,       ///< sends the question back
   kZeros,      ///< an answer of the right length, all zero bytes after its header
   kNoise,      ///< flips bits in the middle of the right answer

@@ -1,0 +1,164 @@
+#include "brainlock/miner/key_registry.hpp"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "brainlock/crypto/hash.hpp"
+
+namespace brainlock::miner {
+namespace {
+
+namespace fs = std::filesystem;
+using protocol::Refusal;
+
+struct KeyRegistryTest : testing::Test {
+  fs::path root = fs::temp_directory_path() / ("brainlock-keys-" + std::to_string(::getpid()) + "-" + testing::UnitTest::GetInstance()->current_test_info()->name());
+  KeyQuota quota{.keys_per_owner = 2, .total_bytes = 1000, .protected_ms = 100, .expiry_ms = 10'000};
+  std::unique_ptr<KeyRegistry> registry;
+
+  void SetUp() override { reopen(); }
+  void TearDown() override {
+    registry.reset();
+    fs::remove_all(root);
+  }
+  void reopen(std::int64_t now_ms = 0) {
+    registry.reset();
+    registry = std::move(KeyRegistry::open(root, quota, now_ms)).value();
+  }
+  static crypto::Bytes bytes(std::size_t size, std::uint8_t seed) { return crypto::Bytes(size, seed); }
+  static KeyName name(std::uint8_t owner, const crypto::Bytes& content) { return {{owner}, {9}, crypto::blake2b_256(content)}; }
+
+  Refusal put(const KeyName& name, std::uint64_t offset, std::span<const std::uint8_t> part, std::uint64_t total, std::int64_t now_ms = 0, bool commit = true) {
+    KeyRegistry::Refused refused;
+    const auto writer = registry->begin_part(name, offset, part.size(), total, now_ms, refused);
+    if (!writer) return refused.refusal;
+    EXPECT_TRUE(writer->write(part).ok());
+    if (commit) { EXPECT_TRUE(writer->commit(now_ms).ok()); }
+    return Refusal::kNone;
+  }
+  Status finish(const KeyName& name, std::int64_t now_ms = 0) {
+    return registry->finish(name, [](const fs::path&) { return Status{}; }, now_ms);
+  }
+  void store(std::uint8_t owner, std::size_t size, std::uint8_t seed, std::int64_t now_ms) {
+    const auto content = bytes(size, seed);
+    ASSERT_EQ(put(name(owner, content), 0, content, size, now_ms), Refusal::kNone);
+    ASSERT_TRUE(finish(name(owner, content), now_ms).ok());
+  }
+};
+
+TEST_F(KeyRegistryTest, PartsArriveInOrderAndTheWholeIsChecked) {
+  const auto content = bytes(300, 1);
+  const KeyName key = name(1, content);
+  EXPECT_EQ(put(key, 0, std::span(content).first(100), 300), Refusal::kNone);
+  EXPECT_EQ(registry->state(key).received_bytes, 100u);
+  EXPECT_EQ(put(key, 0, std::span(content).first(100), 300), Refusal::kWrongOffset) << "the same part again";
+  EXPECT_EQ(put(key, 200, std::span(content).first(100), 300), Refusal::kWrongOffset) << "a hole";
+  EXPECT_EQ(put(key, 100, std::span(content).first(100), 400), Refusal::kWrongOffset) << "another total";
+  EXPECT_EQ(put(key, 100, bytes(201, 1), 300), Refusal::kMalformed) << "beyond the total";
+  EXPECT_FALSE(finish(key).ok()) << "not whole yet";
+  EXPECT_FALSE(registry->use(key, 0).ok());
+  EXPECT_EQ(put(key, 100, std::span(content).subspan(100), 300), Refusal::kNone);
+  EXPECT_FALSE(registry->state(key).complete) << "not checked yet";
+  ASSERT_TRUE(finish(key).ok());
+  EXPECT_TRUE(registry->state(key).complete);
+  const auto file = registry->use(key, 0);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(fs::file_size(*file), 300u);
+  EXPECT_EQ(fs::status(*file).permissions() & fs::perms::others_read, fs::perms::none);
+  EXPECT_EQ(put(key, 0, std::span(content).first(100), 300), Refusal::kWrongOffset) << "nothing can be written over a key";
+}
+
+TEST_F(KeyRegistryTest, KeysBelongToTheirOwner) {
+  store(1, 100, 7, 0);
+  EXPECT_TRUE(registry->use(name(1, bytes(100, 7)), 0).ok());
+  EXPECT_FALSE(registry->use(name(2, bytes(100, 7)), 0).ok());
+  EXPECT_EQ(registry->state(name(2, bytes(100, 7))).received_bytes, 0u);
+}
+
+TEST_F(KeyRegistryTest, BytesThatWereNotConfirmedDoNotCount) {
+  const auto content = bytes(300, 1);
+  const KeyName key = name(1, content);
+  EXPECT_EQ(put(key, 0, bytes(100, 66), 300, 0, /*commit=*/false), Refusal::kNone);
+  EXPECT_EQ(registry->state(key).received_bytes, 0u);
+  reopen();
+  EXPECT_EQ(registry->state(key).received_bytes, 0u);
+  EXPECT_EQ(put(key, 0, content, 300), Refusal::kNone);
+  EXPECT_TRUE(finish(key).ok());
+}
+
+TEST_F(KeyRegistryTest, WrongHashOrFailedCheckRemovesTheUpload) {
+  const auto content = bytes(300, 1);
+  const KeyName key = name(1, content);
+  ASSERT_EQ(put(key, 0, bytes(300, 2), 300), Refusal::kNone);
+  EXPECT_EQ(finish(key).error().code, ErrorCode::kCorrupted);
+  EXPECT_EQ(registry->state(key).received_bytes, 0u);
+  ASSERT_EQ(put(key, 0, content, 300), Refusal::kNone);
+  EXPECT_EQ(registry->finish(key, [](const fs::path&) { return Status(ErrorCode::kMismatch, "x"); }, 0).error().code, ErrorCode::kMismatch);
+  EXPECT_EQ(registry->totals().bytes, 0u);
+  EXPECT_EQ(std::distance(fs::recursive_directory_iterator(root), {}), 2) << "two folders and no file";
+}
+
+TEST_F(KeyRegistryTest, SurvivesRestart) {
+  store(1, 100, 7, 0);
+  const auto half = bytes(300, 1);
+  ASSERT_EQ(put(name(1, half), 0, std::span(half).first(120), 300), Refusal::kNone);
+  reopen();
+  EXPECT_TRUE(registry->state(name(1, bytes(100, 7))).complete);
+  EXPECT_EQ(registry->state(name(1, half)).received_bytes, 120u);
+  ASSERT_EQ(put(name(1, half), 120, std::span(half).subspan(120), 300), Refusal::kNone);
+  EXPECT_TRUE(finish(name(1, half)).ok());
+}
+
+TEST_F(KeyRegistryTest, OwnersOldestKeyMakesRoomForANewOne) {
+  store(1, 10, 1, 0);
+  store(1, 10, 2, 1);
+  EXPECT_TRUE(registry->use(name(1, bytes(10, 1)), 2).ok());  // now 2 is the oldest
+  store(1, 10, 3, 3);
+  EXPECT_TRUE(registry->state(name(1, bytes(10, 1))).complete);
+  EXPECT_FALSE(registry->state(name(1, bytes(10, 2))).complete);
+  EXPECT_EQ(registry->totals().evicted, 1u);
+}
+
+TEST_F(KeyRegistryTest, OneOwnerCannotPushOutKeysInUse) {
+  store(1, 600, 1, 0);
+  EXPECT_EQ(put(name(2, bytes(600, 2)), 0, bytes(600, 2), 600, 50), Refusal::kQuotaExceeded) << "used just now";
+  EXPECT_EQ(put(name(2, bytes(600, 2)), 0, bytes(600, 2), 600, 200), Refusal::kNone) << "unused for long enough";
+  EXPECT_FALSE(registry->state(name(1, bytes(600, 1))).complete);
+  EXPECT_EQ(put(name(3, bytes(1, 1)), 0, bytes(1, 1), 1001, 300), Refusal::kQuotaExceeded) << "larger than everything";
+}
+
+TEST_F(KeyRegistryTest, HundredUploadsLeaveTheQuotaStanding) {
+  for (int i = 0; i < 100; ++i) {
+    crypto::Bytes content(10);
+    content[0] = static_cast<std::uint8_t>(i);
+    content[1] = static_cast<std::uint8_t>(i >> 8);
+    ASSERT_EQ(put(name(1, content), 0, content, 10, i), Refusal::kNone);
+    ASSERT_TRUE(finish(name(1, content), i).ok());
+  }
+  EXPECT_EQ(registry->totals().keys, 2u);
+  EXPECT_EQ(registry->totals().bytes, 20u);
+}
+
+TEST_F(KeyRegistryTest, UnusedKeysExpire) {
+  store(1, 10, 1, 0);
+  store(1, 10, 2, 9'000);
+  registry->expire(10'001);
+  EXPECT_FALSE(registry->state(name(1, bytes(10, 1))).complete);
+  EXPECT_TRUE(registry->state(name(1, bytes(10, 2))).complete);
+}
+
+TEST_F(KeyRegistryTest, StrangeFilesAreLeftAlone) {
+  fs::create_directories(root / "notes");
+  std::ofstream(root / "notes" / "readme.txt") << "mine";
+  std::ofstream(root / "x.keys") << "mine too";
+  reopen();
+  EXPECT_EQ(registry->totals().keys, 0u);
+  registry->expire(1'000'000);
+  EXPECT_TRUE(fs::exists(root / "notes" / "readme.txt"));
+}
+
+}  // namespace
+}  // namespace brainlock::miner

@@ -1,0 +1,72 @@
+#include "brainlock/validator/schedule.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+namespace brainlock::validator {
+namespace {
+
+/// `validators` neurons with permits at uids that are multiples of `stride`, miners everywhere else.
+ledger::Metagraph make_subnet(std::size_t size, std::size_t validators, std::size_t stride) {
+  ledger::Metagraph metagraph;
+  for (std::size_t uid = 0; uid < size; ++uid) {
+    ledger::Neuron neuron;
+    neuron.uid = static_cast<ledger::Uid>(uid);
+    if (uid % stride == 0 && uid / stride < validators) {
+      neuron.validator_permit = true;
+      neuron.stake_rao = 1000 + uid * 7919 % 100;
+    } else {
+      neuron.axon = ledger::Axon{.ip = "192.0.2.1", .port = 5000};
+    }
+    metagraph.neurons.push_back(neuron);
+  }
+  return metagraph;
+}
+
+TEST(Schedule, EveryMinerHasExactlyOneValidatorInEverySlotAndMeetsAllInTurn) {
+  for (const std::size_t validators : {1, 2, 3, 7, 17}) {
+    // Uids 0, 17, 34, ...: modulo 17 they are all the same.
+    auto metagraph = make_subnet(300, validators, 17);
+    const auto miners = miners_of(metagraph);
+    ASSERT_EQ(miners.size(), 300 - validators);
+    std::map<ledger::Uid, std::set<ledger::Uid>> met;
+    for (std::uint64_t slot = 0; slot < validators; ++slot) {
+      metagraph.block = slot * 30 + 11;
+      std::map<ledger::Uid, int> asked;
+      for (const ledger::Uid validator : metagraph.validators_by_rank()) {
+        for (const ledger::Uid miner : miners_in_slot(metagraph, validator, 30)) {
+          ++asked[miner];
+          met[miner].insert(validator);
+        }
+      }
+      ASSERT_EQ(asked.size(), miners.size());
+      for (const auto& [miner, times] : asked) ASSERT_EQ(times, 1) << miner;
+    }
+    for (const auto& [miner, who] : met) ASSERT_EQ(who.size(), validators) << miner;
+  }
+}
+
+TEST(Schedule, SharesAreEven) {
+  auto metagraph = make_subnet(256, 16, 3);
+  for (const ledger::Uid validator : metagraph.validators_by_rank()) {
+    EXPECT_EQ(miners_in_slot(metagraph, validator, 30).size(), 240u / 16);
+  }
+}
+
+TEST(Schedule, WithoutPermitNobodyIsAskedAndAloneEverybodyIs) {
+  auto metagraph = make_subnet(10, 1, 1);
+  EXPECT_TRUE(miners_in_slot(metagraph, 5, 30).empty());
+  EXPECT_TRUE(miners_in_slot(metagraph, 5, 0).empty());
+  EXPECT_EQ(miners_in_slot(metagraph, 0, 0).size(), 9u);
+}
+
+TEST(Schedule, AValidatorThatServesIsNotAskedByItself) {
+  auto metagraph = make_subnet(4, 1, 1);
+  metagraph.neurons[0].axon = ledger::Axon{.ip = "192.0.2.1", .port = 5000};
+  EXPECT_EQ(miners_in_slot(metagraph, 0, 0), (std::vector<ledger::Uid>{1, 2, 3}));
+}
+
+}  // namespace
+}  // namespace brainlock::validator
