@@ -28,7 +28,7 @@ class Walk {
   }
   std::uint64_t digit_bytes(std::uint32_t limbs) const {
     const std::uint32_t alpha = program_.parameters.digit_limbs;
-    return (limbs + alpha - 1) / alpha * poly(limbs, true);
+    return ((limbs + alpha - 1) / alpha + 1) * poly(limbs, true);  // and c0 beside them
   }
   void define(plan::Register r, std::uint32_t limbs, bool lifted) { set(value_[r], 2 * poly(limbs, lifted)); }
   void set(std::uint64_t& slot, std::uint64_t bytes) {
@@ -49,12 +49,12 @@ class Walk {
   }
 
   void step(std::size_t, const plan::Instruction& i, const plan::Split& op) {
-    transient(digit_bytes(i.limbs_in) + 2 * poly(i.limbs_in, true));
+    transient(3 * poly(i.limbs_in, true));
     for (const plan::Register r : op.out) define(r, i.limbs_in, true);
   }
   void step(std::size_t, const plan::Instruction& i, const plan::Square& op) {
     for (const plan::Register r : op.out) define(r, i.limbs_in, true);
-    transient(op.out.size() * (digit_bytes(i.limbs_in) + 2 * poly(i.limbs_in, true)));
+    transient(op.out.size() * 2 * poly(i.limbs_in, true) + 2 * poly(i.limbs_in, false));
   }
   void step(std::size_t, const plan::Instruction& i, const plan::Combine& op) {
     for (const auto& term : op.terms) {
@@ -70,8 +70,8 @@ class Walk {
     for (const auto& output : op.outputs) accumulators += output.giants * 2 * poly(i.limbs_in, true);
     transient(accumulators);
     forget(index);
-    // Horner steps: digits and coefficients of one accumulator for each output.
-    transient(accumulators + op.outputs.size() * (digit_bytes(i.limbs_in) + poly(i.limbs_in, true)));
+    // Horner steps: the coefficients of one accumulator for each output.
+    transient(accumulators + op.outputs.size() * poly(i.limbs_in, true));
     for (const auto& output : op.outputs) define(output.out, i.limbs_out, false);
   }
 
