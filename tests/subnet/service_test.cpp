@@ -1,0 +1,362 @@
+// The miner's application, driven without sockets: hostile clients, uploads, cancelling. And a few runs over real ones.
+#include <condition_variable>
+#include <future>
+#include <fstream>
+#include <thread>
+
+#include "brainlock/client/miner_connection.hpp"
+#include "fake_subnet.hpp"
+
+namespace brainlock::test {
+namespace {
+
+using protocol::Refusal;
+using protocol::RouteKind;
+
+std::string text_of(const net::Response& response) { return {response.body.begin(), response.body.end()}; }
+
+struct ServiceTest : testing::Test {
+  TemporaryFolder folder;
+  std::shared_ptr<FakeLedger> ledger = std::make_shared<FakeLedger>();
+  Person miner_self = person("miner"), validator = person("validator"), stranger = person("stranger"), poor = person("poor");
+  std::shared_ptr<miner::Service> service;
+  std::int64_t now_ms = 1'800'000'000'000;
+  FakeEngine* engine = nullptr;
+  std::unique_ptr<FakeTaskClient> task = std::make_unique<FakeTaskClient>(folder.path / "client");
+  miner::ServiceOptions options = fast_options();
+  miner::AccessOptions access;
+
+  void start() {
+    if (ledger->state.neurons.empty()) {
+      ledger->add(miner_self.account(), false, 0);
+      ledger->add(validator.account(), true, 1000);
+      ledger->add(poor.account(), false, 1);
+    }
+    service.reset();
+    auto fake = std::make_unique<FakeEngine>();
+    engine = fake.get();
+    miner::ServiceParts parts;
+    parts.self = miner_self.signer;
+    parts.engine = std::move(fake);
+    parts.keys = std::move(miner::KeyRegistry::open(folder.path / "keys", {}, now_ms)).value();
+    parts.access = miner::make_metagraph_access(ledger, access);
+    parts.store = std::move(store::Store::open(std::move(store::open_sqlite(folder.path / "miner.sqlite")).value())).value();
+    parts.wall_clock_ms = [this] { return now_ms; };
+    service = miner::Service::make(std::move(parts), options);
+  }
+
+  protocol::Route route(RouteKind kind) const {
+    protocol::Route out;
+    out.kind = kind;
+    out.package = kPackage;
+    out.key = task->key_id();
+    return out;
+  }
+  /// A signed request as the server sees it.
+  net::RequestHead signed_head(const Person& who, const protocol::Route& to, std::span<const std::uint8_t> body, std::int64_t at_ms = 0,
+                               const protocol::AccountId* receiver = nullptr) const {
+    net::RequestHead head;
+    head.method = protocol::route_method(to.kind);
+    head.target = protocol::route_target(to);
+    head.content_length = body.size();
+    head.peer_ip = "192.0.2.9";
+    protocol::BodyHasher hasher;
+    hasher.update(body);
+    head.headers = protocol::sign_request(who.signer, receiver ? *receiver : miner_self.account(), head.method, head.target, hasher.finish(), at_ms == 0 ? now_ms : at_ms).value().headers;
+    return head;
+  }
+  /// Gives the request to the service as a server would, and waits for the answer.
+  net::Response drive(const net::RequestHead& head, std::span<const std::uint8_t> body) {
+    auto decision = service->begin(head);
+    if (auto* response = std::get_if<net::Response>(&decision)) return std::move(*response);
+    auto exchange = std::move(std::get<std::unique_ptr<net::Exchange>>(decision));
+    for (std::size_t at = 0; at < body.size(); at += 1000) {
+      if (auto refusal = exchange->body(body.subspan(at, std::min<std::size_t>(1000, body.size() - at)))) return std::move(*refusal);
+    }
+    auto answer = std::make_shared<std::promise<net::Response>>();
+    auto future = answer->get_future();
+    exchange->complete([answer](net::Response response) { answer->set_value(std::move(response)); });
+    if (future.wait_for(std::chrono::seconds(10)) != std::future_status::ready) return {0, "", {}, {}};
+    return future.get();
+  }
+  net::Response ask(const Person& who, const protocol::Route& to, std::span<const std::uint8_t> body = {}) { return drive(signed_head(who, to, body), body); }
+  static Refusal refusal_of(const net::Response& response) { return response.status == 200 ? Refusal::kNone : protocol::parse_refusal(text_of(response)).refusal; }
+
+  Bytes key_bytes() const {
+    std::ifstream in(task->key_file(), std::ios::binary);
+    return Bytes((std::istreambuf_iterator<char>(in)), {});
+  }
+  Refusal put_part(const Person& who, std::uint64_t offset, std::span<const std::uint8_t> part, std::uint64_t total = kKeyFileBytes) {
+    auto to = route(RouteKind::kKeyPart);
+    to.offset = offset;
+    to.total = total;
+    return refusal_of(ask(who, to, part));
+  }
+  void put_key(const Person& who) {
+    const Bytes key = key_bytes();
+    for (std::size_t at = 0; at < key.size(); at += 50'000) ASSERT_EQ(put_part(who, at, std::span(key).subspan(at, 50'000)), Refusal::kNone);
+  }
+  Bytes question() const { return *task->encrypt(std::vector<float>(kInputs, 0.5F)); }
+};
+
+TEST_F(ServiceTest, HonestValidatorGetsASignedRightAnswer) {
+  start();
+  put_key(validator);
+  const Bytes body = question();
+  const auto response = ask(validator, route(RouteKind::kInfer), body);
+  ASSERT_EQ(response.status, 200) << text_of(response);
+  EXPECT_EQ(*task->decrypt(response.body), fake_model(std::vector<float>(kInputs, 0.5F)));
+  EXPECT_FALSE(protocol::header_value(response.headers, "Brainlock-Answer-Signature").empty());
+  const std::string metrics = service->metrics(nullptr);
+  EXPECT_NE(metrics.find("brainlock_miner_requests_total{route=\"infer\",outcome=\"ok\"} 1\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("brainlock_miner_compute_seconds_count 1\n"), std::string::npos);
+  EXPECT_NE(metrics.find("brainlock_miner_keys 1\n"), std::string::npos);
+}
+
+TEST_F(ServiceTest, HostileHeadsAreRefusedBeforeTheirBodies) {
+  access.min_stake_rao = 10 * ledger::kRaoPerTao;
+  start();
+  put_key(validator);
+  const Bytes body = question();
+  const auto to = route(RouteKind::kInfer);
+  const auto refused = [&](const net::RequestHead& head) {
+    auto decision = service->begin(head);
+    const auto* response = std::get_if<net::Response>(&decision);
+    return response == nullptr ? Refusal::kNone : refusal_of(*response);
+  };
+  net::RequestHead unsigned_head = signed_head(validator, to, body);
+  unsigned_head.headers.clear();
+  EXPECT_EQ(refused(unsigned_head), Refusal::kMissingHeader);
+  EXPECT_EQ(refused(signed_head(validator, to, body, now_ms - 8001)), Refusal::kStale);
+  EXPECT_EQ(refused(signed_head(validator, to, body, now_ms + 8001)), Refusal::kFromTheFuture);
+  EXPECT_EQ(refused(signed_head(validator, to, body, 0, &stranger.account())), Refusal::kWrongReceiver);
+  EXPECT_EQ(refused(signed_head(stranger, to, body)), Refusal::kNotRegistered);
+  EXPECT_EQ(refused(signed_head(poor, to, body)), Refusal::kNoPermit);
+  auto other_path = signed_head(validator, to, body);
+  other_path.target = protocol::route_target(route(RouteKind::kKeyState));
+  other_path.method = "GET";
+  EXPECT_EQ(refused(other_path), Refusal::kBadSignature);
+  auto huge = signed_head(validator, to, body);
+  huge.content_length = 5'368'709'120;
+  EXPECT_EQ(refused(huge), Refusal::kTooLarge);
+  auto nothing = signed_head(validator, to, {});
+  EXPECT_EQ(refused(nothing), Refusal::kLengthRequired);
+  auto elsewhere = to;
+  elsewhere.package[0] ^= 1;
+  EXPECT_EQ(refused(signed_head(validator, elsewhere, body)), Refusal::kUnknownPackage);
+  auto no_key = to;
+  no_key.key[0] ^= 1;
+  EXPECT_EQ(refused(signed_head(validator, no_key, body)), Refusal::kUnknownKey);
+  net::RequestHead lost;
+  lost.method = "GET";
+  lost.target = "/wp-admin";
+  EXPECT_EQ(refused(lost), Refusal::kNoSuchRoute);
+  lost.target = "/v1/status";
+  lost.method = "DELETE";
+  EXPECT_EQ(refused(lost), Refusal::kMethodNotAllowed);
+}
+
+TEST_F(ServiceTest, StakeThresholdHolds) {
+  access.min_stake_rao = 2'000 * ledger::kRaoPerTao;
+  start();
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kKeyState))), Refusal::kStakeTooLow);
+}
+
+TEST_F(ServiceTest, LedgerThatCannotBeReadAdmitsNobody) {
+  ledger->away = true;
+  start();
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kKeyState))), Refusal::kAccessUnknown);
+}
+
+TEST_F(ServiceTest, OrdinaryUsersNeedAnOpenMiner) {
+  start();
+  EXPECT_EQ(refusal_of(ask(stranger, route(RouteKind::kKeyState))), Refusal::kNotRegistered);
+  access.open_to_everyone = true;
+  start();
+  EXPECT_EQ(refusal_of(ask(stranger, route(RouteKind::kKeyState))), Refusal::kNone);
+}
+
+TEST_F(ServiceTest, CapturedRequestIsGoodForNothingEvenAfterARestart) {
+  start();
+  const auto head = signed_head(validator, route(RouteKind::kKeyState), {});
+  EXPECT_EQ(drive(head, {}).status, 200);
+  EXPECT_EQ(refusal_of(drive(head, {})), Refusal::kReplayed);
+  start();
+  EXPECT_EQ(refusal_of(drive(head, {})), Refusal::kReplayed);
+  now_ms += 9000;
+  EXPECT_EQ(refusal_of(drive(head, {})), Refusal::kStale);
+}
+
+TEST_F(ServiceTest, AnotherBodyThanTheSignedOneDoesNothing) {
+  start();
+  Bytes key = key_bytes();
+  auto to = route(RouteKind::kKeyPart);
+  to.total = kKeyFileBytes;
+  const auto head = signed_head(validator, to, std::span(key).first(1000));
+  key[5] ^= 1;
+  EXPECT_EQ(refusal_of(drive(head, std::span(key).first(1000))), Refusal::kBodyMismatch);
+  const auto state = protocol::parse_key_state(text_of(ask(validator, route(RouteKind::kKeyState))));
+  EXPECT_EQ(state->received_bytes, 0u);
+}
+
+TEST_F(ServiceTest, KeysAreBoundToTheirSigner) {
+  ledger->add(miner_self.account(), false, 0);
+  ledger->add(validator.account(), true, 1000);
+  ledger->add(stranger.account(), true, 1000);
+  start();
+  put_key(validator);
+  EXPECT_EQ(refusal_of(ask(stranger, route(RouteKind::kInfer), question())), Refusal::kUnknownKey);
+}
+
+TEST_F(ServiceTest, UploadsThatDoNotFitAreRefused) {
+  start();
+  const Bytes key = key_bytes();
+  EXPECT_EQ(put_part(validator, 0, std::span(key).first(1000), kKeyFileBytes - 1), Refusal::kMismatch);
+  EXPECT_EQ(put_part(validator, 0, Bytes(64 * 1024 + 1)), Refusal::kTooLarge);
+  EXPECT_EQ(put_part(validator, 5, std::span(key).first(1000)), Refusal::kWrongOffset);
+  // Whole, but not what its name says.
+  Bytes wrong = key;
+  wrong[7] ^= 1;
+  Refusal last = Refusal::kNone;
+  for (std::size_t at = 0; at < wrong.size(); at += 50'000) last = put_part(validator, at, std::span(wrong).subspan(at, 50'000));
+  EXPECT_EQ(last, Refusal::kMalformed);
+  put_key(validator);
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kInfer), Bytes(kQuestionBytes))), Refusal::kMismatch) << "a question under another key";
+}
+
+TEST_F(ServiceTest, FullQueueRefusesAndProgressSaysWhereOneIs) {
+  options.queue = {.total = 8, .per_asker = 1, .workers = 1};
+  start();
+  put_key(validator);
+  std::promise<void> gate;
+  auto ready = gate.get_future().share();
+  engine->before = [ready](const miner::JobControl& control) {
+    if (control.progress) control.progress(0.5, "conv1");
+    ready.wait();
+  };
+  const Bytes body = question();
+  std::vector<std::future<net::Response>> answers;
+  std::vector<std::string> uuids;
+  for (int i = 0; i < 2; ++i) {
+    const auto head = signed_head(validator, route(RouteKind::kInfer), body);
+    uuids.emplace_back(protocol::header_value(head.headers, "Epistula-Uuid"));
+    answers.push_back(std::async(std::launch::async, [this, head, &body] { return drive(head, body); }));
+    while (service->metrics(nullptr).find(i == 0 ? "brainlock_miner_running_requests 1" : "brainlock_miner_queued_requests 1") == std::string::npos) std::this_thread::yield();
+  }
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kInfer), body)), Refusal::kQueueFull);
+  const auto progress = [&](const std::string& uuid) {
+    auto to = route(RouteKind::kProgress);
+    to.uuid = uuid;
+    return protocol::parse_progress(text_of(ask(validator, to))).value();
+  };
+  auto running = progress(uuids[0]);
+  while (running.layer.empty()) running = progress(uuids[0]);
+  EXPECT_EQ(running.state, "running");
+  EXPECT_EQ(running.fraction, 0.5);
+  EXPECT_EQ(running.layer, "conv1");
+  EXPECT_EQ(progress(uuids[1]).state, "queued");
+  EXPECT_EQ(progress(uuids[1]).ahead, 1u);
+  gate.set_value();
+  for (auto& answer : answers) EXPECT_EQ(answer.get().status, 200);
+  EXPECT_TRUE(service->drain(5000));
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kInfer), body)), Refusal::kShuttingDown);
+}
+
+TEST_F(ServiceTest, FloodFromOneAddressIsCutOffBeforeSignaturesAreChecked) {
+  options.requests_per_s_per_address = 1;
+  start();
+  net::RequestHead head;
+  head.method = "GET";
+  head.target = "/v1/status";
+  head.peer_ip = "192.0.2.1";
+  int refused = 0;
+  for (int i = 0; i < 100; ++i) refused += refusal_of(drive(head, {})) == Refusal::kRateLimited ? 1 : 0;
+  EXPECT_GE(refused, 95);
+  head.peer_ip = "192.0.2.2";
+  EXPECT_EQ(drive(head, {}).status, 200) << "another address is not concerned";
+}
+
+TEST_F(ServiceTest, StatusIsForEverybodyAndSignedForThoseWhoSign) {
+  start();
+  net::RequestHead head;
+  head.method = "GET";
+  head.target = "/v1/status";
+  const auto open = drive(head, {});
+  EXPECT_EQ(open.status, 200);
+  const auto status = protocol::parse_status(text_of(open));
+  ASSERT_TRUE(status.ok());
+  EXPECT_EQ(status->hotkey, crypto::ss58_encode(miner_self.account()));
+  EXPECT_EQ(status->tasks.at(0).key_bytes, kKeyFileBytes);
+  const auto proved = ask(stranger, route(RouteKind::kStatus));
+  EXPECT_EQ(proved.status, 200);
+  EXPECT_FALSE(protocol::header_value(proved.headers, "Brainlock-Answer-Signature").empty());
+}
+
+struct OverSockets : testing::Test {
+  TemporaryFolder folder;
+  std::shared_ptr<FakeLedger> ledger = std::make_shared<FakeLedger>();
+  Person self = person("validator");
+  FakeTaskClient task{folder.path / "client"};
+  FakeMiner miner;
+  void start(std::unique_ptr<FakeEngine> engine) {
+    ledger->add(self.account(), true, 1000);
+    miner = start_miner("miner", ledger, std::move(engine), folder.path);
+  }
+  client::MinerConnection connect() const { return {self.signer, {miner.self.account(), "127.0.0.1", miner.server->port()}}; }
+};
+
+TEST_F(OverSockets, UploadGoesOnWhereItWasBroken) {
+  start(std::make_unique<FakeEngine>());
+  auto first = connect();
+  std::stop_source stop;
+  const client::CallLimits limits;
+  const auto broken = first.upload_key(kPackage, task.key_id(), task.key_file(), 20'000, limits,
+                                       [&](std::uint64_t done, std::uint64_t) { if (done >= 100'000) stop.request_stop(); }, stop.get_token());
+  EXPECT_FALSE(broken.ok());
+  auto second = connect();
+  std::uint64_t began_at = 0;
+  const auto done = second.upload_key(kPackage, task.key_id(), task.key_file(), 20'000, limits, [&](std::uint64_t at, std::uint64_t) { if (began_at == 0) began_at = at; });
+  ASSERT_TRUE(done.ok()) << done.detail;
+  EXPECT_GE(began_at, 100'000u);
+  EXPECT_LE(done.bytes_sent, 100'000u);
+  const auto again = second.upload_key(kPackage, task.key_id(), task.key_file(), 20'000, limits);
+  EXPECT_TRUE(again.ok());
+  EXPECT_EQ(again.bytes_sent, 0u);
+}
+
+TEST_F(OverSockets, EngineStopsWhenTheAskerGoesAway) {
+  auto engine = std::make_unique<FakeEngine>();
+  std::promise<void> started, stopped;
+  engine->before = [&](const miner::JobControl& control) {
+    started.set_value();
+    while (!control.stop.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    stopped.set_value();
+  };
+  start(std::move(engine));
+  auto connection = connect();
+  ASSERT_TRUE(connection.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).ok());
+  const auto question = *task.encrypt(std::vector<float>(kInputs));
+  std::stop_source stop;
+  std::jthread leaver([&] {
+    started.get_future().wait();
+    stop.request_stop();
+  });
+  EXPECT_FALSE(connection.infer(kPackage, task.key_id(), question, {}, stop.get_token()).ok());
+  EXPECT_EQ(stopped.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+}
+
+TEST_F(OverSockets, MeasuredTimeIsTheEnginesTime) {
+  auto engine = std::make_unique<FakeEngine>();
+  engine->before = [](const miner::JobControl&) { std::this_thread::sleep_for(std::chrono::milliseconds(200)); };
+  start(std::move(engine));
+  auto connection = connect();
+  ASSERT_TRUE(connection.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).ok());
+  const auto call = connection.infer(kPackage, task.key_id(), *task.encrypt(std::vector<float>(kInputs)), {});
+  ASSERT_TRUE(call.ok()) << call.detail;
+  EXPECT_GE(call.response_s, 0.2);
+  EXPECT_LT(call.response_s, 0.6) << "loose: the machine may be busy";
+  EXPECT_LT(call.network_s, call.response_s);
+}
+
+}  // namespace
+}  // namespace brainlock::test
