@@ -18,8 +18,9 @@ namespace {
 constexpr double kMsPerKeyMegabyte = 0.15;
 // Ranges are taken from a few calibration inputs; real inputs may reach further by this factor.
 constexpr double kRangeMargin = 4.0;
-// The promised bound on |encrypted - clear| in predicted standard deviations of the error.
-constexpr double kBoundDeviations = 8.0;
+// The promised bound on |encrypted - clear| in predicted standard deviations of the error: 8, times 4 because noise
+// travels differently through every image (synthetic images were seen with four times the calibration image's error).
+constexpr double kBoundDeviations = 32.0;
 
 struct ValueStats {
   double rms = 0, largest = 0;
