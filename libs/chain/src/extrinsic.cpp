@@ -49,22 +49,24 @@ constexpr std::uint8_t kAddressId = 0x00;
 constexpr std::uint8_t kSr25519 = 0x01;
 constexpr std::size_t kHashAbove = 256;
 
-// The type inside structs and tuples that hold one thing with bytes.
-const TypeDefinition& leaf(const Metadata& metadata, TypeId id) {
-  for (int depth = 0; depth < 16; ++depth) {
-    const auto& type = metadata.type(id);
-    if ((type.kind != Kind::kComposite && type.kind != Kind::kTuple) || type.fields.size() != 1) break;
-    id = type.fields.front().type;
-  }
-  return metadata.type(id);
-}
-
 bool is_nothing(const Metadata& metadata, TypeId id, int depth = 0) {
   const auto& type = metadata.type(id);
   if (type.kind == Kind::kArray) return type.array_length == 0;
   if ((type.kind != Kind::kComposite && type.kind != Kind::kTuple) || depth > 16) return false;
   return std::all_of(type.fields.begin(), type.fields.end(),
                      [&](const Field& field) { return is_nothing(metadata, field.type, depth + 1); });
+}
+
+// The type inside structs and tuples that hold one thing with bytes; markers without bytes beside it do not count.
+const TypeDefinition& leaf(const Metadata& metadata, TypeId id) {
+  for (int depth = 0; depth < 16; ++depth) {
+    const auto& type = metadata.type(id);
+    if (type.kind != Kind::kComposite && type.kind != Kind::kTuple) break;
+    const auto has_bytes = [&](const Field& field) { return !is_nothing(metadata, field.type); };
+    if (std::count_if(type.fields.begin(), type.fields.end(), has_bytes) != 1) break;
+    id = std::find_if(type.fields.begin(), type.fields.end(), has_bytes)->type;
+  }
+  return metadata.type(id);
 }
 
 bool is_hash(const Metadata& metadata, const TypeDefinition& type) {
