@@ -49,6 +49,17 @@ Result<const Value*> failure_of(const Value& events, std::size_t index) {
   return Error{ErrorCode::kNotFound, "the block's events say nothing of the transaction"};
 }
 
+// Version 14, which every node answers with when it is not asked for another: enough for everything but runtime calls. For
+// a version 15 that cannot be read, whose error is returned when this does not work either.
+Result<Metadata> older_metadata(Rpc& rpc, const BlockHash& hash, const Error& error) {
+  const auto reply = rpc.transport().request("state_getMetadata", json::array({crypto::hex_encode_0x(hash)}).dump(), rpc.timeout());
+  if (!reply.ok() || reply->error) return error;
+  const json text = json::parse(reply->result, nullptr, false);
+  if (!text.is_string()) return error;
+  const auto bytes = crypto::hex_decode(text.get_ref<const std::string&>());
+  return bytes.ok() ? Metadata::decode(*bytes) : Result<Metadata>(error);
+}
+
 }  // namespace
 
 Result<BlockHash> ChainClient::genesis() {
@@ -81,8 +92,10 @@ Result<BlockView> ChainClient::at(const BlockHash& hash) {
     }
   }
   BRAINLOCK_ASSIGN(const auto bytes, rpc_.metadata(hash));
-  BRAINLOCK_ASSIGN(auto metadata, Metadata::decode(bytes));
-  view.metadata = std::make_shared<const Metadata>(std::move(metadata));
+  auto metadata = Metadata::decode(bytes);
+  if (!metadata.ok()) metadata = older_metadata(rpc_, hash, metadata.error());
+  if (!metadata.ok()) return metadata.error();
+  view.metadata = std::make_shared<const Metadata>(std::move(*metadata));
   const std::lock_guard lock(mutex_);
   cached_version_ = view.version;
   cached_metadata_ = view.metadata;
@@ -108,6 +121,24 @@ Result<std::vector<Value>> ChainClient::read_many(const BlockView& view, std::st
   for (const auto& bytes : found) {
     BRAINLOCK_ASSIGN(auto value, decode_storage(*view.metadata, pallet, entry, bytes));
     out.push_back(std::move(value));
+  }
+  return out;
+}
+
+Result<std::vector<std::optional<Value>>> ChainClient::read_items(const BlockView& view, std::string_view pallet,
+                                                                  const std::vector<Item>& items) {
+  std::vector<Bytes> names;
+  std::vector<std::size_t> present;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (!view.metadata->storage(pallet, items[i].entry).ok()) continue;
+    BRAINLOCK_ASSIGN(auto name, storage_key(*view.metadata, pallet, items[i].entry, items[i].keys));
+    names.push_back(std::move(name));
+    present.push_back(i);
+  }
+  BRAINLOCK_ASSIGN(const auto found, rpc_.storage_batch(names, view.hash));
+  std::vector<std::optional<Value>> out(items.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    BRAINLOCK_ASSIGN(out[present[i]], decode_storage(*view.metadata, pallet, items[present[i]].entry, found[i]));
   }
   return out;
 }

@@ -2,7 +2,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <cstring>
+#include <functional>
 
 #include "brainlock/chain/subnet.hpp"
 
@@ -231,35 +231,45 @@ Result<bool> subnet_exists(ChainClient& client, const BlockView& view, std::uint
 Result<ledger::Hyperparameters> read_hyperparameters(ChainClient& client, const BlockView& view, std::uint16_t netuid) {
   ledger::Hyperparameters out;
   const std::vector<Value> key{Value::number(netuid)};
-  const auto read_into = [&](auto& field, const char* entry, const std::vector<Value>& keys) -> Status {
-    using T = std::remove_reference_t<decltype(field)>;
-    BRAINLOCK_ASSIGN(const auto number, number_or(client, view, entry, keys, static_cast<std::uint64_t>(field)));
-    field = static_cast<T>(number);
-    return {};
+  // Name, whether it is per subnet, and where it goes; an item that a runtime lacks keeps the usual value.
+  std::vector<ChainClient::Item> items;
+  std::vector<std::function<void(std::uint64_t)>> assign;
+  const auto want = [&](const char* entry, auto& field, bool per_subnet = true) {
+    items.push_back({entry, per_subnet ? key : std::vector<Value>{}});
+    assign.push_back([&field](std::uint64_t number) { field = static_cast<std::remove_reference_t<decltype(field)>>(number); });
   };
-  BRAINLOCK_TRY(read_into(out.tempo, "Tempo", key));
-  BRAINLOCK_TRY(read_into(out.weights_rate_limit, "WeightsSetRateLimit", key));
-  BRAINLOCK_TRY(read_into(out.serving_rate_limit, "ServingRateLimit", key));
-  BRAINLOCK_TRY(read_into(out.min_allowed_weights, "MinAllowedWeights", key));
-  BRAINLOCK_TRY(read_into(out.max_weights_limit, "MaxWeightsLimit", key));
-  BRAINLOCK_TRY(read_into(out.max_allowed_uids, "MaxAllowedUids", key));
-  BRAINLOCK_TRY(read_into(out.max_allowed_validators, "MaxAllowedValidators", key));
-  BRAINLOCK_TRY(read_into(out.immunity_period, "ImmunityPeriod", key));
-  BRAINLOCK_TRY(read_into(out.kappa, "Kappa", key));
-  BRAINLOCK_TRY(read_into(out.bonds_moving_average, "BondsMovingAverage", key));
-  BRAINLOCK_TRY(read_into(out.stake_threshold_rao, "StakeThreshold", {}));
-  BRAINLOCK_TRY(read_into(out.weights_version, "WeightsVersionKey", key));
-  BRAINLOCK_TRY(read_into(out.registration_allowed, "NetworkRegistrationAllowed", key));
-  BRAINLOCK_TRY(read_into(out.registration_cost_rao, "Burn", key));
-  BRAINLOCK_TRY(read_into(out.commit_reveal_enabled, "CommitRevealWeightsEnabled", key));
-  BRAINLOCK_TRY(read_into(out.reveal_period_epochs, "RevealPeriodEpochs", key));
-  // The cut-off became a multiple of the tempo, in thousandths; older runtimes store blocks.
-  BRAINLOCK_ASSIGN(const auto factor, number_or(client, view, "ActivityCutoffFactorMilli", key, 0));
-  if (factor > 0) {
-    out.activity_cutoff = factor * out.tempo / 1000;
-  } else {
-    BRAINLOCK_TRY(read_into(out.activity_cutoff, "ActivityCutoff", key));
+  std::uint64_t cutoff_factor_milli = 0;
+  want("Tempo", out.tempo);
+  want("WeightsSetRateLimit", out.weights_rate_limit);
+  want("ServingRateLimit", out.serving_rate_limit);
+  want("MinAllowedWeights", out.min_allowed_weights);
+  want("MaxWeightsLimit", out.max_weights_limit);
+  want("MaxAllowedUids", out.max_allowed_uids);
+  want("MaxAllowedValidators", out.max_allowed_validators);
+  want("ImmunityPeriod", out.immunity_period);
+  want("Kappa", out.kappa);
+  want("BondsMovingAverage", out.bonds_moving_average);
+  want("StakeThreshold", out.stake_threshold_rao, false);
+  want("WeightsVersionKey", out.weights_version);
+  want("NetworkRegistrationAllowed", out.registration_allowed);
+  want("Burn", out.registration_cost_rao);
+  want("CommitRevealWeightsEnabled", out.commit_reveal_enabled);
+  want("RevealPeriodEpochs", out.reveal_period_epochs);
+  want("ActivityCutoff", out.activity_cutoff);
+  want("ActivityCutoffFactorMilli", cutoff_factor_milli);
+  BRAINLOCK_ASSIGN(const auto values, client.read_items(view, kPallet, items));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!values[i]) continue;
+    if (values[i]->kind() == Value::Kind::kBool) {
+      assign[i](*values[i]->as_bool() ? 1 : 0);
+    } else {
+      const auto number = values[i]->as_u64();
+      if (!number.ok()) return number.error().in(items[i].entry);
+      assign[i](*number);
+    }
   }
+  // The cut-off became a multiple of the tempo, in thousandths; older runtimes store blocks.
+  if (cutoff_factor_milli > 0) out.activity_cutoff = cutoff_factor_milli * out.tempo / 1000;
   return out;
 }
 

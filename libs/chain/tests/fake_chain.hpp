@@ -35,6 +35,8 @@ class FakeChain : public Transport {
   bool http_only = false;          ///< no subscriptions
   bool silent_errors = false;      ///< refusals without codes, as the test peer of the chain gives them
   bool lose_connection_after_submit = false;
+  crypto::Bytes metadata_15;                            ///< answered to requests for version 15, when not empty
+  std::map<std::string, crypto::Bytes> runtime_answers;  ///< of runtime calls, by "Api_method"
   int requests = 0;
   int submitted = 0;
   std::function<void(crypto::Bytes&)> tamper;  ///< changes an extrinsic on its way in

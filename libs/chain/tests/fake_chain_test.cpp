@@ -305,6 +305,12 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
     return answer({{"specName", "node-subtensor"}, {"specVersion", 224}, {"transactionVersion", 1}});
   }
   if (method == "state_getMetadata") return answer(crypto::hex_encode_0x(metadata_blob_));
+  if (method == "state_call" && params[0] == "Metadata_metadata_at_version" && !metadata_15.empty()) {
+    return answer(crypto::hex_encode_0x(scale_codec::Encoder().u8(1).bytes(metadata_15).take()));
+  }
+  if (method == "state_call" && runtime_answers.count(params[0].get<std::string>()) != 0) {
+    return answer(crypto::hex_encode_0x(runtime_answers[params[0].get<std::string>()]));
+  }
   if (method == "state_call") return RpcReply{"null", RpcError{-32000, "no such export", {}}};
   if (method == "state_getStorage") {
     const auto& storage = block_of(1).storage;

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "brainlock/chain/runtime.hpp"
+#include "metadata_writer.hpp"
 #include "vectors.hpp"
 
 namespace brainlock::chain {
@@ -61,6 +62,22 @@ TEST(Metadata, OtherVersionsAndShapesAreRefusedByName) {
   bytes.push_back(0);
   EXPECT_EQ(Metadata::decode(bytes).error().code, ErrorCode::kMalformed);
   EXPECT_EQ(Metadata::decode(crypto::Bytes(Metadata::kMaxBytes + 1)).error().code, ErrorCode::kTooLarge);
+}
+
+TEST(Metadata, Version15CarriesTheSameAndTheRuntimeCalls) {
+  const std::vector<RuntimeMethod> methods{{"Api", "ask", {{"netuid", 2}}, 1}};
+  const auto blob15 = write_metadata_15(genuine(), {}, methods);
+  const auto metadata = Metadata::decode(blob15);
+  ASSERT_TRUE(metadata.ok()) << metadata.error().to_string();
+  EXPECT_EQ(metadata->version(), 15);
+  EXPECT_EQ(metadata->pallets().size(), genuine().pallets().size());
+  EXPECT_EQ((*metadata->runtime_method("Api", "ask"))->inputs[0].type, 2u);
+  EXPECT_EQ(metadata->runtime_method("Api", "other").error().code, ErrorCode::kNotFound);
+  const Arguments remark{{"remark", Value::bytes(crypto::Bytes{1, 2, 3})}};
+  EXPECT_EQ(*encode_call(*metadata, "System", "remark", remark), *encode_call(genuine(), "System", "remark", remark));
+  for (std::size_t size = 0; size < blob15.size(); size += size + 300 > blob15.size() ? 1 : 1009) {
+    ASSERT_FALSE(Metadata::decode(crypto::ByteView(blob15).first(size)).ok()) << size;
+  }
 }
 
 TEST(StorageKey, KnownPrefixesAndHashers) {

@@ -61,6 +61,13 @@ class ChainClient {
   [[nodiscard]] Result<std::vector<Value>> read_many(const BlockView& view, std::string_view pallet,
                                                      std::string_view entry,
                                                      const std::vector<std::vector<Value>>& keys);
+  /// Several items of one pallet in few requests, in the order given. An item that this runtime lacks is absent.
+  struct Item {
+    std::string_view entry;
+    std::vector<Value> keys;
+  };
+  [[nodiscard]] Result<std::vector<std::optional<Value>>> read_items(const BlockView& view, std::string_view pallet,
+                                                                     const std::vector<Item>& items);
   /// A runtime call described by the metadata.
   [[nodiscard]] Result<Value> call(const BlockView& view, std::string_view api, std::string_view method,
                                    const std::vector<Value>& arguments);
