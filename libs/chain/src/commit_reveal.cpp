@@ -263,14 +263,16 @@ Result<RevealReport> reveal_due(ChainClient& client, const ledger::Signer& hotke
       ++report.waiting;
       continue;
     }
-    if (window == nullptr || view.number > window->last) {
+    // A runtime whose window is not in block numbers is asked instead: it refuses an early reveal by name.
+    const bool in_blocks = window == nullptr || (window->first >= window->committed && window->last >= window->first);
+    if (window == nullptr || (in_blocks && view.number > window->last)) {
       report.messages.push_back(name + (window == nullptr ? " is not on the chain; dropped" : " was not revealed in time; dropped"));
       ++report.dropped;
       BRAINLOCK_TRY(store.remove(commit));
       continue;
     }
     // The reveal is applied in the next block at the earliest.
-    if (view.number + 1 < window->first) {
+    if (in_blocks && view.number + 1 < window->first) {
       ++report.waiting;
       report.next_reveal_block = std::min(report.next_reveal_block.value_or(window->first), window->first);
       continue;
@@ -284,6 +286,11 @@ Result<RevealReport> reveal_due(ChainClient& client, const ledger::Signer& hotke
     if (sent.succeeded()) {
       ++report.revealed;
       report.messages.push_back(name + " revealed in block " + std::to_string(sent.block_number));
+      BRAINLOCK_TRY(store.remove(commit));
+    } else if (sent.refusal && (sent.refusal->name.ends_with("ExpiredWeightCommit") ||
+                                sent.refusal->name.ends_with("NoWeightsCommitFound"))) {
+      ++report.dropped;
+      report.messages.push_back(name + ": " + sent.refusal->to_string());
       BRAINLOCK_TRY(store.remove(commit));
     } else {
       ++report.waiting;
