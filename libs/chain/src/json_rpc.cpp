@@ -1,9 +1,11 @@
 #include "json_rpc.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace brainlock::chain {
 namespace {
@@ -12,6 +14,7 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxQueuedNotifications = 1024;
+constexpr std::size_t kMaxUnknownSubscriptions = 64;
 constexpr std::size_t kMaxErrorText = 2000;
 
 std::string as_text(const json& value) {
@@ -60,6 +63,8 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
   void unsubscribe(const std::string& id, const std::string& method) {
     const std::lock_guard lock(mutex_);
     queues_.erase(id);
+    open_.erase(id);
+    remember(ended_, id);
     if (gone_) return;
     // Nobody waits for this answer; it is dropped as one to an unknown request when it comes.
     if (!channel_->send(make_request(next_id_++, method, json::array({id}).dump()), Milliseconds{1000}).ok()) gone_ = true;
@@ -105,12 +110,27 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
       if (message->id == awaited_) answer_ = std::move(message->reply);
       return {};
     }
-    // A notification may come before the answer that announces its subscription: unknown ones are kept, within limits.
-    if (queues_.size() > 64) return {};
+    // A notification may come before the answer that announces its subscription: unknown ones are kept, the oldest of too
+    // many are forgotten. Late ones of a subscription that was ended here are nobody's.
+    if (!open_.contains(message->subscription)) {
+      if (std::find(ended_.begin(), ended_.end(), message->subscription) != ended_.end()) return {};
+      if (!queues_.contains(message->subscription)) {
+        if (const auto forgotten = remember(early_, message->subscription); !forgotten.empty()) queues_.erase(forgotten);
+      }
+    }
     auto& queue = queues_[message->subscription];
     if (queue.size() == kMaxQueuedNotifications) queue.pop_front();
     queue.push_back(std::move(message->payload));
     return {};
+  }
+
+  // Appends to a short list; returns what had to leave it, if anything.
+  static std::string remember(std::deque<std::string>& list, const std::string& id) {
+    list.push_back(id);
+    if (list.size() <= kMaxUnknownSubscriptions) return {};
+    std::string first = std::move(list.front());
+    list.pop_front();
+    return first;
   }
 
   std::mutex mutex_;
@@ -118,7 +138,9 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
   std::uint64_t next_id_ = 1;
   std::uint64_t awaited_ = 0;
   std::optional<RpcReply> answer_;
-  std::map<std::string, std::deque<std::string>> queues_;
+  std::map<std::string, std::deque<std::string>> queues_;  // Of open_ and early_.
+  std::set<std::string> open_;                             // Subscriptions that somebody holds.
+  std::deque<std::string> early_, ended_;                  // Not announced yet; ended not long ago.
   bool gone_ = false;
 };
 
@@ -142,8 +164,11 @@ Result<SubscribeReply> JsonRpcConnection::subscribe(std::string_view method, std
   if (reply.error) return SubscribeReply{nullptr, std::move(reply.error)};
   const json id = json::parse(reply.result, nullptr, false);
   if (!id.is_string() && !id.is_number()) return Error{ErrorCode::kMalformed, "a subscription has no id"};
-  return SubscribeReply{
-      std::make_unique<JsonRpcSubscription>(shared_from_this(), as_text(id), std::string(unsubscribe_method)), {}};
+  const std::string name = as_text(id);
+  open_.insert(name);
+  std::erase(early_, name);
+  std::erase(ended_, name);
+  return SubscribeReply{std::make_unique<JsonRpcSubscription>(shared_from_this(), name, std::string(unsubscribe_method)), {}};
 }
 
 }  // namespace

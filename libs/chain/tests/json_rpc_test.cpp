@@ -105,6 +105,31 @@ TEST(JsonRpc, SubscriptionsDeliverInOrderAlsoWhatCameEarly) {
   }
 }
 
+// A long-running validator submits over one connection for days, and each subscription may be followed by late notifications.
+TEST(JsonRpc, ManySubscriptionsAndLateNotificationsDoNotDisturbTheNext) {
+  Connection c;
+  int count = 0;
+  const auto notify = [](int id, const char* result) {
+    return json{{"method", "n"}, {"params", {{"subscription", "s" + std::to_string(id)}, {"result", result}}}}.dump();
+  };
+  c.script->on_send = [&](const std::string& text, auto& script) {
+    if (json::parse(text)["method"] == "sub") {
+      ++count;
+      script.inbox.push_back(notify(count, "early"));
+      script.inbox.push_back(answer(text, "s" + std::to_string(count)));
+    } else {
+      script.inbox.push_back(notify(count, "late"));
+      script.inbox.push_back(notify(count + 100'000, "of nobody"));
+    }
+  };
+  for (int i = 0; i < 500; ++i) {
+    auto reply = c.transport->subscribe("sub", "[]", "unsub", Milliseconds{60'000});
+    ASSERT_TRUE(reply.ok()) << reply.error().to_string();
+    ASSERT_EQ(*reply->subscription->next(Milliseconds{60'000}), "\"early\"") << i;
+    ASSERT_EQ(reply->subscription->next(Milliseconds{0}).error().code, ErrorCode::kTimeout);
+  }
+}
+
 TEST(JsonRpc, EndingASubscriptionTellsTheNode) {
   Connection c;
   c.script->on_send = [](const std::string& text, auto& script) { script.inbox.push_back(answer(text, "s1")); };
