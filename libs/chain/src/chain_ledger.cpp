@@ -98,8 +98,7 @@ Result<RevealReport> ChainLedger::reveal_due(const ledger::Signer& hotkey) {
 
 Result<std::string> ChainLedger::voting_notice() {
   BRAINLOCK_ASSIGN(const auto view, client_.best());
-  BRAINLOCK_ASSIGN(const auto scheme, vote_scheme(client_, view, options_.netuid));
-  return vote_notice(scheme);
+  return read_vote_notice(client_, view, options_.netuid);
 }
 
 }  // namespace brainlock::chain

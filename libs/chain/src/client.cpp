@@ -17,18 +17,26 @@ Milliseconds left_until(Clock::time_point deadline) {
   return std::max(Milliseconds{0}, std::chrono::duration_cast<Milliseconds>(deadline - Clock::now()));
 }
 
-// Name and content of a transaction status: "ready", {"ready":null}, {"inBlock":"0x.."}.
-struct Status_ {
+// Name and content of a transaction status: "ready", {"ready":null}, {"inBlock":"0x.."}, {"invalid":{"custom":6}}.
+struct PoolStatus {
   std::string name;
   std::string text;
+  bool has_content = false;
 };
 
-Status_ parse_status(const std::string& notification) {
+PoolStatus parse_status(const std::string& notification) {
   const json value = json::parse(notification, nullptr, false);
-  if (value.is_string()) return {value.get<std::string>(), {}};
-  if (!value.is_object() || value.empty()) return {};
-  const auto first = value.begin();
-  return {first.key(), first.value().is_string() ? first.value().get<std::string>() : std::string{}};
+  PoolStatus out;
+  if (value.is_string()) out.name = value.get<std::string>();
+  if (value.is_object() && !value.empty()) {
+    const auto first = value.begin();
+    out.name = first.key();
+    out.has_content = !first.value().is_null();
+    if (first.value().is_string()) out.text = first.value().get<std::string>();
+  }
+  // Names begin with a small letter; not all nodes write them so.
+  if (!out.name.empty() && out.name.front() >= 'A' && out.name.front() <= 'Z') out.name.front() = static_cast<char>(out.name.front() + 32);
+  return out;
 }
 
 // The dispatch error of extrinsic `index` in a block's decoded events; null when it succeeded.
@@ -211,23 +219,31 @@ Result<Submission> ChainClient::submit_signed(const Bytes& extrinsic, const Subm
 Result<Submission> ChainClient::follow(Subscription& subscription, const Bytes& extrinsic, std::uint64_t from_block,
                                        const SubmitOptions& options) {
   const auto deadline = Clock::now() + options.inclusion_timeout;
+  std::uint64_t next = from_block + 1;
   for (;;) {
     const auto left = left_until(deadline);
     if (left.count() == 0) return Error{ErrorCode::kTimeout, "the transaction was not included in time"};
-    const auto notification = subscription.next(left);
+    const auto notification = subscription.next(std::min(left, options.patience));
     if (!notification.ok()) {
-      if (notification.error().code == ErrorCode::kTimeout) continue;
-      return search(extrinsic, from_block, left_until(deadline));
+      if (notification.error().code != ErrorCode::kTimeout) return search(extrinsic, from_block, left_until(deadline));
+      // A node may lose a notification; its blocks do not lie.
+      BRAINLOCK_ASSIGN(auto found, scan(extrinsic, next));
+      if (found) return std::move(*found);
+      continue;
     }
     const auto status = parse_status(*notification);
     if (status.name == "inBlock" || status.name == "finalized") {
       BRAINLOCK_ASSIGN(const auto hash, crypto::hex_decode_array<32>(status.text));
       BRAINLOCK_ASSIGN(auto found, inspect_block(hash, extrinsic));
-      if (found) return *found;
+      if (found) return std::move(*found);
       continue;  // The node named a block without it; a later status decides.
     }
     if (status.name == "invalid" || status.name == "dropped" || status.name == "usurped") {
       Submission out;
+      if (status.name == "invalid" && status.has_content) {  // The reason comes along: {"invalid":{"custom":6}}.
+        out.refusal = refusal_from_rpc({{}, *notification, {}});
+        return out;
+      }
       out.refusal.emplace();
       out.refusal->name = status.name;
       out.refusal->may_retry = status.name != "usurped";
@@ -239,19 +255,24 @@ Result<Submission> ChainClient::follow(Subscription& subscription, const Bytes& 
   }
 }
 
+// Looks for the transaction from `next_block` to the best block, and moves `next_block` past what was seen.
+Result<std::optional<Submission>> ChainClient::scan(const Bytes& extrinsic, std::uint64_t& next_block) {
+  BRAINLOCK_ASSIGN(const auto head, rpc_.best_hash());
+  BRAINLOCK_ASSIGN(const auto header, rpc_.header(head));
+  for (; next_block <= header.number; ++next_block) {
+    BRAINLOCK_ASSIGN(const auto hash, rpc_.block_hash(next_block));
+    BRAINLOCK_ASSIGN(auto found, inspect_block(hash, extrinsic));
+    if (found) return found;
+  }
+  return std::optional<Submission>{};
+}
+
 Result<Submission> ChainClient::search(const Bytes& extrinsic, std::uint64_t from_block, Milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   std::uint64_t next = from_block + 1;
   for (;;) {
-    if (const auto head = rpc_.best_hash(); head.ok()) {
-      if (const auto header = rpc_.header(*head); header.ok()) {
-        for (; next <= header->number; ++next) {
-          BRAINLOCK_ASSIGN(const auto hash, rpc_.block_hash(next));
-          BRAINLOCK_ASSIGN(auto found, inspect_block(hash, extrinsic));
-          if (found) return *found;
-        }
-      }
-    }
+    // A node that does not answer now may answer later: only the time ends the search.
+    if (auto found = scan(extrinsic, next); found.ok() && *found) return std::move(**found);
     if (left_until(deadline).count() == 0) {
       return Error{ErrorCode::kTimeout, "the transaction is in no block up to " + std::to_string(next - 1) +
                                             "; it may still be included until its era ends"};

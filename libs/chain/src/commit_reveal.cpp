@@ -190,6 +190,25 @@ Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::
   return hashes ? VoteScheme::kHashCommit : VoteScheme::kUnsupported;
 }
 
+Result<std::string> read_vote_notice(ChainClient& client, const BlockView& view, std::uint16_t netuid) {
+  BRAINLOCK_ASSIGN(const auto scheme, vote_scheme(client, view, netuid));
+  std::string out = vote_notice(scheme);
+  if (scheme != VoteScheme::kHashCommit) return out;
+  const auto version = client.read(view, kPallet, "CommitRevealWeightsVersion", {});
+  if (!version.ok()) {
+    if (version.error().code == ErrorCode::kNotFound) return out;  // Before versions were stored.
+    return version.error();
+  }
+  BRAINLOCK_ASSIGN(const auto number, version->as_u64());
+  if (number >= 4) {
+    out += " The chain's own form is version " + std::to_string(number) +
+           " (timelock, revealed by the chain itself), which needs a BLS12-381 pairing that this build has not; the calls of version 2 "
+           "are still in this runtime. If the chain should refuse them, ask the subnet's owner to switch commit-reveal off, or set "
+           "weights with another tool.";
+  }
+  return out;
+}
+
 std::string vote_notice(VoteScheme scheme) {
   switch (scheme) {
     case VoteScheme::kPlain: return "Weights are set in the clear on this subnet.";
@@ -284,6 +303,14 @@ Result<RevealReport> reveal_due(ChainClient& client, const ledger::Signer& hotke
                               {"version_key", Value::number(commit.version_key)}};
     BRAINLOCK_ASSIGN(const auto sent, client.submit(hotkey, kPallet, "reveal_weights", arguments));
     if (sent.succeeded()) {
+      // The chain takes a revealed commit off its list.
+      BRAINLOCK_ASSIGN(const auto after, client.at(sent.block));
+      BRAINLOCK_ASSIGN(const auto left, read_windows(client, after, netuid, hotkey.account()));
+      if (find_window(left, commit.hash()) != nullptr) {
+        ++report.waiting;
+        report.messages.push_back(name + " is in block " + std::to_string(sent.block_number) + " but the chain still waits for it");
+        continue;
+      }
       ++report.revealed;
       report.messages.push_back(name + " revealed in block " + std::to_string(sent.block_number));
       BRAINLOCK_TRY(store.remove(commit));

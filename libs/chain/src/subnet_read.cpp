@@ -36,11 +36,13 @@ Result<std::uint64_t> number_field(const Value& record, std::string_view name) {
   return number;
 }
 
+Error not_one_a_neuron(std::string_view name) {
+  return {ErrorCode::kMalformed, "metagraph field " + std::string(name) + " has not one item a neuron"};
+}
+
 Result<const Value*> list_field(const Value& record, std::string_view name, std::size_t size) {
   BRAINLOCK_ASSIGN(const auto* field, record.field(name));
-  if (field->kind() != Value::Kind::kList || field->items().size() != size) {
-    return Error{ErrorCode::kMalformed, "metagraph field " + std::string(name) + " has not one item a neuron"};
-  }
+  if (field->kind() != Value::Kind::kList || field->items().size() != size) return not_one_a_neuron(name);
   return field;
 }
 
@@ -91,16 +93,25 @@ Status fill_from_runtime(const Value& answer, Metagraph& out) {
   BRAINLOCK_ASSIGN(const auto* hotkeys, list_field(graph, "hotkeys", size));
   BRAINLOCK_ASSIGN(const auto* coldkeys, list_field(graph, "coldkeys", size));
   BRAINLOCK_ASSIGN(const auto* axons, list_field(graph, "axons", size));
-  BRAINLOCK_ASSIGN(const auto* active, list_field(graph, "active", size));
-  BRAINLOCK_ASSIGN(const auto* permits, list_field(graph, "validator_permit", size));
   out.neurons.resize(size);
+  // These columns are vectors of the chain's storage, grown and reset each by its own code: one that is short says nothing of
+  // the last neurons, which then keep zero and no permit, as the runtime itself reads it.
+  const auto fill_flags = [&](std::string_view name, auto assign) -> Status {
+    BRAINLOCK_ASSIGN(const auto* field, graph.field(name));
+    if (field->kind() != Value::Kind::kList || field->items().size() > size) return not_one_a_neuron(name);
+    for (std::size_t i = 0; i < field->items().size(); ++i) {
+      BRAINLOCK_ASSIGN(const bool flag, field->items()[i].as_bool());
+      assign(out.neurons[i], flag);
+    }
+    return {};
+  };
+  BRAINLOCK_TRY(fill_flags("active", [](Neuron& n, bool v) { n.active = v; }));
+  BRAINLOCK_TRY(fill_flags("validator_permit", [](Neuron& n, bool v) { n.validator_permit = v; }));
   const auto fill_numbers = [&](std::string_view name, auto assign) -> Status {
     BRAINLOCK_ASSIGN(const auto* field, graph.field(name));
     BRAINLOCK_ASSIGN(const auto numbers, field->as_numbers());
-    if (numbers.size() != size) {
-      return Error{ErrorCode::kMalformed, "metagraph field " + std::string(name) + " has not one item a neuron"};
-    }
-    for (std::size_t i = 0; i < size; ++i) assign(out.neurons[i], numbers[i]);
+    if (numbers.size() > size) return not_one_a_neuron(name);
+    for (std::size_t i = 0; i < numbers.size(); ++i) assign(out.neurons[i], numbers[i]);
     return {};
   };
   const auto u16 = [](std::uint64_t n) { return static_cast<std::uint16_t>(std::min<std::uint64_t>(n, 65535)); };
@@ -117,8 +128,6 @@ Status fill_from_runtime(const Value& answer, Metagraph& out) {
     BRAINLOCK_ASSIGN(neuron.hotkey, hotkeys->items()[i].as_account());
     BRAINLOCK_ASSIGN(neuron.coldkey, coldkeys->items()[i].as_account());
     BRAINLOCK_ASSIGN(neuron.axon, axon_of(axons->items()[i]));
-    BRAINLOCK_ASSIGN(neuron.active, active->items()[i].as_bool());
-    BRAINLOCK_ASSIGN(neuron.validator_permit, permits->items()[i].as_bool());
   }
   return {};
 }

@@ -104,8 +104,9 @@ Result<Outcome> serve_axon(ChainClient& client, const ledger::Signer& hotkey, st
     return out;
   }
   BRAINLOCK_ASSIGN(const auto rules, read_hyperparameters(client, view, netuid));
-  if (present && rules.serving_rate_limit > 0 && view.number < present->served_block + rules.serving_rate_limit) {
-    const auto wait = present->served_block + rules.serving_rate_limit - view.number;
+  // What is sent now is applied in the next block.
+  if (present && rules.serving_rate_limit > 0 && view.number + 1 < present->served_block + rules.serving_rate_limit) {
+    const auto wait = present->served_block + rules.serving_rate_limit - (view.number + 1);
     return refuse(Refusal::kTooSoon, next_allowed(wait), view.number, wait);
   }
   const Arguments arguments{{"netuid", Value::number(netuid)},       {"version", Value::number(axon.version)},
@@ -148,8 +149,9 @@ Outcome judge_vote(const ledger::Metagraph& graph, const crypto::AccountId& hotk
     return no(Refusal::kVersionTooOld, "version key " + std::to_string(version_key) + " is below the subnet's " +
                                            std::to_string(rules.weights_version));
   }
-  if (const auto wait = graph.blocks_until_weights_allowed(neuron->uid); wait > 0) {
-    return no(Refusal::kTooSoon, next_allowed(wait), wait);
+  // A vote that is sent now is applied in the next block.
+  if (const auto wait = graph.blocks_until_weights_allowed(neuron->uid); wait > 1) {
+    return no(Refusal::kTooSoon, next_allowed(wait - 1), wait - 1);
   }
   if (!owner && !self_only && !neuron->validator_permit) {
     return no(Refusal::kNoPermit, "the hotkey has no validator permit");
@@ -185,11 +187,14 @@ Result<Outcome> set_weights_plain(ChainClient& client, const ledger::Signer& hot
   if (!out.accepted()) return out;
   BRAINLOCK_ASSIGN(const auto after, client.at(sent.block));
   BRAINLOCK_ASSIGN(const auto stored, read_weights(client, after, netuid, *out.uid));
-  // The chain rescales so that the largest is 65535; the uids must be ours.
-  std::set<ledger::Uid> wanted, got;
-  for (const auto& weight : weights) wanted.insert(weight.uid);
-  for (const auto& weight : stored) got.insert(weight.uid);
-  if (wanted != got) return not_confirmed("the new weights", sent.block_number);
+  // The chain rescales so that the largest is 65535 and leaves a vote alone that is so already.
+  std::vector<ledger::Weight> wanted(weights.begin(), weights.end());
+  std::sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) { return a.uid < b.uid; });
+  const bool rescaled = std::none_of(wanted.begin(), wanted.end(), [](const auto& w) { return w.value == 65535; });
+  const bool same_row = std::equal(wanted.begin(), wanted.end(), stored.begin(), stored.end(), [&](const auto& a, const auto& b) {
+    return a.uid == b.uid && (rescaled || a.value == b.value);
+  });
+  if (!same_row) return not_confirmed("the new weights", sent.block_number);
   return out;
 }
 

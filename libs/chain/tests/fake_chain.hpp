@@ -35,6 +35,8 @@ class FakeChain : public Transport {
   bool http_only = false;          ///< no subscriptions
   bool silent_errors = false;      ///< refusals without codes, as the test peer of the chain gives them
   bool lose_connection_after_submit = false;
+  bool forget_notifications = false;  ///< only "ready" is ever told
+  bool fail_in_pool_later = false;    ///< taken at first, then reported as invalid with its reason
   crypto::Bytes metadata_15;                            ///< answered to requests for version 15, when not empty
   std::map<std::string, crypto::Bytes> runtime_answers;  ///< of runtime calls, by "Api_method"
   int requests = 0;
@@ -50,6 +52,7 @@ class FakeChain : public Transport {
   struct Parsed;
 
   std::optional<RpcError> take(crypto::Bytes extrinsic);
+  std::optional<RpcError> judge(const crypto::AccountId& signer, const Value& call) const;
   Result<Parsed> parse(const crypto::Bytes& extrinsic) const;
   std::string dispatch(const crypto::AccountId& signer, const std::string& call, const Value& arguments);
   Value get(const char* pallet, const char* entry, const std::vector<Value>& keys) const;

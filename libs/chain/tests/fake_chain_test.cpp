@@ -169,10 +169,8 @@ std::optional<RpcError> FakeChain::take(Bytes extrinsic) {
                                    [&](const Pallet& p) { return p.index == parsed->call.front(); });
   const auto call = decode_value(*metadata_, *pallet->calls, crypto::ByteView(parsed->call).subspan(1));
   if (!call.ok()) return RpcError{1002, "Verification Error", call.error().message};
-  if (pallet->name == kPallet && (call->name() == "serve_axon")) {
-    const Value key = Value::bytes(parsed->signer);
-    if (get(kPallet, "Uids", {**call->field("netuid"), key}).is_none()) return refuse(10);
-    if (*(*call->field("ip"))->as_u128() == 0x7f000001) return refuse(11);
+  if (pallet->name == kPallet) {
+    if (auto error = judge(parsed->signer, *call)) return error;
   }
   ++nonce;
   append_block();
@@ -180,6 +178,31 @@ std::optional<RpcError> FakeChain::take(Bytes extrinsic) {
   const std::string failure = dispatch(parsed->signer, call->name(), *call);
   set_events(failure);
   blocks_.back().storage = storage_;
+  return {};
+}
+
+// What the chain's transaction extension refuses before inclusion, judged as of the next block.
+std::optional<RpcError> FakeChain::judge(const crypto::AccountId& signer, const Value& call) const {
+  const Value key = Value::bytes(signer);
+  const std::uint64_t next = number() + 1;
+  if (call.name() == "serve_axon") {
+    const Value n = **call.field("netuid");
+    if (get(kPallet, "Uids", {n, key}).is_none()) return refuse(10);
+    if (*(*call.field("ip"))->as_u128() == 0x7f000001) return refuse(11);
+    if (*(*call.field("port"))->as_u64() == 0) return refuse(13);
+    const auto before = get(kPallet, "Axons", {n, key});
+    if (!before.is_none() && next < *(*before.inner().field("block"))->as_u64() + *get(kPallet, "ServingRateLimit", {n}).as_u64()) {
+      return refuse(12);
+    }
+  }
+  if (call.name() == "set_weights" || call.name() == "commit_weights") {
+    const Value n = **call.field("netuid");
+    const Value uid = get(kPallet, "Uids", {n, key});
+    if (uid.is_none()) return refuse(10);
+    const auto updates = get(kPallet, "LastUpdate", {n}).items();
+    const std::uint64_t last = *updates[*uid.as_u64()].as_u64();
+    if (last != 0 && next < last + *get(kPallet, "WeightsSetRateLimit", {n}).as_u64()) return refuse(6);
+  }
   return {};
 }
 
@@ -195,6 +218,7 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
     put(kPallet, "Keys", {n, Value::number(uid)}, hotkey);
     put(kPallet, "Uids", {n, hotkey}, Value::number(uid));
     put(kPallet, "Owner", {hotkey}, key);
+    put(kPallet, "BlockAtRegistration", {n, Value::number(uid)}, Value::number(now));
     for (const char* column : {"ValidatorPermit", "LastUpdate"}) {
       auto items = get(kPallet, column, {n}).items();
       items.push_back(std::string(column) == "LastUpdate" ? Value::number(now) : Value::boolean(false));
@@ -213,7 +237,10 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
     for (std::size_t i = 0; i < u.size(); ++i) row.push_back(Value::list({u[i], v[i]}));
     put(kPallet, "Weights", {n, get(kPallet, "Uids", {n, key})}, Value::list(row));
   };
-  if (call == "serve_axon") {
+  if (call == "sudo_set_commit_reveal_weights_enabled") {
+    const Value n = **a.field("netuid");
+    if (get(kPallet, "SubnetOwner", {n}) == key) put(kPallet, "CommitRevealWeightsEnabled", {n}, **a.field("enabled"));
+  } else if (call == "serve_axon") {
     std::vector<std::pair<std::string, Value>> fields{{"block", Value::number(now)}};
     for (const char* name : {"version", "ip", "port", "ip_type", "protocol", "placeholder1", "placeholder2"}) {
       fields.emplace_back(name, **a.field(name));
@@ -222,6 +249,10 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
   } else if (call == "set_weights") {
     const Value n = **a.field("netuid");
     if (*get(kPallet, "CommitRevealWeightsEnabled", {n}).as_bool()) return "CommitRevealEnabled";
+    const auto uid = *get(kPallet, "Uids", {n, key}).as_u64();
+    const auto dests = (*a.field("dests"))->items();
+    const bool self_only = dests.size() == 1 && *dests.front().as_u64() == uid;
+    if (!self_only && !*get(kPallet, "ValidatorPermit", {n}).items()[uid].as_bool()) return "NeuronNoValidatorPermit";
     store_row(n, "dests", "weights");
     stamp(n);
   } else if (call == "commit_weights") {
@@ -250,6 +281,7 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
                                     [&](const Value& c) { return *c.items()[0].as_account() == commit.hash(); });
     if (match == commits.end()) return "InvalidRevealCommitHashNotMatch";
     if (now < *match->items()[2].as_u64()) return "RevealTooEarly";
+    if (now > *match->items()[3].as_u64()) return "ExpiredWeightCommit";
     commits.erase(match);
     put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
     store_row(n, "uids", "values");
@@ -334,6 +366,10 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
     for (const auto& extrinsic : block_of(0).extrinsics) list.push_back(crypto::hex_encode_0x(extrinsic));
     return answer({{"block", {{"extrinsics", list}}}});
   }
+  if (method == "dev_newBlock") {
+    for (auto left = params[0]["count"].get<std::uint64_t>(); left > 0; --left) append_block();
+    return answer(crypto::hex_encode_0x(blocks_.back().hash));
+  }
   if (method == "author_submitExtrinsic") {
     if (const auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) return RpcReply{"null", *error};
     return answer("0x00");
@@ -345,7 +381,13 @@ Result<SubscribeReply> FakeChain::subscribe(std::string_view, std::string_view p
   if (http_only) return Error{ErrorCode::kUnsupported, "no subscriptions"};
   const std::lock_guard lock(mutex_);
   const json params = json::parse(params_text);
-  if (auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) return SubscribeReply{nullptr, std::move(error)};
+  if (auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) {
+    if (!fail_in_pool_later) return SubscribeReply{nullptr, std::move(error)};
+    return SubscribeReply{std::make_unique<FakeSubscription>(std::vector<std::string>{"{\"ready\":null}", error->message}, false), {}};
+  }
+  if (forget_notifications) {
+    return SubscribeReply{std::make_unique<FakeSubscription>(std::vector<std::string>{"{\"ready\":null}"}, false), {}};
+  }
   const std::string hash = crypto::hex_encode_0x(blocks_.back().hash);
   std::vector<std::string> messages{"{\"ready\":null}", "{\"broadcast\":[]}", "{\"inBlock\":\"" + hash + "\"}",
                                     "{\"finalized\":\"" + hash + "\"}"};

@@ -94,6 +94,21 @@ TEST_F(SubnetTest, ALostConnectionAfterSubmissionStillFindsTheBlock) {
   EXPECT_EQ(chain->submitted, 1);
 }
 
+TEST_F(SubnetTest, ANodeThatForgetsItsNotificationsIsNotWaitedForForEver) {
+  chain->forget_notifications = true;
+  EXPECT_EQ(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).uid, 4);
+  EXPECT_EQ(chain->submitted, 1);
+}
+
+TEST_F(SubnetTest, AReasonThatComesAfterwardsIsUnderstood) {
+  ASSERT_TRUE(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).accepted());
+  chain->silent_errors = true;
+  chain->fail_in_pool_later = true;
+  const ledger::Axon loopback{.ip = "127.0.0.1", .port = 1, .version = 1, .protocol = 4, .served_block = 0};
+  const auto out = must(serve_axon(*client, hotkey, kNetuid, loopback));
+  EXPECT_EQ(out.refusal, Refusal::kBadAddress) << out.message;
+}
+
 TEST_F(SubnetTest, AxonIsServedOnceAndReadBack) {
   ASSERT_TRUE(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).accepted());
   ledger::Axon axon{.ip = "1.2.3.4", .port = 8091, .version = 100, .protocol = 4, .served_block = 0};
@@ -106,8 +121,8 @@ TEST_F(SubnetTest, AxonIsServedOnceAndReadBack) {
   axon.port = 9000;
   const auto soon = must(serve_axon(*client, hotkey, kNetuid, axon));
   EXPECT_EQ(soon.refusal, Refusal::kTooSoon);
-  EXPECT_EQ(soon.blocks_to_wait, 50u);
-  chain->mine(50);
+  EXPECT_EQ(soon.blocks_to_wait, 49u);  // The transaction itself is applied one block later.
+  chain->mine(49);
   axon.ip = "2001:db8::1";
   EXPECT_TRUE(must(serve_axon(*client, hotkey, kNetuid, axon)).accepted());
   EXPECT_EQ((*read_axon(*client, *client->best(), kNetuid, hotkey.account()))->ip, "2001:db8::1");
@@ -283,6 +298,21 @@ TEST_F(RuntimeMetagraphTest, FieldsAreFoundByName) {
   EXPECT_FALSE(neuron.validator_permit);
 }
 
+TEST_F(RuntimeMetagraphTest, AShortColumnLeavesTheLastNeuronsWithoutPermit) {
+  offer_runtime_metagraph(3);
+  auto& answer = chain->runtime_answers["SubnetInfoRuntimeApi_get_metagraph"];
+  const crypto::Bytes flags{3 << 2, 1, 1, 0};  // validator_permit, and only it, begins so.
+  const auto at = std::search(answer.begin(), answer.end(), flags.begin(), flags.end());
+  ASSERT_NE(at, answer.end());
+  const crypto::Bytes shorter{1 << 2, 1};
+  answer.insert(answer.erase(at, at + 4), shorter.begin(), shorter.end());
+  const auto graph = read_metagraph(*client, *client->best(), kNetuid, false);
+  ASSERT_TRUE(graph.ok()) << graph.error().to_string();
+  EXPECT_TRUE(graph->neurons[0].validator_permit);
+  EXPECT_FALSE(graph->neurons[1].validator_permit);
+  EXPECT_EQ(graph->neurons[2].last_update, 20u);
+}
+
 TEST_F(RuntimeMetagraphTest, EveryTruncationOfTheAnswerIsAnError) {
   offer_runtime_metagraph(2);
   const auto view = *client->best();
@@ -323,6 +353,23 @@ TEST_F(SubnetTest, PlainWeightsLandAndAreReadBack) {
   EXPECT_EQ(soon.refusal, Refusal::kTooSoon);
   EXPECT_THAT(soon.message, HasSubstr("next allowed in"));
   EXPECT_GT(soon.blocks_to_wait, 0u);
+}
+
+TEST_F(SubnetTest, AVoteIsTakenInTheFirstBlockThatAllowsItAndNotBefore) {
+  make_validator();
+  ASSERT_TRUE(must(set_weights_plain(*client, hotkey, kNetuid, vote, 0)).accepted());
+  auto soon = must(set_weights_plain(*client, hotkey, kNetuid, vote, 0));
+  ASSERT_EQ(soon.refusal, Refusal::kTooSoon);
+  EXPECT_EQ(soon.blocks_to_wait, 99u);
+  chain->mine(soon.blocks_to_wait - 1);
+  soon = must(set_weights_plain(*client, hotkey, kNetuid, vote, 0));
+  EXPECT_EQ(soon.blocks_to_wait, 1u);
+  EXPECT_EQ(soon.message, "next allowed in 1 blocks");
+  const Arguments direct{{"netuid", Value::number(kNetuid)}, {"dests", Value::numbers(std::vector{0})},
+                         {"weights", Value::numbers(std::vector{1})}, {"version_key", Value::number(0)}};
+  EXPECT_EQ(client->submit(hotkey, kPallet, "set_weights", direct)->refusal->name, "Custom(6) RateLimitExceeded");
+  chain->mine(1);
+  EXPECT_TRUE(must(set_weights_plain(*client, hotkey, kNetuid, vote, 0)).accepted());
 }
 
 TEST_F(SubnetTest, VotesAreJudgedBeforeTheyAreSent) {

@@ -40,7 +40,7 @@ class ChainLedger final : public ledger::Ledger {
 
   /// Reveals commits that are due; a validator calls it at start-up and every few blocks.
   [[nodiscard]] Result<RevealReport> reveal_due(const ledger::Signer& hotkey);
-  /// What a validator should know about voting here; see vote_notice().
+  /// What a validator should know about voting here; see read_vote_notice().
   [[nodiscard]] Result<std::string> voting_notice();
   [[nodiscard]] ChainClient& client() { return client_; }
 

@@ -29,6 +29,7 @@ struct SubmitOptions {
   std::uint64_t era_period = 64;        ///< blocks (12 s each) after which an unincluded transaction is dead
   std::uint64_t tip = 0;                ///< rao
   Milliseconds inclusion_timeout{180'000};
+  Milliseconds patience{20'000};        ///< silence of the node after which blocks are searched for the transaction
 };
 
 /// What became of a transaction that reached the node.
@@ -87,6 +88,7 @@ class ChainClient {
   Result<Submission> follow(Subscription& subscription, const crypto::Bytes& extrinsic, std::uint64_t from_block,
                             const SubmitOptions& options);
   Result<Submission> search(const crypto::Bytes& extrinsic, std::uint64_t from_block, Milliseconds timeout);
+  Result<std::optional<Submission>> scan(const crypto::Bytes& extrinsic, std::uint64_t& next_block);
   Result<std::optional<Submission>> inspect_block(const BlockHash& hash, const crypto::Bytes& extrinsic);
 
   Rpc rpc_;

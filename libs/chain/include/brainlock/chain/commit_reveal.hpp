@@ -57,8 +57,10 @@ enum class VoteScheme {
   kUnsupported,  ///< only the timelock form is left, which needs a BLS12-381 pairing that this build has not
 };
 [[nodiscard]] Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::uint16_t netuid);
-/// What a validator should know about voting on this subnet, one or two sentences; printed at start-up.
+/// What a validator should know about a scheme, one or two sentences.
 [[nodiscard]] std::string vote_notice(VoteScheme scheme);
+/// The same for a subnet, with what its commit-reveal version asks for; printed at start-up.
+[[nodiscard]] Result<std::string> read_vote_notice(ChainClient& client, const BlockView& view, std::uint16_t netuid);
 
 /// Saves and commits a vote. The outcome's revealed_at_block is the first block of its reveal window.
 [[nodiscard]] Result<ledger::Outcome> commit_weights(ChainClient& client, const ledger::Signer& hotkey,
