@@ -1,0 +1,235 @@
+// The chain in memory behind a real socket: WebSocket and HTTP POST on one port of the loop-back address. The command line
+// and the tests against a node run on it. The wire side is written with sockets alone, so that the client's own is checked by
+// another hand: large answers come in fragments, and the first notification of a transaction comes before the answer.
+// SIGUSR1 makes 25 blocks, SIGUSR2 switches commit-reveal on.
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "../fake_chain.hpp"
+#include "brainlock/chain/subnet.hpp"
+#include "brainlock/ledger/key_signer.hpp"
+
+namespace {
+
+using namespace brainlock;
+using namespace brainlock::chain;
+using nlohmann::json;
+
+constexpr std::uint16_t kNetuid = 1;
+constexpr const char* kPallet = "SubtensorModule";
+
+bool read_exactly(int fd, std::string& out, std::size_t size) {
+  out.resize(size);
+  for (std::size_t have = 0; have < size;) {
+    const auto got = ::recv(fd, out.data() + have, size - have, 0);
+    if (got <= 0) return false;
+    have += static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
+
+bool send_frame(int fd, int opcode, bool last, std::string_view payload) {
+  std::string head(1, static_cast<char>((last ? 0x80 : 0) | opcode));
+  if (payload.size() < 126) {
+    head.push_back(static_cast<char>(payload.size()));
+  } else {
+    const bool wide = payload.size() > 65535;
+    head.push_back(static_cast<char>(wide ? 127 : 126));
+    for (int shift = wide ? 56 : 8; shift >= 0; shift -= 8) head.push_back(static_cast<char>(payload.size() >> shift));
+  }
+  return write_all(fd, head + std::string(payload));
+}
+
+bool send_text(int fd, const std::string& text) {
+  if (text.size() < 1000) return send_frame(fd, 1, true, text);
+  const std::size_t half = text.size() / 2;
+  return send_frame(fd, 1, false, std::string_view(text).substr(0, half)) && send_frame(fd, 9, true, "ping") &&
+         send_frame(fd, 0, true, std::string_view(text).substr(half));
+}
+
+// The next text message of the client; pongs are dropped.
+bool receive_text(int fd, std::string& out) {
+  out.clear();
+  for (;;) {
+    std::string head, extra, mask, payload;
+    if (!read_exactly(fd, head, 2)) return false;
+    const int opcode = head[0] & 15;
+    std::size_t size = static_cast<std::uint8_t>(head[1]) & 127;
+    if (size >= 126) {
+      if (!read_exactly(fd, extra, size == 126 ? 2 : 8)) return false;
+      size = 0;
+      for (char c : extra) size = size << 8 | static_cast<std::uint8_t>(c);
+    }
+    if (!read_exactly(fd, mask, 4) || size > (1u << 24) || !read_exactly(fd, payload, size)) return false;
+    for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<char>(payload[i] ^ mask[i % 4]);
+    if (opcode == 8) return false;
+    if (opcode > 8) continue;
+    out += payload;
+    if ((head[0] & 0x80) != 0) return true;
+  }
+}
+
+std::string reply_of(FakeChain& chain, const json& request) {
+  const auto reply = chain.request(request["method"].get<std::string>(), request["params"].dump(), Milliseconds{0});
+  json out{{"jsonrpc", "2.0"}, {"id", request["id"]}};
+  if (reply->error) {
+    out["error"] = {{"message", reply->error->message}};
+    if (reply->error->code) out["error"]["code"] = *reply->error->code;
+    if (!reply->error->data.empty()) out["error"]["data"] = reply->error->data;
+  } else {
+    out["result"] = json::parse(reply->result);
+  }
+  return out.dump();
+}
+
+void serve_websocket(FakeChain& chain, int fd) {
+  static std::atomic<int> subscriptions{0};
+  std::string text;
+  while (receive_text(fd, text)) {
+    const json request = json::parse(text);
+    const auto method = request["method"].get<std::string>();
+    if (method == "author_unwatchExtrinsic") {
+      if (!send_text(fd, json{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"result", nullptr}}.dump())) return;
+      continue;
+    }
+    if (method != "author_submitAndWatchExtrinsic") {
+      if (!send_text(fd, reply_of(chain, request))) return;
+      continue;
+    }
+    auto reply = chain.subscribe(method, request["params"].dump(), "", Milliseconds{0});
+    if (reply->error) {
+      const json answer{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"error", {{"message", reply->error->message}, {"data", reply->error->data}}}};
+      if (!send_text(fd, answer.dump())) return;
+      continue;
+    }
+    const std::string id = "subscription " + std::to_string(++subscriptions);
+    bool answered = false;
+    for (auto told = reply->subscription->next(Milliseconds{0}); told.ok(); told = reply->subscription->next(Milliseconds{0})) {
+      const json note{{"jsonrpc", "2.0"}, {"method", "author_extrinsicUpdate"}, {"params", {{"subscription", id}, {"result", json::parse(*told)}}}};
+      if (!send_text(fd, note.dump())) return;
+      if (!answered && !send_text(fd, json{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"result", id}}.dump())) return;
+      answered = true;
+    }
+  }
+}
+
+void serve(FakeChain& chain, int fd) {
+  std::string head;
+  for (std::string c; head.size() < 65536 && !head.ends_with("\r\n\r\n"); head += c) {
+    if (!read_exactly(fd, c, 1)) break;
+  }
+  std::string lower(head);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto header = [&](const std::string& name) -> std::string {
+    const auto at = lower.find("\r\n" + name + ": ");
+    if (at == std::string::npos) return {};
+    const auto from = at + name.size() + 4;
+    return head.substr(from, head.find("\r\n", from) - from);
+  };
+  if (const auto key = header("sec-websocket-key"); !key.empty()) {
+    const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    std::array<std::uint8_t, 20> digest{};
+    SHA1(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), digest.data());
+    std::array<std::uint8_t, 32> base64{};
+    EVP_EncodeBlock(base64.data(), digest.data(), digest.size());
+    write_all(fd, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+                      std::string(reinterpret_cast<const char*>(base64.data())) + "\r\n\r\n");
+    serve_websocket(chain, fd);
+  } else if (const auto length = header("content-length"); !length.empty()) {
+    std::string body;
+    if (read_exactly(fd, body, std::stoul(length))) {
+      const auto answer = reply_of(chain, json::parse(body));
+      write_all(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(answer.size()) +
+                        "\r\nConnection: close\r\n\r\n" + answer);
+    }
+  }
+  ::close(fd);
+}
+
+// Subnet 1: neurons that do nothing, and //Bob with a permit. //Alice has funds and is the owner.
+void arrange(const std::shared_ptr<FakeChain>& chain, std::size_t neurons) {
+  const ledger::KeySigner alice(crypto::Sr25519KeyPair::from_uri("//Alice").value()), bob(crypto::Sr25519KeyPair::from_uri("//Bob").value());
+  chain->add_subnet(kNetuid, neurons);
+  chain->put("System", "Account", {Value::bytes(alice.account())},
+             Value::record({{"nonce", Value::number(0)}, {"consumers", Value::number(0)}, {"providers", Value::number(1)},
+                            {"sufficients", Value::number(0)},
+                            {"data", Value::record({{"free", Value::number(1'000'000'000'000'000)}, {"reserved", Value::number(0)},
+                                                    {"frozen", Value::number(0)}, {"flags", Value::number(0)}})}}));
+  chain->put(kPallet, "SubnetOwner", {Value::number(kNetuid)}, Value::bytes(alice.account()));
+  ChainClient client(chain);
+  chain->mine(3);
+  (void)register_neuron(client, alice, kNetuid, bob.account());
+  std::vector<Value> permits(neurons, Value::boolean(false));
+  permits.push_back(Value::boolean(true));
+  chain->put(kPallet, "ValidatorPermit", {Value::number(kNetuid)}, Value::list(permits));
+}
+
+std::atomic<int> blocks_wanted{0};
+std::atomic<bool> commits_wanted{false};
+
+void obey(const std::shared_ptr<FakeChain>& chain) {
+  for (;; std::this_thread::sleep_for(Milliseconds{10})) {
+    if (const int blocks = blocks_wanted.exchange(0); blocks > 0) chain->mine(static_cast<std::uint64_t>(blocks));
+    if (commits_wanted.exchange(false)) {
+      chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(true));
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2 && argc != 3) {
+    std::cerr << "usage: chain_fake_node METADATA [NEURONS]; prints its port\n";
+    return 2;
+  }
+  std::ifstream in(argv[1], std::ios::binary);
+  const crypto::Bytes blob{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  auto metadata = Metadata::decode(blob);
+  if (!metadata.ok()) {
+    std::cerr << metadata.error().to_string() << "\n";
+    return 1;
+  }
+  const auto chain = std::make_shared<FakeChain>(std::make_shared<const Metadata>(std::move(*metadata)), blob);
+  chain->silent_errors = true;
+  arrange(chain, argc == 3 ? std::stoul(argv[2]) : 4);
+  std::signal(SIGUSR1, [](int) { blocks_wanted += 25; });
+  std::signal(SIGUSR2, [](int) { commits_wanted = true; });
+  std::thread([chain] { obey(chain); }).detach();
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (::bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener, 16) != 0 ||
+      ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return 1;
+  }
+  std::cout << ntohs(address.sin_port) << std::endl;
+  for (;;) {
+    const int fd = ::accept(listener, nullptr, nullptr);
+    if (fd >= 0) std::thread([&chain, fd] { serve(*chain, fd); }).detach();
+  }
+}
