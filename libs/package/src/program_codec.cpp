@@ -11,7 +11,8 @@
 namespace brainlock::package {
 namespace {
 
-constexpr std::array<std::uint8_t, 8> kMagic{'B', 'L', 'P', 'L', 'A', 'N', 0, 1};   // the last byte is the version
+constexpr std::array<std::uint8_t, 7> kMagic{'B', 'L', 'P', 'L', 'A', 'N', 0};
+constexpr std::size_t kHeadBytes = kMagic.size() + 1;   // magic, version
 constexpr std::size_t kChecksumBytes = 32;
 
 static_assert(std::endian::native == std::endian::little, "plan.bin is written in the byte order of this machine");
@@ -103,7 +104,6 @@ class Reader {
   std::string error_;
 };
 
-
 #define BRAINLOCK_FIELDS(Type, ...)                          \
   template <typename A>                                      \
   void fields(A& a, Type& x) { __VA_ARGS__ }                 \
@@ -118,7 +118,7 @@ BRAINLOCK_FIELDS(plan::Split, a(x.in); a(x.out);)
 BRAINLOCK_FIELDS(plan::Square, a(x.in); a(x.out);)
 BRAINLOCK_FIELDS(plan::Combine, a(x.terms); a(x.out);)
 BRAINLOCK_FIELDS(plan::Linear, a(x.name); a(x.inputs); a(x.columns); a(x.giant_step); a(x.outputs); a(x.rotate_sums);
-                 a(x.vectors); a(x.period); a(x.weight_scale);)
+                 a(x.vectors); a(x.period); a(x.weight_scale); a(x.limit);)
 BRAINLOCK_FIELDS(plan::Place, a(x.index); a(x.ciphertext); a(x.slot); a(x.part);)
 BRAINLOCK_FIELDS(plan::TensorMap, a(x.channels); a(x.height); a(x.width); a(x.ciphertexts); a(x.parts); a(x.places);
                  a(x.limbs); a(x.scale); a(x.bound);)
@@ -165,6 +165,7 @@ BRAINLOCK_FIELDS(plan::Program, a(x.model_name); a(x.profile); fields(a, x.param
 std::vector<std::uint8_t> encode_program(const plan::Program& program) {
   Writer writer;
   writer.bytes.assign(kMagic.begin(), kMagic.end());
+  writer.bytes.push_back(kProgramVersion);
   fields(writer, program);
   const crypto::Hash256 checksum = crypto::blake2b_256(writer.bytes);
   writer.bytes.insert(writer.bytes.end(), checksum.begin(), checksum.end());
@@ -174,15 +175,17 @@ std::vector<std::uint8_t> encode_program(const plan::Program& program) {
 Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes) {
   if (bytes.size() > kMaxProgramBytes)
     return Error{ErrorCode::kTooLarge, "plan: at most " + std::to_string(kMaxProgramBytes) + " bytes, got " + std::to_string(bytes.size())};
-  if (bytes.size() < kMagic.size() + kChecksumBytes)
-    return Error{ErrorCode::kTruncated, "plan: at least " + std::to_string(kMagic.size() + kChecksumBytes) + " bytes, got " + std::to_string(bytes.size())};
-  if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0)
-    return Error{ErrorCode::kMalformed, "plan: not a Brainlock plan of version " + std::to_string(kMagic.back())};
+  if (bytes.size() < kHeadBytes + kChecksumBytes)
+    return Error{ErrorCode::kTruncated, "plan: at least " + std::to_string(kHeadBytes + kChecksumBytes) + " bytes, got " + std::to_string(bytes.size())};
+  if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) return Error{ErrorCode::kMalformed, "plan: not a Brainlock plan"};
+  if (bytes[kMagic.size()] != kProgramVersion)
+    return Error{ErrorCode::kUnsupported, "plan: version " + std::to_string(bytes[kMagic.size()]) + ", expected " +
+                                              std::to_string(kProgramVersion) + "; compile the model again"};
   const auto body = bytes.first(bytes.size() - kChecksumBytes);
   const crypto::Hash256 checksum = crypto::blake2b_256(body);
   if (std::memcmp(checksum.data(), bytes.data() + body.size(), kChecksumBytes) != 0)
     return Error{ErrorCode::kCorrupted, "plan: the checksum does not match its bytes"};
-  Reader reader(body.subspan(kMagic.size()));
+  Reader reader(body.subspan(kHeadBytes));
   plan::Program program;
   fields(reader, program);
   if (!reader.ok()) return Error{ErrorCode::kMalformed, "plan: " + reader.error()};

@@ -7,37 +7,64 @@
 namespace brainlock::plan {
 namespace {
 
-using Slots = std::vector<std::complex<double>>;
+using Complex = std::complex<double>;
+using Slots = std::vector<Complex>;   // a packed register
+using Reals = std::vector<double>;    // a lifted one
 
-class Interpreter {
- public:
-  Interpreter(const Program& program, SlotTrace* trace, const Noise* noise)
-      : program_(program), trace_(trace), noise_(noise), n_(program.parameters.ring_degree / 2), regs_(program.register_count) {}
+// Inner loops run over at least this many neighbouring weights: shorter periods are written out several times.
+constexpr std::uint32_t kShortestTile = 64;
 
-  std::vector<double> run(std::span<const float> input) {
-    auto packed = pack(program_.input, n_, input);
-    for (std::size_t i = 0; i < packed.size(); ++i) regs_[i] = std::move(packed[i]);
-    if (trace_ != nullptr) {
-      trace_->largest.assign(program_.register_count, 0);
-      trace_->mean_square.assign(program_.register_count, 0);
+// A weight vector with its real and imaginary parts apart, so that loops over slots are plain vector loops.
+struct Weights {
+  std::vector<std::uint32_t> slots;   // sparse: see SlotVector
+  std::vector<float> re, im;
+};
+
+// target[t] += w[t mod tile] * x[t + shift] for t in [0, count); count a multiple of the tile.
+void mac(double* __restrict target, const float* __restrict w, const double* __restrict x, std::size_t tile, std::size_t count) {
+  for (std::size_t base = 0; base < count; base += tile)
+    for (std::size_t j = 0; j < tile; ++j) target[base + j] += static_cast<double>(w[j]) * x[base + j];
+}
+
+template <typename T>
+void add_rotated(std::vector<T>& out, const std::vector<T>& in, std::uint32_t shift) {
+  const std::size_t n = out.size(), head = n - shift;
+  for (std::size_t t = 0; t < head; ++t) out[t] += in[t + shift];
+  for (std::size_t t = head; t < n; ++t) out[t] += in[t - head];
+}
+
+}  // namespace
+
+struct SlotInterpreter::Impl {
+  explicit Impl(const Program& p) : program(p), n(p.parameters.ring_degree / 2), tiles(p.instructions.size(), 0), weights(p.instructions.size()) {
+    for (std::size_t i = 0; i < p.instructions.size(); ++i) {
+      const auto* linear = std::get_if<Linear>(&p.instructions[i].op);
+      if (linear == nullptr) continue;
+      tiles[i] = std::min(n, std::max(linear->period, kShortestTile));
+      for (const SlotVector& vector : linear->vectors) weights[i].push_back(spread(vector, tiles[i]));
     }
     find_last_uses();
-    for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
-      const Instruction& instruction = program_.instructions[i];
-      std::visit([&](const auto& op) { step(instruction, op); }, instruction.op);
-      for (Register r : dead_after_[i]) regs_[r] = Slots();
-    }
-    std::vector<Slots> out;
-    for (Register r : program_.output_registers) out.push_back(regs_[r]);
-    return unpack(program_.output, out);
   }
 
- private:
+  static Weights spread(const SlotVector& vector, std::uint32_t tile) {
+    Weights out;
+    out.slots = vector.slots;
+    const std::size_t count = vector.dense() ? tile : vector.values.size();
+    out.re.resize(count);
+    out.im.resize(count);
+    for (std::size_t t = 0; t < count; ++t) {
+      const auto value = vector.values[vector.dense() ? t & (vector.period - 1) : t];
+      out.re[t] = value.real();
+      out.im[t] = value.imag();
+    }
+    return out;
+  }
+
   void find_last_uses() {
-    std::vector<std::size_t> last(program_.register_count, 0);
+    std::vector<std::size_t> last(program.register_count, 0);
     const auto touch = [&](Register r, std::size_t i) { last[r] = i; };
-    for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
-      const auto& op = program_.instructions[i].op;
+    for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+      const auto& op = program.instructions[i].op;
       if (const auto* s = std::get_if<Split>(&op)) touch(s->in, i);
       if (const auto* s = std::get_if<Square>(&op)) touch(s->in, i);
       if (const auto* c = std::get_if<Combine>(&op))
@@ -45,11 +72,137 @@ class Interpreter {
       if (const auto* l = std::get_if<Linear>(&op))
         for (Register r : l->inputs) touch(r, i);
     }
-    dead_after_.assign(program_.instructions.size(), {});
-    std::vector<bool> kept(program_.register_count, false);
-    for (Register r : program_.output_registers) kept[r] = true;
-    for (Register r = 0; r < program_.register_count; ++r)
-      if (!kept[r] && !dead_after_.empty()) dead_after_[last[r]].push_back(r);
+    dead_after.assign(program.instructions.size(), {});
+    std::vector<bool> kept(program.register_count, false);
+    for (Register r : program.output_registers) kept[r] = true;
+    for (Register r = 0; r < program.register_count; ++r)
+      if (!kept[r] && !dead_after.empty()) dead_after[last[r]].push_back(r);
+  }
+
+  const Program& program;
+  std::uint32_t n;
+  std::vector<std::uint32_t> tiles;             // of each Linear
+  std::vector<std::vector<Weights>> weights;    // of each Linear
+  std::vector<std::vector<Register>> dead_after;
+};
+
+namespace {
+
+class Run {
+ public:
+  Run(const Program& program, std::uint32_t n, SlotTrace* trace, const Noise* noise)
+      : program_(program), trace_(trace), noise_(noise), n_(n), packed_(program.register_count), lifted_(program.register_count) {
+    if (trace_ == nullptr) return;
+    trace_->largest.assign(program.register_count, 0);
+    trace_->mean_square.assign(program.register_count, 0);
+  }
+
+  void input(std::span<const float> tensor) {
+    auto packed = pack(program_.input, n_, tensor);
+    for (std::size_t i = 0; i < packed.size(); ++i) {
+      if (noise_ != nullptr && noise_->input) noise_->input(packed[i]);
+      put(static_cast<Register>(i), std::move(packed[i]));
+    }
+  }
+
+  void step(const Instruction& instruction, const Split& op) {
+    if (op.out.size() == 1) {
+      Reals u = real_part(packed_[op.in]);
+      put_lifted(instruction, op.out[0], std::move(u));
+      return;
+    }
+    auto [u, v] = parts(instruction, packed_[op.in]);
+    put_lifted(instruction, op.out[0], std::move(u));
+    put_lifted(instruction, op.out[1], std::move(v));
+  }
+
+  void step(const Instruction& instruction, const Square& op) {
+    if (op.out.size() == 1) {
+      const Slots& z = packed_[op.in];
+      Reals u(n_);
+      for (std::uint32_t i = 0; i < n_; ++i) u[i] = (z[i] * z[i]).real();
+      put_lifted(instruction, op.out[0], std::move(u));
+      return;
+    }
+    auto [u, v] = parts(instruction, packed_[op.in]);
+    for (std::uint32_t i = 0; i < n_; ++i) u[i] *= u[i], v[i] *= -v[i];
+    put_lifted(instruction, op.out[0], std::move(u));
+    put_lifted(instruction, op.out[1], std::move(v));
+  }
+
+  void step(const Instruction& instruction, const Combine& op) {
+    Reals out(n_);
+    for (const auto& term : op.terms) add_rotated(out, lifted_[term.in], wrap(term.rotation));
+    put_lifted(instruction, op.out, std::move(out));
+  }
+
+  void step(const Instruction& instruction, const Linear& op, const std::vector<Weights>& weights, std::uint32_t tile) {
+    for (const auto& output : op.outputs) {
+      Reals re(n_), im(n_), part_re(n_), part_im(n_);
+      for (std::uint32_t g = 0; g < output.giants; ++g) {
+        std::fill(part_re.begin(), part_re.end(), 0.0);
+        std::fill(part_im.begin(), part_im.end(), 0.0);
+        bool any = false;
+        for (std::size_t k = 0; k < output.columns.size(); ++k) {
+          const std::int32_t w = output.weights[k * output.giants + g];
+          if (w < 0) continue;
+          any = true;
+          const auto& column = op.columns[output.columns[k]];
+          multiply_add(part_re, part_im, weights[static_cast<std::size_t>(w)], lifted_[op.inputs[column.input]], wrap(column.rotation), tile);
+        }
+        if (!any) continue;
+        const std::uint32_t shift = wrap(static_cast<std::int64_t>(g) * op.giant_step);
+        add_rotated(re, part_re, shift);
+        add_rotated(im, part_im, shift);
+      }
+      for (std::int32_t rotation : op.rotate_sums) {
+        part_re = re, part_im = im;
+        add_rotated(re, part_re, wrap(rotation));
+        add_rotated(im, part_im, wrap(rotation));
+      }
+      Slots out(n_);
+      for (std::uint32_t t = 0; t < n_; ++t) out[t] = {re[t], im[t]};
+      if (noise_ != nullptr && noise_->after_linear) noise_->after_linear(instruction, output, out);
+      const SlotVector& bias = output.bias;
+      if (bias.dense() && !bias.values.empty()) {
+        for (std::uint32_t t = 0; t < n_; ++t) out[t] += Complex(bias.values[t & (bias.period - 1)]);
+      } else {
+        for (std::size_t i = 0; i < bias.slots.size(); ++i) out[bias.slots[i]] += Complex(bias.values[i]);
+      }
+      put(output.out, std::move(out));
+    }
+  }
+
+  void drop(Register r) {
+    packed_[r] = Slots();
+    lifted_[r] = Reals();
+  }
+
+  std::vector<double> output() {
+    std::vector<Slots> out;
+    for (Register r : program_.output_registers) out.push_back(packed_[r]);
+    return unpack(program_.output, out);
+  }
+
+ private:
+  Reals real_part(const Slots& z) const {
+    Reals out(n_);
+    for (std::uint32_t i = 0; i < n_; ++i) out[i] = z[i].real();
+    return out;
+  }
+
+  // z + c and -i (z - c) with c the conjugate of z: 2 Re z and 2 Im z.
+  std::pair<Reals, Reals> parts(const Instruction& instruction, const Slots& z) const {
+    Reals u(n_), v(n_);
+    if (noise_ == nullptr || !noise_->conjugate) {
+      for (std::uint32_t i = 0; i < n_; ++i) u[i] = 2 * z[i].real(), v[i] = 2 * z[i].imag();
+      return {std::move(u), std::move(v)};
+    }
+    Slots c(n_);
+    for (std::uint32_t i = 0; i < n_; ++i) c[i] = std::conj(z[i]);
+    noise_->conjugate(instruction, c);
+    for (std::uint32_t i = 0; i < n_; ++i) u[i] = z[i].real() + c[i].real(), v[i] = z[i].imag() - c[i].imag();
+    return {std::move(u), std::move(v)};
   }
 
   void put(Register r, Slots value) {
@@ -62,111 +215,84 @@ class Interpreter {
       trace_->largest[r] = largest;
       trace_->mean_square[r] = sum / n_;
     }
-    regs_[r] = std::move(value);
+    packed_[r] = std::move(value);
   }
 
-  void step(const Instruction&, const Split& op) {
-    const Slots& z = regs_[op.in];
-    if (op.out.size() == 1) {
-      put(op.out[0], z);
-      return;
+  void put_lifted(const Instruction& instruction, Register r, Reals value) {
+    if (noise_ != nullptr && noise_->lifted) noise_->lifted(instruction, value);
+    if (trace_ != nullptr) {
+      double largest = 0, sum = 0;
+      for (double v : value) {
+        largest = std::max(largest, std::fabs(v));
+        sum += v * v;
+      }
+      trace_->largest[r] = largest;
+      trace_->mean_square[r] = sum / n_;
     }
-    Slots u(n_), v(n_);
-    for (std::uint32_t i = 0; i < n_; ++i) u[i] = 2 * z[i].real(), v[i] = 2 * z[i].imag();
-    put(op.out[0], std::move(u));
-    put(op.out[1], std::move(v));
+    lifted_[r] = std::move(value);
   }
 
-  void step(const Instruction&, const Square& op) {
-    const Slots& z = regs_[op.in];
-    Slots u(n_), v(op.out.size() == 2 ? n_ : 0);
-    for (std::uint32_t i = 0; i < n_; ++i) {
-      if (op.out.size() == 1) {
-        u[i] = z[i] * z[i];
-      } else {
-        u[i] = 4 * z[i].real() * z[i].real();
-        v[i] = -4 * z[i].imag() * z[i].imag();
-      }
-    }
-    put(op.out[0], std::move(u));
-    if (op.out.size() == 2) put(op.out[1], std::move(v));
-  }
-
-  void add_rotated(Slots& out, const Slots& in, std::int64_t rotation) const {
-    const std::uint32_t r = wrap(rotation);
-    for (std::uint32_t t = 0; t < n_; ++t) out[t] += in[(t + r) & (n_ - 1)];
-  }
-
-  void step(const Instruction&, const Combine& op) {
-    Slots out(n_);
-    for (const auto& term : op.terms) add_rotated(out, regs_[term.in], term.rotation);
-    put(op.out, std::move(out));
-  }
-
-  void step(const Instruction& instruction, const Linear& op) {
-    for (const auto& output : op.outputs) {
-      Slots acc(n_);
-      for (std::uint32_t g = 0; g < output.giants; ++g) {
-        Slots part(n_);
-        bool any = false;
-        for (std::size_t k = 0; k < output.columns.size(); ++k) {
-          const std::int32_t w = output.weights[k * output.giants + g];
-          if (w < 0) continue;
-          any = true;
-          const auto& column = op.columns[output.columns[k]];
-          mac(part, op.vectors[static_cast<std::size_t>(w)], regs_[op.inputs[column.input]], column.rotation);
-        }
-        if (any) add_rotated(acc, part, static_cast<std::int64_t>(g) * op.giant_step);
-      }
-      for (std::int32_t rotation : op.rotate_sums) {
-        const Slots before = acc;
-        add_rotated(acc, before, rotation);
-      }
-      if (noise_ != nullptr && noise_->after_linear) noise_->after_linear(instruction, acc);
-      const SlotVector& bias = output.bias;
-      if (bias.dense() && !bias.values.empty()) {
-        for (std::uint32_t t = 0; t < n_; ++t) acc[t] += widen(bias.values[t & (bias.period - 1)]);
-      } else {
-        for (std::size_t i = 0; i < bias.slots.size(); ++i) acc[bias.slots[i]] += widen(bias.values[i]);
-      }
-      put(output.out, std::move(acc));
-    }
-  }
-
-  static std::complex<double> widen(std::complex<float> x) { return {x.real(), x.imag()}; }
   [[nodiscard]] std::uint32_t wrap(std::int64_t rotation) const {
     return static_cast<std::uint32_t>(((rotation % n_) + n_) % n_);
   }
 
-  void mac(Slots& out, const SlotVector& w, const Slots& in, std::int64_t rotation) const {
-    const std::uint32_t r = wrap(rotation);
-    if (!w.dense()) {
+  void multiply_add(Reals& re, Reals& im, const Weights& w, const Reals& x, std::uint32_t shift, std::uint32_t tile) const {
+    if (!w.slots.empty()) {
       for (std::size_t i = 0; i < w.slots.size(); ++i) {
         const std::uint32_t t = w.slots[i];
-        out[t] += widen(w.values[i]) * in[(t + r) & (n_ - 1)].real();
+        const double value = x[(t + shift) & (n_ - 1)];
+        re[t] += static_cast<double>(w.re[i]) * value;
+        im[t] += static_cast<double>(w.im[i]) * value;
       }
       return;
     }
-    // Lifted registers are real: only their real part takes part.
-    for (std::uint32_t t = 0; t < n_; ++t) {
-      const auto v = w.values[t & (w.period - 1)];
-      const double x = in[(t + r) & (n_ - 1)].real();
-      out[t] += std::complex<double>(v.real() * x, v.imag() * x);
+    // Whole tiles before the place where x wraps around, the tile in which it does, whole tiles after it.
+    const std::size_t head = (n_ - shift) / tile * tile;
+    mac(re.data(), w.re.data(), x.data() + shift, tile, head);
+    mac(im.data(), w.im.data(), x.data() + shift, tile, head);
+    if (head == n_) return;
+    for (std::size_t j = 0; j < tile; ++j) {
+      const double value = x[(head + j + shift) & (n_ - 1)];
+      re[head + j] += static_cast<double>(w.re[j]) * value;
+      im[head + j] += static_cast<double>(w.im[j]) * value;
     }
+    const std::size_t rest = head + tile;
+    mac(re.data() + rest, w.re.data(), x.data() + (rest + shift - n_), tile, n_ - rest);
+    mac(im.data() + rest, w.im.data(), x.data() + (rest + shift - n_), tile, n_ - rest);
   }
 
   const Program& program_;
   SlotTrace* trace_;
   const Noise* noise_;
   std::uint32_t n_;
-  std::vector<Slots> regs_;
-  std::vector<std::vector<Register>> dead_after_;
+  std::vector<Slots> packed_;
+  std::vector<Reals> lifted_;
 };
 
 }  // namespace
 
+SlotInterpreter::SlotInterpreter(const Program& program) : impl_(std::make_unique<const Impl>(program)) {}
+SlotInterpreter::~SlotInterpreter() = default;
+SlotInterpreter::SlotInterpreter(SlotInterpreter&&) noexcept = default;
+SlotInterpreter& SlotInterpreter::operator=(SlotInterpreter&&) noexcept = default;
+
+std::vector<double> SlotInterpreter::run(std::span<const float> input, SlotTrace* trace, const Noise* noise) const {
+  const Program& program = impl_->program;
+  Run run(program, impl_->n, trace, noise);
+  run.input(input);
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const Instruction& instruction = program.instructions[i];
+    if (const auto* linear = std::get_if<Linear>(&instruction.op)) run.step(instruction, *linear, impl_->weights[i], impl_->tiles[i]);
+    else if (const auto* split = std::get_if<Split>(&instruction.op)) run.step(instruction, *split);
+    else if (const auto* square = std::get_if<Square>(&instruction.op)) run.step(instruction, *square);
+    else run.step(instruction, std::get<Combine>(instruction.op));
+    for (Register r : impl_->dead_after[i]) run.drop(r);
+  }
+  return run.output();
+}
+
 std::vector<double> run_slots(const Program& program, std::span<const float> input, SlotTrace* trace, const Noise* noise) {
-  return Interpreter(program, trace, noise).run(input);
+  return SlotInterpreter(program).run(input, trace, noise);
 }
 
 std::vector<std::vector<std::complex<double>>> pack(const TensorMap& map, std::uint32_t slots, std::span<const float> tensor) {

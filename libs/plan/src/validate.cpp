@@ -16,6 +16,7 @@ constexpr std::size_t kMaxColumns = 1U << 16;
 constexpr std::size_t kMaxVectors = 1U << 20;
 constexpr std::uint32_t kMaxLimbs = 64;
 constexpr std::uint32_t kMaxCiphertexts = 4096;
+constexpr std::size_t kMaxNameBytes = 4096;
 
 enum class Form : std::uint8_t { kEmpty, kPacked, kLifted };
 
@@ -27,6 +28,26 @@ struct Slot {
 Error bad(std::string message) { return Error{ErrorCode::kMalformed, std::move(message)}; }
 
 bool finite_positive(double x) { return std::isfinite(x) && x > 0; }
+
+// Names end in reports, JSON and terminals: UTF-8 without control characters.
+bool good_name(const std::string& name) {
+  if (name.size() > kMaxNameBytes) return false;
+  for (std::size_t i = 0; i < name.size();) {
+    const auto lead = static_cast<unsigned char>(name[i]);
+    const std::size_t length = lead < 0x80 ? 1 : lead >> 5 == 0x6 ? 2 : lead >> 4 == 0xE ? 3 : lead >> 3 == 0x1E ? 4 : 0;
+    if (length == 0 || i + length > name.size() || lead < 0x20 || lead == 0x7F) return false;
+    std::uint32_t code = length == 1 ? lead : lead & (0x7FU >> length);
+    for (std::size_t k = 1; k < length; ++k) {
+      const auto next = static_cast<unsigned char>(name[i + k]);
+      if (next >> 6 != 0x2) return false;
+      code = code << 6 | (next & 0x3FU);
+    }
+    constexpr std::uint32_t kFirst[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (code < kFirst[length] || (length == 2 && code < 0xA0) || (code >> 11) == 0x1B || code > 0x10FFFF) return false;
+    i += length;
+  }
+  return true;
+}
 
 Status check_map(const TensorMap& map, std::uint32_t slots, const char* what) {
   const std::string name = what;
@@ -59,6 +80,18 @@ Status check_vector(const SlotVector& vector, std::uint32_t slots) {
   for (const auto& value : vector.values)
     if (!std::isfinite(value.real()) || !std::isfinite(value.imag())) return bad("a weight is not finite");
   return {};
+}
+
+// Registers that a program writes, inputs among them.
+std::size_t written_registers(const Program& program) {
+  std::size_t count = program.input.ciphertexts;
+  for (const Instruction& instruction : program.instructions) {
+    if (const auto* split = std::get_if<Split>(&instruction.op)) count += split->out.size();
+    else if (const auto* square = std::get_if<Square>(&instruction.op)) count += square->out.size();
+    else if (const auto* linear = std::get_if<Linear>(&instruction.op)) count += linear->outputs.size();
+    else ++count;
+  }
+  return count;
 }
 
 class Checker {
@@ -102,6 +135,7 @@ class Checker {
     if (instruction.limbs_in == 0 || instruction.limbs_out == 0 || instruction.limbs_out > instruction.limbs_in)
       return bad("limb counts out of range");
     if (!finite_positive(instruction.scale_in) || !finite_positive(instruction.scale_out)) return bad("scale out of range");
+    if (!good_name(instruction.layer)) return bad("layer name is too long or not printable");
     if (!std::holds_alternative<Linear>(instruction.op) && instruction.limbs_in != instruction.limbs_out)
       return bad("only a linear instruction rescales");
     return std::visit([&](const auto& op) { return check_op(instruction, op); }, instruction.op);
@@ -137,6 +171,8 @@ class Checker {
       if (!rotation_ok(r) || r == 0) return bad("rotation out of range");
     if (!rotation_ok(op.giant_step)) return bad("giant step out of range");
     if (!finite_positive(op.weight_scale)) return bad("weight scale out of range");
+    if (!good_name(op.name)) return bad("name is too long or not printable");
+    if (!std::isfinite(op.limit) || op.limit < 0) return bad("value limit out of range");
     for (const auto& vector : op.vectors) {
       BRAINLOCK_TRY(check_vector(vector, slots_));
       if (vector.period != op.period) return bad("weight vectors of one linear must share its period");
@@ -170,6 +206,7 @@ Status validate(const Program& program) {
   const ParameterChoice& p = program.parameters;
   if (!std::has_single_bit(p.ring_degree) || p.ring_degree < 16 || p.ring_degree > (1U << 17))
     return bad("ring degree must be a power of two in 2^4..2^17, got " + std::to_string(p.ring_degree));
+  if (!good_name(program.model_name) || !good_name(program.profile)) return bad("model or profile name is too long or not printable");
   if (p.q.empty() || p.q.size() > kMaxLimbs || p.p.empty() || p.p.size() > kMaxLimbs || p.digit_limbs == 0 ||
       p.digit_limbs > kMaxLimbs)
     return bad("modulus chain out of range");
@@ -178,6 +215,9 @@ Status validate(const Program& program) {
   BRAINLOCK_TRY(check_map(program.input, p.ring_degree / 2, "input"));
   BRAINLOCK_TRY(check_map(program.output, p.ring_degree / 2, "output"));
   if (!std::isfinite(program.error_bound) || program.error_bound < 0) return bad("error bound out of range");
+  if (!std::isfinite(program.error_estimate) || program.error_estimate < 0) return bad("error estimate out of range");
+  // The count sizes tables here and wherever the program runs: it may not promise more than there is.
+  if (program.register_count > written_registers(program)) return bad("more registers than are written");
   BRAINLOCK_TRY(Checker(program).run());
   if (program.keys != collect_keys(program)) return bad("the key manifest does not match the instructions");
   return {};

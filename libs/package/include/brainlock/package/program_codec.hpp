@@ -11,12 +11,15 @@
 namespace brainlock::package {
 
 inline constexpr std::uint64_t kMaxProgramBytes = 1ULL << 30;
+/// Version 2 added Linear::limit.
+inline constexpr std::uint8_t kProgramVersion = 2;
 
 /// "BLPLAN" magic, version, fields in declaration order, BLAKE2b-256 of all before it.
 std::vector<std::uint8_t> encode_program(const plan::Program& program);
 
 /// The door for plans: length limits before any allocation, checksum, then plan::validate(). kTruncated, kMalformed,
-/// kTooLarge, kCorrupted say what was expected and what came.
+/// kTooLarge, kCorrupted, kUnsupported (another version) say what was expected and what came. What is accepted has one
+/// encoding: encode_program() of it gives the bytes back. Memory: at most some eight times the bytes.
 Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes);
 
 }  // namespace brainlock::package

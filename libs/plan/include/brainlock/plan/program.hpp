@@ -83,6 +83,8 @@ struct Linear {
   std::vector<SlotVector> vectors;        ///< all of one period
   std::uint32_t period = 0;
   double weight_scale = 0;                ///< encoding scale of the vectors
+  double limit = 0;                       ///< largest |real or imaginary part| of the outputs that scales, primes and the
+                                          ///< promised error were chosen for; 0: not stated
 };
 
 /// One step with its place in the modulus chain and its scales.

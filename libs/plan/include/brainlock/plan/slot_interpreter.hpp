@@ -1,9 +1,10 @@
 // Runs a program in the clear, slot by slot: exactly what the ciphertexts compute, border garbage included, without
-// encryption noise. The judge of packing and of overflow.
+// encryption noise unless a Noise adds it. The judge of packing, of overflow and (with the scheme's noise) of precision.
 #pragma once
 
 #include <complex>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -17,12 +18,38 @@ struct SlotTrace {
   std::vector<double> mean_square;   ///< per register: mean of |slot|^2
 };
 
-/// Optional perturbation of a run: relative-free absolute noise added to each packed Linear output, and to weights.
+/// Perturbation of a run, called with the slots where a scheme adds its errors; each may be empty. Calls come in the
+/// order of the instructions, from the thread that runs.
 struct Noise {
-  std::function<void(const Instruction&, std::span<std::complex<double>>)> after_linear;  ///< may be empty
+  /// Each packed input, in order.
+  std::function<void(std::span<std::complex<double>>)> input;
+  /// The conjugate of a register that Split or Square makes, before it is added to the register and subtracted from it.
+  std::function<void(const Instruction&, std::span<std::complex<double>>)> conjugate;
+  /// Each real register that Split, Square or Combine makes.
+  std::function<void(const Instruction&, std::span<double>)> lifted;
+  /// Each Linear output after its rescale, before its bias.
+  std::function<void(const Instruction&, const Linear::Output&, std::span<std::complex<double>>)> after_linear;
 };
 
-/// Input: the tensor in C, H, W order. Output: the output tensor. Memory: registers * slots * 16 bytes.
+/// A program made ready to run many times. Immutable; safe from many threads. Keeps a copy of the weights, not the
+/// program, which must outlive it and have passed validate().
+class SlotInterpreter {
+ public:
+  explicit SlotInterpreter(const Program& program);
+  ~SlotInterpreter();
+  SlotInterpreter(SlotInterpreter&&) noexcept;
+  SlotInterpreter& operator=(SlotInterpreter&&) noexcept;
+
+  /// Input: the tensor in C, H, W order (its size is the caller's promise). Output: the output tensor.
+  /// Cost: two multiply-adds a slot for each plaintext MAC of the program. Memory: live registers * slots * 8 or 16 bytes.
+  std::vector<double> run(std::span<const float> input, SlotTrace* trace = nullptr, const Noise* noise = nullptr) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<const Impl> impl_;
+};
+
+/// SlotInterpreter for one run.
 std::vector<double> run_slots(const Program& program, std::span<const float> input, SlotTrace* trace = nullptr,
                               const Noise* noise = nullptr);
 

@@ -1,0 +1,100 @@
+// A small program that uses every instruction and every field, on a ring of 128-bit security.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "brainlock/math/modulus.hpp"
+#include "brainlock/plan/program.hpp"
+
+namespace brainlock::package::test {
+
+inline constexpr std::uint32_t kDegree = 1U << 13;
+inline constexpr std::uint32_t kSlots = kDegree / 2;
+inline constexpr std::uint32_t kElements = 8;
+
+inline plan::SlotVector dense_vector(std::uint32_t period, std::mt19937_64& random) {
+  std::uniform_real_distribution<float> uniform(-0.5F, 0.5F);
+  plan::SlotVector v;
+  v.period = period;
+  for (std::uint32_t i = 0; i < period; ++i) v.values.emplace_back(uniform(random), uniform(random));
+  return v;
+}
+
+inline plan::SlotVector sparse_vector(std::uint32_t count, std::mt19937_64& random) {
+  plan::SlotVector v = dense_vector(count, random);
+  v.period = kSlots;
+  for (std::uint32_t i = 0; i < count; ++i) v.slots.push_back(3 * i + 1);
+  return v;
+}
+
+inline plan::TensorMap sample_map(std::uint32_t parts, std::uint32_t limbs, double scale) {
+  plan::TensorMap m;
+  m.channels = kElements;
+  m.height = m.width = 1;
+  m.ciphertexts = 1;
+  m.parts = parts;
+  m.limbs = limbs;
+  m.scale = scale;
+  m.bound = 1;
+  for (std::uint32_t i = 0; i < kElements; ++i) m.places.push_back({i, 0, i / parts, i % parts});
+  return m;
+}
+
+/// split -> linear -> square -> combine -> linear. `seed` chooses the weights.
+inline plan::Program sample_program(std::uint64_t seed = 1) {
+  std::mt19937_64 random(seed);
+  plan::Program p;
+  p.model_name = "sample";
+  p.profile = "test";
+  p.parameters.ring_degree = kDegree;
+  p.parameters.p = math::ntt_primes(30, 2, kDegree);
+  p.parameters.q = math::ntt_primes(28, 4, kDegree, p.parameters.p);
+  p.parameters.digit_limbs = 2;
+  double scale = std::exp2(30.0);
+  p.input = sample_map(2, 4, scale);
+  p.instructions.push_back({plan::Split{0, {1, 2}}, "first", 4, 4, scale, scale});
+
+  plan::Linear first;
+  first.name = "first";
+  first.inputs = {1, 2};
+  first.columns = {{0, 0}, {1, 1}, {0, -2}};
+  first.giant_step = 4;
+  first.period = 4;
+  first.weight_scale = std::exp2(26.0);
+  first.limit = 12.5;
+  for (int i = 0; i < 4; ++i) first.vectors.push_back(dense_vector(4, random));
+  first.outputs.push_back({3, {0, 1, 2}, 2, {0, 1, -1, 2, 3, -1}, dense_vector(2, random)});
+  double out_scale = scale * first.weight_scale / p.parameters.q[3];
+  p.instructions.push_back({first, "first", 4, 3, scale, out_scale});
+  scale = out_scale;
+
+  p.instructions.push_back({plan::Square{3, {4, 5}}, "second", 3, 3, scale, scale * scale});
+  scale *= scale;
+  p.instructions.push_back({plan::Combine{{{4, 1}, {5, 0}}, 6}, "second", 3, 3, scale, scale});
+
+  plan::Linear second;
+  second.name = "logits";
+  second.inputs = {6};
+  second.columns = {{0, 0}, {0, 5}};
+  second.rotate_sums = {16, 8};
+  second.period = kSlots;
+  second.weight_scale = std::exp2(20.0);
+  second.vectors = {sparse_vector(6, random), sparse_vector(5, random)};
+  second.outputs.push_back({7, {0, 1}, 1, {0, 1}, sparse_vector(3, random)});
+  out_scale = scale * second.weight_scale / p.parameters.q[2];
+  p.instructions.push_back({second, "logits", 3, 2, scale, out_scale});
+
+  p.register_count = 8;
+  p.output = sample_map(1, 2, out_scale);
+  p.output_registers = {7};
+  p.keys = plan::collect_keys(p);
+  p.error_bound = 0.25;
+  p.error_estimate = 0.01;
+  if (const Status status = plan::validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
+}  // namespace brainlock::package::test

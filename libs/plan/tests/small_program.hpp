@@ -1,0 +1,99 @@
+// A small program that uses every instruction, on a ring small enough to follow by hand.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "brainlock/plan/program.hpp"
+
+namespace brainlock::plan::test {
+
+inline constexpr std::uint32_t kDegree = 64;
+inline constexpr std::uint32_t kSlots = kDegree / 2;
+inline constexpr std::uint32_t kElements = 8;
+
+inline SlotVector dense_vector(std::uint32_t period, std::mt19937_64& random) {
+  std::uniform_real_distribution<float> uniform(-0.5F, 0.5F);
+  SlotVector v;
+  v.period = period;
+  for (std::uint32_t i = 0; i < period; ++i) v.values.emplace_back(uniform(random), uniform(random));
+  return v;
+}
+
+inline SlotVector sparse_vector(std::uint32_t count, std::mt19937_64& random) {
+  SlotVector v = dense_vector(count, random);
+  v.period = kSlots;
+  for (std::uint32_t i = 0; i < count; ++i) v.slots.push_back(3 * i + 1);
+  return v;
+}
+
+inline TensorMap small_map(std::uint32_t parts, std::uint32_t limbs, double scale) {
+  TensorMap m;
+  m.channels = kElements;
+  m.height = m.width = 1;
+  m.ciphertexts = 1;
+  m.parts = parts;
+  m.limbs = limbs;
+  m.scale = scale;
+  m.bound = 1;
+  for (std::uint32_t i = 0; i < kElements; ++i) m.places.push_back({i, 0, i / parts, i % parts});
+  return m;
+}
+
+/// split -> linear -> square -> combine -> linear. `seed` chooses the weights.
+inline Program small_program(std::uint64_t seed = 1) {
+  std::mt19937_64 random(seed);
+  Program p;
+  p.model_name = "sample";
+  p.profile = "test";
+  p.parameters.ring_degree = kDegree;
+  p.parameters.p = {1073741441, 1073740609};
+  p.parameters.q = {268435009, 268434689, 268433921, 268430849};
+  p.parameters.digit_limbs = 2;
+  double scale = std::exp2(30.0);
+  p.input = small_map(2, 4, scale);
+  p.instructions.push_back({Split{0, {1, 2}}, "first", 4, 4, scale, scale});
+
+  Linear first;
+  first.name = "first";
+  first.inputs = {1, 2};
+  first.columns = {{0, 0}, {1, 1}, {0, -2}};
+  first.giant_step = 4;
+  first.period = 4;
+  first.weight_scale = std::exp2(26.0);
+  first.limit = 12.5;
+  for (int i = 0; i < 4; ++i) first.vectors.push_back(dense_vector(4, random));
+  first.outputs.push_back({3, {0, 1, 2}, 2, {0, 1, -1, 2, 3, -1}, dense_vector(2, random)});
+  double out_scale = scale * first.weight_scale / p.parameters.q[3];
+  p.instructions.push_back({first, "first", 4, 3, scale, out_scale});
+  scale = out_scale;
+
+  p.instructions.push_back({Square{3, {4, 5}}, "second", 3, 3, scale, scale * scale});
+  scale *= scale;
+  p.instructions.push_back({Combine{{{4, 1}, {5, 0}}, 6}, "second", 3, 3, scale, scale});
+
+  Linear second;
+  second.name = "logits";
+  second.inputs = {6};
+  second.columns = {{0, 0}, {0, 5}};
+  second.rotate_sums = {16, 8};
+  second.period = kSlots;
+  second.weight_scale = std::exp2(20.0);
+  second.vectors = {sparse_vector(6, random), sparse_vector(5, random)};
+  second.outputs.push_back({7, {0, 1}, 1, {0, 1}, sparse_vector(3, random)});
+  out_scale = scale * second.weight_scale / p.parameters.q[2];
+  p.instructions.push_back({second, "logits", 3, 2, scale, out_scale});
+
+  p.register_count = 8;
+  p.output = small_map(1, 2, out_scale);
+  p.output_registers = {7};
+  p.keys = collect_keys(p);
+  p.error_bound = 0.25;
+  p.error_estimate = 0.01;
+  if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
+}  // namespace brainlock::plan::test

@@ -1,0 +1,125 @@
+// Each rule of validate() has a smallest program that breaks it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+#include "small_program.hpp"
+
+namespace brainlock::plan {
+namespace {
+
+using test::small_program;
+using ::testing::HasSubstr;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+struct Case {
+  const char* text;
+  std::function<void(Program&)> damage;
+  bool stale_keys = false;   // leave the key manifest as it was
+};
+
+Linear& linear(Program& p, std::size_t instruction) { return std::get<Linear>(p.instructions[instruction].op); }
+
+// Instructions of small_program(): 0 split, 1 linear, 2 square, 3 combine, 4 linear (sparse).
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all{
+      {"ring degree", [](Program& p) { p.parameters.ring_degree = 0; }},
+      {"ring degree", [](Program& p) { p.parameters.ring_degree = 48; }},
+      {"ring degree", [](Program& p) { p.parameters.ring_degree = 1U << 18; }},
+      {"modulus chain", [](Program& p) { p.parameters.q.clear(); }},
+      {"modulus chain", [](Program& p) { p.parameters.p.clear(); }},
+      {"modulus chain", [](Program& p) { p.parameters.q.assign(65, 17); }},
+      {"modulus chain", [](Program& p) { p.parameters.digit_limbs = 0; }},
+      {"larger than the limits", [](Program& p) { p.register_count = (1U << 20) + 1; }},
+      {"more registers than are written", [](Program& p) { p.register_count += 1; }},
+      {"register out of range", [](Program& p) { p.register_count -= 1; }},
+      {"fewer registers than inputs", [](Program& p) { p.register_count = 0; }},
+      {"input: shape", [](Program& p) { p.input.channels = 0; }},
+      {"input: shape", [](Program& p) { p.input.channels = p.input.height = p.input.width = 1U << 16; }},
+      {"input: ciphertext count", [](Program& p) { p.input.ciphertexts = 4097; }},
+      {"input: parts", [](Program& p) { p.input.parts = 3; }},
+      {"input: scale", [](Program& p) { p.input.scale = 0; }},
+      {"input: scale", [](Program& p) { p.input.scale = kInf; }},
+      {"input: bound", [](Program& p) { p.input.bound = kNan; }},
+      {"input: a place", [](Program& p) { p.input.places[0].index = 1000; }},
+      {"input: a place", [](Program& p) { p.input.places[0].slot = p.parameters.ring_degree / 2; }},
+      {"input: a place", [](Program& p) { p.input.places[0].ciphertext = 1; }},
+      {"input: a place", [](Program& p) { p.input.places[0].part = 2; }},
+      {"output: bound", [](Program& p) { p.output.bound = -1; }},
+      {"input limbs", [](Program& p) { p.input.limbs = 5; }},
+      {"input limbs", [](Program& p) { p.input.limbs = 0; }},
+      {"output count", [](Program& p) { p.output_registers.clear(); }},
+      {"does not hold the form expected", [](Program& p) { p.output_registers = {6}; }},
+      {"another limb count", [](Program& p) { p.output.limbs = 1; }},
+      {"error bound", [](Program& p) { p.error_bound = kNan; }},
+      {"error estimate", [](Program& p) { p.error_estimate = kInf; }},
+      {"key manifest", [](Program& p) { p.keys.pop_back(); }, true},
+      {"key manifest", [](Program& p) { p.keys[0].limbs += 1; }, true},
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_in = 0; }},
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_out = 5; }},
+      {"instruction 0: only a linear instruction rescales", [](Program& p) { p.instructions[0].limbs_out = 3; }},
+      {"instruction 1: scale", [](Program& p) { p.instructions[1].scale_out = kNan; }},
+      {"instruction 0: one or two outputs", [](Program& p) { std::get<Split>(p.instructions[0].op).out = {1, 2, 8}; }},
+      {"instruction 0: register 1 is written twice", [](Program& p) { std::get<Split>(p.instructions[0].op).out = {1, 1}; }},
+      {"instruction 0: register 5 does not hold", [](Program& p) { std::get<Split>(p.instructions[0].op).in = 5; }},
+      {"instruction 2: register out of range", [](Program& p) { std::get<Square>(p.instructions[2].op).in = 99; }},
+      {"instruction 2: register 1 does not hold", [](Program& p) { std::get<Square>(p.instructions[2].op).in = 1; }},
+      {"instruction 3: combine needs terms", [](Program& p) { std::get<Combine>(p.instructions[3].op).terms.clear(); }},
+      {"instruction 3: rotation", [](Program& p) { std::get<Combine>(p.instructions[3].op).terms[0].rotation = std::numeric_limits<std::int32_t>::min(); }},
+      {"instruction 1: linear needs", [](Program& p) { linear(p, 1).inputs.clear(); }},
+      {"instruction 1: linear is larger", [](Program& p) { linear(p, 1).rotate_sums.assign(65, 1); }},
+      {"instruction 1: column out", [](Program& p) { linear(p, 1).columns[0].input = 2; }},
+      {"instruction 1: column out", [](Program& p) { linear(p, 1).columns[0].rotation = 1 << 20; }},
+      {"instruction 4: rotation", [](Program& p) { linear(p, 4).rotate_sums[0] = 0; }},
+      {"instruction 1: giant step", [](Program& p) { linear(p, 1).giant_step = -(1 << 20); }},
+      {"instruction 1: weight scale", [](Program& p) { linear(p, 1).weight_scale = -1; }},
+      {"instruction 1: value limit", [](Program& p) { linear(p, 1).limit = kInf; }},
+      {"instruction 1: value limit", [](Program& p) { linear(p, 1).limit = -1; }},
+      {"instruction 1: empty weight", [](Program& p) { linear(p, 1).vectors[0].values.clear(); }},
+      {"instruction 1: weight vector length", [](Program& p) { linear(p, 1).vectors[0].values.pop_back(); }},
+      {"instruction 1: weight vectors of one linear", [](Program& p) { linear(p, 1).period = 8; }},
+      {"instruction 1: weight period", [](Program& p) { linear(p, 1).vectors[0].period = 3, linear(p, 1).vectors[0].values.pop_back(); }},
+      {"instruction 1: a weight is not finite", [](Program& p) { linear(p, 1).vectors[0].values[0] = {std::numeric_limits<float>::infinity(), 0}; }},
+      {"instruction 4: sparse weight", [](Program& p) { linear(p, 4).vectors[0].slots.pop_back(); }},
+      {"instruction 4: weight slots", [](Program& p) { std::swap(linear(p, 4).vectors[0].slots[0], linear(p, 4).vectors[0].slots[1]); }},
+      {"instruction 4: weight slots", [](Program& p) { linear(p, 4).vectors[0].slots.back() = p.parameters.ring_degree / 2; }},
+      {"instruction 1: weight table", [](Program& p) { linear(p, 1).outputs[0].giants = 0; }},
+      {"instruction 1: weight table", [](Program& p) { linear(p, 1).outputs[0].giants = 0x80000000U; }},
+      {"instruction 1: weight table", [](Program& p) { linear(p, 1).outputs[0].weights.pop_back(); }},
+      {"instruction 1: column index", [](Program& p) { linear(p, 1).outputs[0].columns[0] = 3; }},
+      {"instruction 1: weight index", [](Program& p) { linear(p, 1).outputs[0].weights[0] = 4; }},
+      {"instruction 1: weight index", [](Program& p) { linear(p, 1).outputs[0].weights[0] = -2; }},
+      {"instruction 1: an output has no weights", [](Program& p) { for (auto& w : linear(p, 1).outputs[0].weights) w = -1; }},
+      {"instruction 1: weight vector length", [](Program& p) { linear(p, 1).outputs[0].bias.values.pop_back(); }},
+      {"model or profile name", [](Program& p) { p.profile = "\n"; }},
+      {"instruction 1: name", [](Program& p) { linear(p, 1).name = "\x1B[2J"; }},
+  };
+  return all;
+}
+
+TEST(Validate, SmallProgramIsGood) {
+  const Status status = validate(small_program());
+  EXPECT_TRUE(status.ok()) << status.error().to_string();
+}
+
+class BadProgram : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(BadProgram, IsRefusedByName) {
+  const Case& c = cases()[GetParam()];
+  Program program = small_program();
+  c.damage(program);
+  if (!c.stale_keys) program.keys = collect_keys(program);
+  const Status status = validate(program);
+  ASSERT_FALSE(status.ok()) << c.text;
+  EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
+  EXPECT_THAT(status.error().message, HasSubstr(c.text));
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, BadProgram, ::testing::Range<std::size_t>(0, cases().size()));
+
+}  // namespace
+}  // namespace brainlock::plan
