@@ -10,6 +10,7 @@ namespace brainlock::test {
 namespace {
 
 using protocol::Reason;
+using protocol::Refusal;
 
 struct Adversary {
   std::string name;
@@ -186,6 +187,37 @@ TEST(Adversaries, AbsentAndForbiddenAddressesHaveTheirReasons) {
   auto validator = make_validator(self, ledger, folder.path);
   ASSERT_EQ(validator->run_round()->failed, 1u);
   EXPECT_EQ(validator->parts().store->requests({})->at(0).reason, protocol::reason_name(Reason::kUnreachable));
+}
+
+// A permit reaches the ledger before it reaches the miners' pictures of it. Nobody shall lose by that.
+TEST(Permit, ValidatorWaitsUntilMinersKnowOfItAndTheyLearnWhenTheyRefuse) {
+  const TemporaryFolder folder;
+  const auto ledger = std::make_shared<FakeLedger>();
+  const Person self = person("validator");
+  const auto own = ledger->add(self.account(), false, 1000);
+  const auto uid = ledger->add(person("honest").account(), false, 0);
+  const FakeMiner miner = start_miner("honest", ledger, std::make_unique<FakeEngine>(), folder.path);
+  ledger->serve(uid, miner.server->port());
+  const auto validator = make_validator(self, ledger, folder.path);
+  EXPECT_EQ(validator->run_round().error().code, ErrorCode::kDenied);
+  ledger->change([&](ledger::Metagraph& m) { m.neurons[own].validator_permit = true; });
+  EXPECT_EQ(validator->run_round().error().code, ErrorCode::kUnavailable) << "asked miners that cannot know of the permit";
+  ledger->change([](ledger::Metagraph& m) { m.block += 2; });
+  EXPECT_FALSE(validator->run_round().ok());
+
+  // The miner's picture is from its start, and its next reading 12 s away: a refusal brings it forward.
+  client::MinerConnection connection(self.signer, {miner.self.account(), "127.0.0.1", miner.server->port()});
+  const FakeTaskClient task(folder.path / "other");
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(connection.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).refusal, Refusal::kNoPermit);
+  while (!connection.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).ok()) {
+    ASSERT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ledger->change([](ledger::Metagraph& m) { m.block += 1; });
+  const auto report = validator->run_round();
+  ASSERT_TRUE(report.ok()) << report.error().to_string();
+  EXPECT_EQ(report->succeeded, 1u);
 }
 
 TEST(Adversaries, MinerThatLostItsKeysGetsThemAgain) {

@@ -77,11 +77,15 @@ Person person(const std::string& name) {
 }
 
 FakeTaskClient::FakeTaskClient(const fs::path& folder) : file_(folder / "fake.keys") {
-  Bytes bytes(kKeyFileBytes);
-  crypto::random_bytes(bytes);
   fs::create_directories(folder);
-  std::ofstream(file_, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), kKeyFileBytes);
-  key_id_ = crypto::blake2b_256(bytes);
+  if (!fs::exists(file_)) {
+    Bytes bytes(kKeyFileBytes);
+    crypto::random_bytes(bytes);
+    const fs::path whole = file_.string() + ".new";
+    std::ofstream(whole, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), kKeyFileBytes);
+    fs::rename(whole, file_);
+  }
+  key_id_ = client::content_id_of_file(file_).value();
 }
 
 Result<std::vector<std::uint8_t>> FakeTaskClient::encrypt(std::span<const float> tensor) const { return pack(key_id_, tensor); }
@@ -119,6 +123,7 @@ FakeLedger::FakeLedger() {
 }
 
 ledger::Uid FakeLedger::add(const protocol::AccountId& hotkey, bool permit, std::uint64_t stake_tao) {
+  const std::lock_guard lock(mutex_);
   ledger::Neuron neuron;
   neuron.uid = static_cast<ledger::Uid>(state.neurons.size());
   neuron.hotkey = hotkey;
@@ -128,14 +133,28 @@ ledger::Uid FakeLedger::add(const protocol::AccountId& hotkey, bool permit, std:
   return neuron.uid;
 }
 
-void FakeLedger::serve(ledger::Uid uid, std::uint16_t port) { state.neurons.at(uid).axon = ledger::Axon{.ip = "127.0.0.1", .port = port}; }
+void FakeLedger::serve(ledger::Uid uid, std::uint16_t port) {
+  change([&](ledger::Metagraph& m) { m.neurons.at(uid).axon = ledger::Axon{.ip = "127.0.0.1", .port = port}; });
+}
+
+void FakeLedger::change(const std::function<void(ledger::Metagraph&)>& how) {
+  const std::lock_guard lock(mutex_);
+  how(state);
+}
+
+Result<std::vector<ledger::Weight>> FakeLedger::weights(ledger::Uid uid) {
+  const std::lock_guard lock(mutex_);
+  return state.neurons.at(uid).weights;
+}
 
 Result<ledger::Metagraph> FakeLedger::metagraph(bool) {
+  const std::lock_guard lock(mutex_);
   if (away) return {ErrorCode::kUnavailable, "the ledger is away"};
   return state;
 }
 
 Result<ledger::Outcome> FakeLedger::set_weights(const ledger::Signer& hotkey, std::span<const ledger::Weight> weights, std::uint64_t) {
+  const std::lock_guard lock(mutex_);
   for (auto& neuron : state.neurons) {
     if (neuron.hotkey != hotkey.account()) continue;
     neuron.weights.assign(weights.begin(), weights.end());
@@ -155,7 +174,7 @@ miner::ServiceOptions fast_options() {
 }
 
 FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<FakeEngine> engine, const fs::path& folder,
-                      const miner::ServiceOptions& options) {
+                      const miner::ServiceOptions& options, const MinerExtras& extras) {
   FakeMiner out;
   out.self = person(name);
   auto clock = client::system_wall_clock();
@@ -164,15 +183,18 @@ FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> l
   parts.engine = std::move(engine);
   parts.wall_clock_ms = clock;
   parts.keys = std::move(miner::KeyRegistry::open(folder / name, {}, clock())).value();
-  parts.access = miner::make_metagraph_access(std::move(ledger), {});
+  parts.access = miner::make_metagraph_access(std::move(ledger), extras.access);
+  parts.store = extras.store;
+  parts.log = extras.log;
   out.service = miner::Service::make(std::move(parts), options);
-  out.server = std::move(net::Server::start({.address = "127.0.0.1", .max_connections_per_address = 512}, out.service)).value();
+  out.server = std::move(net::Server::start(extras.server, out.service)).value();
   return out;
 }
 
 std::unique_ptr<validator::Validator> make_validator(const Person& self, std::shared_ptr<ledger::Ledger> ledger, const fs::path& folder,
-                                                     validator::ValidatorOptions options) {
+                                                     validator::ValidatorOptions options, net::EventLog log) {
   validator::ValidatorParts parts;
+  parts.log = std::move(log);
   parts.self = self.signer;
   parts.ledger_signer = self.ledger_signer;
   parts.ledger = std::move(ledger);

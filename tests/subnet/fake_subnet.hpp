@@ -84,15 +84,20 @@ class FakeLedger final : public ledger::Ledger {
   FakeLedger();
   ledger::Uid add(const protocol::AccountId& hotkey, bool permit, std::uint64_t stake_tao);
   void serve(ledger::Uid uid, std::uint16_t port);
+  /// Changes the state while miners and validators may be reading it.
+  void change(const std::function<void(ledger::Metagraph&)>& how);
 
   std::string describe() const override { return "in memory"; }
   std::uint16_t netuid() const override { return 54; }
-  Result<ledger::BlockTime> block_time() override { return ledger::BlockTime{state.block, 12'000, 0}; }
+  Result<ledger::BlockTime> block_time() override { return ledger::BlockTime{1000, 12'000, 0}; }
   Result<ledger::Metagraph> metagraph(bool) override;
-  Result<std::vector<ledger::Weight>> weights(ledger::Uid uid) override { return state.neurons.at(uid).weights; }
+  Result<std::vector<ledger::Weight>> weights(ledger::Uid uid) override;
   Result<ledger::Outcome> register_neuron(const ledger::Signer&, const ledger::AccountId&) override { return ledger::Outcome{}; }
   Result<ledger::Outcome> serve_axon(const ledger::Signer&, const ledger::Axon&) override { return ledger::Outcome{}; }
   Result<ledger::Outcome> set_weights(const ledger::Signer& hotkey, std::span<const ledger::Weight> weights, std::uint64_t) override;
+
+ private:
+  std::mutex mutex_;
 };
 
 /// A miner with its server.
@@ -102,11 +107,18 @@ struct FakeMiner {
   std::unique_ptr<net::Server> server;
 };
 miner::ServiceOptions fast_options();
+/// What a test may want otherwise.
+struct MinerExtras {
+  net::ServerOptions server{.address = "127.0.0.1", .max_connections_per_address = 512};
+  miner::AccessOptions access;
+  std::shared_ptr<store::Store> store;
+  net::EventLog log;
+};
 FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<FakeEngine> engine, const fs::path& folder,
-                      const miner::ServiceOptions& options = fast_options());
+                      const miner::ServiceOptions& options = fast_options(), const MinerExtras& extras = {});
 
-/// A validator on a SQLite store in the folder.
+/// A validator on a SQLite store in the folder; its keys are made there once.
 std::unique_ptr<validator::Validator> make_validator(const Person& self, std::shared_ptr<ledger::Ledger> ledger, const fs::path& folder,
-                                                     validator::ValidatorOptions options = {});
+                                                     validator::ValidatorOptions options = {}, net::EventLog log = {});
 
 }  // namespace brainlock::test

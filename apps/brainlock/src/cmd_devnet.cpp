@@ -226,7 +226,7 @@ void run_devnet(const DevnetFlags& flags) {
   };
   std::vector<Child> miners;
   for (const auto& role : roles) {
-    std::vector<std::string> arguments{"miner", "--listen", "127.0.0.1", "--port", "0", "--external-ip", "127.0.0.1", "--access-refresh-ms", "500",
+    std::vector<std::string> arguments{"miner", "--listen", "127.0.0.1", "--port", "0", "--external-ip", "127.0.0.1", "--access-refresh-ms", "250",
                                        "--drain", "5", "--threads", std::to_string(flags.threads)};
     for (const auto& more : {common(role.name), role.misbehave}) arguments.insert(arguments.end(), more.begin(), more.end());
     miners.push_back(must(Child::start(role.name, arguments, directory / (role.name + ".log"), false)));

@@ -1,5 +1,6 @@
 #include "brainlock/miner/access.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace brainlock::miner {
@@ -13,12 +14,18 @@ class MetagraphAccess final : public Access {
   MetagraphAccess(std::shared_ptr<ledger::Ledger> ledger, const AccessOptions& options) : ledger_(std::move(ledger)), options_(options) {
     refresh();
     thread_ = std::jthread([this](const std::stop_token& stop) {
-      std::mutex mutex;
-      std::unique_lock lock(mutex);
-      std::condition_variable_any wake;
-      while (!wake.wait_for(lock, stop, std::chrono::milliseconds(options_.refresh_ms), [] { return false; })) {
+      const auto least = std::chrono::milliseconds(std::min(options_.refresh_after_refusal_ms, options_.refresh_ms));
+      std::unique_lock lock(mutex_);
+      while (!stop.stop_requested()) {
+        const auto asked_at = Clock::now();
+        wake_.wait_for(lock, stop, std::chrono::milliseconds(options_.refresh_ms), [this] { return refused_; });
+        // However many are refused, the ledger is not asked more often than this.
+        wake_.wait_until(lock, stop, asked_at + least, [] { return false; });
         if (stop.stop_requested()) return;
+        refused_ = false;
+        lock.unlock();
         refresh();
+        lock.lock();
       }
     });
   }
@@ -34,6 +41,8 @@ class MetagraphAccess final : public Access {
     else if (options_.force_validator_permit && !neuron->validator_permit && !owner) refusal = Refusal::kNoPermit;
     else if (neuron->stake_rao < options_.min_stake_rao) refusal = Refusal::kStakeTooLow;
     if (refusal == Refusal::kNone) return {Refusal::kNone, true};
+    refused_ = true;
+    wake_.notify_one();
     return {options_.open_to_everyone ? Refusal::kNone : refusal, false};
   }
 
@@ -49,6 +58,8 @@ class MetagraphAccess final : public Access {
   const std::shared_ptr<ledger::Ledger> ledger_;
   const AccessOptions options_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable_any wake_;
+  mutable bool refused_ = false;
   std::optional<ledger::Metagraph> metagraph_;
   Clock::time_point read_at_{};
   std::jthread thread_;

@@ -160,38 +160,41 @@ Result<std::vector<TimeBucket>> Store::time_buckets(std::int64_t since_ms, std::
   if (bucket_ms <= 0) {
     return Error{ErrorCode::kInvalidArgument, "expected a bucket of at least 1 ms, got " + std::to_string(bucket_ms)};
   }
-  const Value parameters[] = {Value(since_ms), Value(until_ms)};
-  BRAINLOCK_ASSIGN(const Rows rows, read("SELECT miner, finished_ms, success, response_s FROM requests "
-                                         "WHERE finished_ms >= ? AND finished_ms < ?",
-                                         parameters));
-  struct Bucket {
-    std::vector<double> times;
+  struct Times {
+    std::vector<double> good;
     std::size_t failures = 0;
   };
-  std::map<std::pair<std::int64_t, Key32>, Bucket> buckets;
-  for (const Row& row : rows) {
-    const std::int64_t time = row[1].as_int();
-    const std::int64_t start = time - (time % bucket_ms + bucket_ms) % bucket_ms;
-    Bucket& bucket = buckets[{start, key_of(row[0])}];
-    if (row[2].as_int() != 0) {
-      bucket.times.push_back(row[3].as_double());
-    } else {
-      ++bucket.failures;
-    }
-  }
   std::vector<TimeBucket> out;
-  for (auto& [where, bucket] : buckets) {
-    std::sort(bucket.times.begin(), bucket.times.end());
-    TimeBucket entry{where.second, where.first, bucket.times.size(), bucket.failures, 0.0, 0.0};
-    if (!bucket.times.empty()) {
-      const std::size_t half = bucket.times.size() / 2;
-      entry.fastest_s = bucket.times.front();
-      entry.median_s =
-          bucket.times.size() % 2 == 1 ? bucket.times[half] : (bucket.times[half - 1] + bucket.times[half]) / 2.0;
+  // One bucket after another: a year's rows need no more memory than an hour's. Buckets begin at multiples of their length.
+  for (std::int64_t start = since_ms - (since_ms % bucket_ms + bucket_ms) % bucket_ms; start < until_ms; start += bucket_ms) {
+    const Value parameters[] = {Value(std::max(start, since_ms)), Value(std::min(start + bucket_ms, until_ms))};
+    BRAINLOCK_ASSIGN(const Rows rows, read("SELECT miner, success, response_s FROM requests WHERE finished_ms >= ? AND finished_ms < ?",
+                                           parameters));
+    std::map<Key32, Times> miners;
+    for (const Row& row : rows) {
+      Times& times = miners[key_of(row[0])];
+      if (row[1].as_int() != 0) times.good.push_back(row[2].as_double());
+      else ++times.failures;
     }
-    out.push_back(entry);
+    for (auto& [miner, times] : miners) {
+      std::sort(times.good.begin(), times.good.end());
+      TimeBucket entry{miner, start, times.good.size(), times.failures, 0.0, 0.0};
+      if (!times.good.empty()) {
+        const std::size_t half = times.good.size() / 2;
+        entry.fastest_s = times.good.front();
+        entry.median_s = times.good.size() % 2 == 1 ? times.good[half] : (times.good[half - 1] + times.good[half]) / 2.0;
+      }
+      out.push_back(entry);
+    }
   }
   return out;
+}
+
+Result<std::optional<std::int64_t>> Store::first_request_ms(std::int64_t since_ms) {
+  const Value parameters[] = {Value(since_ms)};
+  BRAINLOCK_ASSIGN(const Rows rows, read("SELECT MIN(finished_ms) FROM requests WHERE finished_ms >= ?", parameters));
+  if (rows.empty() || rows[0][0].is_null()) return std::optional<std::int64_t>{};
+  return std::optional(rows[0][0].as_int());
 }
 
 Result<std::int64_t> Store::prune_requests(std::int64_t before_ms) {

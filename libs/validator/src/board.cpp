@@ -40,10 +40,11 @@ class Board final : public net::Application {
     const std::lock_guard lock(mutex_);
     Cached& cached = metrics ? metrics_ : board_;
     const auto now = std::chrono::steady_clock::now();
-    if (cached.text.empty() || now - cached.at > std::chrono::seconds(1)) {
+    // At most once a second, and at most a tenth of the time: a long history costs the validator little, however many look.
+    if (cached.text.empty() || now - cached.at > std::max<std::chrono::steady_clock::duration>(std::chrono::seconds(1), 10 * cached.cost)) {
       auto text = metrics ? board_metrics(validator_) : board_json(validator_);
       if (!text.ok()) return net::Response{503, "text/plain", {}, net::text_bytes(text.error().to_string() + "\n")};
-      cached = {std::move(*text), now};
+      cached = {std::move(*text), now, std::chrono::steady_clock::now() - now};
     }
     return net::Response{200, metrics ? "text/plain; version=0.0.4; charset=utf-8" : "application/json", {{"Cache-Control", "no-store"}}, net::text_bytes(cached.text)};
   }
@@ -52,6 +53,7 @@ class Board final : public net::Application {
   struct Cached {
     std::string text;
     std::chrono::steady_clock::time_point at{};
+    std::chrono::steady_clock::duration cost{};
   };
   Validator& validator_;
   std::mutex mutex_;
@@ -105,11 +107,8 @@ Result<std::string> board_json(Validator& validator, double hours) {
                              {"reasons", std::move(reasons)}});
   }
   // Short histories get short buckets, so that the first minutes show something already.
-  store::RequestFilter oldest;
-  oldest.since_ms = since_ms;
-  oldest.limit = 100'000;
-  BRAINLOCK_ASSIGN(const auto rows, store.requests(oldest));
-  const std::int64_t first_ms = rows.empty() ? since_ms : rows.back().finished_ms;
+  BRAINLOCK_ASSIGN(const auto first, store.first_request_ms(since_ms));
+  const std::int64_t first_ms = first.value_or(now_ms);
   const std::int64_t bucket_ms = std::max<std::int64_t>(1'000, (now_ms - first_ms) / kBuckets);
   BRAINLOCK_ASSIGN(const auto buckets, store.time_buckets(first_ms, now_ms + 1, bucket_ms));
   out["chart"] = json::array();
@@ -124,9 +123,12 @@ Result<std::string> board_json(Validator& validator, double hours) {
     out["votes"].push_back({{"time_ms", vote.time_ms}, {"block", vote.block}, {"accepted", vote.accepted}, {"reason", vote.reason},
                             {"detail", vote.detail}, {"confirmed", vote.confirmed_block.has_value()}, {"weights", vote.weights}});
   }
+  store::RequestFilter newest;
+  newest.since_ms = since_ms;
+  newest.limit = 30;
+  BRAINLOCK_ASSIGN(const auto rows, store.requests(newest));
   out["recent"] = json::array();
-  for (std::size_t i = 0; i < std::min<std::size_t>(30, rows.size()); ++i) {
-    const auto& row = rows[i];
+  for (const auto& row : rows) {
     out["recent"].push_back({{"finished_ms", row.finished_ms}, {"uid", row.miner_uid}, {"success", row.success}, {"reason", row.reason},
                              {"sentence", protocol::reason_sentence(protocol::reason_from_name(row.reason))}, {"detail", row.detail},
                              {"response_s", row.response_s}, {"network_s", row.network_s}, {"input", row.input_kind},

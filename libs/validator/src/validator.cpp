@@ -173,7 +173,8 @@ Status Validator::record(const Question& question) {
   row.similarity = question.verdict.similarity;
   BRAINLOCK_ASSIGN(const bool stored, parts_.store->record_request(row));
   (void)stored;
-  net::log_event(parts_.log, "measured", {{"uid", std::to_string(row.miner_uid)},
+  net::log_event(parts_.log, "measured", {{"uuid", row.uuid},
+                                         {"uid", std::to_string(row.miner_uid)},
                                          {"reason", row.reason},
                                          {"detail", row.detail},
                                          {"response_s", std::to_string(question.call.response_s)},
@@ -187,8 +188,20 @@ Result<RoundReport> Validator::run_round(std::stop_token stop) {
   BRAINLOCK_ASSIGN(const auto metagraph, this->metagraph());
   const auto* self = metagraph.find(parts_.self.account);
   if (self == nullptr) return {ErrorCode::kDenied, "this hotkey is not registered on the subnet"};
+  if (!self->validator_permit) {
+    permit_was_missing_ = true;
+    permit_since_block_.reset();
+    return {ErrorCode::kDenied, "this hotkey has no validator permit yet"};
+  }
+  if (permit_was_missing_) {
+    // Miners that have not seen the permit would refuse, and that would count against them.
+    if (!permit_since_block_) permit_since_block_ = metagraph.block;
+    if (metagraph.block < *permit_since_block_ + options_.permit_settle_blocks) {
+      return {ErrorCode::kUnavailable, "the validator permit is new: miners are learning of it"};
+    }
+    permit_was_missing_ = false;
+  }
   auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
-  if (uids.empty() && !self->validator_permit) return {ErrorCode::kDenied, "this hotkey has no validator permit yet"};
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);

@@ -29,6 +29,8 @@ struct AccessOptions {
   std::uint64_t min_stake_rao = 0;
   bool open_to_everyone = false;         ///< ordinary users too (they need no registration)
   std::int64_t refresh_ms = 12'000;
+  /// A refusal has the ledger read again, at most this often: whoever has just got its permit is served soon.
+  std::int64_t refresh_after_refusal_ms = 2'000;
   std::int64_t max_age_ms = 10 * 60'000; ///< an older picture of the ledger admits nobody
 };
 

@@ -95,7 +95,10 @@ class Store {
   Result<std::vector<Key32>> miners_since(std::int64_t since_ms);
   /// How often each reason stands in the rows of the filter, most frequent first (limit counts reasons here).
   Result<std::vector<std::pair<std::string, std::int64_t>>> reasons(const RequestFilter& filter);
-  /// Medians per miner and bucket of `bucket_ms`, by time then miner. Reads every row of the span.
+  /// When the first request at or after `since_ms` finished; nothing if there is none.
+  Result<std::optional<std::int64_t>> first_request_ms(std::int64_t since_ms);
+  /// Medians per miner and bucket of `bucket_ms`, by time then miner. Reads every row of the span, a bucket at a time: one
+  /// query each, so the caller keeps (until - since) / bucket within reason.
   Result<std::vector<TimeBucket>> time_buckets(std::int64_t since_ms, std::int64_t until_ms, std::int64_t bucket_ms);
   /// Deletes rows finished before `before_ms`; says how many.
   Result<std::int64_t> prune_requests(std::int64_t before_ms);

@@ -17,7 +17,7 @@ Result<std::string> board_json(Validator& validator, double hours = 24);
 Result<std::string> board_metrics(Validator& validator);
 
 /// GET /  the page;  GET /api/board  its data;  GET /metrics. Read only, for anybody who can reach the port. The data are worked
-/// out at most once a second. The validator must outlive the server.
+/// out at most once a second and in at most a tenth of the time. The validator must outlive the server.
 std::shared_ptr<net::Application> make_board(Validator& validator);
 
 }  // namespace brainlock::validator

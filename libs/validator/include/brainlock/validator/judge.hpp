@@ -25,7 +25,8 @@ Verdict judge_answer(const Task& task, std::span<const double> expected, std::sp
 /// from many threads.
 class AnswerMemory {
  public:
-  explicit AnswerMemory(std::size_t capacity = 100'000) : capacity_(capacity) {}
+  /// By default more than the windows of 256 miners hold (40 answers each).
+  explicit AnswerMemory(std::size_t capacity = 16'384) : capacity_(capacity) {}
   /// True if these bytes were seen before; remembers them.
   bool seen(std::span<const std::uint8_t> answer);
 

@@ -30,6 +30,7 @@ struct ValidatorOptions {
   std::uint64_t vote_interval_blocks = 0;     ///< besides the ledger's own limit
   std::uint64_t version_key = 0;
   bool allow_private_addresses = false;       ///< for test networks: elsewhere an address must be of the public internet
+  std::uint64_t permit_settle_blocks = 3;     ///< a permit that has just come is not yet known to miners, who read the ledger each block or so
   std::int64_t round_pause_ms = 10'000;       ///< between the ends and starts of rounds; drawn between half and all of it
 };
 
@@ -117,6 +118,8 @@ class Validator {
   std::map<std::pair<ledger::AccountId, protocol::ContentId>, bool> uploaded_;   ///< (miner, key): the miner said it has it
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   std::uint64_t last_vote_block_ = 0;
+  bool permit_was_missing_ = false;
+  std::optional<std::uint64_t> permit_since_block_;   ///< of a permit that came while this validator ran
 };
 
 }  // namespace brainlock::validator
