@@ -159,6 +159,8 @@ class Compiler {
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
       assign_levels(lowered, nominal_levels());
       const LevelRequest request = make_request(lowered);
+      for (std::size_t l = 0; l < request.stages.size(); ++l)   // for clients: inputs beyond these are refused
+        std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op).limit = request.stages[l].out_max;
       for (const LevelChoice& levels : search_levels(request)) {
         assign_levels(lowered, levels);
         consider(lowered.program, choice, levels);
