@@ -164,11 +164,21 @@ Result<SigningContext> ChainClient::signing_context(const crypto::AccountId& acc
   BRAINLOCK_ASSIGN(const auto view, best());
   context.spec_version = view.version.spec_version;
   context.transaction_version = view.version.transaction_version;
-  BRAINLOCK_ASSIGN(const auto finalized, rpc_.finalized_hash());
-  BRAINLOCK_ASSIGN(const auto header, rpc_.header(finalized));
-  context.era = Era::mortal(options.era_period, header.number);
-  context.mortality = finalized;
-  if (const auto birth = context.era.birth(header.number); birth != header.number) {
+  // The era begins at the finalised head, which no fork takes back. Development nodes may never finalise, or not speak of it:
+  // an era that far back would be over, so the best block stands in.
+  std::uint64_t current = view.number;
+  context.mortality = view.hash;
+  if (const auto finalized = rpc_.finalized_hash(); finalized.ok()) {
+    BRAINLOCK_ASSIGN(const auto header, rpc_.header(*finalized));
+    if (header.number + options.era_period / 2 >= view.number) {
+      current = header.number;
+      context.mortality = *finalized;
+    }
+  } else if (finalized.error().code != ErrorCode::kUnsupported) {
+    return finalized.error();
+  }
+  context.era = Era::mortal(options.era_period, current);
+  if (const auto birth = context.era.birth(current); birth != current) {
     BRAINLOCK_ASSIGN(context.mortality, rpc_.block_hash(birth));
   }
   BRAINLOCK_ASSIGN(context.nonce, rpc_.next_nonce(crypto::ss58_encode(account)));
@@ -195,13 +205,15 @@ Result<Submission> ChainClient::submit_signed(const Bytes& extrinsic, const Subm
   BRAINLOCK_ASSIGN(const auto header, rpc_.header(head));
   const std::string params = json::array({crypto::hex_encode_0x(extrinsic)}).dump();
   auto reply = rpc_.transport().subscribe("author_submitAndWatchExtrinsic", params, "author_unwatchExtrinsic", rpc_.timeout());
-  if (reply.ok() && reply->error) {
+  const bool no_watching = reply.ok() ? reply->error && to_error(*reply->error, "").code == ErrorCode::kUnsupported
+                                      : reply.error().code == ErrorCode::kUnsupported;
+  if (reply.ok() && !no_watching) {
+    if (!reply->error) return follow(*reply->subscription, extrinsic, header.number, options);
     Submission out;
     out.refusal = refusal_from_rpc(*reply->error);
     return out;
   }
-  if (reply.ok()) return follow(*reply->subscription, extrinsic, header.number, options);
-  if (reply.error().code == ErrorCode::kUnsupported) {  // HTTP: send it, then look for it in the blocks.
+  if (no_watching) {  // HTTP, or a node without this method: send it, then look for it in the blocks.
     BRAINLOCK_ASSIGN(const auto sent, rpc_.transport().request("author_submitExtrinsic", params, rpc_.timeout()));
     if (sent.error) {
       Submission out;

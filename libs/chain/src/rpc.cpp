@@ -1,5 +1,7 @@
 #include "brainlock/chain/rpc.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -49,7 +51,10 @@ Result<std::uint64_t> number_of(std::string_view method, const json& value) {
 }  // namespace
 
 Error to_error(const RpcError& error, std::string_view method) {
-  const bool missing = error.code == kMethodNotFound || error.message.find("Method not found") != std::string::npos;
+  std::string words = error.message;
+  std::transform(words.begin(), words.end(), words.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const bool missing = error.code == kMethodNotFound || words.find("method not found") != std::string::npos ||
+                       words.find("unknown method") != std::string::npos;
   std::string text = std::string(method) + ": " + error.message;
   if (!error.data.empty()) text += " (" + error.data + ")";
   if (error.code) text += " [" + std::to_string(*error.code) + "]";
@@ -145,8 +150,8 @@ Result<std::vector<std::optional<Bytes>>> Rpc::storage_batch(const std::vector<B
     const json part(std::vector<std::string>(names.begin() + static_cast<std::ptrdiff_t>(from),
                                              names.begin() + static_cast<std::ptrdiff_t>(end)));
     auto text = result_of(kMethod, json::array({part, crypto::hex_encode_0x(at)}).dump());
-    if (!text.ok() && text.error().code != ErrorCode::kUnsupported) return text.error();
-    if (!text.ok()) {  // A node that does not offer the batch form.
+    if (!text.ok() && text.error().code != ErrorCode::kUnsupported && text.error().code != ErrorCode::kDenied) return text.error();
+    if (!text.ok()) {  // A node that does not offer the batch form, in whatever words it says so.
       for (std::size_t i = from; i < end; ++i) {
         BRAINLOCK_ASSIGN(found[names[i]], storage(keys[i], at));
       }

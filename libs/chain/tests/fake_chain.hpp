@@ -35,6 +35,8 @@ class FakeChain : public Transport {
   bool http_only = false;          ///< no subscriptions
   bool silent_errors = false;      ///< refusals without codes, as the test peer of the chain gives them
   bool lose_connection_after_submit = false;
+  bool never_finalizes = false;
+  std::set<std::string> missing_methods;  ///< that the node does not have
   bool forget_notifications = false;  ///< only "ready" is ever told
   bool fail_in_pool_later = false;    ///< taken at first, then reported as invalid with its reason
   crypto::Bytes metadata_15;                            ///< answered to requests for version 15, when not empty

@@ -321,12 +321,15 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
     const auto* found = find(params[index].get<std::string>());
     return found != nullptr ? *found : blocks_.back();
   };
+  if (missing_methods.contains(std::string(method))) return RpcReply{"null", RpcError{{}, "Unknown method", {}}};
   if (method == "chain_getBlockHash") {
     if (params.empty()) return answer(crypto::hex_encode_0x(blocks_.back().hash));
     const auto wanted = params[0].get<std::uint64_t>();
     return wanted < blocks_.size() ? answer(crypto::hex_encode_0x(blocks_[wanted].hash)) : answer(nullptr);
   }
-  if (method == "chain_getFinalizedHead") return answer(crypto::hex_encode_0x(blocks_.back().hash));
+  if (method == "chain_getFinalizedHead") {
+    return answer(crypto::hex_encode_0x((never_finalizes ? blocks_.front() : blocks_.back()).hash));
+  }
   if (method == "chain_getHeader") {
     const auto index = static_cast<std::uint64_t>(&block_of(0) - blocks_.data());
     char text[24];
@@ -377,8 +380,9 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
   return RpcReply{"null", RpcError{-32601, "Method not found", {}}};
 }
 
-Result<SubscribeReply> FakeChain::subscribe(std::string_view, std::string_view params_text, std::string_view, Milliseconds) {
+Result<SubscribeReply> FakeChain::subscribe(std::string_view method, std::string_view params_text, std::string_view, Milliseconds) {
   if (http_only) return Error{ErrorCode::kUnsupported, "no subscriptions"};
+  if (missing_methods.contains(std::string(method))) return SubscribeReply{nullptr, RpcError{-32601, "Method not found", {}}};
   const std::lock_guard lock(mutex_);
   const json params = json::parse(params_text);
   if (auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) {

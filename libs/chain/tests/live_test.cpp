@@ -289,7 +289,7 @@ TEST_F(LiveChain, PlainWeightsAndTheirRefusals) {
     EXPECT_FALSE(must((*ledger)->set_weights(newcomer, std::vector<ledger::Weight>{{chosen->uid, 65535}}, version_key)).accepted());
   }
   const auto stranger = send(fresh(), kPallet, "set_weights", plain_vote({{0, 65535}}));
-  EXPECT_EQ(refusal_of(stranger), Refusal::kNotRegistered) << words(stranger);
+  EXPECT_EQ(refusal_of(stranger), rules->stake_threshold_rao > 0 ? Refusal::kStakeTooLow : Refusal::kNotRegistered) << words(stranger);
   if (was_on) commit_reveal(true);
 }
 

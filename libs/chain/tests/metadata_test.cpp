@@ -120,12 +120,41 @@ TEST(Constant, ByName) {
 
 Value numbers(std::vector<std::uint16_t> values) { return Value::numbers(values); }
 
-TEST(Call, KnownBytes) {
-  const auto& calls = known_answers()["extrinsics"]["spec293"]["calls"];
-  const auto encode = [](const char* pallet, const char* call, Arguments arguments) {
-    const auto bytes = encode_call(genuine(), pallet, call, arguments);
-    EXPECT_TRUE(bytes.ok()) << bytes.error().to_string();
-    return crypto::hex_encode_0x(*bytes);
+// The genuine metadata with the calls that later runtimes added to the pallet.
+Metadata with_newer_calls() {
+  using Kind = TypeDefinition::Kind;
+  const auto id = static_cast<TypeId>(genuine().types().size());
+  const TypeId u8 = id, u16 = id + 1, u64 = id + 2, bytes = id + 3, list = id + 4;
+  std::vector<TypeDefinition> extra(5);
+  const Primitive numbers[] = {Primitive::kU8, Primitive::kU16, Primitive::kU64};
+  for (std::size_t i = 0; i < 3; ++i) {
+    extra[i].kind = Kind::kPrimitive;
+    extra[i].primitive = numbers[i];
+  }
+  extra[3].kind = extra[4].kind = Kind::kSequence;
+  extra[3].element = u8;
+  extra[4].element = u16;
+  const auto blob15 = write_metadata_15(genuine(), extra, {}, [&](std::vector<TypeDefinition>& types) {
+    auto& calls = types[*(*genuine().pallet("SubtensorModule"))->calls].cases;
+    calls.push_back({"commit_timelocked_weights", 113,
+                     {{"netuid", u16}, {"commit", bytes}, {"reveal_round", u64}, {"commit_reveal_version", u16}}});
+    calls.push_back({"commit_timelocked_mechanism_weights", 118,
+                     {{"netuid", u16}, {"mecid", u8}, {"commit", bytes}, {"reveal_round", u64}, {"commit_reveal_version", u16}}});
+    calls.push_back({"set_mechanism_weights", 119,
+                     {{"netuid", u16}, {"mecid", u8}, {"dests", list}, {"weights", list}, {"version_key", u64}}});
+  });
+  return Metadata::decode(blob15).value();
+}
+
+// Every call of the known answers; each is named, so that a new one cannot go unchecked.
+void expect_known_calls(const Metadata& metadata, const char* spec) {
+  const auto& calls = known_answers()["extrinsics"][spec]["calls"];
+  std::size_t checked = 0;
+  const auto encode = [&](const char* pallet, const char* call, Arguments arguments) {
+    const auto bytes = encode_call(metadata, pallet, call, arguments);
+    EXPECT_TRUE(bytes.ok()) << (bytes.ok() ? "" : bytes.error().to_string());
+    ++checked;
+    return crypto::hex_encode_0x(bytes.ok() ? *bytes : crypto::Bytes{});
   };
   const Value charlie = Value::bytes(unhex("0x90b5ab205c6974c9ea841be688864633dc9ca8a357843eeacf2314649965fe22"));
   EXPECT_EQ(encode("System", "remark", {{"remark", Value::bytes(crypto::Bytes{1, 2, 3})}}), calls["remark"]);
@@ -157,6 +186,35 @@ TEST(Call, KnownBytes) {
                     {"salt", numbers({1, 2, 3})},
                     {"version_key", Value::number(7)}}),
             calls["reveal_weights"]);
+  if (calls.contains("set_mechanism_weights")) {
+    const auto commit = Value::bytes(crypto::Bytes(64, 0x22));
+    EXPECT_EQ(encode("SubtensorModule", "commit_timelocked_weights",
+                     {{"netuid", Value::number(1)},
+                      {"commit", commit},
+                      {"reveal_round", Value::number(99'999'999)},
+                      {"commit_reveal_version", Value::number(4)}}),
+              calls["commit_timelocked_weights"]);
+    EXPECT_EQ(encode("SubtensorModule", "commit_timelocked_mechanism_weights",
+                     {{"netuid", Value::number(1)},
+                      {"mecid", Value::number(0)},
+                      {"commit", commit},
+                      {"reveal_round", Value::number(99'999'999)},
+                      {"commit_reveal_version", Value::number(4)}}),
+              calls["commit_timelocked_mechanism_weights"]);
+    EXPECT_EQ(encode("SubtensorModule", "set_mechanism_weights",
+                     {{"netuid", Value::number(1)},
+                      {"mecid", Value::number(0)},
+                      {"dests", numbers({2, 3, 300})},
+                      {"weights", numbers({65535, 32768, 1})},
+                      {"version_key", Value::number(7)}}),
+              calls["set_mechanism_weights"]);
+  }
+  EXPECT_EQ(checked, calls.size());
+}
+
+TEST(Call, KnownBytes) {
+  expect_known_calls(genuine(), "spec293");
+  expect_known_calls(with_newer_calls(), "spec381");
 }
 
 TEST(Call, AnotherShapeIsRefusedAndNamed) {

@@ -2,6 +2,7 @@
 // blob describes.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -47,11 +48,13 @@ inline void write_type(scale_codec::Encoder& out, TypeId id, const TypeDefinitio
   out.compact(0);
 }
 
-/// `extra_types` follow the metadata's own; `key_tuples` are made here for maps of several keys.
+/// `extra_types` follow the metadata's own, `edit` may change any of them; tuples of keys are made here for maps of several.
 inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<TypeDefinition> extra_types,
-                                       const std::vector<RuntimeMethod>& methods) {
+                                       const std::vector<RuntimeMethod>& methods,
+                                       const std::function<void(std::vector<TypeDefinition>&)>& edit = {}) {
   std::vector<TypeDefinition> types = metadata.types();
   for (auto& type : extra_types) types.push_back(std::move(type));
+  if (edit) edit(types);
   scale_codec::Encoder pallets;
   const auto optional = [&](const std::optional<TypeId>& id) {
     pallets.boolean(id.has_value());

@@ -100,6 +100,19 @@ TEST_F(SubnetTest, ANodeThatForgetsItsNotificationsIsNotWaitedForForEver) {
   EXPECT_EQ(chain->submitted, 1);
 }
 
+TEST_F(SubnetTest, NodesWithFewMethodsAndWithoutFinalityServe) {
+  chain->mine(300);
+  chain->never_finalizes = true;  // Its finalised head is further back than any era reaches.
+  EXPECT_EQ(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).uid, 4);
+  chain->missing_methods = {"chain_getFinalizedHead", "state_queryStorageAt", "author_submitAndWatchExtrinsic"};
+  const auto sent = client->submit(coldkey, "System", "remark", {{"remark", Value::bytes(crypto::Bytes{1})}});
+  ASSERT_TRUE(sent.ok()) << sent.error().to_string();
+  EXPECT_TRUE(sent->succeeded());
+  const auto graph = read_metagraph(*client, *client->best(), kNetuid, true);
+  ASSERT_TRUE(graph.ok()) << graph.error().to_string();
+  EXPECT_EQ(graph->neurons.size(), 5u);
+}
+
 TEST_F(SubnetTest, AReasonThatComesAfterwardsIsUnderstood) {
   ASSERT_TRUE(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).accepted());
   chain->silent_errors = true;
@@ -461,6 +474,7 @@ TEST(CommitReveal, KnownHashAndFileForm) {
   commit.salt = v["salt"].get<std::vector<std::uint16_t>>();
   commit.version_key = v["version_key"];
   EXPECT_EQ(crypto::hex_encode_0x(commit.hash()), v["hash"]);
+  EXPECT_EQ(crypto::blake2b_256(unhex(v["preimage"])), commit.hash());
   const auto text = CommitStore::to_text(commit);
   EXPECT_EQ(*CommitStore::from_text(text), commit);
   for (std::size_t size = 0; size + 1 < text.size(); ++size) EXPECT_FALSE(CommitStore::from_text(text.substr(0, size)).ok());
