@@ -5,6 +5,7 @@
 #include "brainlock/miner/fhe_engine.hpp"
 #include "brainlock/miner/misbehaving_engine.hpp"
 #include "brainlock/miner/service.hpp"
+#include "chain_duties.hpp"
 #include "commands.hpp"
 #include "node.hpp"
 #include "ui.hpp"
@@ -51,6 +52,7 @@ void run_miner(const MinerFlags& flags) {
   hold_signals();  // before any thread exists
   const Hotkey hotkey = must(load_hotkey(flags.wallet));
   const std::shared_ptr<ledger::Ledger> ledger = must(flags.ledger.open());
+  must(check_registered(ledger, hotkey));
 
   std::vector<std::shared_ptr<const package::Package>> packages;
   for (const auto& directory : flags.packages) packages.push_back(must(package::Package::load(directory)));
@@ -89,15 +91,14 @@ void run_miner(const MinerFlags& flags) {
                                       })));
   }
   net::log_event(log, "listening", {{"address", flags.listen}, {"port", std::to_string(server->port())}, {"hotkey", crypto::ss58_encode(hotkey.signer.account)}});
+  bool told_to_stop = false;
   if (!flags.external_ip.empty()) {
     ledger::Axon axon;
     axon.ip = must(ledger::canonical_ip(flags.external_ip));
     axon.port = flags.external_port != 0 ? flags.external_port : server->port();
-    const auto served = must(ledger->serve_axon(*hotkey.ledger_signer, axon));
-    if (!served.accepted()) fail({ErrorCode::kDenied, "the ledger does not take the address: " + std::string(ledger::refusal_sentence(served.refusal)) + " " + served.message});
-    net::log_event(log, "address_announced", {{"ip", axon.ip}, {"port", std::to_string(axon.port)}, {"block", std::to_string(served.block)}});
+    told_to_stop = !must(announce_axon(ledger, hotkey, axon, log));
   }
-  wait_for_signal();
+  if (!told_to_stop) wait_for_signal();
   net::log_event(log, "stopping");
   const bool finished = service->drain(flags.drain_s * 1000);
   server->stop(2'000);
@@ -110,7 +111,7 @@ void add_miner_commands(CLI::App& app) {
   auto flags = std::make_shared<MinerFlags>();
   CLI::App* command = app.add_subcommand("miner", "Serve encrypted inference on packages");
   flags->wallet.add_to(*command, true);
-  flags->ledger.add_to(*command);
+  flags->ledger.add_to(*command, false);
   command->add_option("--package", flags->packages, "Package folder to serve; may be given several times")->required();
   command->add_option("--state", flags->state, "Folder for uploaded keys and replay protection")->capture_default_str();
   command->add_option("--listen", flags->listen, "Address to listen on")->capture_default_str();

@@ -17,8 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 
 struct QueryFlags {
-  std::string miner, miner_hotkey, ledger_file, package, home;
+  std::string miner, miner_hotkey, package, home;
+  LedgerOptions ledger;
   int uid = -1;
+  bool allow_private = false;
   InputOptions input;
   double timeout_s = 300;
   unsigned threads = 2;
@@ -50,19 +52,22 @@ Result<protocol::AccountId> ask_hotkey(const client::MinerAddress& address) {
 }
 
 Result<client::MinerAddress> find_miner(const QueryFlags& flags) {
-  if (!flags.ledger_file.empty()) {
-    if (flags.uid < 0) return Error{ErrorCode::kInvalidArgument, "--ledger needs --uid"};
-    LedgerOptions options;
-    options.file = flags.ledger_file;
-    BRAINLOCK_ASSIGN(const auto ledger, options.open());
+  if (flags.ledger.given()) {
+    if (flags.uid < 0) return Error{ErrorCode::kInvalidArgument, "--ledger and --netuid need --uid"};
+    BRAINLOCK_ASSIGN(const auto ledger, flags.ledger.open());
     BRAINLOCK_ASSIGN(const auto metagraph, ledger->metagraph());
     if (static_cast<std::size_t>(flags.uid) >= metagraph.neurons.size() || !metagraph.neurons[static_cast<std::size_t>(flags.uid)].axon) {
       return Error{ErrorCode::kNotFound, "uid " + std::to_string(flags.uid) + " serves no address"};
     }
     const auto& neuron = metagraph.neurons[static_cast<std::size_t>(flags.uid)];
+    // Anybody may write any address to a chain: strangers do not get to point this program into its own network.
+    if (flags.ledger.on_chain() && !flags.allow_private && ledger::is_non_public_ip(neuron.axon->ip)) {
+      return Error{ErrorCode::kDenied, "uid " + std::to_string(flags.uid) + " announces " + neuron.axon->ip +
+                                           ", which is no address of the public internet; --allow-private asks it all the same"};
+    }
     return client::MinerAddress{neuron.hotkey, neuron.axon->ip, neuron.axon->port};
   }
-  if (flags.miner.empty()) return Error{ErrorCode::kInvalidArgument, "which miner? --miner ADDRESS:PORT, or --ledger FILE --uid N"};
+  if (flags.miner.empty()) return Error{ErrorCode::kInvalidArgument, "which miner? --miner ADDRESS:PORT, or --uid N with --ledger FILE or --netuid N"};
   BRAINLOCK_ASSIGN(auto address, parse_address(flags.miner));
   if (flags.miner_hotkey.empty()) {
     BRAINLOCK_ASSIGN(address.hotkey, ask_hotkey(address));
@@ -124,8 +129,9 @@ void add_query_commands(CLI::App& app) {
   CLI::App* command = app.add_subcommand("query", "Ask a miner about one input that it never sees");
   command->add_option("--miner", flags->miner, "ADDRESS:PORT of the miner");
   command->add_option("--miner-hotkey", flags->miner_hotkey, "Hotkey that its answers must be signed by");
-  command->add_option("--ledger", flags->ledger_file, "Embedded ledger to look the miner up in, with --uid");
+  flags->ledger.add_to(*command, false);
   command->add_option("--uid", flags->uid, "The miner's uid on that ledger");
+  command->add_flag("--allow-private", flags->allow_private, "Ask a miner of a network at an address that is not of the public internet");
   command->add_option("--package", flags->package, "Package folder: the model, as the miner serves it")->required();
   command->add_option("--home", flags->home, "Folder for your keys (0600); ~/.brainlock otherwise");
   flags->input.add_to(*command);

@@ -16,6 +16,7 @@
 #include "brainlock/chain/subnet.hpp"
 #include "brainlock/ledger/key_signer.hpp"
 #include "commands.hpp"
+#include "node.hpp"
 #include "wallet_options.hpp"
 
 namespace brainlock::app {
@@ -53,11 +54,6 @@ std::string tao(std::uint64_t rao) {
   std::snprintf(text, sizeof text, "%llu.%09llu", static_cast<unsigned long long>(rao / ledger::kRaoPerTao),
                 static_cast<unsigned long long>(rao % ledger::kRaoPerTao));
   return text;
-}
-
-std::filesystem::path default_commit_folder() {
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr ? home : ".") / ".brainlock" / "commits";
 }
 
 // Prints an outcome; a refusal ends the command with code 1.
@@ -137,15 +133,15 @@ void show_hyperparameters(const SubnetOptions& options) {
     fail({ErrorCode::kNotFound, "the network has no subnet " + std::to_string(options.netuid)});
   }
   const auto items = value_or_fail(chain::list_hyperparameters(client, view, options.netuid));
-  const auto scheme = value_or_fail(chain::vote_scheme(client, view, options.netuid));
+  const auto notice = value_or_fail(chain::read_vote_notice(client, view, options.netuid));
   if (options.as_json) {
-    json out{{"block", view.number}, {"spec_version", view.version.spec_version}};
+    json out{{"block", view.number}, {"spec_version", view.version.spec_version}, {"voting", notice}};
     for (const auto& [name, value] : items) out["hyperparameters"][name] = json::parse(value, nullptr, false);
     std::cout << out.dump(2) << "\n";
     return;
   }
   for (const auto& [name, value] : items) std::printf("%-32s %s\n", name.c_str(), value.c_str());
-  std::cout << "\n" << chain::vote_notice(scheme) << "\n";
+  std::cout << "\n" << notice << "\n";
 }
 
 struct RegisterOptions : SubnetOptions {

@@ -7,6 +7,7 @@
 
 #include "brainlock/validator/board.hpp"
 #include "brainlock/validator/validator.hpp"
+#include "chain_duties.hpp"
 #include "commands.hpp"
 #include "inputs.hpp"
 #include "node.hpp"
@@ -79,6 +80,7 @@ void run_validator(const ValidatorFlags& flags) {
   parts.self = hotkey.signer;
   parts.ledger_signer = hotkey.ledger_signer;
   parts.ledger = must(flags.ledger.open());
+  must(check_registered(parts.ledger, hotkey));
   const std::filesystem::path state = flags.state;
   std::error_code error;
   std::filesystem::create_directories(state, error);
@@ -102,6 +104,7 @@ void run_validator(const ValidatorFlags& flags) {
   options.round_pause_ms = static_cast<std::int64_t>(flags.pause_s * 1000);
   options.allow_private_addresses = flags.private_addresses;
   const net::EventLog log = parts.log;
+  const auto vote_keeper = must(VoteKeeper::start(parts.ledger, hotkey, log));
   const auto validator = must(validator::Validator::make(std::move(parts), options));
 
   std::unique_ptr<net::Server> page;

@@ -84,10 +84,12 @@ void make_key(const NewKeyOptions& options, bool is_coldkey) {
 }
 
 void restore_key(const NewKeyOptions& options, bool is_coldkey) {
-  const std::string what = options.from_seed ? "Seed (64 hex digits): " : "Mnemonic: ";
+  const std::string what = options.from_seed ? "Seed (64 hex digits): " : "Mnemonic or secret URI: ";
   // Never an argument: other users of the machine see the arguments of every process.
   std::string secret = value_or_fail(::isatty(STDIN_FILENO) ? prompt_secret(what) : read_secret_line());
   auto made = [&]() -> Result<WalletKey> {
+    // "//Alice" and other derived keys of test networks; a mnemonic has no slash.
+    if (!options.from_seed && secret.find('/') != std::string::npos) return WalletKey::from_uri(secret);
     if (!options.from_seed) return WalletKey::from_mnemonic(secret);
     BRAINLOCK_ASSIGN(auto seed, crypto::hex_decode_array<32>(secret));
     auto from_seed = WalletKey::from_seed(seed);
@@ -191,7 +193,7 @@ void add_key_commands(CLI::App& wallet) {
   for (const bool is_coldkey : {true, false}) {
     auto options = std::make_shared<NewKeyOptions>();
     auto* command = wallet.add_subcommand(is_coldkey ? "regen-coldkey" : "regen-hotkey",
-                                          "restore a key from its mnemonic (asked for, or one line of standard input)");
+                                          "restore a key from its mnemonic, or from a secret URI such as //Alice (asked for, or one line of standard input)");
     command->alias(is_coldkey ? "regen_coldkey" : "regen_hotkey");
     if (!is_coldkey) command->alias("regen");
     shared(*command, options, !is_coldkey);

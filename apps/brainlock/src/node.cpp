@@ -1,9 +1,11 @@
 #include "node.hpp"
 
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 
 #include "brainlock/base/file.hpp"
+#include "brainlock/chain/chain_ledger.hpp"
 #include "brainlock/ledger/embedded_ledger.hpp"
 
 namespace brainlock::app {
@@ -52,13 +54,29 @@ Result<Hotkey> user_key(const std::filesystem::path& seed_file) {
   return make_hotkey(pair);
 }
 
-void LedgerOptions::add_to(CLI::App& command) {
-  command.add_option("--ledger", file, "file of an embedded ledger (as `brainlock devnet up` makes one)")->required();
+std::filesystem::path default_commit_folder() {
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home != nullptr ? home : ".") / ".brainlock" / "commits";
+}
+
+void LedgerOptions::add_to(CLI::App& command, bool votes) {
+  commit_folder = default_commit_folder().string();
+  auto* embedded = command.add_option("--ledger", file, "file of an embedded ledger (as `brainlock devnet up` makes one)");
+  command.add_option("--netuid", netuid, "number of the subnet on a Bittensor network, in place of --ledger")->check(CLI::Range(0, 65535))->excludes(embedded);
+  command.add_option("--subtensor.network,--network", network, "finney, test, local, or a ws/wss/http/https address")->capture_default_str();
+  command.add_option("--subtensor.chain_endpoint,--endpoint", endpoint, "address of a node, or several separated by commas; overrides --network");
+  if (votes) command.add_option("--commit-folder", commit_folder, "where a validator's committed votes are kept until their reveal")->capture_default_str();
 }
 
 Result<std::shared_ptr<ledger::Ledger>> LedgerOptions::open() const {
-  BRAINLOCK_ASSIGN(auto embedded, ledger::EmbeddedLedger::open(file));
-  return std::shared_ptr<ledger::Ledger>(std::move(embedded));
+  if (!file.empty()) {
+    BRAINLOCK_ASSIGN(auto embedded, ledger::EmbeddedLedger::open(file));
+    return std::shared_ptr<ledger::Ledger>(std::move(embedded));
+  }
+  if (netuid < 0) return Error{ErrorCode::kInvalidArgument, "which subnet? --netuid N on --network NAME, or --ledger FILE"};
+  BRAINLOCK_ASSIGN(auto transport, chain::open_transport(endpoint.empty() ? network : endpoint));
+  BRAINLOCK_ASSIGN(auto on_chain, chain::ChainLedger::open(std::move(transport), {static_cast<std::uint16_t>(netuid), commit_folder}));
+  return std::shared_ptr<ledger::Ledger>(std::move(on_chain));
 }
 
 void hold_signals() {

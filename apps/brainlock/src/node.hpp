@@ -22,12 +22,23 @@ Result<Hotkey> load_hotkey(const WalletOptions& wallet);
 /// A key for those who need none of their own: made anew each time, or read from `seed_file` (0600), which is made if absent.
 Result<Hotkey> user_key(const std::filesystem::path& seed_file);
 
-/// Where the subnet's state is.
+/// Where the subnet's state is: in a file, or on a Bittensor network.
 struct LedgerOptions {
-  std::string file;   ///< of an embedded ledger
-  void add_to(CLI::App& command);
+  std::string file;  ///< of an embedded ledger; a network otherwise
+  std::string network = "finney";
+  std::string endpoint;
+  int netuid = -1;
+  std::string commit_folder;
+
+  void add_to(CLI::App& command, bool votes = true);
+  [[nodiscard]] bool given() const { return !file.empty() || netuid >= 0; }
+  [[nodiscard]] bool on_chain() const { return file.empty() && netuid >= 0; }
+  /// kInvalidArgument unless exactly one of --ledger and --netuid was given.
   [[nodiscard]] Result<std::shared_ptr<ledger::Ledger>> open() const;
 };
+
+/// Where committed votes are kept until their reveal: ~/.brainlock/commits.
+std::filesystem::path default_commit_folder();
 
 /// From now on SIGINT and SIGTERM are held back in this thread and in those it starts; wait_for_signal() takes the next one.
 void hold_signals();
