@@ -17,7 +17,7 @@
 namespace brainlock::app {
 namespace {
 
-constexpr int kCalibrationInputs = 4;
+constexpr int kCalibrationInputs = 8;
 
 struct CompileOptions {
   std::string model, out, profile = "precise", dataset;

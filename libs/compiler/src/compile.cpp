@@ -5,6 +5,7 @@
 
 #include "brainlock/ckks/parameters.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
+#include "calibration.hpp"
 #include "cost_model.hpp"
 #include "levels.hpp"
 #include "lowering.hpp"
@@ -18,29 +19,9 @@ namespace {
 constexpr double kMsPerKeyMegabyte = 0.15;
 // Ranges are taken from a few calibration inputs; real inputs may reach further by this factor.
 constexpr double kRangeMargin = 4.0;
-// The promised bound on |encrypted - clear| in predicted standard deviations of the error: 8, times 4 because noise
-// travels differently through every image (synthetic images were seen with four times the calibration image's error).
-constexpr double kBoundDeviations = 32.0;
-
-struct ValueStats {
-  double rms = 0, largest = 0;
-};
-
-std::vector<ValueStats> measure(const StagePlan& plan, const std::vector<std::vector<float>>& samples) {
-  std::vector<ValueStats> stats(plan.stages.size());
-  std::vector<double> count(plan.stages.size(), 0);
-  for (const auto& sample : samples) {
-    const auto outputs = run_stages(plan, sample);
-    for (std::size_t l = 0; l < outputs.size(); ++l)
-      for (double v : outputs[l]) {
-        stats[l].rms += v * v;
-        stats[l].largest = std::max(stats[l].largest, std::fabs(v));
-        ++count[l];
-      }
-  }
-  for (std::size_t l = 0; l < stats.size(); ++l) stats[l].rms = std::sqrt(stats[l].rms / std::max(1.0, count[l]));
-  return stats;
-}
+// The promised bound on |encrypted - clear|, in standard deviations of the error that is predicted for the calibration
+// input through which noise grows most.
+constexpr double kBoundDeviations = 8.0;
 
 // Standard deviation, per real part, of a Linear's output for weights rounded at scale 1: every vector is off by a
 // polynomial with uniform rounding errors (2 * period coefficients), and meets whatever its register holds, garbage too.
@@ -70,8 +51,7 @@ class Compiler {
     say("stages");
     BRAINLOCK_ASSIGN(stages_, make_stages(graph_));
     report_.notes = stages_.notes;
-    stats_ = measure(stages_, options_.calibration);
-    gains_ = measure_noise_gains(stages_, options_.calibration.front());
+    calibration_ = calibrate(stages_, options_.calibration);
     say("layouts");
     const std::vector<LayoutChoice> shortlist = rank_layouts();
     if (shortlist.empty())
@@ -176,7 +156,7 @@ class Compiler {
     request.ring_degree = options_.profile.ring_degree;
     request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
     request.target_error = options_.profile.target_error;
-    request.input_gain = gains_.input;
+    request.input_gain = calibration_.input_gain;
     request.split_input = lowered.program.input.parts == 2;
     plan::SlotTrace trace;
     (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
@@ -184,11 +164,12 @@ class Compiler {
       const auto& linear = std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op);
       StageNeeds needs;
       needs.weight_noise = weight_noise(linear, trace);
-      needs.later_gain = gains_.stage[l];
-      needs.out_rms = stats_[l].rms;
-      needs.out_max = kRangeMargin * stats_[l].largest;
+      needs.later_gain = calibration_.stages[l].gain;
+      needs.weight_gain = calibration_.stages[l].weight_gain;
+      needs.out_rms = calibration_.stages[l].rms;
+      needs.out_max = kRangeMargin * calibration_.stages[l].largest;
       for (const auto& output : linear.outputs) needs.out_max = std::max(needs.out_max, 2 * trace.largest[output.out]);
-      if (l + 1 == stages_.stages.size()) needs.out_max = kRangeMargin * stats_[l].largest;
+      if (l + 1 == stages_.stages.size()) needs.out_max = kRangeMargin * calibration_.stages[l].largest;
       for (std::size_t i = lowered.stages[l].first; i <= lowered.stages[l].linear; ++i) {
         const plan::Cost cost = plan::count_cost(lowered.program, lowered.program.instructions[i]);
         needs.macs += static_cast<double>(cost.plaintext_macs);
@@ -218,9 +199,9 @@ class Compiler {
     best_.model_name = graph_.model_name;
     best_.profile = options_.profile.name;
     best_.input.bound = 1.0;
-    best_.output.bound = kRangeMargin * stats_.back().largest;
-    best_.error_estimate = levels.relative_error * stats_.back().rms;
-    best_.error_bound = kBoundDeviations * best_.error_estimate;
+    best_.output.bound = kRangeMargin * calibration_.stages.back().largest;
+    best_.error_estimate = levels.relative_error * calibration_.stages.back().rms;
+    best_.error_bound = kBoundDeviations * std::sqrt(calibration_.worst_gain_ratio) * best_.error_estimate;
     best_good_ = good;
     best_badness_ = badness;
     best_candidate_ = report_.candidates.size() - 1;
@@ -233,8 +214,7 @@ class Compiler {
   CompileReport& report_;
   std::uint32_t slots_;
   StagePlan stages_;
-  std::vector<ValueStats> stats_;
-  NoiseGains gains_;
+  Calibration calibration_;
   std::string refusal_;
   plan::Program best_;
   bool found_ = false, best_good_ = false;

@@ -79,7 +79,7 @@ class Search {
   }
 
   double weight_variance(std::size_t l, double bits) const {
-    return square(request_.stages[l].weight_noise / std::exp2(bits)) * request_.stages[l].later_gain;
+    return square(request_.stages[l].weight_noise / std::exp2(bits)) * request_.stages[l].weight_gain;
   }
 
   double stage_cost(std::size_t l, std::uint32_t limbs) const {

@@ -22,6 +22,7 @@ namespace brainlock::compiler {
 struct StageNeeds {
   double weight_noise = 0;    ///< error at the output per unit of 1 / weight_scale (rounding of encoded weights)
   double later_gain = 1;      ///< variance at the last stage's output per unit of variance at this output
+  double weight_gain = 1;     ///< the same for weight_noise (see StageStats::weight_gain)
   double out_rms = 0;         ///< of the output (for the last stage: of the logits)
   double out_max = 0;         ///< largest |value| that must not wrap, with margin
   double macs = 0;            ///< plaintext MACs, key switches, hoisted rotations: weights of the cost

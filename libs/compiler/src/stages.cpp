@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <random>
 #include <span>
+
+#include "stage_arithmetic.hpp"
 
 namespace brainlock::compiler {
 namespace {
@@ -100,62 +101,16 @@ DenseParams pool_then_dense(const PoolParams& pool, const TensorShape& in, const
   return out;
 }
 
-std::vector<double> apply_pool(const PoolParams& pool, const TensorShape& in, const std::vector<double>& x, TensorShape& out) {
-  out = {in.channels, (in.height - pool.kernel_h) / pool.stride_h + 1, (in.width - pool.kernel_w) / pool.stride_w + 1};
-  std::vector<double> y(out.size());
-  for (int c = 0; c < out.channels; ++c)
-    for (int i = 0; i < out.height; ++i)
-      for (int j = 0; j < out.width; ++j) {
-        double sum = 0;
-        for (int py = 0; py < pool.kernel_h; ++py)
-          for (int px = 0; px < pool.kernel_w; ++px)
-            sum += x[at(c, i * pool.stride_h + py, in.height, j * pool.stride_w + px, in.width)];
-        y[at(c, i, out.height, j, out.width)] = sum / (pool.kernel_h * pool.kernel_w);
-      }
-  return y;
+LaneTensor<double> to_lanes(const std::vector<double>& x) {
+  LaneTensor<double> lanes(x.size(), Lanes<double>{});
+  for (std::size_t e = 0; e < x.size(); ++e) lanes[e][0] = x[e];
+  return lanes;
 }
 
-/// The stage's linear map without bias, on the output of its pools.
-std::vector<double> apply_linear(const Stage& stage, const std::vector<double>& x) {
-  std::vector<double> y(stage.out.size());
-  if (stage.is_dense) {
-    for (std::size_t o = 0; o < y.size(); ++o) {
-      double sum = 0;
-      for (std::size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(stage.dense.weights[o * x.size() + i]) * x[i];
-      y[o] = sum;
-    }
-    return y;
-  }
-  const ConvParams& c = stage.conv;
-  const TensorShape& in = stage.pooled;
-  for (int oc = 0; oc < stage.out.channels; ++oc)
-    for (int oy = 0; oy < stage.out.height; ++oy)
-      for (int ox = 0; ox < stage.out.width; ++ox) {
-        double sum = 0;
-        for (int ic = 0; ic < in.channels; ++ic)
-          for (int ky = 0; ky < c.kernel_h; ++ky) {
-            const int yy = oy * c.stride_h + ky - c.pad_top;
-            if (yy < 0 || yy >= in.height) continue;
-            for (int kx = 0; kx < c.kernel_w; ++kx) {
-              const int xx = ox * c.stride_w + kx - c.pad_left;
-              if (xx < 0 || xx >= in.width) continue;
-              sum += static_cast<double>(c.weights[at(oc * c.in_channels + ic, ky, c.kernel_h, kx, c.kernel_w)]) *
-                     x[at(ic, yy, in.height, xx, in.width)];
-            }
-          }
-        y[at(oc, oy, stage.out.height, ox, stage.out.width)] = sum;
-      }
-  return y;
-}
-
-std::vector<double> apply_pools(const Stage& stage, std::vector<double> x) {
-  TensorShape shape = stage.in;
-  for (const PoolParams& pool : stage.pools) {
-    TensorShape next;
-    x = apply_pool(pool, shape, x, next);
-    shape = next;
-  }
-  return x;
+std::vector<double> first_lane(const LaneTensor<double>& x) {
+  std::vector<double> out;
+  for (const auto& lanes : x) out.push_back(lanes[0]);
+  return out;
 }
 
 class Builder {
@@ -284,8 +239,8 @@ class Builder {
   // Folds the previous activation's signs and constants in, and this stage's own gain and shift.
   std::size_t complete(std::size_t i, Stage stage, std::vector<double> bias, std::size_t plane) {
     scale_inputs(stage);
-    const std::vector<double> constant_part = apply_linear(stage, apply_pools(stage, signed_constants()));
-    for (std::size_t e = 0; e < bias.size(); ++e) bias[e] += constant_part[e];
+    stage.bias = std::move(bias);
+    bias = first_lane(apply_linear(stage, apply_pools(stage, to_lanes(signed_constants()))));
 
     const auto channels = static_cast<std::size_t>(stage.out.channels);
     std::vector<double> gain(channels, 1.0);
@@ -371,57 +326,13 @@ Result<StagePlan> make_stages(const Graph& graph) { return Builder(graph).run();
 
 std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<const float> input) {
   std::vector<std::vector<double>> outputs;
-  std::vector<double> x(input.begin(), input.end());
+  LaneTensor<double> x = to_lanes({input.begin(), input.end()});
   for (const Stage& stage : plan.stages) {
-    std::vector<double> y = apply_linear(stage, apply_pools(stage, std::move(x)));
-    for (std::size_t e = 0; e < y.size(); ++e) y[e] += stage.bias[e];
-    x = y;
-    for (double& v : x) v *= v;
-    outputs.push_back(std::move(y));
+    x = apply_linear(stage, apply_pools(stage, std::move(x)));
+    outputs.push_back(first_lane(x));
+    for (auto& lanes : x) lanes[0] *= lanes[0];
   }
   return outputs;
-}
-
-NoiseGains measure_noise_gains(const StagePlan& plan, std::span<const float> sample) {
-  // Small enough to stay linear; the element-wise noise averages itself out over thousands of elements.
-  constexpr double kRelative = 0.01;
-  constexpr int kDraws = 3;
-  std::mt19937_64 random(1);
-  std::normal_distribution<double> normal;
-  const std::size_t count = plan.stages.size();
-  const std::vector<double> input(sample.begin(), sample.end());
-  const auto outputs = run_stages(plan, sample);
-  const auto square = [](std::vector<double> x) {
-    for (double& v : x) v *= v;
-    return x;
-  };
-  // Runs stages from..end on the values that enter stage `from`.
-  const auto finish = [&](std::size_t from, std::vector<double> x) {
-    for (std::size_t l = from; l < count; ++l) {
-      x = apply_linear(plan.stages[l], apply_pools(plan.stages[l], std::move(x)));
-      for (std::size_t e = 0; e < x.size(); ++e) x[e] += plan.stages[l].bias[e];
-      if (l + 1 < count) x = square(std::move(x));
-    }
-    return x;
-  };
-  const auto gain = [&](const std::vector<double>& values, std::size_t next, bool squared) {
-    double energy = 0;
-    for (double v : values) energy += v * v;
-    const double sigma = kRelative * std::sqrt(energy / static_cast<double>(values.size())) + 1e-12;
-    double variance = 0;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      std::vector<double> noisy = values;
-      for (double& v : noisy) v += sigma * normal(random);
-      const std::vector<double> got = finish(next, squared ? square(std::move(noisy)) : std::move(noisy));
-      for (std::size_t e = 0; e < got.size(); ++e) variance += (got[e] - outputs.back()[e]) * (got[e] - outputs.back()[e]);
-    }
-    return variance / (kDraws * static_cast<double>(outputs.back().size()) * sigma * sigma);
-  };
-  NoiseGains gains;
-  gains.input = gain(input, 0, false);
-  for (std::size_t l = 0; l + 1 < count; ++l) gains.stage.push_back(gain(outputs[l], l + 1, true));
-  gains.stage.push_back(1.0);
-  return gains;
 }
 
 }  // namespace brainlock::compiler

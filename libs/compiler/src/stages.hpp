@@ -32,12 +32,6 @@ struct Stage {
   }
 };
 
-/// What a stage's values look like on the calibration inputs.
-struct StageStats {
-  double out_rms = 0;      ///< of the stage's output (the value that is squared), over valid elements
-  double out_max = 0;
-};
-
 struct StagePlan {
   TensorShape input;
   std::vector<Stage> stages;
@@ -49,13 +43,5 @@ Result<StagePlan> make_stages(const Graph& graph);
 
 /// Values of every stage's output for one input (before squaring), computed in double.
 std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<const float> input);
-
-/// How noise travels to the answer, measured: `stage[l]` is the variance at the last stage's output per unit of variance
-/// of independent noise on every element of stage l's output (1 for the last), `input` the same for the input.
-struct NoiseGains {
-  double input = 0;
-  std::vector<double> stage;
-};
-NoiseGains measure_noise_gains(const StagePlan& plan, std::span<const float> sample);
 
 }  // namespace brainlock::compiler

@@ -1,0 +1,123 @@
+#include "calibration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "stage_arithmetic.hpp"
+
+namespace brainlock::compiler {
+namespace {
+
+constexpr int kProbes = 4;
+
+/// Sums over elements, lane by lane.
+Lanes<double> energy(const LaneTensor<float>& x) {
+  Lanes<double> sum{};
+  for (const Lanes<float>& v : x)
+    for (std::size_t k = 0; k < kLanes; ++k) sum[k] += static_cast<double>(v[k]) * static_cast<double>(v[k]);
+  return sum;
+}
+
+/// Products that make up one output of the stage.
+double terms_per_output(const Stage& stage) {
+  const double products = static_cast<double>(stage.is_dense ? stage.dense.weights.size() : stage.conv.weights.size());
+  return products / static_cast<double>(stage.out.channels * (stage.is_dense ? stage.out.height * stage.out.width : 1));
+}
+
+/// Gains of kLanes inputs.
+struct LaneGains {
+  std::vector<Lanes<double>> noise, weights;   ///< per stage
+  Lanes<double> input{};
+};
+
+/// `mean_square` of what every stage reads, for the first input of all.
+LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& outputs,
+                     const std::vector<double>& mean_square, std::mt19937_64& random) {
+  const std::size_t count = plan.stages.size();
+  LaneGains gains{std::vector<Lanes<double>>(count, Lanes<double>{}), std::vector<Lanes<double>>(count, Lanes<double>{})};
+  const double share = 1.0 / (kProbes * static_cast<double>(plan.stages.back().out.size()));
+  const auto add = [&](Lanes<double>& to, const Lanes<double>& energy, double factor) {
+    for (std::size_t k = 0; k < kLanes; ++k) to[k] += energy[k] * factor * share;
+  };
+  for (int probe = 0; probe < kProbes; ++probe) {
+    LaneTensor<float> g(plan.stages.back().out.size());
+    for (auto& lanes : g)
+      for (float& v : lanes) v = random() >> 63 != 0 ? 1.0F : -1.0F;
+    for (std::size_t l = count; l-- > 0;) {
+      const Stage& stage = plan.stages[l];
+      add(gains.noise[l], energy(g), 1);
+      // Errors of variance 1 on every weight cause a variance of terms * mean square at an output.
+      add(gains.weights[l], weight_gradient_energy(stage, reads[l], g), 1 / std::max(1e-30, terms_per_output(stage) * mean_square[l]));
+      if (l == 0) {
+        add(gains.input, window_gradient_energy(stage, g), 1);
+        break;
+      }
+      g = apply_stage_transposed(stage, g);
+      const LaneTensor<float>& z = outputs[l - 1];   // squared: the derivative is 2 z
+      for (std::size_t i = 0; i < g.size(); ++i)
+        for (std::size_t k = 0; k < kLanes; ++k) g[i][k] *= 2 * z[i][k];
+    }
+  }
+  return gains;
+}
+
+}  // namespace
+
+Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>> samples) {
+  const std::size_t count = plan.stages.size();
+  Calibration out;
+  out.stages.resize(count);
+  std::vector<std::vector<double>> noise(count), weights(count);   // [stage][input]
+  std::vector<double> input, mean_square;
+  std::mt19937_64 random(1);
+  for (std::size_t first = 0; first < samples.size(); first += kLanes) {
+    const std::size_t lanes = std::min(kLanes, samples.size() - first);
+    LaneTensor<float> x(plan.input.size());
+    for (std::size_t k = 0; k < kLanes; ++k)   // unused lanes repeat the last input
+      for (std::size_t e = 0; e < x.size(); ++e) x[e][k] = samples[first + std::min(k, lanes - 1)][e];
+    std::vector<LaneTensor<float>> reads, outputs;
+    for (std::size_t l = 0; l < count; ++l) {
+      reads.push_back(apply_pools(plan.stages[l], std::move(x)));
+      if (first == 0) mean_square.push_back(energy(reads[l])[0] / static_cast<double>(reads[l].size()));
+      outputs.push_back(apply_linear(plan.stages[l], reads.back()));
+      StageStats& stats = out.stages[l];
+      for (const auto& v : outputs.back())
+        for (std::size_t k = 0; k < lanes; ++k) {
+          const double value = static_cast<double>(v[k]);
+          stats.rms += value * value / (static_cast<double>(outputs.back().size()) * static_cast<double>(samples.size()));
+          stats.largest = std::max(stats.largest, std::fabs(value));
+        }
+      x = outputs.back();
+      for (auto& v : x)
+        for (float& value : v) value *= value;
+    }
+    const LaneGains gains = lane_gains(plan, reads, outputs, mean_square, random);
+    const auto append = [&](std::vector<double>& to, const Lanes<double>& from) {
+      to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(lanes));
+    };
+    for (std::size_t l = 0; l < count; ++l) {
+      append(noise[l], gains.noise[l]);
+      append(weights[l], gains.weights[l]);
+    }
+    append(input, gains.input);
+  }
+  const auto summarise = [&](const std::vector<double>& values) {
+    double mean = 0, worst = 0;
+    for (double v : values) {
+      mean += v / static_cast<double>(values.size());
+      worst = std::max(worst, v);
+    }
+    if (mean > 0) out.worst_gain_ratio = std::max(out.worst_gain_ratio, worst / mean);
+    return mean;
+  };
+  out.input_gain = summarise(input);
+  for (std::size_t l = 0; l < count; ++l) {
+    out.stages[l].gain = summarise(noise[l]);
+    out.stages[l].weight_gain = summarise(weights[l]);
+    out.stages[l].rms = std::sqrt(out.stages[l].rms);
+  }
+  return out;
+}
+
+}  // namespace brainlock::compiler

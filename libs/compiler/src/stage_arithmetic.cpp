@@ -1,0 +1,181 @@
+#include "stage_arithmetic.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace brainlock::compiler {
+namespace {
+
+std::size_t at(int a, int b, int nb, int c, int nc) {
+  return (static_cast<std::size_t>(a) * static_cast<std::size_t>(nb) + static_cast<std::size_t>(b)) * static_cast<std::size_t>(nc) +
+         static_cast<std::size_t>(c);
+}
+
+template <typename T>
+void add_scaled(Lanes<T>& sum, T factor, const Lanes<T>& x) {
+  for (std::size_t k = 0; k < kLanes; ++k) sum[k] += factor * x[k];
+}
+
+TensorShape pooled_shape(const PoolParams& pool, const TensorShape& in) {
+  return {in.channels, (in.height - pool.kernel_h) / pool.stride_h + 1, (in.width - pool.kernel_w) / pool.stride_w + 1};
+}
+
+/// Calls visit(element before the pool, element after it) for every pair that the pool connects.
+template <typename Visit>
+void for_pool(const PoolParams& pool, const TensorShape& in, const TensorShape& out, Visit&& visit) {
+  for (int c = 0; c < out.channels; ++c)
+    for (int i = 0; i < out.height; ++i)
+      for (int j = 0; j < out.width; ++j)
+        for (int y = i * pool.stride_h; y < i * pool.stride_h + pool.kernel_h; ++y)
+          for (int x = j * pool.stride_w; x < j * pool.stride_w + pool.kernel_w; ++x)
+            visit(at(c, y, in.height, x, in.width), at(c, i, out.height, j, out.width));
+}
+
+template <typename T>
+LaneTensor<T> convolve(const Stage& stage, const LaneTensor<T>& x) {
+  const ConvParams& c = stage.conv;
+  const TensorShape &in = stage.pooled, &out = stage.out;
+  LaneTensor<T> y(out.size(), Lanes<T>{});
+  for (int oc = 0; oc < out.channels; ++oc)
+    for (int oy = 0; oy < out.height; ++oy)
+      for (int ox = 0; ox < out.width; ++ox) {
+        Lanes<T> sum{};
+        const int top = oy * c.stride_h - c.pad_top, left = ox * c.stride_w - c.pad_left;
+        const int ky0 = std::max(0, -top), ky1 = std::min(c.kernel_h, in.height - top);
+        const int kx0 = std::max(0, -left), kx1 = std::min(c.kernel_w, in.width - left);
+        for (int ic = 0; ic < in.channels; ++ic)
+          for (int ky = ky0; ky < ky1; ++ky)
+            for (int kx = kx0; kx < kx1; ++kx)
+              add_scaled(sum, static_cast<T>(c.weights[at(oc * c.in_channels + ic, ky, c.kernel_h, kx, c.kernel_w)]),
+                         x[at(ic, top + ky, in.height, left + kx, in.width)]);
+        y[at(oc, oy, out.height, ox, out.width)] = sum;
+      }
+  return y;
+}
+
+/// Calls visit(weight, element of stage.pooled, element of stage.out) for every product of one tap (oc, ic, ky, kx).
+template <typename Visit>
+void for_tap(const Stage& stage, int oc, int ic, int ky, int kx, Visit&& visit) {
+  const ConvParams& c = stage.conv;
+  const TensorShape &in = stage.pooled, &out = stage.out;
+  for (int oy = 0; oy < out.height; ++oy) {
+    const int y = oy * c.stride_h + ky - c.pad_top;
+    if (y < 0 || y >= in.height) continue;
+    for (int ox = 0; ox < out.width; ++ox) {
+      const int x = ox * c.stride_w + kx - c.pad_left;
+      if (x >= 0 && x < in.width) visit(at(ic, y, in.height, x, in.width), at(oc, oy, out.height, ox, out.width));
+    }
+  }
+}
+
+template <typename Visit>
+void for_each_tap(const ConvParams& c, Visit&& visit) {
+  std::size_t weight = 0;
+  for (int oc = 0; oc < c.out_channels; ++oc)
+    for (int ic = 0; ic < c.in_channels; ++ic)
+      for (int ky = 0; ky < c.kernel_h; ++ky)
+        for (int kx = 0; kx < c.kernel_w; ++kx) visit(c.weights[weight++], oc, ic, ky, kx);
+}
+
+void add_squares(Lanes<double>& sum, const Lanes<float>& x) {
+  for (std::size_t k = 0; k < kLanes; ++k) sum[k] += static_cast<double>(x[k]) * static_cast<double>(x[k]);
+}
+
+}  // namespace
+
+template <typename T>
+LaneTensor<T> apply_pools(const Stage& stage, LaneTensor<T> x) {
+  TensorShape shape = stage.in;
+  for (const PoolParams& pool : stage.pools) {
+    const TensorShape next = pooled_shape(pool, shape);
+    LaneTensor<T> sums(next.size(), Lanes<T>{});
+    const T factor = T(1) / static_cast<T>(pool.kernel_h * pool.kernel_w);
+    for_pool(pool, shape, next, [&](std::size_t from, std::size_t to) { add_scaled(sums[to], factor, x[from]); });
+    x = std::move(sums);
+    shape = next;
+  }
+  return x;
+}
+
+template <typename T>
+LaneTensor<T> apply_linear(const Stage& stage, const LaneTensor<T>& x) {
+  LaneTensor<T> y;
+  if (stage.is_dense) {
+    y.assign(stage.out.size(), Lanes<T>{});
+    for (std::size_t o = 0; o < y.size(); ++o)
+      for (std::size_t i = 0; i < x.size(); ++i) add_scaled(y[o], static_cast<T>(stage.dense.weights[o * x.size() + i]), x[i]);
+  } else {
+    y = convolve(stage, x);
+  }
+  for (std::size_t e = 0; e < y.size(); ++e)
+    for (T& v : y[e]) v += static_cast<T>(stage.bias[e]);
+  return y;
+}
+
+LaneTensor<float> apply_stage_transposed(const Stage& stage, const LaneTensor<float>& g) {
+  LaneTensor<float> x(stage.pooled.size(), Lanes<float>{});
+  if (stage.is_dense) {
+    for (std::size_t o = 0; o < g.size(); ++o)
+      for (std::size_t i = 0; i < x.size(); ++i) add_scaled(x[i], stage.dense.weights[o * x.size() + i], g[o]);
+  } else {
+    for_each_tap(stage.conv, [&](float weight, int oc, int ic, int ky, int kx) {
+      for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to) { add_scaled(x[from], weight, g[to]); });
+    });
+  }
+  // Back through the pools, last one first.
+  std::vector<TensorShape> shapes{stage.in};
+  for (const PoolParams& pool : stage.pools) shapes.push_back(pooled_shape(pool, shapes.back()));
+  for (std::size_t p = stage.pools.size(); p-- > 0;) {
+    const PoolParams& pool = stage.pools[p];
+    LaneTensor<float> before(shapes[p].size(), Lanes<float>{});
+    const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
+    for_pool(pool, shapes[p], shapes[p + 1], [&](std::size_t from, std::size_t to) { add_scaled(before[from], factor, x[to]); });
+    x = std::move(before);
+  }
+  return x;
+}
+
+Lanes<double> weight_gradient_energy(const Stage& stage, const LaneTensor<float>& x, const LaneTensor<float>& g) {
+  Lanes<double> sum{};
+  if (stage.is_dense) {   // the gradient is an outer product
+    Lanes<double> of_x{}, of_g{};
+    for (const auto& v : x) add_squares(of_x, v);
+    for (const auto& v : g) add_squares(of_g, v);
+    for (std::size_t k = 0; k < kLanes; ++k) sum[k] = of_x[k] * of_g[k];
+    return sum;
+  }
+  for_each_tap(stage.conv, [&](float, int oc, int ic, int ky, int kx) {
+    Lanes<float> gradient{};
+    for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to) {
+      for (std::size_t k = 0; k < kLanes; ++k) gradient[k] += x[from][k] * g[to][k];
+    });
+    add_squares(sum, gradient);
+  });
+  return sum;
+}
+
+Lanes<double> window_gradient_energy(const Stage& stage, const LaneTensor<float>& g) {
+  Lanes<double> sum{};
+  if (stage.is_dense) {
+    for (const auto& v : apply_stage_transposed(stage, g)) add_squares(sum, v);
+    return sum;
+  }
+  const ConvParams& c = stage.conv;
+  const auto plane = static_cast<std::size_t>(stage.out.height) * static_cast<std::size_t>(stage.out.width);
+  const auto taps = static_cast<std::size_t>(c.in_channels) * static_cast<std::size_t>(c.kernel_h * c.kernel_w);
+  for (std::size_t position = 0; position < plane; ++position)
+    for (std::size_t tap = 0; tap < taps; ++tap) {
+      Lanes<float> gradient{};
+      for (std::size_t oc = 0; oc < static_cast<std::size_t>(c.out_channels); ++oc)
+        add_scaled(gradient, c.weights[oc * taps + tap], g[oc * plane + position]);
+      add_squares(sum, gradient);
+    }
+  return sum;
+}
+
+template LaneTensor<float> apply_pools(const Stage&, LaneTensor<float>);
+template LaneTensor<double> apply_pools(const Stage&, LaneTensor<double>);
+template LaneTensor<float> apply_linear(const Stage&, const LaneTensor<float>&);
+template LaneTensor<double> apply_linear(const Stage&, const LaneTensor<double>&);
+
+}  // namespace brainlock::compiler

@@ -1,0 +1,71 @@
+// Chains of layers with random weights, for tests.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "brainlock/compiler/graph.hpp"
+
+namespace brainlock::compiler {
+
+class NetBuilder {
+ public:
+  NetBuilder(std::uint64_t seed, TensorShape input) : rng_(seed) {
+    graph_.model_name = "random";
+    graph_.nodes.push_back({OpKind::kInput, "input", {}, input, {}});
+  }
+  NetBuilder& conv(int out, int kernel, int stride = 1, int pad = 0) {
+    const TensorShape in = shape();
+    ConvParams c;
+    c.out_channels = out, c.in_channels = in.channels, c.kernel_h = c.kernel_w = kernel, c.stride_h = c.stride_w = stride;
+    c.pad_top = c.pad_left = c.pad_bottom = c.pad_right = pad;
+    c.weights = random(static_cast<std::size_t>(out * in.channels * kernel * kernel), 1.0 / std::sqrt(in.channels * kernel * kernel));
+    c.bias = random(static_cast<std::size_t>(out), 0.2);
+    push(OpKind::kConv, {out, (in.height + 2 * pad - kernel) / stride + 1, (in.width + 2 * pad - kernel) / stride + 1}, c);
+    return *this;
+  }
+  NetBuilder& pool(int k, int stride = 0) {
+    const TensorShape in = shape();
+    const int s = stride == 0 ? k : stride;
+    push(OpKind::kAveragePool, {in.channels, (in.height - k) / s + 1, (in.width - k) / s + 1}, PoolParams{k, k, s, s});
+    return *this;
+  }
+  NetBuilder& dense(int out) {
+    DenseParams d;
+    d.out_features = out, d.in_features = static_cast<int>(shape().size());
+    d.weights = random(static_cast<std::size_t>(d.out_features * d.in_features), 1.0 / std::sqrt(d.in_features));
+    d.bias = random(static_cast<std::size_t>(out), 0.2);
+    push(OpKind::kDense, {out, 1, 1}, d);
+    return *this;
+  }
+  NetBuilder& quadratic() {
+    const auto c = static_cast<std::size_t>(shape().channels);
+    QuadraticParams q{random(c, 0.5), random(c, 0.7), random(c, 0.2)};
+    push(OpKind::kQuadratic, shape(), q);
+    return *this;
+  }
+  Graph graph() const { return graph_; }
+  std::vector<float> sample() { return random(graph_.nodes[0].shape.size(), 1.0); }
+
+ private:
+  TensorShape shape() const { return graph_.nodes.back().shape; }
+  template <typename P>
+  void push(OpKind kind, TensorShape shape, P params) {
+    const int id = static_cast<int>(graph_.nodes.size());
+    graph_.nodes.push_back({kind, "n" + std::to_string(id), {id - 1}, shape, std::move(params)});
+    graph_.output = id;
+  }
+  std::vector<float> random(std::size_t n, double scale) {
+    std::uniform_real_distribution<float> d(-1, 1);
+    std::vector<float> v(n);
+    for (float& x : v) x = d(rng_) * static_cast<float>(scale);
+    return v;
+  }
+  std::mt19937_64 rng_;
+  Graph graph_;
+};
+
+}  // namespace brainlock::compiler
