@@ -9,7 +9,7 @@
 namespace brainlock::compiler {
 namespace {
 
-constexpr int kProbes = 4;
+constexpr int kProbes = 2;
 
 /// Sums over elements, lane by lane.
 Lanes<double> energy(const LaneTensor<float>& x) {

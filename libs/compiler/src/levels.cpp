@@ -110,26 +110,22 @@ class Search {
           if (rounding_noise(n_) / std::exp2(scale) > kLargestNoise * request_.stages[l - 1].out_rms) continue;
           // The values before this stage's rescale must fit its modulus, and so must the previous stage's output.
           if (scale + std::log2(request_.stages[l - 1].out_max) + 2 > limbs * shape_.q_bits) continue;
-          State next = state;
+          const double error = state.error + weight_variance(l, w) + own_noise(l - 1, scale, limbs);
+          const auto [it, fresh] = kept.try_emplace({static_cast<int>(std::floor(scale / kScaleBucket)), limbs});
+          if (!fresh && error >= it->second.error) continue;
+          State& next = it->second;
+          next = state;
           next.scale = scale;
           next.limbs = limbs;
-          next.error += weight_variance(l, w) + own_noise(l - 1, scale, limbs);
+          next.error = error;
           next.cost += stage_cost(l, limbs);
           next.drops.push_back(drop);
           next.weight_bits.push_back(w);
-          keep(kept, std::move(next));
         }
       }
     std::vector<State> out;
     for (auto& [key, state] : kept) out.push_back(std::move(state));
     return out;
-  }
-
-  static void keep(std::map<std::pair<int, std::uint32_t>, State>& kept, State next) {
-    const std::pair<int, std::uint32_t> key{static_cast<int>(std::floor(next.scale / kScaleBucket)), next.limbs};
-    const auto it = kept.find(key);
-    if (it == kept.end()) kept.emplace(key, std::move(next));
-    else if (next.error < it->second.error) it->second = std::move(next);
   }
 
   // The first stage: no square before it, the input's own noise, an optional rescale.

@@ -29,12 +29,11 @@ struct LiftedTensor {
   }
 };
 
-// Collects the weight vectors of one Linear, keyed by (output, input, shift), and writes them out as columns and giants.
+// Collects the weight vectors of one Linear, by (output, input, shift), and writes them out as columns and giants.
 class LinearBuilder {
  public:
-  LinearBuilder(std::int64_t slots, std::int64_t period, std::int64_t babies, int outputs, bool structure_only)
-      : slots_(slots), period_(period), babies_(babies), structure_only_(structure_only),
-        terms_(static_cast<std::size_t>(outputs)) {}
+  LinearBuilder(std::int64_t slots, std::int64_t period, std::int64_t babies, int outputs)
+      : slots_(slots), period_(period), babies_(babies), terms_(static_cast<std::size_t>(outputs)) {}
 
   std::uint32_t input(Register r) {
     const auto [it, fresh] = input_index_.try_emplace(r, static_cast<std::uint32_t>(inputs_.size()));
@@ -45,26 +44,32 @@ class LinearBuilder {
   // The value that slot t of `output` takes from slot t + shift of `input`, for every t of the class
   // t = slot (mod period). The vector lives before its giant rotation, so its own index is t + giant * babies.
   void add(int output, std::uint32_t input, std::int64_t shift, std::int64_t slot, std::complex<double> value) {
-    const std::int64_t giant = floor_div(shift, babies_);
-    auto& vector = terms_[static_cast<std::size_t>(output)][Key{giant, input, shift - giant * babies_}];
-    if (structure_only_) return;
+    const std::int64_t own = slot + floor_div(shift, babies_) * babies_;
+    Vector& vector = term(output, input, shift);
     if (period_ == slots_) {
-      vector.sparse[floor_mod(slot + giant * babies_, slots_)] += value;
+      vector.sparse[floor_mod(own, slots_)] += value;
     } else {
       if (vector.dense.empty()) vector.dense.resize(static_cast<std::size_t>(period_));
-      vector.dense[static_cast<std::size_t>(floor_mod(slot + giant * babies_, period_))] += value;
+      vector.dense[static_cast<std::size_t>(floor_mod(own, period_))] += value;
     }
+  }
+
+  // Only says that there will be terms with shifts first..last: enough to count the cost.
+  void expect(int output, std::uint32_t input, std::int64_t first, std::int64_t last) {
+    for (std::int64_t shift = first; shift <= last; ++shift) term(output, input, shift);
   }
 
   // Least giant of all outputs: the result is found that many baby spans lower (see base of the output layout).
   [[nodiscard]] std::int64_t lowest_giant() const {
     std::int64_t lowest = 0;
     bool first = true;
-    for (const auto& terms : terms_)
-      for (const auto& [key, vector] : terms) {
-        if (first || key.giant < lowest) lowest = key.giant;
-        first = false;
-      }
+    for (const auto& inputs : terms_)
+      for (const Shifts& shifts : inputs)
+        shifts.visit([&](std::int64_t shift, const Vector&) {
+          const std::int64_t giant = floor_div(shift, babies_);
+          if (first || giant < lowest) lowest = giant;
+          first = false;
+        });
     return lowest;
   }
 
@@ -74,65 +79,101 @@ class LinearBuilder {
     linear.giant_step = static_cast<std::int32_t>(babies_);
     linear.period = static_cast<std::uint32_t>(period_);
     const std::int64_t lowest = lowest_giant();
-    std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> column_index;
+    // Columns: every (input, baby) in use, in this order.
+    std::vector<std::int64_t> column_of(inputs_.size() * static_cast<std::size_t>(babies_), -1);
+    const auto place = [&](std::size_t input, std::int64_t shift) {
+      return input * static_cast<std::size_t>(babies_) + static_cast<std::size_t>(floor_mod(shift, babies_));
+    };
     for (const auto& terms : terms_)
-      for (const auto& [key, vector] : terms) column_index.try_emplace({key.input, key.baby}, 0);
-    for (auto& [key, index] : column_index) {
-      index = static_cast<std::uint32_t>(linear.columns.size());
-      linear.columns.push_back({key.first, static_cast<std::int32_t>(key.second)});
+      for (std::size_t i = 0; i < terms.size(); ++i)
+        terms[i].visit([&](std::int64_t shift, const Vector&) { column_of[place(i, shift)] = 0; });
+    for (std::size_t at = 0; at < column_of.size(); ++at) {
+      if (column_of[at] < 0) continue;
+      column_of[at] = static_cast<std::int64_t>(linear.columns.size());
+      linear.columns.push_back({static_cast<std::uint32_t>(at / static_cast<std::size_t>(babies_)),
+                                static_cast<std::int32_t>(at % static_cast<std::size_t>(babies_))});
     }
-    for (std::size_t j = 0; j < terms_.size(); ++j) {
-      plan::Linear::Output output;
-      output.out = outputs[j];
-      std::map<std::uint32_t, std::uint32_t> local;   // column -> row in this output's table
-      std::int64_t highest = lowest;
-      std::map<Key, const Vector*> ordered;
-      for (const auto& [key, vector] : terms_[j]) {
-        ordered.emplace(key, &vector);
-        local.try_emplace(column_index.at({key.input, key.baby}), 0);
-        highest = std::max(highest, key.giant);
-      }
-      for (auto& [column, row] : local) {
-        row = static_cast<std::uint32_t>(output.columns.size());
-        output.columns.push_back(column);
-      }
-      output.giants = static_cast<std::uint32_t>(highest - lowest + 1);
-      output.weights.assign(output.columns.size() * output.giants, -1);
-      for (const auto& [key, vector] : ordered) {
-        const std::size_t row = local.at(column_index.at({key.input, key.baby}));
-        output.weights[row * output.giants + static_cast<std::size_t>(key.giant - lowest)] =
-            static_cast<std::int32_t>(linear.vectors.size());
-        linear.vectors.push_back(to_slot_vector(*vector));
-      }
-      linear.outputs.push_back(std::move(output));
-    }
+    for (std::size_t j = 0; j < terms_.size(); ++j) linear.outputs.push_back(build_output(j, outputs[j], lowest, column_of, place, linear));
     return linear;
   }
 
  private:
-  struct Key {
-    std::int64_t giant;
-    std::uint32_t input;
-    std::int64_t baby;
-    auto operator<=>(const Key&) const = default;
-  };
-  struct KeyHash {
-    std::size_t operator()(const Key& k) const {
-      const auto mixed = static_cast<std::uint64_t>(k.giant) * 0x9E3779B97F4A7C15ULL ^
-                         (static_cast<std::uint64_t>(k.input) << 32 | static_cast<std::uint64_t>(k.baby)) * 0xC2B2AE3D27D4EB4FULL;
-      return mixed ^ (mixed >> 29);
-    }
-  };
   struct Vector {
+    bool used = false;
     std::vector<std::complex<double>> dense;
     std::unordered_map<std::int64_t, std::complex<double>> sparse;
   };
+  /// The vectors of one output and input, by shift.
+  struct Shifts {
+    std::vector<Vector> from_zero, below_zero;   // shift s at [s], and at [-1 - s]
+
+    Vector& at(std::int64_t shift) {
+      auto& side = shift >= 0 ? from_zero : below_zero;
+      const auto index = static_cast<std::size_t>(shift >= 0 ? shift : -1 - shift);
+      if (index >= side.size()) side.resize(index + 1);
+      return side[index];
+    }
+    template <typename Visit>
+    void visit(Visit&& call) const {   // in ascending order
+      for (std::size_t i = below_zero.size(); i-- > 0;)
+        if (below_zero[i].used) call(-1 - static_cast<std::int64_t>(i), below_zero[i]);
+      for (std::size_t i = 0; i < from_zero.size(); ++i)
+        if (from_zero[i].used) call(static_cast<std::int64_t>(i), from_zero[i]);
+    }
+  };
+
+  Vector& term(int output, std::uint32_t input, std::int64_t shift) {
+    auto& inputs = terms_[static_cast<std::size_t>(output)];
+    if (inputs.size() <= input) inputs.resize(input + 1);
+    Vector& vector = inputs[input].at(shift);
+    vector.used = true;
+    return vector;
+  }
+
+  template <typename Place>
+  plan::Linear::Output build_output(std::size_t j, Register out, std::int64_t lowest, const std::vector<std::int64_t>& column_of,
+                                    const Place& place, plan::Linear& linear) const {
+    struct Term {
+      std::int64_t giant;
+      std::int64_t column;
+      const Vector* vector;
+    };
+    std::vector<Term> ordered;
+    std::vector<std::int64_t> row_of(linear.columns.size(), -1);
+    std::int64_t highest = lowest;
+    for (std::size_t i = 0; i < terms_[j].size(); ++i)
+      terms_[j][i].visit([&](std::int64_t shift, const Vector& vector) {
+        ordered.push_back({floor_div(shift, babies_), column_of[place(i, shift)], &vector});
+        row_of[static_cast<std::size_t>(ordered.back().column)] = 0;
+        highest = std::max(highest, ordered.back().giant);
+      });
+    std::sort(ordered.begin(), ordered.end(),
+              [](const Term& a, const Term& b) { return a.giant != b.giant ? a.giant < b.giant : a.column < b.column; });
+    plan::Linear::Output output;
+    output.out = out;
+    for (std::size_t column = 0; column < row_of.size(); ++column) {
+      if (row_of[column] < 0) continue;
+      row_of[column] = static_cast<std::int64_t>(output.columns.size());
+      output.columns.push_back(static_cast<std::uint32_t>(column));
+    }
+    output.giants = static_cast<std::uint32_t>(highest - lowest + 1);
+    output.weights.assign(output.columns.size() * output.giants, -1);
+    for (const Term& term : ordered) {
+      const auto row = static_cast<std::size_t>(row_of[static_cast<std::size_t>(term.column)]);
+      output.weights[row * output.giants + static_cast<std::size_t>(term.giant - lowest)] =
+          static_cast<std::int32_t>(linear.vectors.size());
+      linear.vectors.push_back(to_slot_vector(*term.vector));
+    }
+    return output;
+  }
 
   [[nodiscard]] plan::SlotVector to_slot_vector(const Vector& vector) const {
     plan::SlotVector out;
     out.period = static_cast<std::uint32_t>(period_);
+    out.values.reserve(vector.dense.size() + vector.sparse.size());
     for (const auto& v : vector.dense) out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
-    const std::map<std::int64_t, std::complex<double>> ordered(vector.sparse.begin(), vector.sparse.end());
+    std::vector<std::pair<std::int64_t, std::complex<double>>> ordered(vector.sparse.begin(), vector.sparse.end());
+    std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (const auto& [slot, v] : ordered) {
       out.slots.push_back(static_cast<std::uint32_t>(slot));
       out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
@@ -143,10 +184,9 @@ class LinearBuilder {
   std::int64_t slots_;
   std::int64_t period_;
   std::int64_t babies_;
-  bool structure_only_;
   std::vector<Register> inputs_;
   std::map<Register, std::uint32_t> input_index_;
-  std::vector<std::unordered_map<Key, Vector, KeyHash>> terms_;   // per output
+  std::vector<std::vector<Shifts>> terms_;   // [output][input]
 };
 
 class Lowering {
@@ -374,7 +414,7 @@ class Lowering {
     const GridLayout in = *current_.grid;
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, choice_.fy, choice_.fx, in.sy, in.sx));
     const ConvParams& c = stage.conv;
-    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts(), structure_only_);
+    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < out.fy; ++a)
       for (int b = 0; b < out.fx; ++b)
         for (int ky = 0; ky < c.kernel_h; ++ky)
@@ -400,7 +440,7 @@ class Lowering {
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, fy, fx, sy, sx));
     if (stage.needs_zero_border()) BRAINLOCK_TRY(check_border(in, c));
 
-    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts(), structure_only_);
+    LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < fy; ++a)
       for (int b = 0; b < fx; ++b)
         for (int ky = 0; ky < c.kernel_h; ++ky)
@@ -445,6 +485,13 @@ class Lowering {
   void add_channels(LinearBuilder& builder, const Stage& stage, const GridLayout& out, int a, int b, int ky, int kx, int ic,
                     std::uint32_t input, std::int64_t offset, double factor, bool zero_fill) const {
     const ConvParams& c = stage.conv;
+    if (structure_only_) {   // the channels of a block lie side by side
+      for (int block = 0; block < out.blocks(); ++block) {
+        const int channels = std::min(out.channels_per_block, c.out_channels - block * out.channels_per_block * out.parts);
+        builder.expect(out.ciphertext(block, a, b), input, offset - channels + 1, offset);
+      }
+      return;
+    }
     for (int oc = 0; oc < c.out_channels; ++oc) {
       const auto to = out.channel(oc);
       const double w = static_cast<double>(
@@ -452,7 +499,7 @@ class Lowering {
       const std::complex<double> value = to.part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w);
       const int output = out.ciphertext(to.block, a, b);
       const std::int64_t shift = offset - to.offset;
-      if (!zero_fill || structure_only_) {
+      if (!zero_fill) {
         builder.add(output, input, shift, out.base + to.offset, value);
         continue;
       }
@@ -534,9 +581,13 @@ class Lowering {
   Status dense_from_vector(const Stage& stage, const VectorLayout& out) {
     const VectorLayout in = *current_.vector;
     const std::int64_t m = out.period, period = std::max(m, in.period), shifts = std::min(m, in.period);
-    LinearBuilder builder(slots_, period, choice_.baby_steps, 1, structure_only_);
+    LinearBuilder builder(slots_, period, choice_.baby_steps, 1);
     for (int part = 0; part < in.parts; ++part) {
       const std::uint32_t input = builder.input(current_.reg(0, part));
+      if (structure_only_) {
+        builder.expect(0, input, 0, shifts - 1);
+        continue;
+      }
       for (std::int64_t r = 0; r < shifts; ++r)
         for (std::int64_t t = 0; t < period; ++t) {
           const std::int64_t s = floor_mod(t + r, in.period), o = t % m;
@@ -557,7 +608,7 @@ class Lowering {
   Status dense_from_grid(const Stage& stage, const VectorLayout& out) {
     const GridLayout in = *current_.grid;
     const std::int64_t m = out.period;
-    LinearBuilder builder(slots_, slots_, choice_.baby_steps, 1, structure_only_);
+    LinearBuilder builder(slots_, slots_, choice_.baby_steps, 1);
     int e = 0;
     for (int c = 0; c < in.shape.channels; ++c)
       for (int y = 0; y < in.shape.height; ++y)
@@ -566,6 +617,10 @@ class Lowering {
           const std::uint32_t input = builder.input(current_.reg(w.ciphertext, w.part));
           for (std::int64_t o = 0; o < out.half; ++o) {
             const std::int64_t r = floor_mod(w.slot - o, m);
+            if (structure_only_) {
+              builder.expect(0, input, r, r);
+              continue;
+            }
             builder.add(0, input, r, w.slot - r, weight_of(stage, out, o, e, current_.factor[w.part]));
           }
         }
