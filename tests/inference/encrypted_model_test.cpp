@@ -96,8 +96,9 @@ class Model {
     // Two classes closer than the promised error may swap; further apart they may not.
     const auto best = std::max_element(clear.begin(), clear.end()) - clear.begin();
     for (std::size_t i = 0; i < clear.size(); ++i)
-      if (static_cast<double>(clear[static_cast<std::size_t>(best)] - clear[i]) > 2 * program().error_bound)
+      if (static_cast<double>(clear[static_cast<std::size_t>(best)] - clear[i]) > 2 * program().error_bound) {
         EXPECT_GT(got[static_cast<std::size_t>(best)], got[i]) << what;
+      }
   }
 
  private:
