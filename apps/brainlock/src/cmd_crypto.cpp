@@ -1,5 +1,6 @@
 // keygen, encrypt, run, decrypt: the steps of one inference apart, as client and server do them.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -10,7 +11,9 @@
 #include "brainlock/wire/file.hpp"
 #include "inference.hpp"
 #include "inputs.hpp"
+#include "interrupt.hpp"
 #include "layer_report.hpp"
+#include "range_option.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
@@ -25,6 +28,14 @@ constexpr const char* kEvaluationFile = "evaluation.keys";
 
 void print_json(const nlohmann::json& json) { std::printf("%s\n", json.dump(2).c_str()); }
 
+/// Ciphertexts of a file, errors with its name.
+std::vector<ckks::Ciphertext> read_ciphertexts(const std::string& file, const ckks::Parameters& parameters) {
+  const auto bytes = must(read_file(file, kMaxCiphertextFileBytes));
+  auto parsed = wire::parse_ciphertexts(bytes, parameters);
+  if (!parsed.ok()) fail(parsed.error().in(file));
+  return std::move(*parsed);
+}
+
 // --- keygen ------------------------------------------------------------------------------------------------------
 
 struct KeygenOptions {
@@ -33,8 +44,32 @@ struct KeygenOptions {
   bool overwrite = false, json = false;
 };
 
+/// A file that is removed again unless keep() was called.
+class Removed {
+ public:
+  explicit Removed(fs::path file) : file_(std::move(file)) { remove(); }
+  Removed(const Removed&) = delete;
+  Removed& operator=(const Removed&) = delete;
+  ~Removed() { remove(); }
+  const fs::path& path() const { return file_; }
+  Status keep_as(const fs::path& name) {
+    std::error_code error;
+    fs::rename(file_, name, error);
+    if (error) return {ErrorCode::kIo, "cannot rename " + file_.string() + " to " + name.string() + ": " + error.message()};
+    return {};
+  }
+
+ private:
+  void remove() const {
+    std::error_code error;
+    fs::remove(file_, error);
+  }
+  fs::path file_;
+};
+
 void run_keygen(const KeygenOptions& options) {
   const Stopwatch watch;
+  const Interrupt interrupt;
   const auto package = must(package::Package::load(options.package));
   std::error_code error;
   fs::create_directories(options.out, error);
@@ -42,20 +77,25 @@ void run_keygen(const KeygenOptions& options) {
   const fs::path secret_file = fs::path(options.out) / kSecretFile, evaluation_file = fs::path(options.out) / kEvaluationFile;
   if (!options.overwrite && (fs::exists(secret_file) || fs::exists(evaluation_file)))
     fail({ErrorCode::kDenied, options.out + " holds keys already; choose another folder or pass --overwrite"});
-  if (options.overwrite) fs::remove(secret_file, error);
   const ckks_client::SecretKey secret = must(ckks_client::SecretKey::generate(package->parameters()));
-  must(secret.save(secret_file));
-  Progress progress("keys", options.json);
+  // Under its name only once all keys are there: an interrupted run leaves nothing, and the old pair whole.
+  Removed fresh(secret_file.string() + ".new");
+  must(secret.save(fresh.path()));
   const auto requests = package->key_requests();
-  must(wire::write_evaluation_keys_file(
-      evaluation_file, package->parameters(), requests, {.overwrite = options.overwrite},
-      [&](const auto& sink) {
-        std::size_t done = 0;
-        return ckks_client::generate_keys_into(secret, requests, options.threads, [&](ckks::EvaluationKey&& key) -> Status {
-          progress.update(++done, requests.size());
-          return sink(std::move(key));
-        });
-      }));
+  {
+    Progress progress("keys", options.json);
+    must(wire::write_evaluation_keys_file(
+        evaluation_file, package->parameters(), requests, {.overwrite = options.overwrite},
+        [&](const auto& sink) {
+          std::size_t done = 0;
+          return ckks_client::generate_keys_into(secret, requests, options.threads, [&](ckks::EvaluationKey&& key) -> Status {
+            BRAINLOCK_TRY(interrupt.status());
+            progress.update(++done, requests.size());
+            return sink(std::move(key));
+          });
+        }));
+  }
+  must(fresh.keep_as(secret_file));
   const std::uint64_t bytes = fs::file_size(evaluation_file, error);
   if (options.json) {
     print_json({{"secret_key", secret_file.string()}, {"evaluation_keys", evaluation_file.string()}, {"eval_key_bytes", bytes},
@@ -71,20 +111,24 @@ void run_keygen(const KeygenOptions& options) {
 struct EncryptOptions {
   std::string package, keys, out;
   InputOptions input;
+  RangeOption range;
   bool overwrite = false, json = false;
 };
 
 void run_encrypt(const EncryptOptions& options) {
   const auto package = must(package::Package::load(options.package));
   const Input input = must(load_input(options.input, package->program().input));
+  const package::ValueRange range = require_range(package, input.values, options.range);
   const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
+  AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const ckks::Encoder encoder(package->parameters());
   const Stopwatch watch;
   const auto ciphertexts = must(encrypt_input(*package, secret, encoder, input.values));
   const auto bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters()));
   const double seconds = watch.seconds();
-  must(write_file(options.out, bytes, {.overwrite = options.overwrite}));
-  if (options.json) print_json({{"out", options.out}, {"input", input.description}, {"input_bytes", bytes.size()}, {"encrypt_s", seconds}});
+  must(out.write(bytes));
+  must(out.commit());
+  if (options.json) print_json({{"out", options.out}, {"input", input.description}, {"input_bytes", bytes.size()}, {"encrypt_s", seconds}, {"range", range_json(range)}});
   else std::printf("%s: %s, %s in %s\n", options.out.c_str(), input.description.c_str(), human_bytes(bytes.size()).c_str(), human_seconds(seconds).c_str());
 }
 
@@ -97,28 +141,50 @@ struct RunCommand {
 };
 
 void run_run(const RunCommand& options) {
+  const Interrupt interrupt;
   const auto package = must(package::Package::load(options.package));
-  const auto input = must(read_file(options.in, kMaxCiphertextFileBytes));
-  auto ciphertexts = must(wire::parse_ciphertexts(input, *package->parameters()));
-  const Server server = must(Server::make(*package, options.threads));
+  auto ciphertexts = read_ciphertexts(options.in, *package->parameters());
+  // Before the work, which would be in vain if the answer had no place.
+  AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const auto requests = package->key_requests();
-  ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
   const Stopwatch loading;
-  must(wire::read_evaluation_keys_file(
-      options.keys, package->parameters(), kMaxKeyFileBytes,
-      [&](std::span<const ckks::KeyRequest> manifest) { return wire::check_manifest(manifest, requests); },
-      [&](ckks::EvaluationKey&& key) { return loader.add(key); }));
+  const Server server = must(Server::make(*package, options.threads));
+  ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
+  {
+    Progress progress("loading keys", options.json);
+    std::size_t done = 0, total = 0;
+    const Status read = wire::read_evaluation_keys_file(
+        options.keys, package->parameters(), kMaxKeyFileBytes,
+        [&](std::span<const ckks::KeyRequest> manifest) {
+          total = manifest.size();
+          return wire::check_manifest(manifest, requests);
+        },
+        [&](ckks::EvaluationKey&& key) -> Status {
+          BRAINLOCK_TRY(interrupt.status());
+          progress.update(++done, total);
+          return loader.add(key);
+        });
+    if (!read.ok()) fail(read.error().message.find(options.keys) == std::string::npos ? read.error().in(options.keys) : read.error());
+  }
   const auto keys = must(loader.finish());
   const double load_s = loading.seconds();
   runtime::RunProfile profile;
   runtime::RunOptions run;
-  Progress progress("inference", options.json);
-  run.progress = [&](std::size_t done, std::size_t total, const std::string& layer) { progress.update(done, total, layer); };
-  const Stopwatch watch;
-  ciphertexts = must(runtime::Executor().run(*server.program, *keys, std::move(ciphertexts), run, &profile));
-  const double latency_s = watch.seconds();
+  run.stop = interrupt.token();
+  double latency_s = 0;
+  {
+    Progress progress("inference", options.json);
+    run.progress = [&](std::size_t done, std::size_t total, const std::string& layer) { progress.update(done, total, layer); };
+    const Stopwatch watch;
+    auto answer = runtime::Executor().run(*server.program, *keys, std::move(ciphertexts), run, &profile);
+    latency_s = watch.seconds();
+    if (!answer.ok()) fail(answer.error().code == ErrorCode::kMismatch ? answer.error().in(options.in) : answer.error());
+    ciphertexts = std::move(*answer);
+  }
+  must(interrupt.status());
   const auto bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters()));
-  must(write_file(options.out, bytes, {.overwrite = options.overwrite}));
+  must(out.write(bytes));
+  must(out.commit());
   if (options.json) {
     nlohmann::json json = {{"out", options.out}, {"latency_s", latency_s}, {"load_keys_s", load_s}, {"threads", options.threads},
                            {"output_bytes", bytes.size()}, {"peak_rss_bytes", peak_rss_bytes()}, {"layers", layers_json(profile)}};
@@ -141,7 +207,15 @@ struct DecryptOptions {
 void run_decrypt(const DecryptOptions& options) {
   const auto package = must(package::Package::load(options.package));
   const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
-  const auto ciphertexts = must(wire::parse_ciphertexts(must(read_file(options.in, kMaxCiphertextFileBytes)), *package->parameters()));
+  const auto ciphertexts = read_ciphertexts(options.in, *package->parameters());
+  const plan::TensorMap& map = package->program().output;
+  for (const ckks::Ciphertext& ciphertext : ciphertexts)
+    if (ciphertexts.size() != map.ciphertexts || ciphertext.limbs != map.limbs || !ciphertext.scale.matches(ckks::Scale::from_value(map.scale))) {
+      char text[200];
+      std::snprintf(text, sizeof text, ": no answer of this package: %zu ciphertext(s) at %u limbs, scale 2^%.2f; expected %u at %u limbs, scale 2^%.2f",
+                    ciphertexts.size(), ciphertext.limbs, ciphertext.scale.log2(), map.ciphertexts, map.limbs, std::log2(map.scale));
+      fail({ErrorCode::kMismatch, options.in + text});
+    }
   const auto logits = must(decrypt_output(*package, secret, ckks::Encoder(package->parameters()), ciphertexts));
   const std::size_t best = static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   if (options.json) {
@@ -169,6 +243,7 @@ void add_crypto_commands(CLI::App& app) {
   command->add_option("package", encrypt->package, "package folder")->required();
   command->add_option("--keys", encrypt->keys, "folder that keygen wrote")->required();
   encrypt->input.add_to(*command);
+  encrypt->range.add_to(*command);
   command->add_option("-o,--out", encrypt->out, "ciphertext file to write")->required();
   command->add_flag("--overwrite", encrypt->overwrite, "replace the file if it is there");
   command->add_flag("--json", encrypt->json);

@@ -1,5 +1,4 @@
 // infer: keys, encryption, encrypted run, decryption and the clear baseline, in one go.
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +7,7 @@
 #include "inference.hpp"
 #include "inputs.hpp"
 #include "layer_report.hpp"
+#include "range_option.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
@@ -16,6 +16,7 @@ namespace {
 struct InferOptions {
   std::string package;
   InputOptions input;
+  RangeOption range;
   unsigned threads = default_threads();
   bool json = false;
 };
@@ -23,6 +24,7 @@ struct InferOptions {
 void run_infer(const InferOptions& options) {
   const auto package = must(package::Package::load(options.package));
   const Input input = must(load_input(options.input, package->program().input));
+  const package::ValueRange range = require_range(package, input.values, options.range);
   const ckks::Encoder encoder(package->parameters());
 
   Stopwatch watch;
@@ -63,6 +65,7 @@ void run_infer(const InferOptions& options) {
                            {"max_abs_error", result.max_abs_error},
                            {"relative_error", result.relative_error},
                            {"error_bound", package->program().error_bound},
+                           {"range", range_json(range)},
                            {"latency_s", latency_s},
                            {"keygen_s", keygen_s},
                            {"encrypt_s", encrypt_s},
@@ -86,6 +89,8 @@ void run_infer(const InferOptions& options) {
   std::printf("\n  answer     %s (clear model: %s); largest difference %.2g, %.2f %% of the logits' rms (bound %.2g)\n",
               class_name(result.encrypted_class, clear.size()).c_str(), class_name(result.clear_class, clear.size()).c_str(),
               result.max_abs_error, 100 * result.relative_error, package->program().error_bound);
+  if (const auto* worst = range.worst(); worst != nullptr)
+    std::printf("  range      %s: layer %s reaches %.3g of at most %.3g\n", range.inside() ? "kept" : "LEFT", worst->layer.c_str(), worst->largest, worst->limit);
   std::printf("  latency    %s on %u thread(s), keys loaded\n", human_seconds(latency_s).c_str(), options.threads);
   std::printf("  client     keys %s, encrypt %s, decrypt %s\n", human_seconds(keygen_s).c_str(), human_seconds(encrypt_s).c_str(), human_seconds(decrypt_s).c_str());
   std::printf("  sizes      keys %s, input %s, output %s; peak memory of this process (both sides) %s\n",
@@ -102,6 +107,7 @@ void add_infer_commands(CLI::App& app) {
   auto* command = app.add_subcommand("infer", "encrypted inference on one input, all of it in one go");
   command->add_option("package", options->package, "package folder")->required();
   options->input.add_to(*command);
+  options->range.add_to(*command);
   command->add_option("--threads", options->threads, "threads of the encrypted run")->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--json", options->json, "report as JSON");
   command->callback([options] { run_infer(*options); });

@@ -43,7 +43,13 @@ void run_compile(const CompileOptions& options) {
     compile_options.calibration.push_back(synthetic_values(1000 + static_cast<std::uint64_t>(i), shape.channels, shape.height, shape.width));
 
   compiler::CompileReport report;
-  plan::Program program = must(compiler::compile(graph, compile_options, &report));
+  plan::Program program;
+  {
+    Progress progress("compiling", options.json);
+    std::size_t step = 0;   // stages, layouts, levels
+    compile_options.progress = [&](const std::string& text) { progress.update(step++, 3, text); };
+    program = must(compiler::compile(graph, compile_options, &report));
+  }
   const auto package = must(package::Package::create(options.out, std::move(program), std::move(bytes), options.overwrite));
   const plan::Program& p = package->program();
   const runtime::MemoryForecast memory = runtime::forecast_memory(p);

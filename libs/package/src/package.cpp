@@ -80,7 +80,8 @@ std::string Package::manifest() const {
                       {"plaintext_macs", cost.plaintext_macs},
                       {"key_switches", cost.key_switches},
                       {"hoisted_rotations", cost.hoisted_rotations},
-                      {"weight_bytes", cost.weight_bytes}});
+                      {"weight_bytes", cost.weight_bytes},
+                      {"value_limit", linear->limit}});
   }
   const nlohmann::json json = {
       {"format", "brainlock-package-1"},
@@ -119,11 +120,11 @@ Result<std::shared_ptr<const Package>> Package::from_bytes(std::vector<std::uint
 Result<std::shared_ptr<const Package>> Package::load(const std::filesystem::path& directory) {
   const auto where = [&](const Error& e, const char* file) { return e.in((directory / file).string()); };
   auto manifest = read_file(directory / kManifestFile, kMaxManifestBytes);
-  if (!manifest.ok()) return where(manifest.error(), kManifestFile);
+  if (!manifest.ok()) return manifest.error();
   auto plan_bytes = read_file(directory / kPlanFile, kMaxProgramBytes);
-  if (!plan_bytes.ok()) return where(plan_bytes.error(), kPlanFile);
+  if (!plan_bytes.ok()) return plan_bytes.error();
   auto model = read_file(directory / kModelFile, kMaxModelBytes);
-  if (!model.ok()) return where(model.error(), kModelFile);
+  if (!model.ok()) return model.error();
   auto package = from_bytes(std::move(*plan_bytes), std::move(*model));
   if (!package.ok()) return where(package.error(), kPlanFile);
   const auto json = nlohmann::json::parse(manifest->begin(), manifest->end(), nullptr, /*allow_exceptions=*/false);

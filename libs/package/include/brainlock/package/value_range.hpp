@@ -1,0 +1,51 @@
+// Whether the values of one input stay in the range that a package's parameters were chosen for. A stack of squares can
+// make much of an odd input (a checkerboard, noise at full contrast); the client, who knows input and network, finds out
+// before it encrypts. What happens beyond the limits: docs/package.md.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "brainlock/base/result.hpp"
+#include "brainlock/package/package.hpp"
+#include "brainlock/plan/slot_interpreter.hpp"
+
+namespace brainlock::package {
+
+struct LayerRange {
+  std::string layer;
+  double largest = 0;   ///< |value|; of the last layer the outputs', of the others every slot's
+  double limit = 0;     ///< plan::Linear::limit; 0: the package states none
+  [[nodiscard]] bool inside() const { return limit <= 0 || largest <= limit; }
+};
+
+struct ValueRange {
+  std::vector<LayerRange> layers;   ///< in the order of the program
+  /// The answer's coefficients over half of the modulus that is left, at most: below 1 it cannot wrap around.
+  double wrap = 0;
+
+  [[nodiscard]] bool inside() const;
+  /// The layer that is furthest beyond its limit (or nearest to it); null if no limit is stated.
+  [[nodiscard]] const LayerRange* worst() const;
+  /// OK, or kInvalidArgument with layer, value and limit.
+  [[nodiscard]] Status status() const;
+};
+
+/// From a traced run in the clear and its outputs.
+ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trace, std::span<const double> outputs);
+
+/// Runs inputs in the clear and judges them. Immutable; safe from many threads. Cost of check(): a run in the clear.
+class RangeChecker {
+ public:
+  explicit RangeChecker(std::shared_ptr<const Package> package);
+  /// The size of `input` is the caller's promise.
+  [[nodiscard]] ValueRange check(std::span<const float> input) const;
+
+ private:
+  std::shared_ptr<const Package> package_;
+  plan::SlotInterpreter interpreter_;
+};
+
+}  // namespace brainlock::package

@@ -1,0 +1,72 @@
+#include "brainlock/package/value_range.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace brainlock::package {
+
+bool ValueRange::inside() const {
+  // Not "wrap >= 1": a value that overflowed to NaN is outside.
+  return wrap < 1 && std::all_of(layers.begin(), layers.end(), [](const LayerRange& layer) { return layer.inside(); });
+}
+
+const LayerRange* ValueRange::worst() const {
+  const LayerRange* worst = nullptr;
+  double ratio = -1;
+  for (const LayerRange& layer : layers) {
+    if (layer.limit <= 0) continue;
+    const double own = std::isfinite(layer.largest) ? layer.largest / layer.limit : HUGE_VAL;
+    if (own > ratio) worst = &layer, ratio = own;
+  }
+  return worst;
+}
+
+Status ValueRange::status() const {
+  if (inside()) return {};
+  char text[160];
+  const LayerRange* layer = worst();
+  if (layer != nullptr && !layer->inside()) {
+    std::snprintf(text, sizeof text, ": a value of %.4g in the clear run, the package's limit is %.4g", layer->largest, layer->limit);
+    return {ErrorCode::kInvalidArgument, "the input leaves the range that the parameters were chosen for: layer " + layer->layer + text};
+  }
+  std::snprintf(text, sizeof text, "the input leaves the range that the parameters were chosen for: the answer would wrap around (%.3g times the room there is)", wrap);
+  return {ErrorCode::kInvalidArgument, text};
+}
+
+ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trace, std::span<const double> outputs) {
+  ValueRange out;
+  double modulus = 1;
+  for (std::uint32_t l = 0; l < program.output.limbs; ++l) modulus *= program.parameters.q[l];
+  for (const plan::Register r : program.output_registers) {
+    // A coefficient is a mean over the slots times numbers of absolute value 1: at most the mean |slot|, at most its rms.
+    const double share = std::sqrt(trace.mean_square[r]) * program.output.scale / (modulus / 2);
+    out.wrap = share > out.wrap || std::isnan(share) ? share : out.wrap;
+  }
+  for (const plan::Instruction& instruction : program.instructions) {
+    const auto* linear = std::get_if<plan::Linear>(&instruction.op);
+    if (linear == nullptr) continue;
+    LayerRange layer{instruction.layer, 0, linear->limit};
+    const bool last = std::any_of(linear->outputs.begin(), linear->outputs.end(), [&](const auto& output) {
+      return std::find(program.output_registers.begin(), program.output_registers.end(), output.out) != program.output_registers.end();
+    });
+    const auto see = [&](double value) { layer.largest = value > layer.largest || std::isnan(value) ? value : layer.largest; };
+    if (last) {
+      for (const double value : outputs) see(std::fabs(value));
+    } else {
+      for (const auto& output : linear->outputs) see(trace.largest[output.out]);
+    }
+    out.layers.push_back(std::move(layer));
+  }
+  return out;
+}
+
+RangeChecker::RangeChecker(std::shared_ptr<const Package> package) : package_(std::move(package)), interpreter_(package_->program()) {}
+
+ValueRange RangeChecker::check(std::span<const float> input) const {
+  plan::SlotTrace trace;
+  const auto outputs = interpreter_.run(input, &trace);
+  return value_range(package_->program(), trace, outputs);
+}
+
+}  // namespace brainlock::package
