@@ -210,7 +210,7 @@ TEST_P(KernelsTest, ConvertBasisGivesTheCentredResidue) {
 
 TEST_P(KernelsTest, InnerProductWithAndWithoutAutomorphism) {
   constexpr std::size_t kDegree = 128;
-  for (const std::size_t digits : {1u, 2u, 3u, 4u, 5u, 11u, 12u, 13u, 32u}) {
+  for (const std::size_t digits : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 9u, 11u, 12u, 13u, 32u}) {
     const std::vector<Words> x = rows(digits, kDegree), k0 = rows(digits, kDegree), k1 = rows(digits, kDegree);
     const Words addend = words(kDegree);
     for (const bool with_addend : {false, true}) {
@@ -265,6 +265,24 @@ TEST_P(KernelsTest, InnerProductWithAndWithoutAutomorphism) {
                                             begin, n, m_);
             ASSERT_EQ(gathered0, out0) << "digits " << digits << " g " << g << " begin " << begin;
             ASSERT_EQ(gathered1, out1) << "digits " << digits << " g " << g << " begin " << begin;
+            // As one of a pair, on either side of an input with other digits.
+            const std::vector<Words> other(x.rbegin(), x.rend());
+            Words alone0(n), alone1(n), pair[4] = {Words(n), Words(n), Words(n), Words(n)};
+            kernels_.inner_product_gathered(alone0.data(), alone1.data(), pointers(other).data(), piece0.data(),
+                                            piece1.data(), digits, nullptr, *table, begin, n, m_);
+            for (const bool first : {true, false}) {
+              const auto mine = pointers(x), theirs = pointers(other);
+              const U32* const* digit[2] = {first ? mine.data() : theirs.data(), first ? theirs.data() : mine.data()};
+              const U32* const given = with_addend ? addend.data() : nullptr;
+              const U32* addends[2] = {first ? given : nullptr, first ? nullptr : given};
+              U32* const out[4] = {pair[0].data(), pair[1].data(), pair[2].data(), pair[3].data()};
+              kernels_.inner_product_gathered_pair(out, digit, piece0.data(), piece1.data(), digits, addends, *table,
+                                                   begin, n, m_);
+              ASSERT_EQ(pair[first ? 0 : 2], out0) << "digits " << digits << " g " << g << " begin " << begin;
+              ASSERT_EQ(pair[first ? 1 : 3], out1) << "digits " << digits << " g " << g << " begin " << begin;
+              ASSERT_EQ(pair[first ? 2 : 0], alone0) << "digits " << digits << " g " << g << " begin " << begin;
+              ASSERT_EQ(pair[first ? 3 : 1], alone1) << "digits " << digits << " g " << g << " begin " << begin;
+            }
           }
         }
       }

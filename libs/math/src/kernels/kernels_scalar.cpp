@@ -213,6 +213,13 @@ void inner_product_gathered(U32* out0, U32* out1, const U32* const* digit, const
   }
 }
 
+void inner_product_gathered_pair(U32* const* out, const U32* const* const* digit, const U32* const* key0,
+                                 const U32* const* key1, std::size_t digits, const U32* const* addend0,
+                                 const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus& m) {
+  for (std::size_t i = 0; i < 2; ++i)
+    inner_product_gathered(out[2 * i], out[2 * i + 1], digit[i], key0, key1, digits, addend0[i], table, begin, n, m);
+}
+
 void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, const U32* w,
                    std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length, bool accumulate,
                    const Modulus& m, std::size_t n) {
@@ -258,6 +265,7 @@ const Kernels kScalarKernels = {
     .inner_product = inner_product,
     .inner_product_permuted = inner_product_permuted,
     .inner_product_gathered = inner_product_gathered,
+    .inner_product_gathered_pair = inner_product_gathered_pair,
     .gemm_periodic = gemm_periodic,
     .mac_full = mac_full,
 };

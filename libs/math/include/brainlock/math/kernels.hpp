@@ -92,6 +92,13 @@ struct Kernels {
                                  std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
                                  std::size_t begin, std::size_t n, const Modulus&);
 
+  /// The same for two inputs under one key, which is read once: input i takes digit[i] and addend0[i] (may be null) and
+  /// writes out[2 i], out[2 i + 1].
+  void (*inner_product_gathered_pair)(std::uint32_t* const* out, const std::uint32_t* const* const* digit,
+                                      const std::uint32_t* const* key0, const std::uint32_t* const* key1,
+                                      std::size_t digits, const std::uint32_t* const* addend0,
+                                      const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus&);
+
   /// Periodic-weight modular GEMM: out[m][t] = sum_k W[run(t)][k][m] * x[k][t], t in [0, n), m < outputs, k < inputs.
   /// Weights: Montgomery form; run(t) = t / run_length; w points to W[0][0][0]; one run is `w_run_stride` words,
   /// one k row is `w_row_stride` (>= outputs) words. run_length is a multiple of 8 or n (then one run).
