@@ -164,7 +164,10 @@ void run_run(const RunCommand& options) {
           progress.update(++done, total);
           return loader.add(key);
         });
-    if (!read.ok()) fail(read.error().message.find(options.keys) == std::string::npos ? read.error().in(options.keys) : read.error());
+    if (!read.ok()) {
+      const bool named = read.error().code == ErrorCode::kCancelled || read.error().message.find(options.keys) != std::string::npos;
+      fail(named ? read.error() : read.error().in(options.keys));
+    }
   }
   const auto keys = must(loader.finish());
   const double load_s = loading.seconds();
