@@ -170,11 +170,41 @@ TEST(Adversaries, ServerUnderAnotherHotkeyIsNotTheMiner) {
   const auto uid = ledger->add(person("victim").account(), false, 0);
   const FakeMiner other = start_miner("other", ledger, std::make_unique<FakeEngine>(), folder.path);
   ledger->serve(uid, other.server->port());
-  const auto validator = make_validator(self, ledger, folder.path);
+  validator::ValidatorOptions plain;
+  plain.tls = false;
+  const auto validator = make_validator(self, ledger, folder.path, plain);
   ASSERT_EQ(validator->run_round()->failed, 1u);
   const auto row = validator->parts().store->requests({})->at(0);
   EXPECT_EQ(row.reason, protocol::reason_name(Reason::kKeyUpload));
   EXPECT_NE(row.detail.find("wrong_receiver"), std::string::npos) << row.detail;
+}
+
+TEST(Adversaries, ServerThatAnotherHotkeyVouchesForIsNotTalkedTo) {
+  const TemporaryFolder folder;
+  const auto ledger = std::make_shared<FakeLedger>();
+  const Person self = person("validator");
+  ledger->add(self.account(), true, 1000);
+  const auto victim = ledger->add(person("victim").account(), false, 0), plain = ledger->add(person("plain").account(), false, 0);
+  // Somebody between the validator and the miner: has a certificate, but not the victim's signature under it.
+  const FakeMiner between = start_miner("between", ledger, std::make_unique<FakeEngine>(), folder.path);
+  ledger->serve(victim, between.server->port());
+  const FakeMiner without = start_miner("plain", ledger, std::make_unique<FakeEngine>(), folder.path, fast_options(), {.tls = false});
+  ledger->serve(plain, without.server->port());
+  const auto validator = make_validator(self, ledger, folder.path);
+  ASSERT_EQ(validator->run_round()->failed, 2u);
+  const auto rows = validator->parts().store->requests({});
+  ASSERT_TRUE(rows.ok());
+  for (const auto& row : *rows) {
+    EXPECT_EQ(row.reason, protocol::reason_name(row.miner_uid == victim ? Reason::kUnsignedAnswer : Reason::kUnreachable)) << row.detail;
+  }
+  EXPECT_EQ(between.server->counters().requests, 0u);
+  EXPECT_EQ(without.server->counters().requests, 0u);
+  // On request both are asked in plain, and the victim's own signature is still missed.
+  validator::ValidatorOptions options;
+  options.tls = false;
+  fs::create_directories(folder.path / "second");
+  const auto trusting = make_validator(self, ledger, folder.path / "second", options);
+  EXPECT_EQ(trusting->run_round()->succeeded, 1u);
 }
 
 TEST(Adversaries, AbsentAndForbiddenAddressesHaveTheirReasons) {

@@ -1,10 +1,12 @@
 // Miner and validator as processes: killed at random moments, and run for long. And is everybody timed alike?
 // BRAINLOCK_KILLS (default 12) and BRAINLOCK_SOAK_SECONDS (default 10) set for how long.
 #include <algorithm>
+#include <csignal>
 #include <map>
 #include <random>
 #include <set>
 
+#include "brainlock/client/miner_connection.hpp"
 #include "brainlock/net/client.hpp"
 #include "node_process.hpp"
 
@@ -85,6 +87,39 @@ TEST(Durability, KilledAtRandomMomentsNothingIsLostOrDoubled) {
   EXPECT_GE(told.size(), static_cast<std::size_t>(kills));
 }
 
+TEST(Sigterm, WhatRunsIsFinishedAndWhatComesIsRefused) {
+  const TemporaryFolder folder;
+  const auto ledger = make_ledger(folder.path, {"miner"}, {"validator"});
+  NodeProcess miner({"miner", folder.path, folder.path / "ledger.sqlite", "miner", "0", "600"});
+  const FakeTaskClient task(folder.path / "client");
+  const Person self = person("validator");
+  client::MinerConnection connection(self.signer, {person("miner").account(), "127.0.0.1", miner.port(), true});
+  ASSERT_TRUE(connection.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).ok());
+  client::MinerConnection late(self.signer, connection.miner());
+  ASSERT_TRUE(late.status().ok());
+  client::Call running;
+  std::jthread asker([&] { running = connection.infer(kPackage, task.key_id(), *task.encrypt(std::vector<float>(kInputs)), {}); });
+  std::this_thread::sleep_for(milliseconds(200));
+  ::kill(miner.pid(), SIGTERM);
+  std::this_thread::sleep_for(milliseconds(100));
+  const auto refused = late.infer(kPackage, task.key_id(), *task.encrypt(std::vector<float>(kInputs)), {});
+  EXPECT_EQ(refused.refusal, protocol::Refusal::kShuttingDown) << refused.detail;
+  asker.join();
+  EXPECT_TRUE(running.ok()) << running.detail;
+  EXPECT_GE(running.response_s, 0.6);
+  EXPECT_EQ(miner.stop(), 0);
+}
+
+/// Descriptors without those of requests that happen to be under way: a leak shows in the least of many looks.
+std::size_t idle_descriptors(const NodeProcess& node) {
+  std::size_t least = node.descriptors();
+  for (int i = 0; i < 50; ++i) {
+    std::this_thread::sleep_for(milliseconds(3));
+    least = std::min(least, node.descriptors());
+  }
+  return least;
+}
+
 TEST(Soak, MemoryAndDescriptorsStayFlat) {
   const TemporaryFolder folder;
   const auto ledger = make_ledger(folder.path, {"first", "second"}, {"validator"});
@@ -119,16 +154,17 @@ TEST(Soak, MemoryAndDescriptorsStayFlat) {
     rows_before = measured();
     for (int i = 0; i < 3; ++i) {
       memory[i] = nodes[i]->memory_bytes();
-      descriptors[i] = nodes[i]->descriptors();
+      descriptors[i] = idle_descriptors(*nodes[i]);
     }
   }
   const auto rows = measured() - rows_before;
   std::printf("%.1f requests/s over %.0f s after the warm-up\n", static_cast<double>(rows) / seconds_since(warm), seconds_since(warm));
   for (int i = 0; i < 3; ++i) {
+    const std::size_t descriptors_now = idle_descriptors(*nodes[i]);
     const double growth = static_cast<double>(nodes[i]->memory_bytes()) / static_cast<double>(memory[i]) - 1;
     std::printf("  %-12s %6.2f MB, growth %+.2f %%, %zu descriptors, %zu before\n", names[i], static_cast<double>(nodes[i]->memory_bytes()) / 1e6, growth * 100,
-                nodes[i]->descriptors(), descriptors[i]);
-    EXPECT_LE(nodes[i]->descriptors(), descriptors[i] + 2) << names[i];
+                descriptors_now, descriptors[i]);
+    EXPECT_LE(descriptors_now, descriptors[i] + 2) << names[i];
     // A short run is all warm-up: memories of answers and pages of the database still fill.
     if (seconds >= 120) EXPECT_LT(growth, 0.02) << names[i];
     else EXPECT_LT(growth, 0.25) << names[i];

@@ -187,7 +187,9 @@ FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> l
   parts.store = extras.store;
   parts.log = extras.log;
   out.service = miner::Service::make(std::move(parts), options);
-  out.server = std::move(net::Server::start(extras.server, out.service)).value();
+  auto server = extras.server;
+  if (extras.tls) server.tls = miner::make_server_tls(out.self.signer).value();
+  out.server = std::move(net::Server::start(server, out.service)).value();
   return out;
 }
 

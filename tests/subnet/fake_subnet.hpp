@@ -113,6 +113,7 @@ struct MinerExtras {
   miner::AccessOptions access;
   std::shared_ptr<store::Store> store;
   net::EventLog log;
+  bool tls = true;
 };
 FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<FakeEngine> engine, const fs::path& folder,
                       const miner::ServiceOptions& options = fast_options(), const MinerExtras& extras = {});

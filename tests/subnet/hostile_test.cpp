@@ -109,7 +109,7 @@ struct Hostile : testing::Test {
   }
   Refusal fire(const Shot& shot, const std::string& from = "127.0.9.1") const { return send_text(from, head_of(shot), shot.body); }
 
-  client::MinerConnection connect() const { return {honest.signer, {self.account(), "127.0.0.1", miner->port()}}; }
+  client::MinerConnection connect() const { return {honest.signer, {self.account(), "127.0.0.1", miner->port(), true}}; }
   /// Median seconds of `count` honest requests, none of which may fail.
   double honest_median_s(int count) {
     auto connection = connect();

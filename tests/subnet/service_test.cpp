@@ -302,7 +302,7 @@ struct OverSockets : testing::Test {
     ledger->add(self.account(), true, 1000);
     miner = start_miner("miner", ledger, std::move(engine), folder.path);
   }
-  client::MinerConnection connect() const { return {self.signer, {miner.self.account(), "127.0.0.1", miner.server->port()}}; }
+  client::MinerConnection connect() const { return {self.signer, {miner.self.account(), "127.0.0.1", miner.server->port(), true}}; }
 };
 
 TEST_F(OverSockets, UploadGoesOnWhereItWasBroken) {

@@ -81,7 +81,7 @@ void run_miner(const MinerFlags& flags) {
   const auto service = miner::Service::make(
       {hotkey.signer, std::move(engine), std::move(keys), miner::make_metagraph_access(ledger, access), nonces, clock, log}, options);
 
-  const auto server = must(net::Server::start({.address = flags.listen, .port = flags.port}, service));
+  const auto server = must(net::Server::start({.address = flags.listen, .port = flags.port, .tls = must(miner::make_server_tls(hotkey.signer))}, service));
   std::unique_ptr<net::Server> metrics;
   if (flags.metrics_port != 0) {
     metrics = must(net::Server::start({.address = "127.0.0.1", .port = flags.metrics_port, .threads = 1},

@@ -24,7 +24,7 @@ struct QueryFlags {
   InputOptions input;
   double timeout_s = 300;
   unsigned threads = 2;
-  bool json = false;
+  bool plain = false, json = false;
 };
 
 /// ADDRESS:PORT, with IPv6 in brackets.
@@ -82,7 +82,8 @@ void run_query(const QueryFlags& flags) {
   const auto package = must(package::Package::load(flags.package));
   const fs::path home = flags.home.empty() ? fs::path(std::getenv("HOME") == nullptr ? "." : std::getenv("HOME")) / ".brainlock" : fs::path(flags.home);
   const Hotkey self = must(user_key(home / "user.seed"));
-  const client::MinerAddress address = must(find_miner(flags));
+  client::MinerAddress address = must(find_miner(flags));
+  address.tls = !flags.plain;
   const Input input = must(load_input(flags.input, package->program().input));
 
   std::unique_ptr<client::TaskClient> task;
@@ -137,6 +138,7 @@ void add_query_commands(CLI::App& app) {
   flags->input.add_to(*command);
   command->add_option("--timeout", flags->timeout_s, "Seconds to wait for the answer")->capture_default_str();
   command->add_option("--threads", flags->threads, "Threads for making keys")->capture_default_str();
+  command->add_flag("--plain", flags->plain, "Over plain HTTP; TLS bound to the miner's hotkey otherwise");
   command->add_flag("--json", flags->json, "Answer as JSON");
   command->callback([flags] { run_query(*flags); });
 }

@@ -29,7 +29,7 @@ struct ValidatorFlags {
   unsigned parallel = 8, threads = 2;
   std::uint64_t slot_blocks = 30, vote_interval = 0, rounds = 0;
   double timeout_s = 120, pause_s = 10;
-  bool private_addresses = false, quiet = false, json = false;
+  bool plain = false, private_addresses = false, quiet = false, json = false;
 };
 
 /// Inputs of a task's shape: CIFAR-10 style pictures where the shape is one, plain values for vectors.
@@ -102,6 +102,7 @@ void run_validator(const ValidatorFlags& flags) {
   options.vote_interval_blocks = flags.vote_interval;
   options.request_timeout_ms = static_cast<std::int64_t>(flags.timeout_s * 1000);
   options.round_pause_ms = static_cast<std::int64_t>(flags.pause_s * 1000);
+  options.tls = !flags.plain;
   options.allow_private_addresses = flags.private_addresses;
   const net::EventLog log = parts.log;
   const auto vote_keeper = must(VoteKeeper::start(parts.ledger, hotkey, log));
@@ -150,6 +151,7 @@ void add_validator_commands(CLI::App& app) {
   command->add_option("--pause", flags->pause_s, "Longest pause between rounds, in seconds")->capture_default_str();
   command->add_option("--rounds", flags->rounds, "End after so many rounds and print the leaderboard");
   command->add_flag("--allow-private-addresses", flags->private_addresses, "Ask miners at addresses that are not of the public internet");
+  command->add_flag("--plain", flags->plain, "Ask over plain HTTP; TLS bound to each miner's hotkey otherwise");
   command->add_flag("--quiet", flags->quiet, "No events on standard error");
   command->add_flag("--json", flags->json, "Leaderboard as JSON");
   command->callback([flags] { run_validator(*flags); });

@@ -15,6 +15,7 @@ Reason reason_of(ErrorCode code) {
     case ErrorCode::kTimeout: return Reason::kTimeout;
     case ErrorCode::kTooLarge: return Reason::kAnswerTooLarge;
     case ErrorCode::kMalformed: return Reason::kMalformedAnswer;
+    case ErrorCode::kDenied: return Reason::kUnsignedAnswer;  // of another server than the miner's
     case ErrorCode::kCancelled:
     case ErrorCode::kInternal: return Reason::kValidatorError;
     default: return Reason::kUnreachable;
@@ -37,6 +38,11 @@ protocol::Route make_route(protocol::RouteKind kind, const protocol::ContentId& 
   return route;
 }
 
+net::TlsPeerCheck tls_check(const MinerAddress& miner) {
+  if (!miner.tls) return {};
+  return [hotkey = miner.hotkey](const net::TlsKeyHash& key, std::span<const std::uint8_t> proof) { return protocol::check_tls_proof(hotkey, key, proof); };
+}
+
 std::string_view text_of(const std::vector<std::uint8_t>& body) {
   return {reinterpret_cast<const char*>(body.data()), body.size()};
 }
@@ -50,7 +56,7 @@ WallClock system_wall_clock() {
 }
 
 MinerConnection::MinerConnection(protocol::Signer self, MinerAddress miner, WallClock clock)
-    : self_(std::move(self)), miner_(std::move(miner)), clock_(std::move(clock)), client_(miner_.ip, miner_.port) {}
+    : self_(std::move(self)), miner_(std::move(miner)), clock_(std::move(clock)), client_(miner_.ip, miner_.port, tls_check(miner_)) {}
 
 Call MinerConnection::send(const protocol::Route& route, std::span<const std::uint8_t> body, const protocol::SignedRequest& request,
                            const CallLimits& limits, const std::stop_token& stop) {

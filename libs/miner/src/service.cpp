@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 
+#include "brainlock/protocol/tls_proof.hpp"
 #include "brainlock/protocol/nonce_memory.hpp"
 #include "metrics.hpp"
 
@@ -436,6 +437,10 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
 }
 
 }  // namespace
+
+Result<net::TlsIdentity> make_server_tls(const protocol::Signer& self) {
+  return net::make_tls_identity([&self](const net::TlsKeyHash& key) { return protocol::make_tls_proof(self, key); });
+}
 
 std::shared_ptr<Service> Service::make(ServiceParts parts, const ServiceOptions& options) {
   return std::make_shared<ServiceImpl>(std::move(parts), options);

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -12,7 +13,10 @@
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/vector_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 #include <optional>
+
+#include "tls.hpp"
 
 namespace brainlock::net {
 
@@ -31,12 +35,22 @@ double seconds(Clock::duration time) { return std::chrono::duration<double>(time
 }  // namespace
 
 struct Client::Impl {
+  using Secure = beast::ssl_stream<beast::tcp_stream>;
   std::string ip;
   std::uint16_t port = 0;
+  TlsPeerCheck check;
   asio::io_context context{1};
-  std::optional<beast::tcp_stream> stream;
+  std::optional<asio::ssl::context> tls;
+  std::optional<beast::tcp_stream> plain;    ///< one of the two
+  std::unique_ptr<Secure> secure;
+  bool denied = false;
   beast::flat_buffer buffer;
   bool stopped = false;
+
+  [[nodiscard]] beast::tcp_stream* stream() {
+    if (secure) return &beast::get_lowest_layer(*secure);
+    return plain ? &*plain : nullptr;
+  }
 
   /// Runs what was started until it is over, or `stop` closes the connection under it.
   void run(const std::stop_token& stop) {
@@ -44,7 +58,7 @@ struct Client::Impl {
     const std::stop_callback on_stop(stop, [this] {
       asio::post(context, [this] {
         stopped = true;
-        if (stream) stream->close();
+        if (stream() != nullptr) stream()->close();
       });
     });
     context.run();
@@ -56,16 +70,17 @@ struct Client::Impl {
     if (stopped) return {ErrorCode::kCancelled, where + "stopped"};
     if (overdue || error == beast::error::timeout) return {ErrorCode::kTimeout, where + "not in time"};
     if (error == http::error::body_limit || error == http::error::header_limit) return {ErrorCode::kTooLarge, where + error.message()};
-    if (error == http::error::end_of_stream || error == http::error::partial_message) return {ErrorCode::kUnavailable, where + "the connection ended"};
+    if (error == http::error::end_of_stream || error == http::error::partial_message || error == asio::ssl::error::stream_truncated) return {ErrorCode::kUnavailable, where + "the connection ended"};
     if (error.category() == http::make_error_code(http::error::bad_version).category()) return {ErrorCode::kMalformed, where + error.message()};
     return {ErrorCode::kUnavailable, where + error.message()};
   }
 
   /// A kept connection that the server has closed meanwhile is readable.
   [[nodiscard]] bool usable() {
-    if (!stream || !stream->socket().is_open()) return false;
+    if (stream() == nullptr || !stream()->socket().is_open()) return false;
     char byte = 0;
-    const auto got = ::recv(stream->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const auto got = ::recv(stream()->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0 && secure) return true;  // TLS has words of its own between answers
     return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   }
 
@@ -76,23 +91,53 @@ struct Client::Impl {
     beast::error_code error;
     const auto address = asio::ip::make_address(ip, error);
     if (error) return {ErrorCode::kInvalidArgument, "not an IP address: " + ip};
-    stream.emplace(context);
-    stream->expires_after(std::chrono::milliseconds(timeout_ms));
-    stream->async_connect(tcp::endpoint(address, port), [&error](beast::error_code result) { error = result; });
+    if (check) BRAINLOCK_TRY(prepare_tls());
+    else plain.emplace(context);
+    stream()->expires_after(std::chrono::milliseconds(timeout_ms));
+    stream()->async_connect(tcp::endpoint(address, port), [&error](beast::error_code result) { error = result; });
     run(stop);
     if (error || stopped) return failure("connect to", error, false);
-    stream->socket().set_option(tcp::no_delay(true), error);
+    stream()->socket().set_option(tcp::no_delay(true), error);
+    if (!secure) return {};
+    error = asio::error::operation_aborted;
+    denied = false;
+    secure->async_handshake(asio::ssl::stream_base::client, [&error](beast::error_code result) { error = result; });
+    run(stop);
+    if (error && denied) {
+      close();
+      return {ErrorCode::kDenied, "the certificate of " + ip + ":" + std::to_string(port) + " is not bound to the expected key"};
+    }
+    if (error || stopped) return failure("TLS with", error, false);
+    return {};
+  }
+
+  Status prepare_tls() {
+    if (!tls) {
+      tls.emplace(asio::ssl::context::tlsv13_client);
+      tls->set_verify_mode(asio::ssl::verify_peer);
+    }
+    secure = std::make_unique<Secure>(beast::tcp_stream(context), *tls);
+    beast::error_code error;
+    // Authorities, names and dates play no part: the proof in the certificate decides.
+    secure->set_verify_callback([this](bool, asio::ssl::verify_context& verify) {
+      const auto claim = read_tls_claim(::X509_STORE_CTX_get0_cert(verify.native_handle()));
+      denied = !claim || !check(claim->key, claim->proof);
+      return !denied;
+    }, error);
+    if (error) return {ErrorCode::kInternal, "TLS: " + error.message()};
     return {};
   }
 
   void close() {
-    if (stream) stream->close();
-    stream.reset();
+    if (stream() != nullptr) stream()->close();
+    secure.reset();
+    plain.reset();
     buffer.clear();
   }
 };
 
-Client::Client(std::string ip, std::uint16_t port) : impl_(std::make_unique<Impl>()) {
+Client::Client(std::string ip, std::uint16_t port, TlsPeerCheck tls) : impl_(std::make_unique<Impl>()) {
+  impl_->check = std::move(tls);
   impl_->ip = std::move(ip);
   impl_->port = port;
 }
@@ -125,28 +170,32 @@ Result<Answer> Client::send(const Request& request, const SendLimits& limits, st
   parser.body_limit(limits.max_answer_bytes);
 
   beast::error_code write_error, read_error = asio::error::operation_aborted;
-  auto& stream = *impl_->stream;
-  stream.expires_after(std::chrono::milliseconds(limits.total_timeout_ms));
+  auto& connection = *impl_->stream();
+  connection.expires_after(std::chrono::milliseconds(limits.total_timeout_ms));
   // Writing and reading run side by side: a server that refuses early answers while the body is still on its way.
   Clock::time_point sent{}, headers_at{}, done_at{};
   const auto start = Clock::now();
-  http::async_write(stream, message, [&](beast::error_code error, std::size_t) {
-    write_error = error;
-    sent = Clock::now();
-  });
-  http::async_read_header(stream, impl_->buffer, parser, [&](beast::error_code error, std::size_t) {
-    read_error = error;
-    headers_at = Clock::now();
-    if (error) {
-      if (error != asio::error::operation_aborted) stream.close();  // ends the writing too
-      return;
-    }
-    http::async_read(stream, impl_->buffer, parser, [&](beast::error_code body_error, std::size_t) {
-      read_error = body_error;
-      done_at = Clock::now();
-      if (sent == Clock::time_point{}) stream.close();  // answered before the request was whole
+  const auto exchange = [&](auto& stream) {
+    http::async_write(stream, message, [&](beast::error_code error, std::size_t) {
+      write_error = error;
+      sent = Clock::now();
     });
-  });
+    http::async_read_header(stream, impl_->buffer, parser, [&](beast::error_code error, std::size_t) {
+      read_error = error;
+      headers_at = Clock::now();
+      if (error) {
+        if (error != asio::error::operation_aborted) connection.close();  // ends the writing too
+        return;
+      }
+      http::async_read(stream, impl_->buffer, parser, [&](beast::error_code body_error, std::size_t) {
+        read_error = body_error;
+        done_at = Clock::now();
+        if (sent == Clock::time_point{}) connection.close();  // answered before the request was whole
+      });
+    });
+  };
+  if (impl_->secure) exchange(*impl_->secure);
+  else exchange(*impl_->plain);
   impl_->run(stop);
 
   const bool overdue = seconds(Clock::now() - start) * 1000 >= static_cast<double>(limits.total_timeout_ms);

@@ -1,6 +1,6 @@
 // One Session a connection: a chain of callbacks on a strand.
 //
-//   accept -> header -> application.begin -> body ... -> exchange.complete -> (watch the peer) -> write -> header ...
+//   accept -> (TLS handshake) -> header -> application.begin -> body ... -> exchange.complete -> (watch the peer) -> write -> header ...
 //                            |                 |                                   |
 //                            +--- refusal -----+--> write -> linger -> close       +-- peer gone -> exchange.cancelled
 #include "brainlock/net/server.hpp"
@@ -10,7 +10,9 @@
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/beast/core/detect_ssl.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -18,6 +20,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/vector_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
 #include <condition_variable>
 #include <limits>
 #include <map>
@@ -39,7 +42,13 @@ constexpr std::uint64_t kLingerBytes = 1 << 20;
 constexpr Milliseconds kLingerTime{2000};
 constexpr std::size_t kPieceBytes = 64 * 1024;
 
-class Session;
+/// An accepted connection, whatever it is speaking. Leaves Shared::sessions when it closes.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  virtual ~Connection() = default;
+  /// From another thread: close at once.
+  virtual void kill() = 0;
+};
 
 /// Between an answer that comes from another thread and a server that is being destroyed.
 struct Gate {
@@ -54,11 +63,12 @@ struct Shared {
   std::shared_ptr<Application> application;
   std::atomic<std::uint64_t> accepted{0}, refused{0}, requests{0}, bad{0}, timeouts{0}, cancelled{0}, in{0}, out{0};
   std::atomic<bool> stopping{false};
+  std::optional<asio::ssl::context> tls;   ///< what a connection that begins with a TLS greeting is served with
 
   std::mutex mutex;
   std::condition_variable idle;
   std::map<std::string, std::size_t> by_address;
-  std::map<Session*, std::shared_ptr<Session>> sessions;   ///< the open ones; each leaves when it closes
+  std::map<Connection*, std::shared_ptr<Connection>> sessions;   ///< the open ones; each leaves when it closes
   std::size_t connections = 0;
   std::size_t working = 0;   ///< requests between begin() and the end of their answer
 
@@ -88,36 +98,66 @@ struct Shared {
   }
 };
 
-class Session : public std::enable_shared_from_this<Session> {
+/// One connection's place among those that are allowed.
+struct Seat {
+  const std::shared_ptr<Shared> shared;
+  const std::string address;
+  Seat(std::shared_ptr<Shared> of, std::string peer) : shared(std::move(of)), address(std::move(peer)) {}
+  Seat(const Seat&) = delete;
+  ~Seat() { shared->leave(address); }
+};
+
+void keep(Shared& shared, const std::shared_ptr<Connection>& connection) {
+  const std::lock_guard lock(shared.mutex);
+  shared.sessions[connection.get()] = connection;
+}
+void forget(Shared& shared, Connection* connection) {
+  const std::lock_guard lock(shared.mutex);
+  shared.sessions.erase(connection);  // the caller holds a reference
+}
+
+template <typename Stream>
+class Session final : public Connection {
  public:
-  Session(tcp::socket socket, std::string address, std::shared_ptr<Shared> shared)
-      : stream_(std::move(socket)), address_(std::move(address)), shared_(std::move(shared)) {}
+  Session(Stream stream, beast::flat_buffer buffer, std::unique_ptr<Seat> seat)
+      : stream_(std::move(stream)), seat_(std::move(seat)), address_(seat_->address), shared_(seat_->shared), buffer_(std::move(buffer)) {}
 
-  ~Session() {
-    end_work();
-    shared_->leave(address_);
-  }
+  ~Session() override { end_work(); }
 
+  /// On the connection's strand.
   void start() {
     beast::error_code ignored;
-    stream_.socket().set_option(tcp::no_delay(true), ignored);
-    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->read_header(); });
+    tcp_stream().socket().set_option(tcp::no_delay(true), ignored);
+    if constexpr (std::is_same_v<Stream, beast::tcp_stream>) {
+      read_header();
+    } else {
+      tcp_stream().expires_after(Milliseconds(shared_->options.header_timeout_ms));
+      stream_.async_handshake(asio::ssl::stream_base::server, buffer_.data(), [self = me()](beast::error_code error, std::size_t used) {
+        self->buffer_.consume(used);
+        if (error == beast::error::timeout) ++self->shared_->timeouts;
+        else if (error) ++self->shared_->bad;
+        if (error) return self->close();
+        self->read_header();
+      });
+    }
   }
 
-  /// From another thread: close at once.
-  void kill() {
-    asio::post(stream_.get_executor(), [self = shared_from_this()] { self->give_up(); });
+  void kill() override {
+    asio::post(stream_.get_executor(), [self = me()] { self->give_up(); });
   }
 
  private:
+  std::shared_ptr<Session> me() { return std::static_pointer_cast<Session>(this->shared_from_this()); }
+  beast::tcp_stream& tcp_stream() { return beast::get_lowest_layer(stream_); }
+
   void read_header() {
     if (shared_->stopping) return close();
     exchange_.reset();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(shared_->options.max_header_bytes));
     parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // the application's business
-    stream_.expires_after(Milliseconds(shared_->options.header_timeout_ms));
-    http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+    tcp_stream().expires_after(Milliseconds(shared_->options.header_timeout_ms));
+    http::async_read_header(stream_, buffer_, *parser_, [self = me()](beast::error_code error, std::size_t) {
       self->on_header(error);
     });
   }
@@ -145,7 +185,7 @@ class Session : public std::enable_shared_from_this<Session> {
     auto decision = shared_->application->begin(head);
     if (auto* refusal = std::get_if<Response>(&decision)) return refuse(std::move(*refusal));
     exchange_ = std::move(std::get<std::unique_ptr<Exchange>>(decision));
-    stream_.expires_after(shared_->transfer_time(head.content_length));
+    tcp_stream().expires_after(shared_->transfer_time(head.content_length));
     if (beast::iequals(message[http::field::expect], "100-continue") && !parser_->is_done()) return write_continue();
     read_body();
   }
@@ -153,7 +193,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void write_continue() {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     asio::async_write(stream_, asio::buffer(kContinue.data(), kContinue.size()),
-                      [self = shared_from_this()](beast::error_code error, std::size_t) {
+                      [self = me()](beast::error_code error, std::size_t) {
                         if (error) return self->give_up();
                         self->read_body();
                       });
@@ -164,7 +204,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (piece_.empty()) piece_.resize(kPieceBytes);
     parser_->get().body().data = piece_.data();
     parser_->get().body().size = piece_.size();
-    http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+    http::async_read(stream_, buffer_, *parser_, [self = me()](beast::error_code error, std::size_t) {
       self->on_body(error);
     });
   }
@@ -184,10 +224,10 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void work_on_it() {
     piece_ = {};
-    stream_.expires_never();
+    tcp_stream().expires_never();
     const auto answered = std::make_shared<std::atomic<bool>>(false);
     watch();
-    Respond respond = [weak = weak_from_this(), gate = shared_->gate, answered](Response response) {
+    Respond respond = [weak = std::weak_ptr<Session>(me()), gate = shared_->gate, answered](Response response) {
       if (answered->exchange(true)) return;
       const std::lock_guard lock(gate->mutex);
       if (!gate->open) return;
@@ -201,14 +241,15 @@ class Session : public std::enable_shared_from_this<Session> {
   /// While the answer is made: does the peer still wait?
   void watch() {
     watching_ = true;
-    stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this()](beast::error_code error) {
+    tcp_stream().socket().async_wait(tcp::socket::wait_read, [self = me()](beast::error_code error) {
       if (!self->watching_) return;
       self->watching_ = false;
       if (error) return;
       char byte = 0;
-      const auto got = ::recv(self->stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-      // Bytes of a next request say that it is still there.
-      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) self->give_up();
+      const auto got = ::recv(self->tcp_stream().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      // Bytes of a next request say that it is still there. Nothing at all: the event was of bytes that have been read meanwhile.
+      if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return self->watch();
+      if (got <= 0) self->give_up();
     });
   }
 
@@ -217,7 +258,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (watching_) {
       watching_ = false;
       beast::error_code ignored;
-      stream_.socket().cancel(ignored);
+      tcp_stream().socket().cancel(ignored);
     }
     write(std::move(response));
   }
@@ -239,8 +280,8 @@ class Session : public std::enable_shared_from_this<Session> {
     answer_.keep_alive(!must_close_ && !shared_->stopping);
     answer_.prepare_payload();
     shared_->out += answer_.body().size();
-    stream_.expires_after(shared_->transfer_time(answer_.body().size()));
-    http::async_write(stream_, answer_, [self = shared_from_this()](beast::error_code error, std::size_t) {
+    tcp_stream().expires_after(shared_->transfer_time(answer_.body().size()));
+    http::async_write(stream_, answer_, [self = me()](beast::error_code error, std::size_t) {
       self->on_written(error);
     });
   }
@@ -259,14 +300,15 @@ class Session : public std::enable_shared_from_this<Session> {
 
   void start_linger() {
     beast::error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    tcp_stream().socket().shutdown(tcp::socket::shutdown_send, ignored);
     piece_.resize(kPieceBytes);
-    stream_.expires_after(kLingerTime);
+    tcp_stream().expires_after(kLingerTime);
     linger();
   }
 
   void linger() {
-    stream_.async_read_some(asio::buffer(piece_), [self = shared_from_this()](beast::error_code error, std::size_t bytes) {
+    // What comes is not looked at, encrypted or not.
+    tcp_stream().async_read_some(asio::buffer(piece_), [self = me()](beast::error_code error, std::size_t bytes) {
       self->lingered_ += bytes;
       if (error || self->lingered_ > kLingerBytes) return self->close();
       self->linger();
@@ -288,11 +330,10 @@ class Session : public std::enable_shared_from_this<Session> {
     gone_ = true;
     watching_ = false;
     beast::error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
-    stream_.close();
+    tcp_stream().socket().shutdown(tcp::socket::shutdown_both, ignored);
+    tcp_stream().close();
     end_work();
-    const std::lock_guard lock(shared_->mutex);
-    shared_->sessions.erase(this);  // the caller holds a reference
+    forget(*shared_, this);
   }
 
   void begin_work() {
@@ -304,16 +345,65 @@ class Session : public std::enable_shared_from_this<Session> {
     working_ = false;
   }
 
-  beast::tcp_stream stream_;
+  Stream stream_;
+  const std::unique_ptr<Seat> seat_;
   const std::string address_;
   const std::shared_ptr<Shared> shared_;
-  beast::flat_buffer buffer_{64 * 1024};
+  beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::buffer_body>> parser_;
   http::response<http::vector_body<std::uint8_t>> answer_;
   std::unique_ptr<Exchange> exchange_;
   std::vector<std::uint8_t> piece_;
   std::uint64_t lingered_ = 0;
   bool must_close_ = false, linger_ = false, watching_ = false, gone_ = false, working_ = false;
+};
+
+/// Looks at a connection's first bytes: TLS or plain HTTP.
+class Greeter final : public Connection {
+ public:
+  Greeter(tcp::socket socket, std::unique_ptr<Seat> seat) : stream_(std::move(socket)), seat_(std::move(seat)), shared_(seat_->shared) {}
+
+  void start() {
+    asio::post(stream_.get_executor(), [self = me()] {
+      if (!self->shared_->tls) return self->hand_over(false);
+      self->stream_.expires_after(Milliseconds(self->shared_->options.header_timeout_ms));
+      beast::async_detect_ssl(self->stream_, self->buffer_, [self](beast::error_code error, bool tls) {
+        if (error == beast::error::timeout) ++self->shared_->timeouts;
+        if (error) return self->close();
+        self->hand_over(tls);
+      });
+    });
+  }
+
+  void kill() override {
+    asio::post(stream_.get_executor(), [self = me()] { self->close(); });
+  }
+
+ private:
+  std::shared_ptr<Greeter> me() { return std::static_pointer_cast<Greeter>(shared_from_this()); }
+
+  void hand_over(bool tls) {
+    if (!seat_) return;
+    const auto shared = shared_;
+    const auto go_on = [&](const auto& session) {
+      keep(*shared, session);
+      forget(*shared, this);
+      session->start();
+    };
+    using Secure = beast::ssl_stream<beast::tcp_stream>;
+    if (tls) go_on(std::make_shared<Session<Secure>>(Secure(std::move(stream_), *shared->tls), std::move(buffer_), std::move(seat_)));
+    else go_on(std::make_shared<Session<beast::tcp_stream>>(std::move(stream_), std::move(buffer_), std::move(seat_)));
+  }
+
+  void close() {
+    stream_.close();
+    forget(*shared_, this);
+  }
+
+  beast::tcp_stream stream_;
+  std::unique_ptr<Seat> seat_;
+  const std::shared_ptr<Shared> shared_;
+  beast::flat_buffer buffer_{64 * 1024};
 };
 
 }  // namespace
@@ -346,12 +436,9 @@ struct Server::Impl {
       return;
     }
     ++shared->accepted;
-    const auto session = std::make_shared<Session>(std::move(socket), address, shared);
-    {
-      const std::lock_guard lock(shared->mutex);
-      shared->sessions[session.get()] = session;
-    }
-    session->start();
+    const auto greeter = std::make_shared<Greeter>(std::move(socket), std::make_unique<Seat>(shared, address));
+    keep(*shared, greeter);
+    greeter->start();
   }
 };
 
@@ -366,6 +453,14 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, std:
   auto impl = std::make_unique<Impl>();
   impl->shared->options = options;
   impl->shared->application = std::move(application);
+  if (options.tls) {
+    auto& tls = impl->shared->tls.emplace(asio::ssl::context::tlsv13_server);
+    tls.use_certificate(asio::buffer(options.tls->certificate_pem), asio::ssl::context::pem, error);
+    if (!error) tls.use_private_key(asio::buffer(options.tls->key_pem), asio::ssl::context::pem, error);
+    if (error) return {ErrorCode::kInvalidArgument, "not a certificate and its key: " + error.message()};
+    ::SSL_CTX_set_num_tickets(tls.native_handle(), 0);  // sessions are not resumed
+    impl->shared->options.tls.reset();                  // the text of the key is not needed any more
+  }
   const tcp::endpoint endpoint(address, options.port);
   const auto failed = [&](const char* step) {
     return Error{ErrorCode::kUnavailable, std::string(step) + " " + options.address + ":" + std::to_string(options.port) + ": " + error.message()};
@@ -405,7 +500,7 @@ void Server::stop(std::int64_t drain_ms) {
     beast::error_code ignored;
     impl->acceptor.close(ignored);
   });
-  std::vector<std::shared_ptr<Session>> open;
+  std::vector<std::shared_ptr<Connection>> open;
   {
     std::unique_lock lock(shared.mutex);
     shared.idle.wait_for(lock, Milliseconds(drain_ms), [&shared] { return shared.working == 0; });
@@ -421,7 +516,7 @@ void Server::stop(std::int64_t drain_ms) {
   impl_->threads.clear();
   const std::lock_guard lock(shared.gate->mutex);
   shared.gate->open = false;
-  std::map<Session*, std::shared_ptr<Session>> rest;
+  std::map<Connection*, std::shared_ptr<Connection>> rest;
   {
     const std::lock_guard sessions_lock(shared.mutex);
     rest.swap(shared.sessions);

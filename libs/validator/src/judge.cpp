@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/score/score.hpp"
@@ -63,14 +64,15 @@ Verdict judge_answer(const Task& task, std::span<const double> expected, std::sp
 }
 
 bool AnswerMemory::seen(std::span<const std::uint8_t> answer) {
-  const auto id = crypto::blake2b_256(answer);
+  const auto hash = crypto::blake2b_256(answer);
+  std::uint64_t id = 0;
+  std::memcpy(&id, hash.data(), sizeof id);
   const std::lock_guard lock(mutex_);
-  if (!known_.insert(id).second) return true;
-  order_.push_back(id);
-  if (order_.size() > capacity_) {
-    known_.erase(order_.front());
-    order_.pop_front();
-  }
+  const auto end = ring_.begin() + static_cast<std::ptrdiff_t>(held_);
+  if (std::find(ring_.begin(), end, id) != end) return true;
+  ring_[next_] = id;
+  next_ = (next_ + 1) % ring_.size();
+  held_ = std::max(held_, next_ == 0 ? ring_.size() : next_);
   return false;
 }
 

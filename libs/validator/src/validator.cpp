@@ -109,7 +109,7 @@ void Validator::ask(Question& question, const std::stop_token& stop) {
     return;
   }
   const client::TaskClient& task = *question.task->client;
-  client::MinerConnection connection(parts_.self, {question.miner.hotkey, axon->ip, axon->port}, parts_.clock);
+  client::MinerConnection connection(parts_.self, {question.miner.hotkey, axon->ip, axon->port, options_.tls}, parts_.clock);
   const auto uploaded_key = std::pair(question.miner.hotkey, task.key_id());
   const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
 

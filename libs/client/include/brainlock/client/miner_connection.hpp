@@ -10,6 +10,7 @@
 #include "brainlock/protocol/epistula.hpp"
 #include "brainlock/protocol/messages.hpp"
 #include "brainlock/protocol/reason.hpp"
+#include "brainlock/protocol/tls_proof.hpp"
 
 namespace brainlock::client {
 
@@ -21,6 +22,7 @@ struct MinerAddress {
   protocol::AccountId hotkey{};
   std::string ip;
   std::uint16_t port = 0;
+  bool tls = false;   ///< talk TLS, and only to a server whose certificate is bound to the hotkey
 };
 
 /// How one request went. Without a `reason` but kOk, only detail and the times up to the failure mean anything.

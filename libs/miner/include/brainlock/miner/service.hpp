@@ -44,6 +44,9 @@ class Service : public net::Application {
   [[nodiscard]] virtual std::string metrics(const net::ServerCounters* server) const = 0;
 };
 
+/// A certificate for this process, bound to the signer: for ServerOptions::tls. Errors: of the signer; kInternal.
+Result<net::TlsIdentity> make_server_tls(const protocol::Signer& self);
+
 /// An application that answers GET /metrics with a text, and nothing else.
 std::shared_ptr<net::Application> make_metrics_application(std::function<std::string()> text);
 

@@ -8,6 +8,7 @@
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/net/http.hpp"
+#include "brainlock/net/tls.hpp"
 
 namespace brainlock::net {
 
@@ -38,12 +39,14 @@ struct Answer {
 /// Holds one connection and makes it anew when needed. One thread at a time.
 class Client {
  public:
-  Client(std::string ip, std::uint16_t port);
+  /// With a check: TLS 1.3, and only with a server that passes it. kDenied where one does not.
+  Client(std::string ip, std::uint16_t port, TlsPeerCheck tls = {});
   ~Client();
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
-  /// Connects now, so that a later send() need not. kUnavailable, kTimeout, kCancelled.
+  /// Connects now, so that a later send() need not. kUnavailable, kTimeout, kCancelled,
+  /// kDenied (another server than the expected one).
   Status connect(std::int64_t timeout_ms, std::stop_token stop = {});
   /// Sends and reads the whole answer, whatever its status. Never sends twice: a broken connection is kUnavailable and the
   /// caller decides. kTimeout, kCancelled, kTooLarge (the answer), kMalformed (not HTTP).

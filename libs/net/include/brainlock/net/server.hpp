@@ -9,6 +9,7 @@
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/net/http.hpp"
+#include "brainlock/net/tls.hpp"
 
 namespace brainlock::net {
 
@@ -47,6 +48,7 @@ struct ServerOptions {
   std::int64_t header_timeout_ms = 10'000;      ///< from accepting a connection, or from the last answer
   std::int64_t body_grace_ms = 10'000;          ///< a body may take this long, and
   std::uint64_t min_bytes_per_s = 64 * 1024;    ///< in addition its length at this rate; answers likewise
+  std::optional<TlsIdentity> tls = {};          ///< serves TLS 1.3 too, on the same port: the first byte tells
 };
 
 /// What happened so far; all counters only grow but `connections`.

@@ -29,6 +29,7 @@ struct ValidatorOptions {
   std::uint64_t slot_blocks = 0;              ///< 0: one slot, every miner in every round (a single validator)
   std::uint64_t vote_interval_blocks = 0;     ///< besides the ledger's own limit
   std::uint64_t version_key = 0;
+  bool tls = true;                            ///< ask over TLS, and only servers whose certificate the miner's hotkey has signed
   bool allow_private_addresses = false;       ///< for test networks: elsewhere an address must be of the public internet
   std::uint64_t permit_settle_blocks = 3;     ///< a permit that has just come is not yet known to miners, who read the ledger each block or so
   std::int64_t round_pause_ms = 10'000;       ///< between the ends and starts of rounds; drawn between half and all of it

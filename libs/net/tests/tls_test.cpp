@@ -1,0 +1,123 @@
+// TLS on the port of plain HTTP: who is let in, who is believed, and that nothing else changes.
+#include <gtest/gtest.h>
+
+#include "echo.hpp"
+
+namespace brainlock::net {
+namespace {
+
+/// A "signature" for the test: the key's hash under a word.
+std::vector<std::uint8_t> proof_of(const TlsKeyHash& key, std::uint8_t word) {
+  std::vector<std::uint8_t> out(key.begin(), key.end());
+  for (auto& byte : out) byte ^= word;
+  return out;
+}
+TlsPeerCheck expects(std::uint8_t word) {
+  return [word](const TlsKeyHash& key, std::span<const std::uint8_t> proof) {
+    const auto expected = proof_of(key, word);
+    return std::equal(proof.begin(), proof.end(), expected.begin(), expected.end());
+  };
+}
+TlsIdentity identity(std::uint8_t word) {
+  return make_tls_identity([word](const TlsKeyHash& key) { return Result<std::vector<std::uint8_t>>(proof_of(key, word)); }).value();
+}
+
+struct TlsTest : testing::Test {
+  void start(std::optional<TlsIdentity> tls, ServerOptions options = {}) {
+    options.address = "127.0.0.1";
+    options.tls = std::move(tls);
+    server = std::move(Server::start(options, app)).value();
+  }
+  Client client(TlsPeerCheck check) { return Client("127.0.0.1", server->port(), std::move(check)); }
+  std::shared_ptr<Echo> app = std::make_shared<Echo>();
+  std::unique_ptr<Server> server;
+};
+
+TEST_F(TlsTest, CarriesWhatPlainHttpCarriesOnTheSamePort) {
+  start(identity(1));
+  auto secure = client(expects(1)), plain = client({});
+  const std::vector<std::uint8_t> body(3'000'000, 7);
+  for (Client* each : {&secure, &plain}) {
+    auto answer = each->send({.method = "POST", .target = "/x", .headers = {}, .body = body}, {.max_answer_bytes = 4'000'000});
+    ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+    EXPECT_EQ(answer->body, body);
+    EXPECT_GT(answer->connect_s, 0);
+    answer = each->send({.method = "POST", .target = "/x", .headers = {}, .body = body}, {.max_answer_bytes = 4'000'000});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->connect_s, 0) << "the connection is kept";
+    answer = each->send({.method = "POST", .target = "/refuse", .headers = {}, .body = body}, {});
+    ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+    EXPECT_EQ(answer->status, 403);
+    answer = each->send({.method = "POST", .target = "/toolong", .headers = {}, .body = body}, {});
+    ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+    EXPECT_EQ(answer->status, 413);
+  }
+}
+
+TEST_F(TlsTest, AnotherServerIsNotBelieved) {
+  start(identity(1));
+  EXPECT_EQ(client(expects(2)).connect(2000).error().code, ErrorCode::kDenied);
+  EXPECT_EQ(app->last.target, "") << "nothing was sent";
+  // A certificate that was seen elsewhere, proof and all, with another key under it: the proof is for the key.
+  const TlsIdentity honest = identity(1), thief = identity(9);
+  EXPECT_EQ(Server::start({.address = "127.0.0.1", .tls = TlsIdentity{honest.certificate_pem, thief.key_pem}}, app).error().code, ErrorCode::kInvalidArgument);
+  TlsKeyHash stolen{};
+  auto watcher = client([&](const TlsKeyHash& key, std::span<const std::uint8_t>) { stolen = key; return true; });
+  ASSERT_TRUE(watcher.connect(2000).ok());
+  start(make_tls_identity([&](const TlsKeyHash&) { return Result<std::vector<std::uint8_t>>(proof_of(stolen, 1)); }).value());
+  EXPECT_EQ(client(expects(1)).connect(2000).error().code, ErrorCode::kDenied);
+}
+
+TEST_F(TlsTest, NeverFallsBackToPlain) {
+  start({});
+  const auto connected = client(expects(1)).connect(2000);
+  ASSERT_FALSE(connected.ok());
+  EXPECT_EQ(app->last.target, "");
+}
+
+TEST_F(TlsTest, ProofsThatFailOrDoNotFitMakeNoCertificate) {
+  EXPECT_EQ(make_tls_identity([](const TlsKeyHash&) { return Result<std::vector<std::uint8_t>>(ErrorCode::kDenied, "locked"); }).error().code, ErrorCode::kDenied);
+  EXPECT_FALSE(make_tls_identity([](const TlsKeyHash&) { return Result<std::vector<std::uint8_t>>(std::vector<std::uint8_t>(5000)); }).ok());
+  EXPECT_FALSE(make_tls_identity([](const TlsKeyHash&) { return Result<std::vector<std::uint8_t>>(std::vector<std::uint8_t>()); }).ok());
+  EXPECT_NE(identity(1).certificate_pem, identity(1).certificate_pem);
+}
+
+TEST_F(TlsTest, GoingAwayCancels) {
+  start(identity(1));
+  auto secure = client(expects(1));
+  std::stop_source stop;
+  std::jthread leaver([&] {
+    eventually([&] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); });
+    stop.request_stop();
+  });
+  const std::vector<std::uint8_t> body(10);
+  EXPECT_EQ(secure.send({.method = "POST", .target = "/hold", .headers = {}, .body = body}, {}, stop.get_token()).error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(eventually([&] { return app->cancellations == 1; }));
+}
+
+TEST_F(TlsTest, HalfAGreetingIsTimedOutAndGarbageEndsTheConnection) {
+  start(identity(1), {.header_timeout_ms = 300});
+  using namespace std::string_literals;
+  const auto gone = [this] { return server->counters().connections == 0; };
+  {
+    Raw half(server->port());
+    half.send("\x16\x03\x01\x02\x00"s);
+    EXPECT_EQ(half.read_all(), "");
+  }
+  EXPECT_TRUE(eventually(gone));
+  EXPECT_GE(server->counters().timeouts, 1u);
+  {
+    Raw garbage(server->port());
+    garbage.send("\x16\x03\x01\x00\x40\x01\x00\x00\x3c"s + std::string(60, '\x07'));
+    const std::string alert = garbage.read_all();
+    EXPECT_TRUE(alert.empty() || alert[0] == 0x15) << alert;
+  }
+  EXPECT_TRUE(eventually(gone));
+  // What only looks like TLS at first is no HTTP either.
+  Raw other(server->port());
+  other.send("\x16\x03\x01 / HTTP/1.1\r\n\r\n"s);
+  EXPECT_TRUE(other.read_all().starts_with("HTTP/1.1 400"));
+}
+
+}  // namespace
+}  // namespace brainlock::net
