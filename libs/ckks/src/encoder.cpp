@@ -220,10 +220,25 @@ std::vector<Complex> Encoder::decode(std::span<const std::uint32_t> plaintext, s
   std::vector<Complex> values(p);
   for (std::size_t k = 0; k < p; ++k) values[k] = {lift(residues, k) * factor, lift(residues, k + p) * factor};
 
+  transform(values);
+  return values;
+}
+
+std::vector<Complex> Encoder::to_slots(std::span<const std::int64_t> coefficients, Scale scale) const {
+  assert(std::has_single_bit(coefficients.size()) && coefficients.size() >= 2 && coefficients.size() <= parameters_->ring_degree());
+  const std::size_t p = coefficients.size() / 2;
+  std::vector<Complex> values(p);
+  for (std::size_t k = 0; k < p; ++k)
+    values[k] = Complex(static_cast<double>(coefficients[k]), static_cast<double>(coefficients[k + p])) / scale.value();
+  transform(values);
+  return values;
+}
+
+void Encoder::transform(std::span<Complex> values) const {
   bit_reverse(values);
-  for (std::size_t length = 2; length <= p; length *= 2) {
+  for (std::size_t length = 2; length <= values.size(); length *= 2) {
     const std::size_t half = length / 2;
-    for (std::size_t i = 0; i < p; i += length) {
+    for (std::size_t i = 0; i < values.size(); i += length) {
       for (std::size_t j = 0; j < half; ++j) {
         const Complex root = roots_[half + j];
         const Complex a = values[i + j], b = multiply(values[i + j + half], root);
@@ -232,7 +247,6 @@ std::vector<Complex> Encoder::decode(std::span<const std::uint32_t> plaintext, s
       }
     }
   }
-  return values;
 }
 
 }  // namespace brainlock::ckks

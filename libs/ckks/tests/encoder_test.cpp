@@ -84,6 +84,23 @@ TEST_P(EncoderRing, PeriodicSlotsEncodeLikeTheirRepetition) {
   }
 }
 
+TEST_P(EncoderRing, SlotsOfCoefficientsAreTheValuesThatWereRounded) {
+  const auto parameters = testing::make_toy(GetParam());
+  const Encoder encoder(parameters);
+  const auto scale = Scale::from_value(0x1p20);
+  for (std::size_t p = 1; p <= parameters->slots(); p *= 2) {
+    const auto slots = random_slots(p, 1.0, static_cast<std::uint32_t>(p));
+    const auto coefficients = encoder.to_coefficients(slots, scale);
+    ASSERT_TRUE(coefficients.ok());
+    const auto got = encoder.to_slots(*coefficients, scale);
+    EXPECT_LT(largest_difference(got, slots), 2.0 * static_cast<double>(p) * 0x1p-20);
+    // What is integer already comes back exactly.
+    const auto again = encoder.to_coefficients(got, scale);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(*again, *coefficients);
+  }
+}
+
 TEST_P(EncoderRing, AutomorphismRotatesSlotsLeft) {
   const auto parameters = testing::make_toy(GetParam());
   const Encoder encoder(parameters);

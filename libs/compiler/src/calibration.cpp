@@ -19,21 +19,38 @@ Lanes<double> energy(const LaneTensor<float>& x) {
   return sum;
 }
 
+/// `x` less the mean of each channel over positions and the first `inputs` lanes: what rounded weights meet once biases
+/// are corrected. Lengthened by what a mean of so few inputs misses. One input alone says nothing of a mean.
+LaneTensor<float> centred(const Stage& stage, LaneTensor<float> x, std::size_t inputs) {
+  if (inputs == 1) return x;
+  const auto plane = static_cast<std::size_t>(stage.is_dense ? 1 : stage.pooled.height * stage.pooled.width);
+  const double n = static_cast<double>(inputs), positions = static_cast<double>(plane);
+  const auto longer = static_cast<float>(std::sqrt(n / (n - 1) * (1 + 1 / n)));
+  for (std::size_t first = 0; first < x.size(); first += plane) {
+    double mean = 0;
+    for (std::size_t e = first; e < first + plane; ++e)
+      for (std::size_t k = 0; k < inputs; ++k) mean += static_cast<double>(x[e][k]) / (positions * n);
+    for (std::size_t e = first; e < first + plane; ++e)
+      for (float& v : x[e]) v = longer * (v - static_cast<float>(mean));
+  }
+  return x;
+}
+
 /// Products that make up one output of the stage.
 double terms_per_output(const Stage& stage) {
   const double products = static_cast<double>(stage.is_dense ? stage.dense.weights.size() : stage.conv.weights.size());
   return products / static_cast<double>(stage.out.channels * (stage.is_dense ? stage.out.height * stage.out.width : 1));
 }
 
-/// Gains of kLanes inputs.
+/// Gains of up to kLanes inputs.
 struct LaneGains {
   std::vector<Lanes<double>> noise, weights;   ///< per stage
   Lanes<double> input{};
 };
 
-/// `mean_square` of what every stage reads, for the first input of all.
+/// `mean_square`: of what every stage reads, for the first input of all. `inputs`: lanes in use.
 LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& outputs,
-                     const std::vector<double>& mean_square, std::mt19937_64& random) {
+                     const std::vector<double>& mean_square, std::size_t inputs, std::mt19937_64& random) {
   const std::size_t count = plan.stages.size();
   LaneGains gains{std::vector<Lanes<double>>(count, Lanes<double>{}), std::vector<Lanes<double>>(count, Lanes<double>{})};
   const double share = 1.0 / (kProbes * static_cast<double>(plan.stages.back().out.size()));
@@ -48,7 +65,7 @@ LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>
       const Stage& stage = plan.stages[l];
       add(gains.noise[l], energy(g), 1);
       // Errors of variance 1 on every weight cause a variance of terms * mean square at an output.
-      add(gains.weights[l], weight_gradient_energy(stage, reads[l], g), 1 / std::max(1e-30, terms_per_output(stage) * mean_square[l]));
+      add(gains.weights[l], weight_gradient_energy(stage, centred(stage, reads[l], inputs), g), 1 / std::max(1e-30, terms_per_output(stage) * mean_square[l]));
       if (l == 0) {
         add(gains.input, window_gradient_energy(stage, g), 1);
         break;
@@ -92,7 +109,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
       for (auto& v : x)
         for (float& value : v) value *= value;
     }
-    const LaneGains gains = lane_gains(plan, reads, outputs, mean_square, random);
+    const LaneGains gains = lane_gains(plan, reads, outputs, mean_square, lanes, random);
     const auto append = [&](std::vector<double>& to, const Lanes<double>& from) {
       to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(lanes));
     };

@@ -17,7 +17,8 @@ struct StageStats {
   double gain = 1;
   /// The same for errors of the weights. One error of a convolution's weight meets every position alike, so that it
   /// adds up over positions where independent noise would average out: variance at the answer per unit of variance that
-  /// the weights' errors cause at this output, for the first input's values; mean over the inputs.
+  /// the weights' errors cause at this output, for the first input's values; mean over the inputs. The mean error of
+  /// each channel is left out: biases take it back (bias_correction.hpp).
   double weight_gain = 1;
 };
 

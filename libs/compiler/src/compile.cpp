@@ -5,6 +5,7 @@
 
 #include "brainlock/ckks/parameters.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
+#include "bias_correction.hpp"
 #include "calibration.hpp"
 #include "cost_model.hpp"
 #include "levels.hpp"
@@ -22,7 +23,6 @@ constexpr double kRangeMargin = 4.0;
 // The promised bound on |encrypted - clear|, in standard deviations of the error that is predicted for the calibration
 // input through which noise grows most.
 constexpr double kBoundDeviations = 8.0;
-
 // Standard deviation, per real part, of a Linear's output for weights rounded at scale 1: every vector is off by a
 // polynomial with uniform rounding errors (2 * period coefficients), and meets whatever its register holds, garbage too.
 double weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
@@ -63,6 +63,8 @@ class Compiler {
       return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
                                              " holds this network's depth of " + std::to_string(stages_.stages.size()) +
                                              " linear layers at 128-bit security; try a profile with a larger ring"};
+    say("biases");
+    BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration));
     BRAINLOCK_TRY(plan::validate(best_));
     return std::move(best_);
   }
@@ -143,7 +145,7 @@ class Compiler {
         std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op).limit = request.stages[l].out_max;
       for (const LevelChoice& levels : search_levels(request)) {
         assign_levels(lowered, levels);
-        consider(lowered.program, choice, levels);
+        consider(lowered, choice, levels);
       }
     }
     for (Candidate& candidate : report_.candidates)
@@ -181,7 +183,8 @@ class Compiler {
     return request;
   }
 
-  void consider(plan::Program& program, const LayoutChoice& choice, const LevelChoice& levels) {
+  void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels) {
+    const plan::Program& program = lowered.program;
     Candidate candidate;
     candidate.layout = choice.describe() + "; q " + std::to_string(levels.parameters.q.size()) + ", p " +
                        std::to_string(levels.parameters.p.size()) + ", digit " + std::to_string(levels.parameters.digit_limbs);
@@ -196,6 +199,7 @@ class Compiler {
     if (found_ && (best_good_ && !good)) return;
     if (found_ && best_good_ == good && badness >= best_badness_) return;
     best_ = program;
+    best_stages_ = lowered.stages;
     best_.model_name = graph_.model_name;
     best_.profile = options_.profile.name;
     best_.input.bound = 1.0;
@@ -217,6 +221,7 @@ class Compiler {
   Calibration calibration_;
   std::string refusal_;
   plan::Program best_;
+  std::vector<LoweredStage> best_stages_;
   bool found_ = false, best_good_ = false;
   double best_badness_ = 0;
   std::size_t best_candidate_ = 0;
@@ -226,7 +231,7 @@ class Compiler {
 
 Result<Profile> find_profile(const std::string& name) {
   if (name == "precise") return Profile{"precise", 1U << 15, 0.006};
-  if (name == "fast") return Profile{"fast", 1U << 14, 0.035};
+  if (name == "fast") return Profile{"fast", 1U << 14, 0.055};
   return Error{ErrorCode::kInvalidArgument, "unknown profile '" + name + "': expected precise or fast"};
 }
 

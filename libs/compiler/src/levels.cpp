@@ -141,9 +141,12 @@ class Search {
           State next = state;
           const double input_scale = state.scale + drop * shape_.q_bits - w;
           if (input_scale < kLowestScale || input_scale > 45) continue;
-          // Fresh noise, and the hoisted rotations (and conjugation) at the input's own, small scale.
+          // Fresh noise, and the hoisted rotations (and conjugation) at the input's own, small scale: each rotation also
+          // rounds c1 / P.
           const double switching = conjugation(limbs) - rounding_noise(n_);
-          const double noise = (square(kSigma * std::sqrt(n_ / 2)) + square(switching) * (request_.split_input ? 1.5 : 1.0)) /
+          const double decomposing = std::sqrt(n_ / 2 * (2 * n_ / 3) / 12);
+          const double noise = (square(kSigma * std::sqrt(n_ / 2)) + square(switching) * (request_.split_input ? 1.5 : 1.0) +
+                                square(decomposing)) /
                                square(std::exp2(input_scale));
           next.error += weight_variance(0, w) + noise * request_.input_gain;
           if (drop == 0) next.error -= square(rounding_noise(n_) / std::exp2(state.scale)) * request_.stages[0].later_gain * 0.5;

@@ -208,6 +208,7 @@ class Lowering {
       if (!status.ok()) return status.error().in(stage.name);
       lowered.linear = out_.program.instructions.size() - 1;
       lowered.last = lowered.linear;
+      if (!structure_only_) lowered.places = places_of(stage);
       out_.stages.push_back(lowered);
       if (stage.squared) square(stage);
     }
@@ -649,6 +650,20 @@ class Lowering {
 
   // --- output ----------------------------------------------------------------------------------------------------
 
+  // Of the packed tensor that a stage has just made.
+  [[nodiscard]] std::vector<plan::Place> places_of(const Stage& stage) const {
+    std::vector<plan::Place> places;
+    std::uint32_t index = 0;
+    for (int c = 0; c < stage.out.channels; ++c)
+      for (int y = 0; y < stage.out.height; ++y)
+        for (int x = 0; x < stage.out.width; ++x, ++index) {
+          const Where w = packed_grid_ ? packed_grid_->where(c, y, x) : packed_vector_->where(c);
+          places.push_back({index, static_cast<std::uint32_t>(w.ciphertext), static_cast<std::uint32_t>(floor_mod(w.slot, slots_)),
+                            static_cast<std::uint32_t>(w.part)});
+        }
+    return places;
+  }
+
   void write_output_map(const Stage& stage) {
     plan::TensorMap& map = out_.program.output;
     map.channels = static_cast<std::uint32_t>(stage.out.channels);
@@ -656,14 +671,7 @@ class Lowering {
     map.width = static_cast<std::uint32_t>(stage.out.width);
     map.ciphertexts = static_cast<std::uint32_t>(packed_.size());
     map.parts = static_cast<std::uint32_t>(packed_grid_ ? packed_grid_->parts : packed_vector_->parts);
-    std::uint32_t index = 0;
-    for (int c = 0; c < stage.out.channels; ++c)
-      for (int y = 0; y < stage.out.height; ++y)
-        for (int x = 0; x < stage.out.width; ++x, ++index) {
-          const Where w = packed_grid_ ? packed_grid_->where(c, y, x) : packed_vector_->where(c);
-          map.places.push_back({index, static_cast<std::uint32_t>(w.ciphertext),
-                                static_cast<std::uint32_t>(floor_mod(w.slot, slots_)), static_cast<std::uint32_t>(w.part)});
-        }
+    map.places = places_of(stage);
     out_.program.output_registers = packed_;
   }
 

@@ -27,6 +27,8 @@ struct LayoutChoice {
 struct LoweredStage {
   std::size_t linear = 0;            ///< index of its Linear
   std::size_t first = 0, last = 0;   ///< instruction range [first, last] at this stage's input limbs
+  /// Where the elements of its output lie (`ciphertext`: index of the Linear's output); every other slot is garbage.
+  std::vector<plan::Place> places;
 };
 
 struct Lowered {

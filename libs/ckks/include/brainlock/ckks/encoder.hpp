@@ -24,6 +24,9 @@ class Encoder {
   /// Error kInvalidArgument if the size is wrong or a coefficient would exceed 2^62.
   Result<std::vector<std::int64_t>> to_coefficients(std::span<const std::complex<double>> slots, Scale scale) const;
 
+  /// The inverse: the p slots of a polynomial with these 2p coefficients (2p a power of two from 2 to N), over scale.
+  std::vector<std::complex<double>> to_slots(std::span<const std::int64_t> coefficients, Scale scale) const;
+
   /// NTT values of such a polynomial modulo modulus index m, at the 2p distinct points: run r of N / 2p consecutive
   /// evaluation-domain words (see NttTables) all have value out[r]. coefficients.size() == out.size() == 2p.
   void to_run_values(std::span<const std::int64_t> coefficients, std::uint32_t m, std::span<std::uint32_t> out) const;
@@ -36,6 +39,9 @@ class Encoder {
   std::vector<std::complex<double>> decode(std::span<const std::uint32_t> plaintext, std::uint32_t limbs, Scale scale) const;
 
  private:
+  /// Values at the slots' roots, from coefficient k + i * coefficient (p + k) at place k; in place.
+  void transform(std::span<std::complex<double>> values) const;
+
   std::shared_ptr<const Parameters> parameters_;
   /// Twiddles stage by stage: roots_[half + j] = exp(2 pi i 5^j / (8 half)), half = 1, 2, ... N/4, j < half.
   std::vector<std::complex<double>> roots_;
