@@ -188,7 +188,9 @@ TEST(Adversaries, ServerThatAnotherHotkeyVouchesForIsNotTalkedTo) {
   // Somebody between the validator and the miner: has a certificate, but not the victim's signature under it.
   const FakeMiner between = start_miner("between", ledger, std::make_unique<FakeEngine>(), folder.path);
   ledger->serve(victim, between.server->port());
-  const FakeMiner without = start_miner("plain", ledger, std::make_unique<FakeEngine>(), folder.path, fast_options(), {.tls = false});
+  MinerExtras plain_http;
+  plain_http.tls = false;
+  const FakeMiner without = start_miner("plain", ledger, std::make_unique<FakeEngine>(), folder.path, fast_options(), plain_http);
   ledger->serve(plain, without.server->port());
   const auto validator = make_validator(self, ledger, folder.path);
   ASSERT_EQ(validator->run_round()->failed, 2u);

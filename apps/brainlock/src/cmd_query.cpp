@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "inputs.hpp"
 #include "node.hpp"
+#include "range_option.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
@@ -22,6 +23,7 @@ struct QueryFlags {
   int uid = -1;
   bool allow_private = false;
   InputOptions input;
+  RangeOption range;
   double timeout_s = 300;
   unsigned threads = 2;
   bool plain = false, json = false;
@@ -86,6 +88,8 @@ void run_query(const QueryFlags& flags) {
   address.tls = !flags.plain;
   const Input input = must(load_input(flags.input, package->program().input));
 
+  const package::ValueRange range = require_range(package, input.values, flags.range);
+
   std::unique_ptr<client::TaskClient> task;
   {
     Progress progress("making keys", flags.json);
@@ -114,7 +118,8 @@ void run_query(const QueryFlags& flags) {
   if (flags.json) {
     const nlohmann::json out = {{"input", input.description},       {"class", best},           {"class_name", class_name(best, logits.size())},
                                 {"logits", logits},                 {"response_s", answer.response_s}, {"key_upload_s", upload_s},
-                                {"question_bytes", question.size()}, {"answer_bytes", answer.body.size()}, {"miner", crypto::ss58_encode(address.hotkey)}};
+                                {"question_bytes", question.size()}, {"answer_bytes", answer.body.size()}, {"miner", crypto::ss58_encode(address.hotkey)},
+                                {"range", range_json(range)}};
     std::printf("%s\n", out.dump().c_str());
     return;
   }
@@ -136,6 +141,7 @@ void add_query_commands(CLI::App& app) {
   command->add_option("--package", flags->package, "Package folder: the model, as the miner serves it")->required();
   command->add_option("--home", flags->home, "Folder for your keys (0600); ~/.brainlock otherwise");
   flags->input.add_to(*command);
+  flags->range.add_to(*command);
   command->add_option("--timeout", flags->timeout_s, "Seconds to wait for the answer")->capture_default_str();
   command->add_option("--threads", flags->threads, "Threads for making keys")->capture_default_str();
   command->add_flag("--plain", flags->plain, "Over plain HTTP; TLS bound to the miner's hotkey otherwise");

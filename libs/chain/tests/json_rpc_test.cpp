@@ -9,7 +9,7 @@ namespace brainlock::chain {
 namespace {
 
 using nlohmann::json;
-constexpr Milliseconds kShort{20};
+constexpr Milliseconds kShort{500};  // Long enough for a busy machine: only what must time out waits for it.
 
 struct Connection {
   std::shared_ptr<FakeChannelScript> script = std::make_shared<FakeChannelScript>();

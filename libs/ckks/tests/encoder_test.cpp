@@ -93,6 +93,10 @@ TEST_P(EncoderRing, SlotsOfCoefficientsAreTheValuesThatWereRounded) {
     const auto coefficients = encoder.to_coefficients(slots, scale);
     ASSERT_TRUE(coefficients.ok());
     const auto got = encoder.to_slots(*coefficients, scale);
+    std::vector<std::int64_t> whole(parameters->ring_degree());   // the polynomial in X^(N / 2p)
+    for (std::size_t k = 0; k < 2 * p; ++k) whole[k * parameters->slots() / p] = (*coefficients)[k];
+    for (std::uint64_t j = 0, exponent = 1; j < p; ++j, exponent = exponent * 5 % (2 * parameters->ring_degree()))
+      EXPECT_LT(std::abs(evaluate(whole, exponent) / scale.value() - got[j]), 1e-9) << "p " << p << " slot " << j;
     EXPECT_LT(largest_difference(got, slots), 2.0 * static_cast<double>(p) * 0x1p-20);
     // What is integer already comes back exactly.
     const auto again = encoder.to_coefficients(got, scale);

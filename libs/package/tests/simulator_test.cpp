@@ -48,23 +48,6 @@ double rms_between_seeds(const Simulator& simulator, std::uint64_t pairs) {
   return std::sqrt(sum / static_cast<double>(pairs * test::kElements));
 }
 
-TEST(WeightRounding, SlotsAreValuesAtTheRoots) {
-  for (const std::size_t p : {1U, 2U, 4U, 16U, 64U}) {
-    std::mt19937_64 random(p);
-    std::vector<std::int64_t> c(2 * p);
-    for (auto& x : c) x = static_cast<std::int64_t>(random() % 2001) - 1000;
-    const auto slots = slots_of(c);
-    std::size_t power = 1;
-    for (std::size_t j = 0; j < p; ++j) {
-      Complex want = 0;
-      for (std::size_t k = 0; k < 2 * p; ++k)
-        want += static_cast<double>(c[k]) * std::polar(1.0, std::numbers::pi * static_cast<double>(k * power % (4 * p)) / static_cast<double>(2 * p));
-      EXPECT_NEAR(std::abs(slots[j] - want), 0, 1e-8) << "p " << p << " slot " << j;
-      power = power * 5 % (4 * p);
-    }
-  }
-}
-
 TEST(WeightRounding, UndoesTheEncoderUpToRounding) {
   const auto parameters = sample()->parameters();
   const ckks::Encoder encoder(parameters);
