@@ -50,16 +50,17 @@ def to_float(images):
 
 
 class Augmenter:
-    """Random horizontal flip, shift by up to `pad` pixels (reflected border), optional cutout.
+    """Random horizontal flip, shift by up to `pad` pixels (reflected border), optional cutout
+    and contrast jitter.
 
     Images are kept as (N, H, W, C) bytes, so that one gather makes a channels-last batch. The flip
     of an image alternates from epoch to epoch (a fair coin decides the first one), which shows both
     mirror images equally often in a short training.
     """
 
-    def __init__(self, images, pad=4, cutout=0, generator=None):
+    def __init__(self, images, pad=4, cutout=0, generator=None, jitter=0.0):
         self.generator = generator
-        self.pad, self.cutout = pad, cutout
+        self.pad, self.cutout, self.jitter = pad, cutout, jitter
         padded = torch.nn.functional.pad(images.float(), (pad,) * 4, mode="reflect") if pad else images
         self.count, self.channels, self.height, self.width = padded.shape
         self.size = images.shape[-1]
@@ -77,6 +78,12 @@ class Augmenter:
         rows = (index.view(b, 1, 1) * self.height + ys) * self.width + xs
         x = self.pixels[rows.view(-1)].view(b, size, size, self.channels)
         x = x.to(torch.float32).div_(255.0).permute(0, 3, 1, 2)
+        if self.jitter:
+            # Contrast and brightness, clipped as a camera would: pre-activations of harsh images stay bounded too.
+            contrast = 2.0 ** (self.jitter * (2 * torch.rand((b, 1, 1, 1), generator=g) - 1))
+            offset = 0.25 * self.jitter * (2 * torch.rand((b, 1, 1, 1), generator=g) - 1)
+            mean = x.mean((1, 2, 3), keepdim=True)
+            x = (x - mean).mul_(contrast).add_(mean + offset).clamp_(0, 1)
         if self.cutout:
             c = self.cutout
             top = torch.randint(-c // 2, size - c // 2, (b,), generator=g).tolist()

@@ -63,6 +63,8 @@ def arguments():
     p.add_argument("--smoothing", type=float, default=0.1)
     p.add_argument("--shift", type=int, default=3, help="largest shift of the random crop")
     p.add_argument("--cutout", type=int, default=0)
+    p.add_argument("--jitter", type=float, default=0, help="contrast by up to 2 to this power either way, brightness with it")
+    p.add_argument("--range-early", type=float, default=0, help="penalise |x| above this in the first two layers (0: never)")
     p.add_argument("--range", type=float, default=4.0, help="penalise |x| above this")
     p.add_argument("--range-weight", type=float, default=5.0)
     p.add_argument("--teacher", help="checkpoint whose answers are learned too")
@@ -159,7 +161,7 @@ def main():
     if args.limit:
         images, labels = images[:args.limit], labels[:args.limit]
     generator = torch.Generator().manual_seed(args.seed)
-    augment = cifar.Augmenter(images, args.shift, args.cutout, generator)
+    augment = cifar.Augmenter(images, args.shift, args.cutout, generator, args.jitter)
 
     config = {"net": args.net, "activation": args.activation}
     if args.net == "vgg9":
@@ -175,8 +177,9 @@ def main():
         teacher.eval()
     acts = nets.activations(model)
     for i, act in enumerate(acts):
-        # The first two layers hold most of the values and have the mildest tails: no penalty there.
-        act.penalty_from = args.range if args.range_weight and (i >= 2 or args.net == "tiny") else 0.0
+        # The first two layers hold most of the values and have the mildest tails.
+        start = args.range if i >= 2 or args.net == "tiny" else args.range_early
+        act.penalty_from = start if args.range_weight else 0.0
         act.noise = args.finetune_noise
     model.weight_noise = args.finetune_weights
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "brainlock/device/cpu_backend.hpp"
 #include "conversion.hpp"
@@ -93,6 +94,12 @@ class CpuBackend final : public Backend {
   std::shared_ptr<MemoryPool> memory_;
   std::vector<Scratch> scratch_;
 };
+
+/// Where a limb would begin whose word `index` is *unit: the gathering kernels take such a pointer and never read before
+/// the unit. As an integer, because the address may lie before the array.
+inline const Word* limb_of(const Word* unit, std::size_t index) {
+  return reinterpret_cast<const Word*>(reinterpret_cast<std::uintptr_t>(unit) - index * sizeof(Word));
+}
 
 constexpr std::uint32_t kMaxLimbs = 96;   ///< q and p together: bounds of the arrays on the stack
 constexpr std::uint32_t kMaxDigits = 32;  ///< the inner-product kernel's limit

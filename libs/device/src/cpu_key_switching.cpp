@@ -174,13 +174,12 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
       const bool based = l < job.base_limbs && job.base0 != nullptr;
       for (std::size_t rank = task % chunks * units; rank < (task % chunks + 1) * units; ++rank) {
         const std::size_t begin = order_.unit(rank) * kUnitWords, at = l * stride_ + begin;
-        // The kernel reads digits at word offsets of the whole limb: start where the source unit would begin it.
         std::size_t source_rank = rank, source = 0;
         if (automorphism != nullptr) {
           source_rank = order_.source_rank(*automorphism, order_.unit(rank));
           source = order_.unit(source_rank) * kUnitWords;
         }
-        const Word* const unit = digit_unit(job.digits, digits, l, source_rank) - source;
+        const Word* const unit = limb_of(digit_unit(job.digits, digits, l, source_rank), source);
         for (std::uint32_t d = 0; d < digits; ++d) digit[d] = unit + d * kUnitWords;
         switch_unit(digit, digits, key_unit(*job.key, limbs, l, rank), job.add_c0 ? unit + digits * kUnitWords : nullptr,
                     automorphism, begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr,

@@ -182,8 +182,7 @@ class CpuBackend::LinearWalk {
     }
     for (std::size_t i = 0; i < count; ++i) {
       const Column& column = columns_[first + i];
-      // The kernel reads digits at word offsets of the whole limb: start where the source unit would begin it.
-      const Word* const unit = column.digits - column.source;
+      const Word* const unit = limb_of(column.digits, column.source);
       for (std::uint32_t d = 0; d < digits_; ++d) digit[i][d] = unit + d * kUnitWords;
       addend[i] = unit + digits_ * kUnitWords;
       for (std::uint32_t poly = 0; poly < 2; ++poly) {
