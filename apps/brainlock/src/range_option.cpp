@@ -7,16 +7,19 @@
 namespace brainlock::app {
 
 void RangeOption::add_to(CLI::App& command) {
-  command.add_flag("--allow-out-of-range", allow, "go on with an input whose values leave the range the parameters were chosen for");
+  command.add_flag("--allow-out-of-range", allow, "go on with an input whose encrypted answer would wrap around");
 }
 
 package::ValueRange require_range(const std::shared_ptr<const package::Package>& package, std::span<const float> values, const RangeOption& option) {
   package::ValueRange range = package::RangeChecker(package).check(values);
   const Status status = range.status();
   if (status.ok()) return range;
+  // Beyond a limit the promised error no longer holds; only an answer that wraps around is garbage.
   const Error& error = status.error();
-  if (!option.allow) fail({error.code, error.message + "; the encrypted answer may be wrong. Use another input, or pass --allow-out-of-range"});
-  std::fprintf(stderr, "brainlock: warning: %s; the encrypted answer may be wrong\n", error.message.c_str());
+  if (range.wrap >= 1 && !option.allow)
+    fail({error.code, error.message + "; the encrypted answer would be wrong. Use another input, or pass --allow-out-of-range"});
+  std::fprintf(stderr, "brainlock: warning: %s; the encrypted answer may be %s\n", error.message.c_str(),
+               range.wrap >= 1 ? "wrong" : "less exact than promised");
   return range;
 }
 

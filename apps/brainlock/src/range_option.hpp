@@ -15,7 +15,8 @@ struct RangeOption {
   void add_to(CLI::App& command);
 };
 
-/// Runs the model in the clear and ends the command if a value leaves its limit; with the option it warns on stderr instead.
+/// Runs the model in the clear. Ends the command if the answer would wrap around (with the option: warns on stderr);
+/// warns where values only leave the limits that the promised error was computed for.
 package::ValueRange require_range(const std::shared_ptr<const package::Package>& package, std::span<const float> values, const RangeOption& option);
 
 /// {inside, wrap, worst_layer, worst_value, worst_limit}.
