@@ -11,7 +11,7 @@ set(BRAINLOCK_MAY_USE_device base math)
 set(BRAINLOCK_MAY_USE_ckks base crypto math device)
 set(BRAINLOCK_MAY_USE_ckks_client base crypto math device ckks)
 set(BRAINLOCK_MAY_USE_plan base)
-# The compiler takes from ckks its parameters alone (the security table); never keys or evaluators.
+# The compiler takes from ckks its parameters (the security table) and its encoder (how weights are rounded); never keys or evaluators.
 set(BRAINLOCK_MAY_USE_compiler base plan math ckks)
 set(BRAINLOCK_MAY_USE_runtime base math device ckks plan)
 set(BRAINLOCK_MAY_USE_wire base crypto math ckks plan)

@@ -46,8 +46,8 @@ void run_compile(const CompileOptions& options) {
   plan::Program program;
   {
     Progress progress("compiling", options.json);
-    std::size_t step = 0;   // stages, layouts, levels
-    compile_options.progress = [&](const std::string& text) { progress.update(step++, 3, text); };
+    std::size_t step = 0;   // stages, layouts, levels, biases
+    compile_options.progress = [&](const std::string& text) { progress.update(step++, 4, text); };
     program = must(compiler::compile(graph, compile_options, &report));
   }
   const auto package = must(package::Package::create(options.out, std::move(program), std::move(bytes), options.overwrite));

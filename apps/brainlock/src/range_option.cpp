@@ -16,10 +16,10 @@ package::ValueRange require_range(const std::shared_ptr<const package::Package>&
   if (status.ok()) return range;
   // Beyond a limit the promised error no longer holds; only an answer that wraps around is garbage.
   const Error& error = status.error();
-  if (range.wrap >= 1 && !option.allow)
+  if (range.wraps() && !option.allow)
     fail({error.code, error.message + "; the encrypted answer would be wrong. Use another input, or pass --allow-out-of-range"});
   std::fprintf(stderr, "brainlock: warning: %s; the encrypted answer may be %s\n", error.message.c_str(),
-               range.wrap >= 1 ? "wrong" : "less exact than promised");
+               range.wraps() ? "wrong" : "less exact than promised");
   return range;
 }
 

@@ -7,8 +7,7 @@
 namespace brainlock::package {
 
 bool ValueRange::inside() const {
-  // Not "wrap >= 1": a value that overflowed to NaN is outside.
-  return wrap < 1 && std::all_of(layers.begin(), layers.end(), [](const LayerRange& layer) { return layer.inside(); });
+  return !wraps() && std::all_of(layers.begin(), layers.end(), [](const LayerRange& layer) { return layer.inside(); });
 }
 
 const LayerRange* ValueRange::worst() const {

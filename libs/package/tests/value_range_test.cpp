@@ -68,8 +68,10 @@ TEST(ValueRange, AnAnswerThatWouldWrapAround) {
   const double half = 0.5 * p.parameters.q[0] * p.parameters.q[1] / p.output.scale;
   trace.mean_square[7] = half * half * 0.98;
   EXPECT_TRUE(value_range(p, trace, outputs).inside());
+  EXPECT_FALSE(value_range(p, trace, outputs).wraps());
   trace.mean_square[7] = half * half * 1.02;
   const ValueRange range = value_range(p, trace, outputs);
+  EXPECT_TRUE(range.wraps());
   EXPECT_NEAR(range.wrap, 1.01, 1e-3);
   EXPECT_THAT(range.status().error().message, HasSubstr("wrap around"));
 }
@@ -87,6 +89,7 @@ TEST(ValueRange, NumbersThatAreNoneAreOutside) {
     EXPECT_FALSE(value_range(package->program(), trace, outputs).inside());
     trace.mean_square[7] = bad;
     EXPECT_FALSE(value_range(package->program(), trace, std::vector<double>(8)).inside());
+    EXPECT_TRUE(value_range(package->program(), trace, std::vector<double>(8)).wraps());
   }
 }
 

@@ -26,6 +26,8 @@ struct ValueRange {
   /// The answer's coefficients over half of the modulus that is left, at most: below 1 it cannot wrap around.
   double wrap = 0;
 
+  /// Whether the answer may wrap around. Written so that a value that overflowed to NaN wraps too.
+  [[nodiscard]] bool wraps() const { return !(wrap < 1); }
   [[nodiscard]] bool inside() const;
   /// The layer that is furthest beyond its limit (or nearest to it); null if no limit is stated.
   [[nodiscard]] const LayerRange* worst() const;
