@@ -43,7 +43,7 @@ void run_bench(const BenchOptions& options) {
   const double keygen_s = watch.seconds();
   const std::uint64_t client_rss = peak_rss_bytes();
   watch = {};
-  const Server server = must(Server::make(*package, options.threads));
+  const Server server = must(Server::make(*package, options.threads, options.json));
   const double load_s = watch.seconds();
   const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                            package->key_requests(), std::move(keys.evaluation)));
@@ -264,7 +264,7 @@ void run_accuracy(const AccuracyOptions& options) {
     const ckks::Encoder encoder(package->parameters());
     const package::RangeChecker checker(package);
     Keys keys = must(make_keys(*package, options.threads, options.json));
-    const Server server = must(Server::make(*package, options.threads));
+    const Server server = must(Server::make(*package, options.threads, options.json));
     const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                              package->key_requests(), std::move(keys.evaluation)));
     Progress progress("encrypted", options.json);

@@ -148,7 +148,7 @@ void run_run(const RunCommand& options) {
   AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const auto requests = package->key_requests();
   const Stopwatch loading;
-  const Server server = must(Server::make(*package, options.threads));
+  const Server server = must(Server::make(*package, options.threads, options.json));
   ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
   {
     Progress progress("loading keys", options.json);

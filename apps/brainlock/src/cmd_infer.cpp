@@ -31,7 +31,7 @@ void run_infer(const InferOptions& options) {
   Keys keys = must(make_keys(*package, options.threads, options.json));
   const double keygen_s = watch.seconds();
 
-  Server server = must(Server::make(*package, options.threads));
+  Server server = must(Server::make(*package, options.threads, options.json));
   const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                            package->key_requests(), std::move(keys.evaluation)));
   watch = {};

@@ -1,7 +1,4 @@
 // `brainlock simulate`: what the score and the consensus reward, tried out on made-up miners.
-#include <unistd.h>
-
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -9,6 +6,7 @@
 
 #include "brainlock/simulation/simulation.hpp"
 #include "commands.hpp"
+#include "ui.hpp"
 
 namespace brainlock::app {
 namespace {
@@ -19,29 +17,6 @@ struct SimulateFlags {
   std::string tempos_csv;
   std::string svg;
   bool json = false;
-};
-
-/// One line on a terminal's standard error, ten times a second at most.
-class Progress {
- public:
-  explicit Progress(std::size_t total) : total_(total), begin_(Clock::now()), last_(begin_) {}
-  void show(std::size_t done) {
-    if (!terminal_) return;
-    const auto now = Clock::now();
-    if (done < total_ && now - last_ < std::chrono::milliseconds(100)) return;
-    last_ = now;
-    const double passed_s = std::chrono::duration<double>(now - begin_).count();
-    const double left_s = passed_s / static_cast<double>(done) * static_cast<double>(total_ - done);
-    std::fprintf(stderr, "\rtempo %zu of %zu, %.0f s left ", done, total_, left_s);
-    if (done == total_) std::fprintf(stderr, "\r\033[K");
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  std::size_t total_;
-  Clock::time_point begin_;
-  Clock::time_point last_;
-  bool terminal_ = isatty(STDERR_FILENO) == 1;
 };
 
 void write_file(const std::string& path, const std::string& text) {
@@ -82,8 +57,8 @@ nlohmann::json to_json(const simulation::Report& report) {
 }
 
 void run_simulate(const SimulateFlags& flags) {
-  Progress progress(flags.options.tempos);
-  const auto report = simulation::run(flags.options, [&](std::size_t done) { progress.show(done); });
+  Progress progress("tempo", flags.json);
+  const auto report = simulation::run(flags.options, [&](std::size_t done) { progress.update(done, flags.options.tempos); });
   if (!report.ok()) {
     std::fprintf(stderr, "brainlock simulate: %s\n", report.error().to_string().c_str());
     throw ExitWith{report.error().code == ErrorCode::kInvalidArgument ? 2 : kExitFailed};

@@ -14,10 +14,12 @@ namespace brainlock::app {
 
 unsigned default_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-Result<Server> Server::make(const package::Package& package, unsigned threads) {
+Result<Server> Server::make(const package::Package& package, unsigned threads, bool quiet) {
   Server server;
   BRAINLOCK_ASSIGN(server.machine, runtime::Machine::make(package.parameters(), threads));
-  BRAINLOCK_ASSIGN(server.program, runtime::LoadedProgram::load(server.machine, package.program()));
+  Progress progress("encoding weights", quiet);
+  const auto show = [&](std::size_t done, std::size_t total, const std::string& layer) { progress.update(done, total, layer); };
+  BRAINLOCK_ASSIGN(server.program, runtime::LoadedProgram::load(server.machine, package.program(), show));
   return server;
 }
 

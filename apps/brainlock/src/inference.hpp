@@ -22,7 +22,8 @@ struct Server {
   std::shared_ptr<const runtime::Machine> machine;
   std::shared_ptr<const runtime::LoadedProgram> program;
 
-  static Result<Server> make(const package::Package& package, unsigned threads);
+  /// Shows its progress unless `quiet`.
+  static Result<Server> make(const package::Package& package, unsigned threads, bool quiet);
 };
 
 /// Encrypts a tensor as the package's input ciphertexts.

@@ -66,7 +66,8 @@ Lifetimes find_lifetimes(const plan::Program& program) {
 LoadedProgram::LoadedProgram() : impl_(std::make_unique<Impl>()) {}
 LoadedProgram::~LoadedProgram() = default;
 
-Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr<const Machine> machine, plan::Program program) {
+Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr<const Machine> machine, plan::Program program,
+                                                                const Progress& progress) {
   BRAINLOCK_TRY(plan::validate(program));
   const ckks::Parameters& parameters = *machine->parameters;
   const plan::ParameterChoice& choice = program.parameters;
@@ -92,6 +93,7 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
     if (!prepared) return prepared.error().in("instruction " + std::to_string(i) + " (" + instruction.layer + ")");
     impl.linear[i] = std::move(*prepared);
     linear->vectors = {};
+    if (progress) progress(i + 1, program.instructions.size(), instruction.layer);
   }
   machine->backend->trim();
   impl.machine = std::move(machine);

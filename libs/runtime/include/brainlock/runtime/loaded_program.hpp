@@ -1,7 +1,9 @@
 // A program ready to run: checked, its weights and biases encoded.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "brainlock/ckks/loaded_keys.hpp"
@@ -18,8 +20,11 @@ class LoadedProgram {
  public:
   /// kMalformed: the program does not pass plan::validate(); kMismatch: it is for other parameters; kUnsupported: a
   /// rescale by more primes than one conversion takes; kInvalidArgument: a weight or bias does not fit its scale.
-  /// Uses all threads of the machine.
-  static Result<std::shared_ptr<const LoadedProgram>> load(std::shared_ptr<const Machine> machine, plan::Program program);
+  /// Uses all threads of the machine. `progress` is called on this thread after each instruction: how many are ready, of
+  /// how many, and the layer.
+  using Progress = std::function<void(std::size_t, std::size_t, const std::string&)>;
+  static Result<std::shared_ptr<const LoadedProgram>> load(std::shared_ptr<const Machine> machine, plan::Program program,
+                                                           const Progress& progress = {});
   ~LoadedProgram();
 
   [[nodiscard]] const Machine& machine() const;
