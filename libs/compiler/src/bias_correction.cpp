@@ -26,10 +26,7 @@ Result<plan::Program> with_rounded_weights(const plan::Program& program) {
     if (linear == nullptr) continue;
     const auto scale = ckks::Scale::from_value(linear->weight_scale);
     for (plan::SlotVector& vector : linear->vectors) {
-      Slots values(vector.period);
-      if (vector.dense()) std::copy(vector.values.begin(), vector.values.end(), values.begin());
-      for (std::size_t i = 0; i < vector.slots.size(); ++i) values[vector.slots[i]] = vector.values[i];
-      BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(values, scale));
+      BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(vector.expanded(), scale));
       vector.slots.clear();
       vector.values.clear();
       for (const Complex& v : encoder.to_slots(coefficients, scale))

@@ -25,11 +25,8 @@ plan::Program encoded(plan::Program program) {
   for (auto& instruction : program.instructions)
     if (auto* linear = std::get_if<plan::Linear>(&instruction.op))
       for (auto& vector : linear->vectors) {
-        std::vector<std::complex<double>> values(vector.period);
-        if (vector.dense()) values.assign(vector.values.begin(), vector.values.end());
-        for (std::size_t i = 0; i < vector.slots.size(); ++i) values[vector.slots[i]] = vector.values[i];
         const auto scale = ckks::Scale::from_value(linear->weight_scale);
-        const auto slots = encoder.to_slots(*encoder.to_coefficients(values, scale), scale);
+        const auto slots = encoder.to_slots(*encoder.to_coefficients(vector.expanded(), scale), scale);
         vector.slots.clear();
         vector.values.assign(slots.begin(), slots.end());
       }

@@ -91,7 +91,6 @@ Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const P
   std::shared_ptr<Simulator> out(new Simulator(std::move(package)));
   const plan::Program& program = out->package_->program();
   const ckks::Encoder encoder(out->package_->parameters());
-  const std::uint32_t slots = program.parameters.ring_degree / 2;
   out->deviation_.assign(program.register_count, 0);
   // Of these registers c1 is a multiple of P: nothing is rounded when they are decomposed.
   std::vector<bool> exact(program.register_count, false);
@@ -105,11 +104,11 @@ Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const P
     if (linear == nullptr) continue;
     for (auto& output : linear->outputs) out->deviation_[output.out] = out->linear_deviation(instruction, *linear, output, exact);
     for (plan::SlotVector& vector : linear->vectors) {
-      BRAINLOCK_ASSIGN(vector, rounded(vector, encoder, slots, linear->weight_scale));
+      BRAINLOCK_ASSIGN(vector, rounded(vector, encoder, linear->weight_scale));
     }
     for (auto& output : linear->outputs) {
       if (output.bias.values.empty()) continue;
-      BRAINLOCK_ASSIGN(output.bias, rounded(output.bias, encoder, slots, instruction.scale_out));
+      BRAINLOCK_ASSIGN(output.bias, rounded(output.bias, encoder, instruction.scale_out));
     }
   }
   out->interpreter_ = std::make_unique<const plan::SlotInterpreter>(out->rounded_);

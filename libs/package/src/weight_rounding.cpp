@@ -7,14 +7,8 @@ namespace brainlock::package {
 
 using Complex = std::complex<double>;
 
-Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, std::uint32_t slots, double scale) {
-  std::vector<Complex> values;
-  if (vector.dense()) {
-    values.assign(vector.values.begin(), vector.values.end());
-  } else {
-    values.resize(slots);
-    for (std::size_t i = 0; i < vector.slots.size(); ++i) values[vector.slots[i]] = vector.values[i];
-  }
+Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, double scale) {
+  const std::vector<Complex> values = vector.expanded();
   BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(values, ckks::Scale::from_value(scale)));
   plan::SlotVector out;
   out.period = static_cast<std::uint32_t>(values.size());

@@ -9,7 +9,7 @@
 
 namespace brainlock::package {
 
-/// `vector` (of `slots` slots if sparse) rounded at `scale`; the result is dense.
-Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, std::uint32_t slots, double scale);
+/// `vector` rounded at `scale`; the result is dense.
+Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, double scale);
 
 }  // namespace brainlock::package

@@ -55,7 +55,7 @@ TEST(WeightRounding, UndoesTheEncoderUpToRounding) {
   for (const std::uint32_t period : {1U, 16U, 512U, test::kSlots}) {
     const plan::SlotVector v = test::dense_vector(period, random);
     const double scale = std::exp2(12.0);
-    const auto r = rounded(v, encoder, test::kSlots, scale);
+    const auto r = rounded(v, encoder, scale);
     ASSERT_TRUE(r.ok());
     ASSERT_EQ(r->values.size(), period);
     double sum = 0;
@@ -67,12 +67,12 @@ TEST(WeightRounding, UndoesTheEncoderUpToRounding) {
       EXPECT_GT(got, 0.9 * expected) << period;
     }
   }
-  const auto sparse = rounded(test::sparse_vector(5, random), encoder, test::kSlots, std::exp2(30.0));
+  const auto sparse = rounded(test::sparse_vector(5, random), encoder, std::exp2(30.0));
   ASSERT_TRUE(sparse.ok());
   EXPECT_TRUE(sparse->dense());
   EXPECT_EQ(sparse->values.size(), test::kSlots);
   EXPECT_NEAR(static_cast<double>(std::abs(sparse->values[0])), 0, 1e-5);
-  const auto refused = rounded(test::dense_vector(4, random), encoder, test::kSlots, std::exp2(80.0));
+  const auto refused = rounded(test::dense_vector(4, random), encoder, std::exp2(80.0));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
 }

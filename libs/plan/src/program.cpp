@@ -20,6 +20,13 @@ bool needs_giant(const Linear& linear) {
 
 }  // namespace
 
+std::vector<std::complex<double>> SlotVector::expanded() const {
+  if (dense()) return {values.begin(), values.end()};
+  std::vector<std::complex<double>> out(period);
+  for (std::size_t i = 0; i < slots.size(); ++i) out[slots[i]] = values[i];
+  return out;
+}
+
 std::vector<KeyUse> collect_keys(const Program& program) {
   std::map<std::pair<KeyUse::Kind, std::int32_t>, std::uint32_t> keys;
   for (const Instruction& instruction : program.instructions) {

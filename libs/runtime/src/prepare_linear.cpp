@@ -17,13 +17,6 @@ using Complex = std::complex<double>;
 // Shorter runs than a vector register are stored as full vectors.
 constexpr std::uint32_t kMinRunLength = 8;
 
-std::vector<Complex> widen(const plan::SlotVector& vector, std::uint32_t slots) {
-  if (vector.dense()) return {vector.values.begin(), vector.values.end()};
-  std::vector<Complex> out(slots);
-  for (std::size_t i = 0; i < vector.slots.size(); ++i) out[vector.slots[i]] = vector.values[i];
-  return out;
-}
-
 /// Collects the first error of parallel tasks.
 class FirstError {
  public:
@@ -51,7 +44,7 @@ class EncodedVectors {
     out.words_.resize(linear.vectors.size() * out.rows_ * out.runs_);
     FirstError first;
     machine.pool->parallel_for(linear.vectors.size(), {}, [&](std::size_t v, unsigned) {
-      auto coefficients = encoder.to_coefficients(widen(linear.vectors[v], parameters.slots()), scale);
+      auto coefficients = encoder.to_coefficients(linear.vectors[v].expanded(), scale);
       if (!coefficients) {
         first.set(coefficients.error().in("weight vector " + std::to_string(v)));
         return;
@@ -132,7 +125,7 @@ Result<std::vector<Buffer>> store_full(const Machine& machine, const plan::Linea
 
 Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, double scale, std::uint32_t limbs) {
   const ckks::Encoder encoder(machine.parameters);
-  BRAINLOCK_ASSIGN(const ckks::Words words, encoder.encode(widen(bias, machine.parameters->slots()), ckks::Scale::from_value(scale), limbs));
+  BRAINLOCK_ASSIGN(const ckks::Words words, encoder.encode(bias.expanded(), ckks::Scale::from_value(scale), limbs));
   BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(machine.backend->poly_words(limbs, false)));
   std::vector<device::LimbTransfer> transfers;
   for (std::uint32_t l = 0; l < limbs; ++l) {

@@ -31,6 +31,8 @@ struct SlotVector {
   std::vector<std::uint32_t> slots;             ///< sparse: the slot of each value, ascending; empty: dense
   std::vector<std::complex<float>> values;
   [[nodiscard]] bool dense() const { return slots.empty(); }
+  /// One period with its zeros: `period` values, none of an empty vector.
+  [[nodiscard]] std::vector<std::complex<double>> expanded() const;
 };
 
 /// packed z -> lifted 2 Re z (and 2 Im z when both parts are used): one conjugation. With parts == 1 the slots are
