@@ -173,7 +173,7 @@ miner::ServiceOptions fast_options() {
   return options;
 }
 
-FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<FakeEngine> engine, const fs::path& folder,
+FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<miner::Engine> engine, const fs::path& folder,
                       const miner::ServiceOptions& options, const MinerExtras& extras) {
   FakeMiner out;
   out.self = person(name);

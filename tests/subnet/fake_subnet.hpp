@@ -115,7 +115,7 @@ struct MinerExtras {
   net::EventLog log;
   bool tls = true;
 };
-FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<FakeEngine> engine, const fs::path& folder,
+FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> ledger, std::unique_ptr<miner::Engine> engine, const fs::path& folder,
                       const miner::ServiceOptions& options = fast_options(), const MinerExtras& extras = {});
 
 /// A validator on a SQLite store in the folder; its keys are made there once.

@@ -77,6 +77,8 @@ Result<std::string> board_json(Validator& validator, double hours) {
   const Activity activity = validator.activity();
   out["activity"] = {{"state", activity.state}, {"since_ms", activity.since_ms}, {"rounds", activity.rounds}, {"block", activity.block},
                      {"blocks_until_vote", activity.blocks_until_vote}, {"last_vote", activity.last_vote}};
+  const RejectedInputs rejected = validator.rejected_inputs();
+  out["rejected_inputs"] = {{"beyond_limit", rejected.beyond_limit}, {"wraps", rejected.wrapping}};
   for (const Task& task : validator.parts().tasks) {
     out["tasks"].push_back({{"name", task.name}, {"package", protocol::content_id_text(task.client->package())}, {"error_bound", task.error_bound}});
   }
@@ -162,6 +164,10 @@ Result<std::string> board_metrics(Validator& validator) {
   for (const auto& [reason, count] : reasons) out += "brainlock_validator_requests{reason=\"" + reason + "\"} " + std::to_string(count) + "\n";
   head("brainlock_validator_rounds_total", "counter", "Finished rounds.");
   out += "brainlock_validator_rounds_total " + std::to_string(activity.rounds) + "\n";
+  head("brainlock_validator_rejected_inputs_total", "counter", "Inputs drawn and not asked: an honest answer to them may be wrong.");
+  const RejectedInputs rejected = validator.rejected_inputs();
+  out += "brainlock_validator_rejected_inputs_total{why=\"beyond_limit\"} " + std::to_string(rejected.beyond_limit) + "\n";
+  out += "brainlock_validator_rejected_inputs_total{why=\"wraps\"} " + std::to_string(rejected.wrapping) + "\n";
   head("brainlock_ledger_block", "gauge", "Block number last seen.");
   out += "brainlock_ledger_block " + std::to_string(activity.block) + "\n";
   return out;

@@ -79,9 +79,35 @@ Result<ledger::Metagraph> Validator::metagraph() {
   return metagraph;
 }
 
-void Validator::prepare(Question& question) const {
+RejectedInputs Validator::rejected_inputs() const {
+  const std::lock_guard lock(mutex_);
+  return rejected_;
+}
+
+Result<sampler::Sample> Validator::draw_in_range(const Task& task) {
+  Status last;
+  for (unsigned i = 0; i < std::max(1U, options_.draws); ++i) {
+    BRAINLOCK_ASSIGN(auto sample, parts_.draw(task, random_seed()));
+    if (!task.range) return sample;
+    BRAINLOCK_ASSIGN(const package::ValueRange range, task.range(sample.image.pixels));
+    last = range.status();
+    if (last.ok()) return sample;
+    {
+      const std::lock_guard lock(mutex_);
+      ++(range.wraps() ? rejected_.wrapping : rejected_.beyond_limit);
+    }
+    net::log_event(parts_.log, "input_rejected", {{"task", task.name},
+                                                 {"input", sample.kind},
+                                                 {"seed", std::to_string(sample.seed)},
+                                                 {"wraps", range.wraps() ? "yes" : "no"},
+                                                 {"detail", last.error().message}});
+  }
+  return Error{last.error().code, std::to_string(std::max(1U, options_.draws)) + " inputs in a row leave the package's range; the last: " + last.error().message};
+}
+
+void Validator::prepare(Question& question) {
   const auto work = [&]() -> Status {
-    BRAINLOCK_ASSIGN(question.sample, parts_.draw(*question.task, random_seed()));
+    BRAINLOCK_ASSIGN(question.sample, draw_in_range(*question.task));
     BRAINLOCK_ASSIGN(question.expected, question.task->baseline(question.sample.image.pixels));
     BRAINLOCK_ASSIGN(question.bytes, question.task->client->encrypt(question.sample.image.pixels));
     return {};

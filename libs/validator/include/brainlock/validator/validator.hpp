@@ -32,6 +32,7 @@ struct ValidatorOptions {
   bool tls = true;                            ///< ask over TLS, and only servers whose certificate the miner's hotkey has signed
   bool allow_private_addresses = false;       ///< for test networks: elsewhere an address must be of the public internet
   std::uint64_t permit_settle_blocks = 3;     ///< a permit that has just come is not yet known to miners, who read the ledger each block or so
+  unsigned draws = 32;                        ///< of an input for one question, until one is in the package's range
   std::int64_t round_pause_ms = 10'000;       ///< between the ends and starts of rounds; drawn between half and all of it
 };
 
@@ -62,6 +63,12 @@ struct RoundReport {
   std::size_t asked = 0, succeeded = 0, failed = 0, not_counted = 0;
 };
 
+/// Inputs that were drawn and not asked: beyond a limit the promised error does not hold, and an answer that wraps around is wrong, however
+/// honest the miner.
+struct RejectedInputs {
+  std::uint64_t beyond_limit = 0, wrapping = 0;
+};
+
 /// What is happening now, for the page.
 struct Activity {
   std::string state = "starting";
@@ -72,7 +79,7 @@ struct Activity {
   std::string last_vote;
 };
 
-/// run_round, vote and rotate_keys by one thread at a time; standings and activity by any.
+/// run_round and vote by one thread at a time; standings, activity and rejected_inputs by any.
 class Validator {
  public:
   static Result<std::unique_ptr<Validator>> make(ValidatorParts parts, ValidatorOptions options);
@@ -87,6 +94,8 @@ class Validator {
   /// All miners, best first.
   Result<std::vector<MinerStanding>> standings();
   [[nodiscard]] Activity activity() const;
+  /// Since the start.
+  [[nodiscard]] RejectedInputs rejected_inputs() const;
   [[nodiscard]] const ValidatorParts& parts() const { return parts_; }
   [[nodiscard]] const ValidatorOptions& options() const { return options_; }
 
@@ -104,7 +113,8 @@ class Validator {
     client::Call call;
     Verdict verdict;
   };
-  void prepare(Question& question) const;
+  void prepare(Question& question);
+  Result<sampler::Sample> draw_in_range(const Task& task);
   void ask(Question& question, const std::stop_token& stop);
   void judge(Question& question);
   Status record(const Question& question);
@@ -116,6 +126,7 @@ class Validator {
   AnswerMemory answers_;
   mutable std::mutex mutex_;
   Activity activity_;
+  RejectedInputs rejected_;
   std::map<std::pair<ledger::AccountId, protocol::ContentId>, bool> uploaded_;   ///< (miner, key): the miner said it has it
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   std::uint64_t last_vote_block_ = 0;
