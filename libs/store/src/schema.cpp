@@ -55,6 +55,8 @@ std::span<const Migration> store_migrations() {
                 value {BLOB} NOT NULL,
                 PRIMARY KEY (scope, name)))",
        }},
+      // Counting reasons without it sorts every row of the history in memory.
+      {2, {"CREATE INDEX requests_by_reason ON requests (miner, reason, finished_ms)"}},
   };
   return kMigrations;
 }

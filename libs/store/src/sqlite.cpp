@@ -187,7 +187,9 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, static_cast<int>(lock_wait.count()));
   for (const char* setting : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
-                              "PRAGMA trusted_schema = OFF", "PRAGMA wal_autocheckpoint = 1000"}) {
+                              "PRAGMA trusted_schema = OFF", "PRAGMA wal_autocheckpoint = 1000",
+                              // Pages read stay in the kernel's cache anyway; a service's memory is to be settled a minute after its start.
+                              "PRAGMA cache_size = -1024"}) {
     const Status set = database->run(setting);
     if (!set.ok()) return set.error().in(path.string());
   }

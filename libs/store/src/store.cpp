@@ -10,6 +10,8 @@ namespace brainlock::store {
 namespace {
 
 constexpr std::size_t kMaxSettingBytes = std::size_t{1} << 20;
+/// Rows in memory at once where a whole history is read.
+constexpr std::size_t kPageRows = 256;
 
 constexpr std::string_view kRequestColumns =
     "uuid, validator, miner, miner_uid, package, input_kind, input_seed, started_ms, finished_ms, success, reason, "
@@ -52,6 +54,28 @@ RequestRow request_of(const Row& row) {
   return out;
 }
 
+/// In the order of kRequestColumns.
+std::vector<Value> values_of(const RequestRow& row) {
+  return {Value(clean_text(row.uuid, 100)),
+          key_value(row.validator),
+          key_value(row.miner),
+          Value(row.miner_uid),
+          Value(clean_text(row.package, 200)),
+          Value(clean_text(row.input_kind, 50)),
+          Value(std::bit_cast<std::int64_t>(row.input_seed)),
+          Value(row.started_ms),
+          Value(row.finished_ms),
+          Value(row.success),
+          Value(clean_text(row.reason, 100)),
+          Value(clean_text(row.detail)),
+          Value(row.response_s),
+          Value(row.network_s),
+          Value(row.bytes_sent),
+          Value(row.bytes_received),
+          optional_value(row.deviation),
+          optional_value(row.similarity)};
+}
+
 /// " WHERE ..." and its parameters.
 struct Where {
   std::string text;
@@ -87,34 +111,25 @@ Result<Rows> Store::read(std::string_view sql, std::span<const Value> parameters
 }
 
 Result<bool> Store::record_request(const RequestRow& row) {
-  const std::vector<Value> values = {Value(clean_text(row.uuid, 100)),
-                                     key_value(row.validator),
-                                     key_value(row.miner),
-                                     Value(row.miner_uid),
-                                     Value(clean_text(row.package, 200)),
-                                     Value(clean_text(row.input_kind, 50)),
-                                     Value(std::bit_cast<std::int64_t>(row.input_seed)),
-                                     Value(row.started_ms),
-                                     Value(row.finished_ms),
-                                     Value(row.success),
-                                     Value(clean_text(row.reason, 100)),
-                                     Value(clean_text(row.detail)),
-                                     Value(row.response_s),
-                                     Value(row.network_s),
-                                     Value(row.bytes_sent),
-                                     Value(row.bytes_received),
-                                     optional_value(row.deviation),
-                                     optional_value(row.similarity)};
+  BRAINLOCK_ASSIGN(const std::size_t stored, record_requests({&row, 1}));
+  return stored == 1;
+}
+
+Result<std::size_t> Store::record_requests(std::span<const RequestRow> rows) {
   const std::string sql =
       "INSERT INTO requests (" + std::string(kRequestColumns) +
       ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING";
   const std::lock_guard lock(mutex_);
-  std::int64_t stored = 0;
+  std::size_t stored = 0;
   BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
-    BRAINLOCK_ASSIGN(stored, database_->execute(sql, values));
+    stored = 0;
+    for (const RequestRow& row : rows) {
+      BRAINLOCK_ASSIGN(const std::int64_t added, database_->execute(sql, values_of(row)));
+      stored += static_cast<std::size_t>(added);
+    }
     return {};
   }));
-  return stored == 1;
+  return stored;
 }
 
 Result<std::vector<RequestRow>> Store::requests(const RequestFilter& filter) {
@@ -145,13 +160,20 @@ Result<std::vector<Key32>> Store::miners_since(std::int64_t since_ms) {
 }
 
 Result<std::vector<std::pair<std::string, std::int64_t>>> Store::reasons(const RequestFilter& filter) {
-  Where where = where_of(filter);
-  where.parameters.push_back(limit_value(filter.limit));
-  BRAINLOCK_ASSIGN(const Rows rows, read("SELECT reason, count(*) FROM requests" + where.text +
-                                             " GROUP BY reason ORDER BY count(*) DESC, reason LIMIT ?",
-                                         where.parameters));
-  std::vector<std::pair<std::string, std::int64_t>> out;
-  for (const Row& row : rows) out.emplace_back(row[0].as_text(), row[1].as_int());
+  // Grouped in the order of the index (miner, reason, time): nothing is sorted, so a long history takes no more memory than a
+  // short one. The plus signs keep a planner from the indexes by time, which would have it sort.
+  std::vector<Value> parameters{Value(filter.since_ms), Value(filter.until_ms)};
+  std::string where = " WHERE +finished_ms >= ? AND +finished_ms < ?";
+  if (filter.miner) {
+    where += " AND miner = ?";
+    parameters.push_back(key_value(*filter.miner));
+  }
+  BRAINLOCK_ASSIGN(const Rows rows, read("SELECT reason, count(*) FROM requests" + where + " GROUP BY miner, reason", parameters));
+  std::map<std::string, std::int64_t> counts;
+  for (const Row& row : rows) counts[row[0].as_text()] += row[1].as_int();
+  std::vector<std::pair<std::string, std::int64_t>> out(counts.begin(), counts.end());
+  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (out.size() > filter.limit) out.resize(filter.limit);
   return out;
 }
 
@@ -165,16 +187,23 @@ Result<std::vector<TimeBucket>> Store::time_buckets(std::int64_t since_ms, std::
     std::size_t failures = 0;
   };
   std::vector<TimeBucket> out;
-  // One bucket after another: a year's rows need no more memory than an hour's. Buckets begin at multiples of their length.
+  // One bucket after another, and of a bucket only its times. Buckets begin at multiples of their length.
   for (std::int64_t start = since_ms - (since_ms % bucket_ms + bucket_ms) % bucket_ms; start < until_ms; start += bucket_ms) {
-    const Value parameters[] = {Value(std::max(start, since_ms)), Value(std::min(start + bucket_ms, until_ms))};
-    BRAINLOCK_ASSIGN(const Rows rows, read("SELECT miner, success, response_s FROM requests WHERE finished_ms >= ? AND finished_ms < ?",
-                                           parameters));
     std::map<Key32, Times> miners;
-    for (const Row& row : rows) {
-      Times& times = miners[key_of(row[0])];
-      if (row[1].as_int() != 0) times.good.push_back(row[2].as_double());
-      else ++times.failures;
+    // Page by page, after the last row of the page before.
+    std::int64_t after_ms = std::max(start, since_ms), after_id = -1;
+    for (std::size_t got = kPageRows; got == kPageRows;) {
+      const Value parameters[] = {Value(std::min(start + bucket_ms, until_ms)), Value(after_ms), Value(after_id), limit_value(kPageRows)};
+      BRAINLOCK_ASSIGN(const Rows rows, read("SELECT miner, success, response_s, finished_ms, id FROM requests WHERE finished_ms < ? AND "
+                                             "(finished_ms, id) > (?, ?) ORDER BY finished_ms, id LIMIT ?",
+                                             parameters));
+      for (const Row& row : rows) {
+        Times& times = miners[key_of(row[0])];
+        if (row[1].as_int() != 0) times.good.push_back(row[2].as_double());
+        else ++times.failures;
+      }
+      got = rows.size();
+      if (got > 0) after_ms = rows.back()[3].as_int(), after_id = rows.back()[4].as_int();
     }
     for (auto& [miner, times] : miners) {
       std::sort(times.good.begin(), times.good.end());

@@ -98,6 +98,16 @@ TEST_P(StoreTest, FiltersCountsAndReasons) {
   EXPECT_EQ(reasons[0], (std::pair<std::string, std::int64_t>("ok", 9)));
   EXPECT_EQ(reasons[1], (std::pair<std::string, std::int64_t>("timeout", 3)));
 
+  filter = {};
+  filter.limit = 1;
+  EXPECT_EQ(store->reasons(filter).value().size(), 1U);
+  filter.miner = key(1);
+  filter.limit = 10;
+  filter.since_ms = 4501;  // of miner 1: rows 7 and 10, and no more of its failure 4
+  EXPECT_EQ(store->reasons(filter).value(), (std::vector<std::pair<std::string, std::int64_t>>{{"ok", 2}}));
+  filter.until_ms = 10'000;
+  EXPECT_EQ(store->reasons(filter).value().at(0).second, 1);
+
   EXPECT_EQ(store->prune_requests(6500).value(), 5);
   EXPECT_EQ(store->count_requests().value(), 7);
 }
@@ -119,6 +129,37 @@ TEST_P(StoreTest, BucketsHoldMediansPerMiner) {
   EXPECT_DOUBLE_EQ(later.fastest_s, 0.25 * 7);
   EXPECT_EQ((found[{12'000, key(0)}].failures), 1U);
   EXPECT_EQ(store->time_buckets(0, 1, 0).error().code, ErrorCode::kInvalidArgument);
+}
+
+// More rows than are read at once, many of the same millisecond: none is left out and none counted twice.
+TEST_P(StoreTest, BucketsOfManyRows) {
+  auto store = open();
+  std::vector<RequestRow> rows;
+  for (int i = 0; i < 700; ++i) {
+    RequestRow row = sample(1);
+    row.uuid = "many-" + std::to_string(i);
+    row.finished_ms = 5000 + i / 100;
+    row.success = i % 7 != 0;
+    row.response_s = 1 + i;
+    rows.push_back(row);
+  }
+  EXPECT_EQ(store->record_requests(rows).value(), 700U);
+  const auto buckets = store->time_buckets(0, 10'000, 10'000).value();
+  ASSERT_EQ(buckets.size(), 1U);
+  EXPECT_EQ(buckets[0].failures, 100U);
+  EXPECT_EQ(buckets[0].successes, 600U);
+  EXPECT_DOUBLE_EQ(buckets[0].fastest_s, 2);
+  EXPECT_DOUBLE_EQ(buckets[0].median_s, 351);  // of 1..700 without 1, 8, 15, ...: the 300th is 350, the 301st 352
+  EXPECT_EQ(store->time_buckets(5003, 5005, 1000).value().at(0).successes, 171U);
+}
+
+TEST_P(StoreTest, SeveralRowsAtOnceAreThereOnce) {
+  auto store = open();
+  const std::vector<RequestRow> rows{sample(1), sample(2), sample(1)};
+  EXPECT_EQ(store->record_requests(rows).value(), 2U);
+  EXPECT_EQ(store->record_requests(rows).value(), 0U);
+  EXPECT_EQ(store->record_requests({}).value(), 0U);
+  EXPECT_EQ(store->count_requests().value(), 2);
 }
 
 TEST_P(StoreTest, VotesKeepTheirWeights) {

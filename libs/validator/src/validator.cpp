@@ -177,7 +177,7 @@ void Validator::judge(Question& question) {
   }
 }
 
-Status Validator::record(const Question& question) {
+store::RequestRow Validator::row_of(const Question& question) const {
   store::RequestRow row;
   row.uuid = question.call.uuid;
   row.validator = parts_.self.account;
@@ -197,15 +197,26 @@ Status Validator::record(const Question& question) {
   row.bytes_received = static_cast<std::int64_t>(question.call.bytes_received);
   row.deviation = question.verdict.deviation;
   row.similarity = question.verdict.similarity;
-  BRAINLOCK_ASSIGN(const bool stored, parts_.store->record_request(row));
+  return row;
+}
+
+Status Validator::record(std::span<const Question> questions) {
+  std::vector<store::RequestRow> rows;
+  rows.reserve(questions.size());
+  for (const Question& question : questions) rows.push_back(row_of(question));
+  // One transaction, so the disk is waited for once.
+  BRAINLOCK_ASSIGN(const std::size_t stored, parts_.store->record_requests(rows));
   (void)stored;
-  net::log_event(parts_.log, "measured", {{"uuid", row.uuid},
-                                         {"uid", std::to_string(row.miner_uid)},
-                                         {"reason", row.reason},
-                                         {"detail", row.detail},
-                                         {"response_s", std::to_string(question.call.response_s)},
-                                         {"network_s", std::to_string(row.network_s)},
-                                         {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()}});
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const store::RequestRow& row = rows[i];
+    net::log_event(parts_.log, "measured", {{"uuid", row.uuid},
+                                           {"uid", std::to_string(row.miner_uid)},
+                                           {"reason", row.reason},
+                                           {"detail", row.detail},
+                                           {"response_s", std::to_string(questions[i].call.response_s)},
+                                           {"network_s", std::to_string(row.network_s)},
+                                           {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()}});
+  }
   return {};
 }
 
@@ -248,8 +259,8 @@ Result<RoundReport> Validator::run_round(std::stop_token stop) {
     if (stop.stop_requested()) break;  // what was cut off is nobody's failure
     set_state("judging answers");
     for_each_parallel(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
+    BRAINLOCK_TRY(record(questions));
     for (const Question& question : questions) {
-      BRAINLOCK_TRY(record(question));
       ++report.asked;
       if (question.verdict.reason == Reason::kOk) ++report.succeeded;
       else if (protocol::counts_against_miner(question.verdict.reason)) ++report.failed;

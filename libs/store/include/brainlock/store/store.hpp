@@ -89,6 +89,8 @@ class Store {
 
   /// True if stored, false if a row with this uuid was there already.
   Result<bool> record_request(const RequestRow& row);
+  /// Several in one transaction: all or, after an Error, none. Says how many were not there already.
+  Result<std::size_t> record_requests(std::span<const RequestRow> rows);
   Result<std::vector<RequestRow>> requests(const RequestFilter& filter = {});
   Result<std::int64_t> count_requests(const RequestFilter& filter = {});
   /// Hotkeys of the miners with a row finished at or after `since_ms`.
@@ -98,7 +100,7 @@ class Store {
   /// When the first request at or after `since_ms` finished; nothing if there is none.
   Result<std::optional<std::int64_t>> first_request_ms(std::int64_t since_ms);
   /// Medians per miner and bucket of `bucket_ms`, by time then miner. Reads every row of the span, a bucket at a time: one
-  /// query each, so the caller keeps (until - since) / bucket within reason.
+  /// query or more each, so the caller keeps (until - since) / bucket within reason.
   Result<std::vector<TimeBucket>> time_buckets(std::int64_t since_ms, std::int64_t until_ms, std::int64_t bucket_ms);
   /// Deletes rows finished before `before_ms`; says how many.
   Result<std::int64_t> prune_requests(std::int64_t before_ms);

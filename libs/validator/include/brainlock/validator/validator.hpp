@@ -117,7 +117,8 @@ class Validator {
   Result<sampler::Sample> draw_in_range(const Task& task);
   void ask(Question& question, const std::stop_token& stop);
   void judge(Question& question);
-  Status record(const Question& question);
+  [[nodiscard]] store::RequestRow row_of(const Question& question) const;
+  Status record(std::span<const Question> questions);
   void set_state(std::string state);
   Result<ledger::Metagraph> metagraph();
 
