@@ -94,6 +94,42 @@ class Maker:
             line = self.g.node("Add", [line, self.g.constant(f"{name}.b", b.reshape(shape))], f"{name}.line")
             self.x = self.g.node("Mul", [x, line], name)
 
+    def quartic(self, spelling):
+        """Degree 4 with coefficients that fall off, near the identity plus a bend."""
+        k, name, x = self.channels, f"act{self.layer}", self.x
+        c = [self.rng.normal(size=k) * 0.1, self.rng.uniform(0.5, 1.0, k), self.rng.uniform(0.2, 0.4, k),
+             self.rng.uniform(-0.05, 0.05, k), self.rng.uniform(0.01, 0.03, k)]
+        if spelling == "horner":     # (((c4 x + c3) x + c2) x + c1) x + c0, per channel
+            shape = (1, k, 1, 1) if self.value(x).ndim == 4 else (1, k)
+            const = [self.g.constant(f"{name}.c{i}", v.reshape(shape)) for i, v in enumerate(c)]
+            y = self.g.node("Mul", [x, const[4]], f"{name}.x4")
+            for i in (3, 2, 1):
+                y = self.g.node("Add", [y, const[i]], f"{name}.s{i}")
+                y = self.g.node("Mul", [y, x], f"{name}.x{i}")
+            self.x = self.g.node("Add", [y, const[0]], name)
+        else:                        # scalars times powers
+            y = x
+            for power, value in ((2, 0.3), (3, -0.04), (4, 0.02)):
+                high = self.g.node("Pow", [x, self.g.constant(f"{name}.p{power}", np.float32(power))], f"{name}.pow{power}")
+                high = self.g.node("Mul", [high, self.g.constant(f"{name}.c{power}", np.float32(value))], f"{name}.high{power}")
+                y = self.g.node("Add", [y, high], name if power == 4 else f"{name}.sum{power}")
+            self.x = y
+
+    def block(self, out, stride, spelling):
+        """act(conv(act(conv(x))) + x), or + a 1x1 convolution of x where the shape changes."""
+        skip, width = self.x, self.channels
+        self.conv(out, 3, strides=(stride, stride), pads=(1, 1, 1, 1) if stride == 1 else (0, 0, 1, 1))
+        self.quadratic(spelling)
+        self.conv(out, 3, pads=(1, 1, 1, 1), separate=True)
+        branch = self.x
+        if stride != 1 or out != width:
+            self.x, self.channels = skip, width
+            self.conv(out, 1, strides=(stride, stride))
+            skip = self.x
+        name = f"sum{self.layer}"
+        self.x = self.g.node("Add", [branch, skip], name)
+        self.quadratic(spelling)
+
     def pool(self):
         self.x = self.g.average_pool(self.x)
 
@@ -179,6 +215,31 @@ def deep():
     return m.finish("deep")
 
 
+def residual():
+    """A block with an identity shortcut and one with a strided 1x1 convolution."""
+    m = Maker(15, (3, 16, 16))
+    m.conv(8, 3, pads=(1, 1, 1, 1))
+    m.quadratic("factored")
+    m.block(8, 1, "general")
+    m.block(16, 2, "factored")
+    m.pool()
+    m.flatten()
+    m.dense(10)
+    return m.finish("residual")
+
+
+def quartic():
+    m = Maker(16, (1, 16, 16))
+    m.conv(8, 3)
+    m.quartic("horner")
+    m.pool()
+    m.conv(12, 3)
+    m.quartic("powers")
+    m.flatten()
+    m.dense(10)
+    return m.finish("quartic")
+
+
 def write_expectations(path, model, pixels):
     """Images as bytes and logits: `count C H W`, a line of bytes an image, a line of logits each."""
     bytes_ = np.round(np.asarray(pixels) * 255).astype(np.int64)
@@ -198,7 +259,7 @@ def main():
     p.add_argument("--output", default=here.parent / "models" / "test", type=pathlib.Path)
     args = p.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
-    for seed, make in enumerate((lenet, mlp, strided, deep)):
+    for seed, make in enumerate((lenet, mlp, strided, deep, residual, quartic)):
         model = make()
         name = model.graph.name
         onnx.save(model, args.output / f"{name}.onnx")

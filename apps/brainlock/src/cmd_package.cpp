@@ -110,7 +110,7 @@ void run_inspect(const std::string& directory, bool json) {
   std::printf("  keys      %zu, %s to upload\n\n", p.keys.size(), human_bytes(uploaded_key_bytes(*package)).c_str());
   std::printf("  %-12s %-8s %5s %8s %8s %9s %8s %10s\n", "layer", "step", "limbs", "scale", "hoisted", "switches", "macs", "weights");
   for (const auto& instruction : p.instructions) {
-    static constexpr const char* kNames[] = {"split", "square", "combine", "linear"};
+    static constexpr const char* kNames[] = {"split", "square", "combine", "linear", "drop", "add"};
     const plan::Cost cost = plan::count_cost(p, instruction);
     std::printf("  %-12s %-8s %2u>%2u %8.1f %8llu %9llu %8llu %10s\n", instruction.layer.c_str(), kNames[instruction.op.index()],
                 instruction.limbs_in, instruction.limbs_out, std::log2(instruction.scale_out),

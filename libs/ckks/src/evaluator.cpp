@@ -123,4 +123,37 @@ Result<DeviceCiphertext> Evaluator::sum(std::span<const RotatedTerm> terms) cons
   return out;
 }
 
+Result<DeviceCiphertext> Evaluator::drop(const DeviceCiphertext& in, std::uint32_t limbs) const {
+  assert(in.lifted && limbs <= in.limbs);
+  device::Backend& backend = switcher_.backend();
+  const std::size_t stride = backend.limb_stride();
+  BRAINLOCK_ASSIGN(DeviceCiphertext out, switcher_.allocate(limbs, true));
+  const device::Add kept[] = {{out.c0(), in.c0(), nullptr}, {out.c1(), in.c1(), nullptr}};
+  backend.add(switcher_.stream(), limbs, false, kept);
+  // The special limbs move up behind them. Copies ask for no modulus, so they may be named as limbs of any index.
+  std::vector<device::Add> special;
+  for (std::uint32_t k = 0; k < backend.ring().p_count; ++k) {
+    special.push_back({out.c0() + (limbs + k) * stride, in.c0() + (in.limbs + k) * stride, nullptr});
+    special.push_back({out.c1() + (limbs + k) * stride, in.c1() + (in.limbs + k) * stride, nullptr});
+  }
+  backend.add(switcher_.stream(), 1, false, special);
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
+Result<DeviceCiphertext> Evaluator::add(CiphertextRefs terms) const {
+  assert(terms.size() >= 2);
+  device::Backend& backend = switcher_.backend();
+  BRAINLOCK_ASSIGN(DeviceCiphertext out, switcher_.allocate(terms[0]->limbs, false));
+  const DeviceCiphertext* so_far = terms[0];
+  for (std::size_t k = 1; k < terms.size(); ++k) {
+    assert(!terms[k]->lifted && terms[k]->limbs == out.limbs);
+    const device::Add jobs[] = {{out.c0(), so_far->c0(), terms[k]->c0()}, {out.c1(), so_far->c1(), terms[k]->c1()}};
+    backend.add(switcher_.stream(), out.limbs, false, jobs);
+    so_far = &out;
+  }
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
 }  // namespace brainlock::ckks

@@ -38,6 +38,7 @@ LaneTensor<float> centred(const Stage& stage, LaneTensor<float> x, std::size_t i
 
 /// Products that make up one output of the stage.
 double terms_per_output(const Stage& stage) {
+  if (!stage.diagonal.empty()) return 1;
   const double products = static_cast<double>(stage.is_dense ? stage.dense.weights.size() : stage.conv.weights.size());
   return products / static_cast<double>(stage.out.channels * (stage.is_dense ? stage.out.height * stage.out.width : 1));
 }
@@ -48,8 +49,9 @@ struct LaneGains {
   Lanes<double> input{};
 };
 
-/// `mean_square`: of what every stage reads, for the first input of all. `inputs`: lanes in use.
-LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& outputs,
+/// `reads`, `values`: of every stage, after its pools and with its addend. `mean_square`: of what every stage reads, for the
+/// first input of all. `inputs`: lanes in use.
+LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& values,
                      const std::vector<double>& mean_square, std::size_t inputs, std::mt19937_64& random) {
   const std::size_t count = plan.stages.size();
   LaneGains gains{std::vector<Lanes<double>>(count, Lanes<double>{}), std::vector<Lanes<double>>(count, Lanes<double>{})};
@@ -58,22 +60,21 @@ LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>
     for (std::size_t k = 0; k < kLanes; ++k) to[k] += energy[k] * factor * share;
   };
   for (int probe = 0; probe < kProbes; ++probe) {
-    LaneTensor<float> g(plan.stages.back().out.size());
-    for (auto& lanes : g)
+    std::vector<LaneTensor<float>> at(count);   // gradients at the values
+    at.back().resize(plan.stages.back().out.size());
+    for (auto& lanes : at.back())
       for (float& v : lanes) v = random() >> 63 != 0 ? 1.0F : -1.0F;
     for (std::size_t l = count; l-- > 0;) {
       const Stage& stage = plan.stages[l];
+      LaneTensor<float> g = std::move(at[l]);
+      at[l] = {};
+      if (g.empty()) g.resize(stage.out.size());
       add(gains.noise[l], energy(g), 1);
       // Errors of variance 1 on every weight cause a variance of terms * mean square at an output.
       add(gains.weights[l], weight_gradient_energy(stage, centred(stage, reads[l], inputs), g), 1 / std::max(1e-30, terms_per_output(stage) * mean_square[l]));
-      if (l == 0) {
-        add(gains.input, window_gradient_energy(stage, g), 1);
-        break;
-      }
-      g = apply_stage_transposed(stage, g);
-      const LaneTensor<float>& z = outputs[l - 1];   // squared: the derivative is 2 z
-      for (std::size_t i = 0; i < g.size(); ++i)
-        for (std::size_t k = 0; k < kLanes; ++k) g[i][k] *= 2 * z[i][k];
+      if (stage.reads.empty()) add(gains.input, window_gradient_energy(stage, g), 1);
+      else add_gradients(plan, stage, apply_stage_transposed(stage, g), values, at);
+      if (stage.addend >= 0) at[static_cast<std::size_t>(stage.addend)] = std::move(g);
     }
   }
   return gains;
@@ -93,23 +94,29 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
     LaneTensor<float> x(plan.input.size());
     for (std::size_t k = 0; k < kLanes; ++k)   // unused lanes repeat the last input
       for (std::size_t e = 0; e < x.size(); ++e) x[e][k] = samples[first + std::min(k, lanes - 1)][e];
-    std::vector<LaneTensor<float>> reads, outputs;
+    std::vector<LaneTensor<float>> reads, values;
     for (std::size_t l = 0; l < count; ++l) {
-      reads.push_back(apply_pools(plan.stages[l], std::move(x)));
+      const Stage& stage = plan.stages[l];
+      reads.push_back(apply_pools(stage, read_values(plan, stage, x, values)));
       if (first == 0) mean_square.push_back(energy(reads[l])[0] / static_cast<double>(reads[l].size()));
-      outputs.push_back(apply_linear(plan.stages[l], reads.back()));
+      values.push_back(apply_linear(stage, reads.back()));
       StageStats& stats = out.stages[l];
-      for (const auto& v : outputs.back())
+      const auto see_largest = [&] {
+        for (const auto& v : values.back())
+          for (std::size_t k = 0; k < lanes; ++k) stats.largest = std::max(stats.largest, std::fabs(static_cast<double>(v[k])));
+      };
+      see_largest();
+      if (stage.addend >= 0) {
+        add_addend(stage, values);
+        see_largest();
+      }
+      for (const auto& v : values.back())
         for (std::size_t k = 0; k < lanes; ++k) {
           const double value = static_cast<double>(v[k]);
-          stats.rms += value * value / (static_cast<double>(outputs.back().size()) * static_cast<double>(samples.size()));
-          stats.largest = std::max(stats.largest, std::fabs(value));
+          stats.rms += value * value / (static_cast<double>(values.back().size()) * static_cast<double>(samples.size()));
         }
-      x = outputs.back();
-      for (auto& v : x)
-        for (float& value : v) value *= value;
     }
-    const LaneGains gains = lane_gains(plan, reads, outputs, mean_square, lanes, random);
+    const LaneGains gains = lane_gains(plan, reads, values, mean_square, lanes, random);
     const auto append = [&](std::vector<double>& to, const Lanes<double>& from) {
       to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(lanes));
     };

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "brainlock/ckks/parameters.hpp"
+#include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "bias_correction.hpp"
 #include "calibration.hpp"
@@ -23,6 +24,10 @@ constexpr double kRangeMargin = 4.0;
 // The promised bound on |encrypted - clear|, in standard deviations of the error that is predicted for the calibration
 // input through which noise grows most.
 constexpr double kBoundDeviations = 8.0;
+// A carried stage chooses its weight scale freely: its rounded weights are to be off by no more than this share of what it adds to.
+constexpr double kCarriedError = 1.0 / 8192;
+// Samples from which the range of a polynomial's input is taken.
+constexpr std::size_t kRangeSamples = 8;
 // Standard deviation, per real part, of a Linear's output for weights rounded at scale 1: every vector is off by a
 // polynomial with uniform rounding errors (2 * period coefficients), and meets whatever its register holds, garbage too.
 double weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
@@ -49,7 +54,7 @@ class Compiler {
       if (sample.size() != graph_.nodes[0].shape.size())
         return Error{ErrorCode::kInvalidArgument, "a calibration input does not have the model's input shape"};
     say("stages");
-    BRAINLOCK_ASSIGN(stages_, make_stages(graph_));
+    BRAINLOCK_ASSIGN(stages_, make_stages(graph_, polynomial_ranges()));
     report_.notes = stages_.notes;
     calibration_ = calibrate(stages_, options_.calibration);
     say("layouts");
@@ -61,7 +66,7 @@ class Compiler {
     BRAINLOCK_TRY(price(shortlist));
     if (!found_)
       return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
-                                             " holds this network's depth of " + std::to_string(stages_.stages.size()) +
+                                             " holds this network's depth of " + std::to_string(stages_.ranks()) +
                                              " linear layers at 128-bit security; try a profile with a larger ring"};
     say("biases");
     BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration));
@@ -72,6 +77,19 @@ class Compiler {
  private:
   void say(const std::string& text) const {
     if (options_.progress) options_.progress(text);
+  }
+
+  /// Largest |value| of each node over a few samples, where a polynomial wants to know it.
+  [[nodiscard]] std::vector<double> polynomial_ranges() const {
+    if (std::none_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.kind == OpKind::kPolynomial; })) return {};
+    std::vector<double> largest(graph_.nodes.size(), 0.0);
+    for (std::size_t k = 0; k < std::min(options_.calibration.size(), kRangeSamples); ++k) {
+      FloatTrace trace;
+      (void)run_float(graph_, options_.calibration[k], &trace);
+      for (std::size_t n = 0; n < largest.size(); ++n)
+        for (float v : trace.values[n]) largest[n] = std::max(largest[n], std::fabs(static_cast<double>(v)));
+    }
+    return largest;
   }
 
   // A first pass at a nominal chain and without weights, to leave the few layouts that deserve a full search.
@@ -116,7 +134,7 @@ class Compiler {
   [[nodiscard]] LevelChoice nominal_levels() const {
     LevelChoice nominal;
     nominal.parameters = {options_.profile.ring_degree, {}, {}, 4};
-    const auto depth = static_cast<std::uint32_t>(stages_.stages.size());
+    const auto depth = static_cast<std::uint32_t>(stages_.ranks());
     std::uint32_t limbs = 2 + depth + depth / 3;
     nominal.parameters.q.assign(limbs, 1U << 29);
     nominal.parameters.p.assign(4, 1U << 29);
@@ -140,11 +158,13 @@ class Compiler {
       if (choice.real_input && best_good_) continue;
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
       assign_levels(lowered, nominal_levels());
-      const LevelRequest request = make_request(lowered);
-      for (std::size_t l = 0; l < request.stages.size(); ++l)   // for clients: inputs beyond these are refused
-        std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op).limit = request.stages[l].out_max;
-      for (const LevelChoice& levels : search_levels(request)) {
+      std::vector<CarriedNoise> carried;
+      const LevelRequest request = make_request(lowered, carried);
+      for (const LoweredStage& stage : lowered.stages)   // for clients: inputs beyond these are refused
+        std::get<plan::Linear>(lowered.program.instructions[stage.linear].op).limit = request.stages[stage.rank].out_max;
+      for (LevelChoice& levels : search_levels(request)) {
         assign_levels(lowered, levels);
+        add_carried_noise(lowered, carried, levels);
         consider(lowered, choice, levels);
       }
     }
@@ -153,34 +173,78 @@ class Compiler {
     return {};
   }
 
-  LevelRequest make_request(const Lowered& lowered) const {
+  /// What rounded weights of a carried stage do, for scales that are not yet known.
+  struct CarriedNoise {
+    std::size_t stage = 0;
+    double weight_noise = 0;   ///< as StageNeeds::weight_noise
+    double gain = 0;           ///< as StageNeeds::weight_gain
+  };
+
+  LevelRequest make_request(Lowered& lowered, std::vector<CarriedNoise>& carried) const {
     LevelRequest request;
     request.ring_degree = options_.profile.ring_degree;
     request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
     request.target_error = options_.profile.target_error;
     request.input_gain = calibration_.input_gain;
     request.split_input = lowered.program.input.parts == 2;
+    request.stages.resize(stages_.ranks());
     plan::SlotTrace trace;
     (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
+    for (std::size_t r = 0; r < request.stages.size(); ++r) request.stages[r].plain = r > 0 && stages_.plain_ranks[r];
+    for (std::size_t l = 0; l < stages_.stages.size(); ++l) add_needs(lowered.program, lowered.stages[l], l, trace, request.stages[lowered.stages[l].rank]);
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) {
-      const auto& linear = std::get<plan::Linear>(lowered.program.instructions[lowered.stages[l].linear].op);
-      StageNeeds needs;
-      needs.weight_noise = weight_noise(linear, trace);
-      needs.later_gain = calibration_.stages[l].gain;
-      needs.weight_gain = calibration_.stages[l].weight_gain;
-      needs.out_rms = calibration_.stages[l].rms;
-      needs.out_max = kRangeMargin * calibration_.stages[l].largest;
-      for (const auto& output : linear.outputs) needs.out_max = std::max(needs.out_max, 2 * trace.largest[output.out]);
-      if (l + 1 == stages_.stages.size()) needs.out_max = kRangeMargin * calibration_.stages[l].largest;
-      for (std::size_t i = lowered.stages[l].first; i <= lowered.stages[l].linear; ++i) {
-        const plan::Cost cost = plan::count_cost(lowered.program, lowered.program.instructions[i]);
-        needs.macs += static_cast<double>(cost.plaintext_macs);
-        needs.key_switches += static_cast<double>(cost.key_switches);
-        needs.hoisted += static_cast<double>(cost.hoisted_rotations);
-      }
-      request.stages.push_back(needs);
+      LoweredStage& stage = lowered.stages[l];
+      if (!stage.carried) continue;
+      const double noise = weight_noise(std::get<plan::Linear>(lowered.program.instructions[stage.linear].op), trace);
+      carried.push_back({l, noise, calibration_.stages[l].weight_gain});
+      stage.min_weight_log2 = std::log2(std::max(noise, 1e-30) / (kCarriedError * request.stages[stage.rank].out_rms));
     }
     return request;
+  }
+
+  /// Adds stage l to what its rank needs. Of stages side by side the noises add up, the largest value and the smallest rms count.
+  void add_needs(const plan::Program& program, const LoweredStage& lowered, std::size_t l, const plan::SlotTrace& trace, StageNeeds& needs) const {
+    const StageStats& stats = calibration_.stages[l];
+    const auto& linear = std::get<plan::Linear>(program.instructions[lowered.linear].op);
+    needs.later_gain = needs.out_rms == 0 && needs.out_max == 0 ? stats.gain : needs.later_gain + stats.gain;
+    const bool whole = !stages_.is_addend(l);   // of parts of a sum only the sum's size says how much noise matters
+    if (whole) needs.out_rms = needs.out_rms == 0 ? stats.rms : std::min(needs.out_rms, stats.rms);
+    double largest = kRangeMargin * stats.largest;
+    if (lowered.rank + 1 < stages_.ranks()) {
+      for (const auto& output : linear.outputs) largest = std::max(largest, 2 * trace.largest[output.out]);
+      for (std::size_t i = lowered.linear + 1; i <= lowered.last; ++i)
+        largest = std::max(largest, 2 * trace.largest[std::get<plan::Add>(program.instructions[i].op).out]);
+    }
+    needs.out_max = std::max(needs.out_max, largest);
+    if (!lowered.carried) {
+      const double noise = weight_noise(linear, trace);
+      if (needs.weight_noise == 0) {
+        needs.weight_noise = noise;
+        needs.weight_gain = stats.weight_gain;
+      } else {
+        const double both = needs.weight_noise * needs.weight_noise * needs.weight_gain + noise * noise * stats.weight_gain;
+        needs.weight_noise = std::max(needs.weight_noise, noise);
+        needs.weight_gain = both / (needs.weight_noise * needs.weight_noise);
+      }
+    }
+    for (std::size_t i = lowered.first; i <= lowered.linear; ++i) {
+      const plan::Cost cost = plan::count_cost(program, program.instructions[i]);
+      needs.macs += static_cast<double>(cost.plaintext_macs);
+      needs.key_switches += static_cast<double>(cost.key_switches);
+      needs.hoisted += static_cast<double>(cost.hoisted_rotations);
+    }
+  }
+
+  /// Carried stages take what weight scale is left for them: the error that this makes comes on top.
+  void add_carried_noise(const Lowered& lowered, const std::vector<CarriedNoise>& carried, LevelChoice& levels) const {
+    if (carried.empty()) return;
+    double variance = levels.relative_error * levels.relative_error;
+    for (const CarriedNoise& noise : carried) {
+      const auto& linear = std::get<plan::Linear>(lowered.program.instructions[lowered.stages[noise.stage].linear].op);
+      const double error = noise.weight_noise / linear.weight_scale / calibration_.stages.back().rms;
+      variance += error * error * noise.gain;
+    }
+    levels.relative_error = std::sqrt(variance);
   }
 
   void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels) {

@@ -87,11 +87,12 @@ Tensor run_quadratic(const QuadraticParams& p, const TensorShape& shape, const T
   return y;
 }
 
-Tensor run_polynomial(const PolynomialParams& p, const Tensor& x) {
+Tensor run_polynomial(const PolynomialParams& p, const TensorShape& shape, const Tensor& x) {
   Tensor y(x.size());
+  const std::size_t plane = x.size() / static_cast<std::size_t>(shape.channels);
   for (std::size_t i = 0; i < x.size(); ++i) {
     double sum = 0;
-    for (std::size_t k = p.coefficients.size(); k-- > 0;) sum = sum * x[i] + p.coefficients[k];
+    for (std::size_t k = p.coefficients.size(); k-- > 0;) sum = sum * x[i] + p.at(k, i / plane);
     y[i] = static_cast<float>(sum);
   }
   return y;
@@ -129,7 +130,7 @@ std::vector<float> run_float(const Graph& graph, std::span<const float> image, F
         values[n] = run_quadratic(node.quadratic(), in, x);
         break;
       case OpKind::kPolynomial:
-        values[n] = run_polynomial(node.polynomial(), x);
+        values[n] = run_polynomial(node.polynomial(), in, x);
         break;
       case OpKind::kAdd: {
         values[n] = x;

@@ -4,6 +4,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "stage_polynomial.hpp"
+
 namespace brainlock::compiler {
 namespace {
 
@@ -16,12 +18,6 @@ constexpr std::size_t kMaxDiagonalWeights = std::size_t{1} << 24;
 struct Affine {
   std::vector<double> s, t;
 
-  [[nodiscard]] bool uniform() const {
-    const auto all_equal = [](const std::vector<double>& v) {
-      return std::all_of(v.begin(), v.end(), [&](double x) { return x == v[0]; });
-    };
-    return all_equal(s) && all_equal(t);
-  }
   [[nodiscard]] bool shifts() const {
     return std::any_of(t.begin(), t.end(), [](double x) { return x != 0; });
   }
@@ -120,9 +116,8 @@ class Folder {
       case OpKind::kConv:
       case OpKind::kDense:
       case OpKind::kQuadratic:
-        return true;
       case OpKind::kPolynomial:
-        return map.uniform();
+        return true;
       case OpKind::kAveragePool:
         return only_read_by_one(producer.inputs[0]) && can_absorb(producer.inputs[0], map);
       case OpKind::kAdd:
@@ -147,8 +142,11 @@ class Folder {
         quadratic->c[c] = static_cast<float>(map.s[c] * quadratic->c[c] + map.t[c]);
       }
     } else if (auto* polynomial = std::get_if<PolynomialParams>(&producer.params)) {
-      for (double& c : polynomial->coefficients) c *= map.s[0];
-      polynomial->coefficients[0] += map.t[0];
+      for (auto& c : polynomial->coefficients) {
+        if (c.size() != map.s.size()) c.assign(map.s.size(), c[0]);
+        for (std::size_t k = 0; k < c.size(); ++k) c[k] *= map.s[k];
+      }
+      for (std::size_t k = 0; k < map.t.size(); ++k) polynomial->coefficients[0][k] += map.t[k];
     } else if (producer.kind == OpKind::kAdd) {
       absorb(producer.inputs[0], map);
       absorb(producer.inputs[1], {map.s, std::vector<double>(map.t.size(), 0.0)});
@@ -204,8 +202,8 @@ class Folder {
       return true;
     }
     if (auto* p = std::get_if<PolynomialParams>(&target.params)) {
-      if (!map.uniform() || map.s[0] == 0) return false;
-      p->coefficients = substitute(p->coefficients, map.s[0], map.t[0]);
+      if (std::any_of(map.s.begin(), map.s.end(), [](double s) { return s == 0; })) return false;
+      substitute_each(*p, map);
       return true;
     }
     if (target.kind != OpKind::kAveragePool) return false;
@@ -231,15 +229,17 @@ class Folder {
     return name;
   }
 
-  // Coefficients of p(s x + t).
-  static std::vector<double> substitute(const std::vector<double>& p, double s, double t) {
-    std::vector<double> out{p.back()};
-    for (std::size_t k = p.size() - 1; k-- > 0;) {  // out = out * (s x + t) + p[k]
-      out.push_back(0);
-      for (std::size_t j = out.size(); j-- > 1;) out[j] = out[j] * t + out[j - 1] * s;
-      out[0] = out[0] * t + p[k];
+  // p(s x + t), channel by channel.
+  static void substitute_each(PolynomialParams& p, const Affine& map) {
+    const std::size_t channels = map.s.size();
+    std::vector<std::vector<double>> out(p.coefficients.size(), std::vector<double>(channels));
+    for (std::size_t c = 0; c < channels; ++c) {
+      Coefficients one;
+      for (std::size_t k = 0; k < out.size(); ++k) one.push_back(p.at(k, c));
+      one = substitute(one, map.s[c], map.t[c]);
+      for (std::size_t k = 0; k < out.size(); ++k) out[k][c] = one[k];
     }
-    return out;
+    p.coefficients = std::move(out);
   }
 
   // Weights in rows of channels x `block`.

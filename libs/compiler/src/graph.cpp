@@ -84,7 +84,10 @@ Complaint check_quadratic(const QuadraticParams& p, const TensorShape& in, const
 Complaint check_polynomial(const PolynomialParams& p, const TensorShape& in, const TensorShape& out) {
   if (in != out) return "an activation keeps its shape";
   if (p.coefficients.size() < 4) return "a polynomial of degree below 3 must be a quadratic";
-  if (!all_finite(std::span<const double>(p.coefficients))) return "coefficients are not finite";
+  for (const auto& c : p.coefficients) {
+    if (c.size() != 1 && c.size() != static_cast<std::size_t>(in.channels)) return "wrong number of coefficients";
+    if (!all_finite(std::span<const double>(c))) return "coefficients are not finite";
+  }
   return {};
 }
 

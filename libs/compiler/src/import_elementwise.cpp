@@ -151,13 +151,10 @@ Outcome scale_by_constant(ImportState& state, const OnnxNode& node, Value value,
   return state.finish(node, std::move(value));
 }
 
-// Before a power is taken: coefficients that differ between channels stay behind in an activation of their own if the
-// power would be no quadratic any more, and so does a polynomial whose power would pass the limit.
+// Before a power is taken: a polynomial whose power would pass the limit stays behind in an activation of its own.
 Outcome prepare_power(ImportState& state, Value& value, int exponent) {
-  const int degree = value.poly.degree() * exponent;
-  if (degree <= 2 || value.poly.degree() == 0) return {};
-  if (degree > state.max_degree() || value.poly.width() > 1) return state.rebase(value);
-  return {};
+  if (value.poly.degree() == 0 || value.poly.degree() * exponent <= state.max_degree()) return {};
+  return state.rebase(value);
 }
 
 Outcome power(ImportState& state, const OnnxNode& node, Value value, int exponent) {

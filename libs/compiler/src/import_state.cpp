@@ -114,16 +114,13 @@ Outcome ImportState::materialise(const Value& value, int& node) {
     }
     node = add_node(OpKind::kQuadratic, value.origin, {value.base}, in, std::move(params));
   } else {
-    if (value.poly.width() > 1) {
-      return Refusal{
-          "a polynomial of degree " + std::to_string(value.poly.degree()) + " with other coefficients on each channel",
-          "share its coefficients over the channels, or use a quadratic", false};
+    PolynomialParams params{value.poly.coefficients()};
+    std::size_t numbers = 0;
+    for (const Coefficient& c : params.coefficients) {
+      numbers += c.size();
+      if (!std::all_of(c.begin(), c.end(), [](double v) { return std::isfinite(v); })) return inconsistent("its coefficients are not finite");
     }
-    PolynomialParams params;
-    for (int k = 0; k <= value.poly.degree(); ++k) {
-      params.coefficients.push_back(value.poly.at(k, 0, in));
-      if (!std::isfinite(params.coefficients.back())) return inconsistent("its coefficients are not finite");
-    }
+    if (!budget_.charge(numbers)) return too_large();
     node = add_node(OpKind::kPolynomial, value.origin, {value.base}, in, std::move(params));
   }
   activations_.emplace(value.base, std::pair(value.poly, node));

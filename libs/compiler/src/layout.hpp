@@ -54,6 +54,7 @@ struct GridLayout {
   /// Slots from the first to the last element.
   [[nodiscard]] std::int64_t extent() const { return (rows() - 1) * sy + (columns() - 1) * sx + channels_per_block; }
   [[nodiscard]] std::string describe() const;
+  friend bool operator==(const GridLayout&, const GridLayout&) = default;
 };
 
 struct VectorLayout {

@@ -104,7 +104,8 @@ class Search {
         const std::uint32_t limbs = state.limbs + drop;
         if (limbs > max_limbs_) break;
         for (double w : weight_options(l)) {
-          const double scale = (state.scale + drop * shape_.q_bits - w) / 2;
+          const double product = state.scale + drop * shape_.q_bits - w;   // of what the stage reads
+          const double scale = request_.stages[l].plain ? product : product / 2;
           if (scale < kLowestScale || scale > kHighestScale) continue;
           // Squares turn noise into a bias once it is no longer small beside the value.
           if (rounding_noise(n_) / std::exp2(scale) > kLargestNoise * request_.stages[l - 1].out_rms) continue;
@@ -206,7 +207,7 @@ std::vector<LevelChoice> search_levels(const LevelRequest& request) {
         for (std::size_t l = 0; l < choice.drop.size(); ++l) {
           choice.limbs_in.push_back(limbs);
           limbs -= choice.drop[l];
-          scale = (l == 0 ? scale : 2 * scale) + choice.weight_scale_log2[l] - choice.drop[l] * q_bits;
+          scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + choice.weight_scale_log2[l] - choice.drop[l] * q_bits;
           choice.scale_log2.push_back(scale);
         }
         out.push_back(std::move(choice));
@@ -214,44 +215,110 @@ std::vector<LevelChoice> search_levels(const LevelRequest& request) {
   return out;
 }
 
+namespace {
+
+/// Scales of the ranks for the actual primes.
+struct Chain {
+  std::vector<double> weight_scale, scale_out;
+  std::vector<std::uint32_t> limbs_out;
+};
+
+Chain follow(const Lowered& lowered, const LevelChoice& choice) {
+  Chain chain;
+  double scale = std::exp2(choice.input_scale_log2);   // of what the rank reads
+  for (std::size_t r = 0; r < choice.drop.size(); ++r) {
+    const std::uint32_t limbs = choice.limbs_in[r];
+    chain.limbs_out.push_back(limbs - choice.drop[r]);
+    double dropped = 1;
+    for (std::uint32_t i = chain.limbs_out.back(); i < limbs; ++i) dropped *= lowered.program.parameters.q[i];
+    // Primes are a little below 2^q_bits and every square doubles the drift of the scale: the weights take it back.
+    chain.weight_scale.push_back(choice.scale_log2.empty() ? std::exp2(choice.weight_scale_log2[r])
+                                                           : std::exp2(choice.scale_log2[r]) * dropped / scale);
+    scale = scale * chain.weight_scale.back() / dropped;
+    chain.scale_out.push_back(scale);
+    if (r + 1 < choice.drop.size() && !lowered.plain_ranks[r + 1]) scale *= scale;
+  }
+  return chain;
+}
+
+/// Limbs of a register, scale of its message.
+struct Held {
+  std::uint32_t limbs = 0;
+  double scale = 0;
+};
+
+/// Writes limbs and scales into the instructions, in order: what a register holds follows from the one that made it.
+class Assigner {
+ public:
+  Assigner(Lowered& lowered, const Chain& chain) : program_(lowered.program), chain_(chain), held_(program_.register_count) {
+    for (std::uint32_t i = 0; i < program_.input.ciphertexts; ++i) held_[i] = {program_.input.limbs, program_.input.scale};
+  }
+
+  void step(plan::Instruction& instruction, const LoweredStage& stage) {
+    std::visit([&](auto& op) { assign(instruction, op, stage); }, instruction.op);
+  }
+
+ private:
+  Held held(plan::Register r) const { return held_[r]; }
+  void write(plan::Instruction& i, Held in, Held out, const std::vector<plan::Register>& registers) {
+    i.limbs_in = in.limbs;
+    i.limbs_out = out.limbs;
+    i.scale_in = in.scale;
+    i.scale_out = out.scale;
+    for (plan::Register r : registers) held_[r] = out;
+  }
+  double primes(std::uint32_t first, std::uint32_t last) const {
+    double product = 1;
+    for (std::uint32_t i = first; i < last; ++i) product *= program_.parameters.q[i];
+    return product;
+  }
+
+  void assign(plan::Instruction& i, plan::Split& op, const LoweredStage&) { write(i, held(op.in), held(op.in), op.out); }
+  void assign(plan::Instruction& i, plan::Square& op, const LoweredStage&) {
+    const Held in = held(op.in);
+    write(i, in, {in.limbs, in.scale * in.scale}, op.out);
+  }
+  void assign(plan::Instruction& i, plan::Combine& op, const LoweredStage&) {
+    write(i, held(op.terms[0].in), held(op.terms[0].in), {op.out});
+  }
+  void assign(plan::Instruction& i, plan::Add& op, const LoweredStage&) { write(i, held(op.terms[0]), held(op.terms[0]), {op.out}); }
+  // As few limbs as leave the weights of the rescale behind it large enough.
+  void assign(plan::Instruction& i, plan::Drop& op, const LoweredStage& stage) {
+    const Held in = held(op.in);
+    const std::uint32_t end = chain_.limbs_out[stage.rank];
+    std::uint32_t limbs = std::min(end, in.limbs);
+    while (limbs < in.limbs && std::log2(chain_.scale_out[stage.rank] * primes(end, limbs) / in.scale) < stage.min_weight_log2) ++limbs;
+    write(i, in, {limbs, in.scale}, {op.out});
+  }
+  void assign(plan::Instruction& i, plan::Linear& op, const LoweredStage& stage) {
+    const Held in = held(op.inputs[0]);
+    const Held out{chain_.limbs_out[stage.rank], chain_.scale_out[stage.rank]};
+    op.weight_scale = stage.carried ? out.scale * primes(out.limbs, in.limbs) / in.scale : chain_.weight_scale[stage.rank];
+    std::vector<plan::Register> registers;
+    for (const auto& output : op.outputs) registers.push_back(output.out);
+    write(i, in, out, registers);
+  }
+
+  plan::Program& program_;
+  const Chain& chain_;
+  std::vector<Held> held_;
+};
+
+}  // namespace
+
 void assign_levels(Lowered& lowered, const LevelChoice& choice) {
   plan::Program& program = lowered.program;
   program.parameters = choice.parameters;
-  double scale = std::exp2(choice.input_scale_log2);
-  program.input.scale = scale;
+  program.input.scale = std::exp2(choice.input_scale_log2);
   program.input.limbs = choice.limbs_in.front();
+  const Chain chain = follow(lowered, choice);
+  Assigner assigner(lowered, chain);
   for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
-    const LoweredStage& stage = lowered.stages[l];
-    const std::uint32_t limbs = choice.limbs_in[l];
-    for (std::size_t i = stage.first; i < stage.linear; ++i) {
-      plan::Instruction& instruction = program.instructions[i];
-      instruction.limbs_in = instruction.limbs_out = limbs;
-      instruction.scale_in = instruction.scale_out = scale;
-    }
-    plan::Instruction& linear = program.instructions[stage.linear];
-    auto& op = std::get<plan::Linear>(linear.op);
-    linear.limbs_in = limbs;
-    linear.limbs_out = limbs - choice.drop[l];
-    linear.scale_in = scale;
-    double dropped = 1;
-    for (std::uint32_t i = linear.limbs_out; i < limbs; ++i) dropped *= program.parameters.q[i];
-    // Primes are a little below 2^q_bits and every square doubles the drift of the scale: the weights take it back.
-    op.weight_scale = choice.scale_log2.empty() ? std::exp2(choice.weight_scale_log2[l])
-                                                : std::exp2(choice.scale_log2[l]) * dropped / scale;
-    scale = scale * op.weight_scale / dropped;
-    linear.scale_out = scale;
-    // The squares that follow, up to the next stage's own instructions.
     const std::size_t end = l + 1 < lowered.stages.size() ? lowered.stages[l + 1].first : program.instructions.size();
-    for (std::size_t i = stage.linear + 1; i < end; ++i) {
-      plan::Instruction& square = program.instructions[i];
-      square.limbs_in = square.limbs_out = linear.limbs_out;
-      square.scale_in = scale;
-      square.scale_out = scale * scale;
-    }
-    if (end > stage.linear + 1) scale *= scale;
+    for (std::size_t i = lowered.stages[l].first; i < end; ++i) assigner.step(program.instructions[i], lowered.stages[l]);
   }
-  program.output.scale = scale;
-  program.output.limbs = choice.limbs_in.back() - choice.drop.back();
+  program.output.scale = chain.scale_out.back();
+  program.output.limbs = chain.limbs_out.back();
   program.keys = plan::collect_keys(program);
 }
 

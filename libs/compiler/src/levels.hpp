@@ -5,6 +5,10 @@
 //     log2 scale(l) = 2 * log2 scale(l-1) + log2 weight_scale(l) - D(l),
 // so scales may differ from layer to layer, and a rescale that drops one 28..30-bit prime can follow one that drops two:
 // no rational rescaling is needed to spend about 1.5 primes a layer.
+//
+// The chain is made for ranks (stages.hpp): all values of one rank share limbs and scale, which follow from those of the
+// rank before. A carried stage reads a value of any earlier rank: its limbs are dropped to as many as its own rescale needs
+// to end at its rank's scale with weights of a sensible size.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +21,10 @@
 
 namespace brainlock::compiler {
 
-/// What the chain has to know of one stage. Noise figures are standard deviations per real part of a slot, in units of
+/// What the chain has to know of one rank: of its only stage in a chain of layers, of all of them together otherwise. Noise figures are standard deviations per real part of a slot, in units of
 /// the message.
 struct StageNeeds {
+  bool plain = false;         ///< it reads values, not squares
   double weight_noise = 0;    ///< error at the output per unit of 1 / weight_scale (rounding of encoded weights)
   double later_gain = 1;      ///< variance at the last stage's output per unit of variance at this output
   double weight_gain = 1;     ///< the same for weight_noise (see StageStats::weight_gain)
@@ -32,10 +37,10 @@ struct StageNeeds {
 
 struct LevelChoice {
   plan::ParameterChoice parameters;
-  std::vector<std::uint32_t> limbs_in;        ///< per stage
-  std::vector<std::uint32_t> drop;            ///< per stage
-  std::vector<double> weight_scale_log2;      ///< per stage, for primes of exactly q_bits
-  std::vector<double> scale_log2;             ///< per stage: the scale its output should have; empty: as it comes
+  std::vector<std::uint32_t> limbs_in;        ///< per rank
+  std::vector<std::uint32_t> drop;            ///< per rank
+  std::vector<double> weight_scale_log2;      ///< per rank, for primes of exactly q_bits
+  std::vector<double> scale_log2;             ///< per rank: the scale its values should have; empty: as it comes
   double input_scale_log2 = 0;
   double relative_error = 0;                  ///< predicted rms error of the last stage's output / its rms
   double log_qp = 0;

@@ -30,28 +30,47 @@ struct LiftedTensor {
   }
 };
 
+// What a stage holds: packed registers, one a ciphertext.
+struct PackedTensor {
+  std::optional<GridLayout> grid;
+  std::optional<VectorLayout> vector;
+  std::vector<Register> registers;
+  [[nodiscard]] int parts() const { return grid ? grid->parts : vector->parts; }
+};
+
 class Lowering {
  public:
   Lowering(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, bool structure_only)
       : plan_(plan), slots_(slots), choice_(choice), structure_only_(structure_only) {}
 
   Result<Lowered> run() {
+    find_borders();
+    out_.plain_ranks = plan_.plain_ranks;
     for (std::size_t i = 0; i < plan_.stages.size(); ++i) {
       const Stage& stage = plan_.stages[i];
       LoweredStage lowered;
+      lowered.rank = static_cast<std::size_t>(stage.rank);
+      lowered.carried = stage.carried;
       lowered.first = out_.program.instructions.size();
       layer_ = stage.name;
-      const bool zero_fill = i + 1 < plan_.stages.size() && plan_.stages[i + 1].needs_zero_border();
+      stage_ = &stage;
       if (i == 0) BRAINLOCK_TRY(make_input(stage));
-      Status status = i == 0 && !stage.is_dense ? first_conv(stage, zero_fill)
-                      : stage.is_dense          ? dense(stage)
-                                                : conv(stage, zero_fill);
+      BRAINLOCK_TRY(read(stage));
+      Status status = !stage.diagonal.empty() && current_.vector ? diagonal(stage)
+                      : i == 0 && !stage.is_dense                ? first_conv(stage, borders_[i])
+                      : stage.is_dense                           ? dense(stage)
+                                                                 : conv(stage, borders_[i]);
       if (!status.ok()) return status.error().in(stage.name);
       lowered.linear = out_.program.instructions.size() - 1;
-      lowered.last = lowered.linear;
       if (!structure_only_) lowered.places = places_of(stage);
-      out_.stages.push_back(lowered);
-      if (stage.squared) square(stage);
+      if (stage.addend >= 0)
+        if (Status added = add_to(packed_[static_cast<std::size_t>(stage.addend)]); !added.ok()) return added.error().in(stage.name);
+      lowered.last = out_.program.instructions.size() - 1;
+      out_.stages.push_back(std::move(lowered));
+      packed_.push_back(value_);
+      if (plan_.is_addend(i)) continue;
+      if (plan_.is_read(i, /*as_square=*/true)) square(static_cast<int>(i));
+      if (plan_.is_read(i, /*as_square=*/false)) split(static_cast<int>(i));
     }
     write_output_map(plan_.stages.back());
     out_.program.register_count = next_register_;
@@ -90,9 +109,7 @@ class Lowering {
         for (std::int64_t copy = 0; copy < slots_; copy += v.period)
           map.places.push_back({static_cast<std::uint32_t>(e), 0, static_cast<std::uint32_t>(v.where(e).slot + copy),
                                 static_cast<std::uint32_t>(v.where(e).part)});
-      LiftedTensor t;
-      t.vector = v;
-      current_ = std::move(t);
+      image_.vector = v;
     } else {
       make_window_input(stage);
     }
@@ -135,9 +152,7 @@ class Lowering {
                                     static_cast<std::uint32_t>(w.ciphertext), static_cast<std::uint32_t>(w.slot),
                                     static_cast<std::uint32_t>(w.part)});
             }
-    LiftedTensor t;
-    t.grid = grid;
-    current_ = std::move(t);
+    image_.grid = grid;
   }
 
   [[nodiscard]] int window_channel(int ry, int rx, int ic, int in_channels) const {
@@ -149,31 +164,110 @@ class Lowering {
       plan::Split split;
       split.in = i;
       for (std::uint32_t part = 0; part < map.parts; ++part) split.out.push_back(fresh());
-      current_.registers.insert(current_.registers.end(), split.out.begin(), split.out.end());
+      image_.registers.insert(image_.registers.end(), split.out.begin(), split.out.end());
       emit(std::move(split));
     }
     const double factor = map.parts == 2 ? 2.0 : 1.0;
-    current_.factor[0] = current_.factor[1] = factor;
+    image_.factor[0] = image_.factor[1] = factor;
   }
 
-  // --- squares ---------------------------------------------------------------------------------------------------
+  // --- values and what is read of them ---------------------------------------------------------------------------
 
-  void square(const Stage& stage) {
-    layer_ = stage.name;
-    LiftedTensor next;
-    next.grid = packed_grid_;
-    next.vector = packed_vector_;
-    const int parts = next.parts();
-    for (Register r : packed_) {
-      plan::Square op;
+  /// The squares of stage i's value.
+  void square(int i) {
+    LiftedTensor& next = squares_[{i}];
+    lift<plan::Square>(packed_[static_cast<std::size_t>(i)], next);
+    next.factor[0] = next.parts() == 2 ? 4.0 : 1.0;
+    next.factor[1] = -4.0;
+  }
+
+  /// The value itself.
+  void split(int i) {
+    LiftedTensor& next = plain_[i];
+    lift<plan::Split>(packed_[static_cast<std::size_t>(i)], next);
+    next.factor[0] = next.factor[1] = next.parts() == 2 ? 2.0 : 1.0;
+  }
+
+  template <typename Op>
+  void lift(const PackedTensor& value, LiftedTensor& out) {
+    out.grid = value.grid;
+    out.vector = value.vector;
+    for (Register r : value.registers) {
+      Op op;
       op.in = r;
-      for (int part = 0; part < parts; ++part) op.out.push_back(fresh());
-      next.registers.insert(next.registers.end(), op.out.begin(), op.out.end());
+      for (int part = 0; part < value.parts(); ++part) op.out.push_back(fresh());
+      out.registers.insert(out.registers.end(), op.out.begin(), op.out.end());
       emit(std::move(op));
     }
-    next.factor[0] = parts == 2 ? 4.0 : 1.0;
-    next.factor[1] = -4.0;
-    current_ = std::move(next);
+  }
+
+  static bool same_place(const LiftedTensor& a, const LiftedTensor& b) {
+    if (a.grid.has_value() != b.grid.has_value()) return false;
+    return a.grid ? *a.grid == *b.grid : a.vector->size == b.vector->size;
+  }
+
+  /// The sum of signed squares. A negated value is kept as i (u + iv) = -v + iu, whose parts give 4 v^2 and -4 u^2: added to
+  /// the other part of a square they are subtracted from it.
+  Status sum_squares(const std::vector<int>& reads) {
+    if (squares_.contains(reads)) return {};
+    LiftedTensor sum = squares_.at({reads.front()});
+    const int parts = sum.parts();
+    for (std::size_t at = 0; at < sum.registers.size(); ++at) {
+      plan::Combine combine;
+      for (const int read : reads) {
+        const LiftedTensor& term = squares_.at({read});
+        if (!same_place(sum, term)) return unsupported("the squares of a polynomial lie in different places");
+        const bool turned = plan_.stages[static_cast<std::size_t>(read)].negated && parts == 2;
+        combine.terms.push_back({term.registers[turned ? at ^ 1 : at], 0});
+      }
+      combine.out = sum.registers[at] = fresh();
+      emit(std::move(combine));
+    }
+    squares_[reads] = std::move(sum);
+    return {};
+  }
+
+  /// Sets current_ to what the stage reads.
+  Status read(const Stage& stage) {
+    if (stage.reads.empty()) {
+      current_ = image_;
+    } else if (!stage.reads_squares) {
+      current_ = plain_.at(stage.reads.front());
+    } else {
+      BRAINLOCK_TRY(sum_squares(stage.reads));
+      current_ = squares_.at(stage.reads);
+    }
+    if (!stage.carried) return {};
+    for (Register& r : current_.registers) {
+      plan::Drop drop{r, fresh()};
+      r = drop.out;
+      emit(drop);
+    }
+    return {};
+  }
+
+  /// value_ becomes the sum of what the stage made and `other`.
+  Status add_to(const PackedTensor& other) {
+    const bool same = value_.grid && other.grid ? *value_.grid == *other.grid : value_.vector && other.vector;
+    if (!same || value_.registers.size() != other.registers.size())
+      return unsupported("the branches of a sum come to different places in this layout; give both the same strides and pools");
+    for (std::size_t j = 0; j < value_.registers.size(); ++j) {
+      plan::Add add{{other.registers[j], value_.registers[j]}, fresh()};
+      value_.registers[j] = add.out;
+      emit(std::move(add));
+    }
+    return {};
+  }
+
+  /// Where a value is read by padded convolutions, zeros lie around it.
+  void find_borders() {
+    borders_.assign(plan_.stages.size(), false);
+    for (std::size_t i = plan_.stages.size(); i-- > 0;) {
+      const Stage& stage = plan_.stages[i];
+      if (stage.addend >= 0 && borders_[i]) borders_[static_cast<std::size_t>(stage.addend)] = true;
+      if (!stage.needs_zero_border()) continue;
+      for (const int read : stage.reads) borders_[static_cast<std::size_t>(read)] = true;
+    }
   }
 
   // --- pools -----------------------------------------------------------------------------------------------------
@@ -274,32 +368,75 @@ class Lowering {
     for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
     if (!current_.grid) return unsupported("a convolution after a dense layer is not covered");
     const GridLayout in = *current_.grid;
-    const ConvParams& c = stage.conv;
+    ConvParams one;   // of a diagonal stage
+    one.out_channels = one.in_channels = stage.out.channels;
+    const ConvParams& c = stage.diagonal.empty() ? stage.conv : one;
     int fy = 0, fx = 0;
     std::int64_t sy = 0, sx = 0;
     if (!stride_axis(in.fy, in.sy, c.stride_h, fy, sy) || !stride_axis(in.fx, in.sx, c.stride_w, fx, sx))
       return unsupported("the stride does not divide the phases of this layout");
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, fy, fx, sy, sx));
     if (stage.needs_zero_border()) BRAINLOCK_TRY(check_border(in, c));
+    const std::int64_t turn = turn_to_addend(stage, c, in, out);
+    out.base -= turn;
 
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < fy; ++a)
       for (int b = 0; b < fx; ++b)
-        for (int ky = 0; ky < c.kernel_h; ++ky)
-          for (int kx = 0; kx < c.kernel_w; ++kx) {
-            const std::int64_t y = a * c.stride_h + ky - c.pad_top, x = b * c.stride_w + kx - c.pad_left;
-            const std::int64_t row_shift = floor_div(y, in.fy) * in.sy;
-            const std::int64_t column_shift = floor_div(x, in.fx) * in.sx;
-            const int in_a = static_cast<int>(floor_mod(y, in.fy)), in_b = static_cast<int>(floor_mod(x, in.fx));
-            for (int ic = 0; ic < c.in_channels; ++ic) {
-              const auto from = in.channel(ic);
-              const Register source = rotated(current_.reg(in.ciphertext(from.block, in_a, in_b), from.part), row_shift);
-              add_channels(builder, stage, out, a, b, ky, kx, ic, builder.input(source), column_shift + from.offset,
-                           current_.factor[from.part], zero_fill);
-            }
-          }
+        for_each_tap(c, in, a, b, [&](const Tap& tap) {
+          const auto from = in.channel(tap.channel);
+          const Register source = rotated(current_.reg(in.ciphertext(from.block, tap.a, tap.b), from.part), wrapped(tap.row_shift + turn, turn));
+          add_channels(builder, stage, out, a, b, tap.ky, tap.kx, tap.channel, builder.input(source), tap.column_shift + from.offset,
+                       current_.factor[from.part], zero_fill);
+        });
     finish_grid(stage, builder, out, zero_fill);
     return {};
+  }
+
+  /// One weight position of a convolution for one phase of its output.
+  struct Tap {
+    int ky, kx, channel;
+    int a, b;                                // phase of the input
+    std::int64_t row_shift, column_shift;
+  };
+  template <typename Visit>
+  static void for_each_tap(const ConvParams& c, const GridLayout& in, int a, int b, Visit&& visit) {
+    for (int ky = 0; ky < c.kernel_h; ++ky)
+      for (int kx = 0; kx < c.kernel_w; ++kx) {
+        const std::int64_t y = a * c.stride_h + ky - c.pad_top, x = b * c.stride_w + kx - c.pad_left;
+        for (int ic = 0; ic < c.in_channels; ++ic)
+          visit(Tap{ky, kx, ic, static_cast<int>(floor_mod(y, in.fy)), static_cast<int>(floor_mod(x, in.fx)),
+                    floor_div(y, in.fy) * in.sy, floor_div(x, in.fx) * in.sx});
+      }
+  }
+
+  /// How far the inputs of a stage have to be turned so that its output comes to where its addend lies.
+  [[nodiscard]] std::int64_t turn_to_addend(const Stage& stage, const ConvParams& c, const GridLayout& in, const GridLayout& out) const {
+    if (stage.addend < 0 || !packed_[static_cast<std::size_t>(stage.addend)].grid) return 0;
+    // The builder moves its result down by the lowest giant step, which follows from the lowest shift.
+    std::int64_t lowest = 0;
+    bool first = true;
+    const auto see = [&](std::int64_t shift) {
+      lowest = first ? shift : std::min(lowest, shift);
+      first = false;
+    };
+    std::int64_t highest_offset = 0;
+    for (int oc = 0; oc < stage.out.channels; ++oc) highest_offset = std::max<std::int64_t>(highest_offset, out.channel(oc).offset);
+    for (int a = 0; a < out.fy; ++a)
+      for (int b = 0; b < out.fx; ++b)
+        for_each_tap(c, in, a, b, [&](const Tap& tap) {
+          const std::int64_t to = stage.diagonal.empty() ? highest_offset : out.channel(tap.channel).offset;
+          see(tap.column_shift + in.channel(tap.channel).offset - to);
+        });
+    const std::int64_t base = out.base + floor_div(lowest, choice_.baby_steps) * choice_.baby_steps;
+    return floor_mod(base - packed_[static_cast<std::size_t>(stage.addend)].grid->base, slots_);
+  }
+
+  /// A rotation as it is, or once something was turned the shortest way round.
+  [[nodiscard]] std::int64_t wrapped(std::int64_t rotation, std::int64_t turn) const {
+    if (turn == 0) return rotation;
+    const std::int64_t r = floor_mod(rotation, slots_);
+    return r > slots_ / 2 ? r - slots_ : r;
   }
 
   static bool stride_axis(int phases, std::int64_t stride, int step, int& out_phases, std::int64_t& out_stride) {
@@ -326,6 +463,16 @@ class Lowering {
   // position's first slot.
   void add_channels(LinearBuilder& builder, const Stage& stage, const GridLayout& out, int a, int b, int ky, int kx, int ic,
                     std::uint32_t input, std::int64_t offset, double factor, bool zero_fill) const {
+    if (!stage.diagonal.empty()) {
+      const auto to = out.channel(ic);
+      const int output = out.ciphertext(to.block, a, b);
+      if (structure_only_) {
+        builder.expect(output, input, offset - to.offset, offset - to.offset);
+      } else {
+        add_weight(builder, out, a, b, to, output, input, offset, static_cast<double>(stage.diagonal[static_cast<std::size_t>(ic)]) / factor, zero_fill);
+      }
+      return;
+    }
     const ConvParams& c = stage.conv;
     if (structure_only_) {   // the channels of a block lie side by side
       for (int block = 0; block < out.blocks(); ++block) {
@@ -338,28 +485,38 @@ class Lowering {
       const auto to = out.channel(oc);
       const double w = static_cast<double>(
           c.weights[static_cast<std::size_t>(((oc * c.in_channels + ic) * c.kernel_h + ky) * c.kernel_w + kx)]) / factor;
-      const std::complex<double> value = to.part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w);
-      const int output = out.ciphertext(to.block, a, b);
-      const std::int64_t shift = offset - to.offset;
-      if (!zero_fill) {
-        builder.add(output, input, shift, out.base + to.offset, value);
-        continue;
-      }
-      for (int y = a; y < out.shape.height; y += out.fy)
-        for (int x = b; x < out.shape.width; x += out.fx)
-          builder.add(output, input, shift, out.base + (y / out.fy) * out.sy + (x / out.fx) * out.sx + to.offset, value);
+      add_weight(builder, out, a, b, to, out.ciphertext(to.block, a, b), input, offset, w, zero_fill);
     }
   }
 
+  /// One weight, at every position of its phase.
+  void add_weight(LinearBuilder& builder, const GridLayout& out, int a, int b, const GridLayout::Channel& to, int output,
+                  std::uint32_t input, std::int64_t offset, double w, bool zero_fill) const {
+    const std::complex<double> value = turned(to.part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w));
+    const std::int64_t shift = offset - to.offset;
+    if (!zero_fill) {
+      builder.add(output, input, shift, out.base + to.offset, value);
+      return;
+    }
+    for (int y = a; y < out.shape.height; y += out.fy)
+      for (int x = b; x < out.shape.width; x += out.fx)
+        builder.add(output, input, shift, out.base + (y / out.fy) * out.sy + (x / out.fx) * out.sx + to.offset, value);
+  }
+
+  /// A value of this stage as it is kept: times i if its square is to count as negative.
+  [[nodiscard]] std::complex<double> turned(std::complex<double> value) const {
+    return stage_->negated ? std::complex<double>(-value.imag(), value.real()) : value;
+  }
+
   void finish_grid(const Stage& stage, const LinearBuilder& builder, GridLayout out, bool zero_fill) {
-    packed_.clear();
-    for (int j = 0; j < out.ciphertexts(); ++j) packed_.push_back(fresh());
-    plan::Linear linear = builder.build(packed_);
+    value_.registers.clear();
+    for (int j = 0; j < out.ciphertexts(); ++j) value_.registers.push_back(fresh());
+    plan::Linear linear = builder.build(value_.registers);
     linear.name = stage.name;
     out.base = floor_mod(out.base + builder.lowest_giant() * choice_.baby_steps, slots_);
     set_grid_bias(stage, out, zero_fill, linear);
-    packed_grid_ = out;
-    packed_vector_.reset();
+    value_.grid = out;
+    value_.vector.reset();
     emit(std::move(linear));
   }
 
@@ -376,7 +533,7 @@ class Lowering {
           const Where w = out.where(c, y, x);
           const double bias = stage.bias[static_cast<std::size_t>(c) * plane + static_cast<std::size_t>(y * stage.out.width + x)];
           values[static_cast<std::size_t>(w.ciphertext)][floor_mod(w.slot, period)] +=
-              w.part == 0 ? std::complex<double>(bias, 0) : std::complex<double>(0, bias);
+              turned(w.part == 0 ? std::complex<double>(bias, 0) : std::complex<double>(0, bias));
         }
     for (std::size_t j = 0; j < values.size(); ++j) linear.outputs[j].bias = to_vector(values[j], period);
   }
@@ -410,12 +567,12 @@ class Lowering {
     return current_.vector ? dense_from_vector(stage, out) : dense_from_grid(stage, out);
   }
 
-  static std::complex<double> weight_of(const Stage& stage, const VectorLayout& out, std::int64_t o, int e, double factor) {
+  [[nodiscard]] std::complex<double> weight_of(const Stage& stage, const VectorLayout& out, std::int64_t o, int e, double factor) const {
     const auto in = static_cast<std::size_t>(stage.dense.in_features);
     const auto value = [&](std::int64_t row) {
       return row < out.size ? static_cast<double>(stage.dense.weights[static_cast<std::size_t>(row) * in + static_cast<std::size_t>(e)]) / factor : 0.0;
     };
-    return out.parts == 2 ? std::complex<double>(value(o), value(o + out.half)) : std::complex<double>(value(o), 0);
+    return turned(out.parts == 2 ? std::complex<double>(value(o), value(o + out.half)) : std::complex<double>(value(o), 0));
   }
 
   // Replicated input of period p: slot t computes output t mod M from inputs t + r, r < min(M, p). With M >= p that is
@@ -468,25 +625,45 @@ class Lowering {
         }
     std::vector<std::int32_t> sums;
     for (std::int64_t step = m; step < slots_; step *= 2) sums.push_back(static_cast<std::int32_t>(step));
+    if (builder.lowest_giant() != 0) return unsupported("a dense layer of so few inputs does not fit this layout");
     finish_dense(stage, builder, out, std::move(sums));
     return {};
   }
 
   void finish_dense(const Stage& stage, const LinearBuilder& builder, const VectorLayout& out, std::vector<std::int32_t> sums) {
-    packed_ = {fresh()};
-    plan::Linear linear = builder.build(packed_);
+    value_.registers = {fresh()};
+    plan::Linear linear = builder.build(value_.registers);
     linear.name = stage.name;
     linear.rotate_sums = std::move(sums);
     std::map<std::int64_t, std::complex<double>> bias;
     for (int e = 0; e < out.size; ++e) {
       const Where w = out.where(e);
       const double b = stage.bias[static_cast<std::size_t>(e)];
-      bias[w.slot] += w.part == 0 ? std::complex<double>(b, 0) : std::complex<double>(0, b);
+      bias[w.slot] += turned(w.part == 0 ? std::complex<double>(b, 0) : std::complex<double>(0, b));
     }
     linear.outputs[0].bias = to_vector(bias, out.period);
-    packed_vector_ = out;
-    packed_grid_.reset();
+    value_.vector = out;
+    value_.grid.reset();
     emit(std::move(linear));
+  }
+
+  /// A factor for each element of a vector.
+  Status diagonal(const Stage& stage) {
+    const VectorLayout v = *current_.vector;
+    LinearBuilder builder(slots_, v.period, choice_.baby_steps, 1);
+    for (int part = 0; part < v.parts; ++part) {
+      const std::uint32_t input = builder.input(current_.reg(0, part));
+      if (structure_only_) {
+        builder.expect(0, input, 0, 0);
+        continue;
+      }
+      for (int s = 0; s < v.half && part * v.half + s < v.size; ++s) {
+        const double w = static_cast<double>(stage.diagonal[static_cast<std::size_t>(part * v.half + s)]) / current_.factor[part];
+        builder.add(0, input, 0, s, turned(part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w)));
+      }
+    }
+    finish_dense(stage, builder, v, {});
+    return {};
   }
 
   // --- output ----------------------------------------------------------------------------------------------------
@@ -498,9 +675,9 @@ class Lowering {
     for (int c = 0; c < stage.out.channels; ++c)
       for (int y = 0; y < stage.out.height; ++y)
         for (int x = 0; x < stage.out.width; ++x, ++index) {
-          const Where w = packed_grid_ ? packed_grid_->where(c, y, x) : packed_vector_->where(c);
+          const Where w = value_.grid ? value_.grid->where(c, y, x) : value_.vector->where(c);
           places.push_back({index, static_cast<std::uint32_t>(w.ciphertext), static_cast<std::uint32_t>(floor_mod(w.slot, slots_)),
-                            static_cast<std::uint32_t>(w.part)});
+                            static_cast<std::uint32_t>(stage.negated ? 1 - w.part : w.part)});
         }
     return places;
   }
@@ -510,10 +687,10 @@ class Lowering {
     map.channels = static_cast<std::uint32_t>(stage.out.channels);
     map.height = static_cast<std::uint32_t>(stage.out.height);
     map.width = static_cast<std::uint32_t>(stage.out.width);
-    map.ciphertexts = static_cast<std::uint32_t>(packed_.size());
-    map.parts = static_cast<std::uint32_t>(packed_grid_ ? packed_grid_->parts : packed_vector_->parts);
+    map.ciphertexts = static_cast<std::uint32_t>(value_.registers.size());
+    map.parts = static_cast<std::uint32_t>(value_.parts());
     map.places = places_of(stage);
-    out_.program.output_registers = packed_;
+    out_.program.output_registers = value_.registers;
   }
 
   const StagePlan& plan_;
@@ -523,10 +700,14 @@ class Lowering {
   Lowered out_;
   std::string layer_;
   Register next_register_ = 0;
-  LiftedTensor current_;
-  std::vector<Register> packed_;
-  std::optional<GridLayout> packed_grid_;
-  std::optional<VectorLayout> packed_vector_;
+  const Stage* stage_ = nullptr;                       // the one being lowered
+  LiftedTensor image_;
+  LiftedTensor current_;                               // what it reads
+  PackedTensor value_;                                 // what it made
+  std::vector<PackedTensor> packed_;                   // what stages before it hold
+  std::map<std::vector<int>, LiftedTensor> squares_;   // sums of squares, by the stages
+  std::map<int, LiftedTensor> plain_;
+  std::vector<bool> borders_;                          // per stage: zeros around its value
   std::map<std::pair<Register, std::int64_t>, Register> rotated_;
   int window_rows_ = 0, window_columns_ = 0;
 };

@@ -26,7 +26,10 @@ struct LayoutChoice {
 /// Instruction indices of one stage, for levels and reports.
 struct LoweredStage {
   std::size_t linear = 0;            ///< index of its Linear
-  std::size_t first = 0, last = 0;   ///< instruction range [first, last] at this stage's input limbs
+  std::size_t first = 0, last = 0;   ///< instruction range [first, last]; behind it come squares and splits of its value
+  std::size_t rank = 0;
+  bool carried = false;              ///< begins with Drops and chooses its own scale (see Stage::carried)
+  double min_weight_log2 = 14;       ///< of a carried stage: least log2 of its weight scale
   /// Where the elements of its output lie (`ciphertext`: index of the Linear's output); every other slot is garbage.
   std::vector<plan::Place> places;
 };
@@ -34,6 +37,7 @@ struct LoweredStage {
 struct Lowered {
   plan::Program program;             ///< limbs and scales unset
   std::vector<LoweredStage> stages;
+  std::vector<bool> plain_ranks;     ///< see StagePlan
 };
 
 /// kUnsupported with the reason if this choice cannot hold the network.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "stage_maps.hpp"
+
 namespace brainlock::compiler {
 namespace {
 
@@ -14,10 +16,6 @@ std::size_t at(int a, int b, int nb, int c, int nc) {
 template <typename T>
 void add_scaled(Lanes<T>& sum, T factor, const Lanes<T>& x) {
   for (std::size_t k = 0; k < kLanes; ++k) sum[k] += factor * x[k];
-}
-
-TensorShape pooled_shape(const PoolParams& pool, const TensorShape& in) {
-  return {in.channels, (in.height - pool.kernel_h) / pool.stride_h + 1, (in.width - pool.kernel_w) / pool.stride_w + 1};
 }
 
 /// Calls visit(element before the pool, element after it) for every pair that the pool connects.
@@ -84,6 +82,40 @@ void add_squares(Lanes<double>& sum, const Lanes<float>& x) {
 }  // namespace
 
 template <typename T>
+LaneTensor<T> read_values(const StagePlan& plan, const Stage& stage, const LaneTensor<T>& image, const std::vector<LaneTensor<T>>& values) {
+  if (stage.reads.empty()) return image;
+  if (!stage.reads_squares) return values[static_cast<std::size_t>(stage.reads.front())];
+  LaneTensor<T> sum;
+  for (const int read : stage.reads) {
+    const T sign = plan.stages[static_cast<std::size_t>(read)].negated ? T(-1) : T(1);
+    const LaneTensor<T>& value = values[static_cast<std::size_t>(read)];
+    if (sum.empty()) sum.assign(value.size(), Lanes<T>{});
+    for (std::size_t e = 0; e < sum.size(); ++e)
+      for (std::size_t k = 0; k < kLanes; ++k) sum[e][k] += sign * value[e][k] * value[e][k];
+  }
+  return sum;
+}
+
+template <typename T>
+void add_addend(const Stage& stage, std::vector<LaneTensor<T>>& values) {
+  if (stage.addend < 0) return;
+  const LaneTensor<T>& from = values[static_cast<std::size_t>(stage.addend)];
+  for (std::size_t e = 0; e < from.size(); ++e) add_scaled(values.back()[e], T(1), from[e]);
+}
+
+void add_gradients(const StagePlan& plan, const Stage& stage, const LaneTensor<float>& g, const std::vector<LaneTensor<float>>& values,
+                   std::vector<LaneTensor<float>>& gradients) {
+  for (const int read : stage.reads) {
+    const auto at = static_cast<std::size_t>(read);
+    LaneTensor<float>& sum = gradients[at];
+    if (sum.empty()) sum.assign(g.size(), Lanes<float>{});
+    const float sign = plan.stages[at].negated ? -1.0F : 1.0F;
+    for (std::size_t e = 0; e < g.size(); ++e)
+      for (std::size_t k = 0; k < kLanes; ++k) sum[e][k] += stage.reads_squares ? g[e][k] * (2 * sign * values[at][e][k]) : g[e][k];
+  }
+}
+
+template <typename T>
 LaneTensor<T> apply_pools(const Stage& stage, LaneTensor<T> x) {
   TensorShape shape = stage.in;
   for (const PoolParams& pool : stage.pools) {
@@ -100,7 +132,11 @@ LaneTensor<T> apply_pools(const Stage& stage, LaneTensor<T> x) {
 template <typename T>
 LaneTensor<T> apply_linear(const Stage& stage, const LaneTensor<T>& x) {
   LaneTensor<T> y;
-  if (stage.is_dense) {
+  if (!stage.diagonal.empty()) {
+    y.assign(stage.out.size(), Lanes<T>{});
+    const std::size_t plane = x.size() / stage.diagonal.size();
+    for (std::size_t e = 0; e < x.size(); ++e) add_scaled(y[e], static_cast<T>(stage.diagonal[e / plane]), x[e]);
+  } else if (stage.is_dense) {
     y.assign(stage.out.size(), Lanes<T>{});
     for (std::size_t o = 0; o < y.size(); ++o)
       for (std::size_t i = 0; i < x.size(); ++i) add_scaled(y[o], static_cast<T>(stage.dense.weights[o * x.size() + i]), x[i]);
@@ -114,7 +150,10 @@ LaneTensor<T> apply_linear(const Stage& stage, const LaneTensor<T>& x) {
 
 LaneTensor<float> apply_stage_transposed(const Stage& stage, const LaneTensor<float>& g) {
   LaneTensor<float> x(stage.pooled.size(), Lanes<float>{});
-  if (stage.is_dense) {
+  if (!stage.diagonal.empty()) {
+    const std::size_t plane = x.size() / stage.diagonal.size();
+    for (std::size_t e = 0; e < x.size(); ++e) add_scaled(x[e], stage.diagonal[e / plane], g[e]);
+  } else if (stage.is_dense) {
     for (std::size_t o = 0; o < g.size(); ++o)
       for (std::size_t i = 0; i < x.size(); ++i) add_scaled(x[i], stage.dense.weights[o * x.size() + i], g[o]);
   } else {
@@ -137,6 +176,16 @@ LaneTensor<float> apply_stage_transposed(const Stage& stage, const LaneTensor<fl
 
 Lanes<double> weight_gradient_energy(const Stage& stage, const LaneTensor<float>& x, const LaneTensor<float>& g) {
   Lanes<double> sum{};
+  if (!stage.diagonal.empty()) {
+    const std::size_t plane = x.size() / stage.diagonal.size();
+    for (std::size_t first = 0; first < x.size(); first += plane) {
+      Lanes<float> gradient{};
+      for (std::size_t e = first; e < first + plane; ++e)
+        for (std::size_t k = 0; k < kLanes; ++k) gradient[k] += x[e][k] * g[e][k];
+      add_squares(sum, gradient);
+    }
+    return sum;
+  }
   if (stage.is_dense) {   // the gradient is an outer product
     Lanes<double> of_x{}, of_g{};
     for (const auto& v : x) add_squares(of_x, v);
@@ -156,7 +205,7 @@ Lanes<double> weight_gradient_energy(const Stage& stage, const LaneTensor<float>
 
 Lanes<double> window_gradient_energy(const Stage& stage, const LaneTensor<float>& g) {
   Lanes<double> sum{};
-  if (stage.is_dense) {
+  if (stage.is_dense || !stage.diagonal.empty()) {
     for (const auto& v : apply_stage_transposed(stage, g)) add_squares(sum, v);
     return sum;
   }
@@ -173,6 +222,10 @@ Lanes<double> window_gradient_energy(const Stage& stage, const LaneTensor<float>
   return sum;
 }
 
+template LaneTensor<float> read_values(const StagePlan&, const Stage&, const LaneTensor<float>&, const std::vector<LaneTensor<float>>&);
+template LaneTensor<double> read_values(const StagePlan&, const Stage&, const LaneTensor<double>&, const std::vector<LaneTensor<double>>&);
+template void add_addend(const Stage&, std::vector<LaneTensor<float>>&);
+template void add_addend(const Stage&, std::vector<LaneTensor<double>>&);
 template LaneTensor<float> apply_pools(const Stage&, LaneTensor<float>);
 template LaneTensor<double> apply_pools(const Stage&, LaneTensor<double>);
 template LaneTensor<float> apply_linear(const Stage&, const LaneTensor<float>&);

@@ -1,11 +1,12 @@
 #include "stages.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cmath>
-#include <span>
+#include <optional>
 
 #include "stage_arithmetic.hpp"
+#include "stage_maps.hpp"
+#include "stage_polynomial.hpp"
 
 namespace brainlock::compiler {
 namespace {
@@ -13,95 +14,54 @@ namespace {
 // Beyond this shift |b / 2a| (in units of the pre-activation) a channel counts as linear: completing the square would
 // spend precision on a large constant, so the curvature is raised to this bound instead and a note says so.
 constexpr double kMaxShift = 48.0;
+// Where polynomials are made well conditioned if nobody says how far their inputs reach.
+constexpr double kUsualRange = 4.0;
+// Far beyond what any chain of primes holds.
+constexpr std::size_t kMaxStages = 4096;
+// Channels of an identity that is written out as a matrix.
+constexpr int kMaxIdentity = 4096;
 
-std::size_t at(int a, int b, int nb, int c, int nc) {
-  return (static_cast<std::size_t>(a) * static_cast<std::size_t>(nb) + static_cast<std::size_t>(b)) *
-             static_cast<std::size_t>(nc) +
-         static_cast<std::size_t>(c);
-}
+using PerChannel = std::vector<double>;
 
-/// conv after average pool as one convolution (kernels without padding).
-ConvParams pool_then_conv(const PoolParams& pool, const ConvParams& conv) {
-  ConvParams out = conv;
-  out.kernel_h = (conv.kernel_h - 1) * pool.stride_h + pool.kernel_h;
-  out.kernel_w = (conv.kernel_w - 1) * pool.stride_w + pool.kernel_w;
-  out.stride_h = conv.stride_h * pool.stride_h;
-  out.stride_w = conv.stride_w * pool.stride_w;
-  out.weights.assign(static_cast<std::size_t>(conv.out_channels * conv.in_channels * out.kernel_h * out.kernel_w), 0.0F);
-  const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
-  for (int oc = 0; oc < conv.out_channels * conv.in_channels; ++oc)
-    for (int ky = 0; ky < conv.kernel_h; ++ky)
-      for (int kx = 0; kx < conv.kernel_w; ++kx)
-        for (int py = 0; py < pool.kernel_h; ++py)
-          for (int px = 0; px < pool.kernel_w; ++px)
-            out.weights[at(oc, ky * pool.stride_h + py, out.kernel_h, kx * pool.stride_w + px, out.kernel_w)] +=
-                factor * conv.weights[at(oc, ky, conv.kernel_h, kx, conv.kernel_w)];
+/// factor (per channel) times the sum of the squares of some values, or times one value.
+struct Reading {
+  std::vector<int> stages;   // none: the image
+  bool squares = false;
+  PerChannel factor;
+};
+
+/// What a layer can read: readings and a constant per channel, through pools.
+struct Tensor {
+  TensorShape shape;   // before the pools
+  std::vector<Reading> readings;
+  PerChannel constant;
+  std::vector<PoolParams> pools;
+};
+
+/// A linear map of a tensor, not yet a stage. Neither conv nor dense: the identity.
+struct Term {
+  std::string name;
+  Tensor from;
+  std::optional<ConvParams> conv;
+  std::optional<DenseParams> dense;
+};
+
+/// What is known of a node of the graph.
+struct NodeState {
+  std::vector<Term> terms;        // a linear node that its reader takes into a sum of its own
+  std::optional<Tensor> tensor;   // what readers read, otherwise
+  int value = -1;                 // the stage whose value is gain * (x + shift), x being the node's output
+  PerChannel gain, shift;
+  int squared_for = -1;           // the quadratic that gain and shift were made for
+};
+
+std::vector<double> spread(const PerChannel& channels, std::size_t plane) {
+  std::vector<double> out(channels.size() * plane);
+  for (std::size_t e = 0; e < out.size(); ++e) out[e] = channels[e / plane];
   return out;
 }
 
-/// average pool after conv as one convolution.
-ConvParams conv_then_pool(const ConvParams& conv, const PoolParams& pool) {
-  ConvParams out = conv;
-  out.kernel_h = conv.kernel_h + (pool.kernel_h - 1) * conv.stride_h;
-  out.kernel_w = conv.kernel_w + (pool.kernel_w - 1) * conv.stride_w;
-  out.stride_h = conv.stride_h * pool.stride_h;
-  out.stride_w = conv.stride_w * pool.stride_w;
-  out.weights.assign(static_cast<std::size_t>(conv.out_channels * conv.in_channels * out.kernel_h * out.kernel_w), 0.0F);
-  const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
-  for (int oc = 0; oc < conv.out_channels * conv.in_channels; ++oc)
-    for (int ky = 0; ky < conv.kernel_h; ++ky)
-      for (int kx = 0; kx < conv.kernel_w; ++kx)
-        for (int py = 0; py < pool.kernel_h; ++py)
-          for (int px = 0; px < pool.kernel_w; ++px)
-            out.weights[at(oc, ky + py * conv.stride_h, out.kernel_h, kx + px * conv.stride_w, out.kernel_w)] +=
-                factor * conv.weights[at(oc, ky, conv.kernel_h, kx, conv.kernel_w)];
-  return out;
-}
-
-/// A convolution whose output is one position, as a dense map over its whole input.
-DenseParams conv_as_dense(const ConvParams& conv, const TensorShape& in, const TensorShape& out) {
-  DenseParams dense;
-  dense.in_features = static_cast<int>(in.size());
-  dense.out_features = static_cast<int>(out.size());
-  dense.weights.assign(in.size() * out.size(), 0.0F);
-  for (int oc = 0; oc < out.channels; ++oc)
-    for (int oy = 0; oy < out.height; ++oy)
-      for (int ox = 0; ox < out.width; ++ox) {
-        const std::size_t row = at(oc, oy, out.height, ox, out.width);
-        for (int ic = 0; ic < in.channels; ++ic)
-          for (int ky = 0; ky < conv.kernel_h; ++ky)
-            for (int kx = 0; kx < conv.kernel_w; ++kx) {
-              const int y = oy * conv.stride_h + ky - conv.pad_top;
-              const int x = ox * conv.stride_w + kx - conv.pad_left;
-              if (y < 0 || x < 0 || y >= in.height || x >= in.width) continue;
-              dense.weights[row * in.size() + at(ic, y, in.height, x, in.width)] +=
-                  conv.weights[at(oc * conv.in_channels + ic, ky, conv.kernel_h, kx, conv.kernel_w)];
-            }
-      }
-  return dense;
-}
-
-/// dense over a pooled tensor as a dense map over the tensor before the pool.
-DenseParams pool_then_dense(const PoolParams& pool, const TensorShape& in, const TensorShape& pooled, const DenseParams& dense) {
-  DenseParams out;
-  out.in_features = static_cast<int>(in.size());
-  out.out_features = dense.out_features;
-  out.weights.assign(static_cast<std::size_t>(dense.out_features) * in.size(), 0.0F);
-  const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
-  for (int o = 0; o < dense.out_features; ++o)
-    for (int c = 0; c < pooled.channels; ++c)
-      for (int y = 0; y < pooled.height; ++y)
-        for (int x = 0; x < pooled.width; ++x) {
-          const float w = factor * dense.weights[static_cast<std::size_t>(o) * pooled.size() + at(c, y, pooled.height, x, pooled.width)];
-          for (int py = 0; py < pool.kernel_h; ++py)
-            for (int px = 0; px < pool.kernel_w; ++px)
-              out.weights[static_cast<std::size_t>(o) * in.size() +
-                          at(c, y * pool.stride_h + py, in.height, x * pool.stride_w + px, in.width)] += w;
-        }
-  return out;
-}
-
-LaneTensor<double> to_lanes(const std::vector<double>& x) {
+LaneTensor<double> to_lanes(std::span<const double> x) {
   LaneTensor<double> lanes(x.size(), Lanes<double>{});
   for (std::size_t e = 0; e < x.size(); ++e) lanes[e][0] = x[e];
   return lanes;
@@ -113,21 +73,26 @@ std::vector<double> first_lane(const LaneTensor<double>& x) {
   return out;
 }
 
+bool all_zero(const PerChannel& v) {
+  return std::all_of(v.begin(), v.end(), [](double x) { return x == 0; });
+}
+
+std::size_t plane_of(const TensorShape& s) { return static_cast<std::size_t>(s.height) * static_cast<std::size_t>(s.width); }
+
 class Builder {
  public:
-  explicit Builder(const Graph& graph) : graph_(graph) {}
+  Builder(const Graph& graph, std::span<const double> ranges)
+      : graph_(graph), ranges_(ranges), readers_(consumers(graph)), states_(graph.nodes.size()) {}
 
   Result<StagePlan> run() {
-    check_chain();
+    check_nodes();
     if (!bad_.empty()) return refusal();
     plan_.input = graph_.nodes[0].shape;
-    constants_.assign(plan_.input.size(), 0.0);
-    sign_.assign(static_cast<std::size_t>(plan_.input.channels), 1.0);
-    std::size_t i = 1;
-    while (i < chain_.size() && bad_.empty()) i = take_stage(i);
-    if (bad_.empty() && (plan_.stages.empty() || plan_.stages.back().squared))
-      refuse(graph_.nodes[static_cast<std::size_t>(graph_.output)], "the network ends with an activation; end it with a linear layer");
+    for (int i = 0; i < static_cast<int>(graph_.nodes.size()) && bad_.empty(); ++i) take(i);
+    if (bad_.empty()) take_output();
+    if (bad_.empty()) check_image_readers();
     if (!bad_.empty()) return refusal();
+    settle_ranks();
     return std::move(plan_);
   }
 
@@ -137,202 +102,449 @@ class Builder {
   }
   Error refusal() const { return Error{ErrorCode::kUnsupported, "these layers cannot be packed:" + bad_}; }
 
-  // The packing takes a chain; anything else is listed, all of it at once.
-  void check_chain() {
-    int node = graph_.output;
-    std::vector<int> reversed;
-    while (true) {
-      reversed.push_back(node);
-      const Node& n = graph_.nodes[static_cast<std::size_t>(node)];
-      if (n.inputs.empty()) break;
-      node = n.inputs[0];
-    }
-    chain_.assign(reversed.rbegin(), reversed.rend());
-    for (const Node& node_ref : graph_.nodes) {
-      if (node_ref.kind == OpKind::kAdd)
-        refuse(node_ref, "sums of two branches are not covered; write the sum as one convolution over both inputs");
-      if (node_ref.kind == OpKind::kPolynomial)
-        refuse(node_ref, "activations of degree 3 or more are not covered; train with a quadratic");
+  // What can be told of nodes by themselves is listed all at once.
+  void check_nodes() {
+    for (const Node& n : graph_.nodes) {
+      if (n.kind != OpKind::kPolynomial) continue;
+      const std::size_t degree = n.polynomial().coefficients.size() - 1;
+      if (degree > kMaxActivationDegree)
+        refuse(n, "an activation of degree " + std::to_string(degree) + "; use degree " + std::to_string(kMaxActivationDegree) +
+                      " or less, or two activations one after the other");
     }
   }
 
-  const Node& node(std::size_t i) const { return graph_.nodes[static_cast<std::size_t>(chain_[i])]; }
+  // The first layer's windows are made by the client, for one layer only.
+  void check_image_readers() {
+    int readers = 0;
+    bool windows = false;
+    for (const Stage& stage : plan_.stages) {
+      if (!stage.reads.empty()) continue;
+      ++readers;
+      windows |= !stage.is_dense;
+    }
+    if (readers > 1 && windows)
+      refuse(graph_.nodes[0], "the image is read by " + std::to_string(readers) +
+                                  " layers; let one convolution read it and branch behind that");
+  }
 
-  std::size_t take_stage(std::size_t i) {
+  const Node& node(int i) const { return graph_.nodes[static_cast<std::size_t>(i)]; }
+  NodeState& state(int i) { return states_[static_cast<std::size_t>(i)]; }
+  const std::vector<int>& readers(int i) const { return readers_[static_cast<std::size_t>(i)]; }
+  bool only_read_by(int i, OpKind kind) const { return graph_.output != i && readers(i).size() == 1 && node(readers(i)[0]).kind == kind; }
+
+  void take(int i) {
+    const Node& n = node(i);
+    switch (n.kind) {
+      case OpKind::kInput:
+        state(i).tensor = Tensor{n.shape, {{{}, false, PerChannel(static_cast<std::size_t>(n.shape.channels), 1.0)}},
+                                 PerChannel(static_cast<std::size_t>(n.shape.channels), 0.0), {}};
+        return;
+      case OpKind::kConv:
+        return take_linear(i, {Term{n.name, *state(n.inputs[0]).tensor, n.conv(), {}}});
+      case OpKind::kDense:
+        return take_linear(i, {Term{n.name, *state(n.inputs[0]).tensor, {}, n.dense()}});
+      case OpKind::kAveragePool:
+        return take_pool(i);
+      case OpKind::kAdd:
+        return take_linear(i, addends(n));
+      case OpKind::kQuadratic:
+        return take_quadratic(i);
+      case OpKind::kPolynomial:
+        return take_polynomial(i);
+    }
+  }
+
+  std::vector<Term> addends(const Node& sum) {
+    std::vector<Term> terms;
+    for (int input : sum.inputs) {
+      NodeState& branch = state(input);
+      if (branch.terms.empty()) {
+        terms.push_back({sum.name, *branch.tensor, {}, {}});
+      } else {
+        std::move(branch.terms.begin(), branch.terms.end(), std::back_inserter(terms));
+        branch.terms.clear();
+      }
+    }
+    return terms;
+  }
+
+  // A linear node waits if its reader can take it in; otherwise it becomes a value.
+  void take_linear(int i, std::vector<Term> terms) {
+    const bool waits = only_read_by(i, OpKind::kAdd) || (only_read_by(i, OpKind::kAveragePool) && terms.size() == 1 && terms[0].conv);
+    if (waits) {
+      state(i).terms = std::move(terms);
+    } else {
+      make_value(i, std::move(terms));
+    }
+  }
+
+  void take_pool(int i) {
+    const int input = node(i).inputs[0];
+    NodeState& before = state(input);
+    if (!before.terms.empty()) {   // behind a convolution: part of it
+      std::vector<Term> terms = std::move(before.terms);
+      before.terms.clear();
+      terms[0].conv = conv_then_pool(*terms[0].conv, node(i).pool());
+      return take_linear(i, std::move(terms));
+    }
+    state(i).tensor = before.tensor;
+    state(i).tensor->pools.push_back(node(i).pool());
+  }
+
+  // --- activations -----------------------------------------------------------------------------------------------
+
+  /// The stage that holds node i's output.
+  int value_of(int i) {
+    if (state(i).value < 0) make_value(i, {Term{node(i).name, *state(i).tensor, {}, {}}});
+    return state(i).value;
+  }
+
+  void take_quadratic(int i) {
+    const int input = node(i).inputs[0];
+    const QuadraticParams& q = node(i).quadratic();
+    const int value = value_of(input);
+    if (value < 0) return;
+    const NodeState& before = state(input);
+    Tensor& out = state(i).tensor.emplace();
+    out.shape = node(i).shape;
+    const std::size_t channels = q.a.size();
+    Reading square{{value}, true, PerChannel(channels)}, plain{{value}, false, PerChannel(channels)};
+    out.constant.resize(channels);
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double a = static_cast<double>(q.a[c]), b = static_cast<double>(q.b[c]), k = static_cast<double>(q.c[c]);
+      const double g = before.gain[c], h = before.shift[c];
+      if (before.squared_for == i) {   // gain and shift leave nothing but the square
+        const double curvature = raised(a, b);
+        square.factor[c] = exclusive(input) ? (curvature < 0 ? -1.0 : 1.0) : curvature / (g * g);
+        out.constant[c] = k - curvature * h * h;
+      } else {   // x = z / g - h
+        square.factor[c] = a / (g * g);
+        plain.factor[c] = (b - 2 * a * h) / g;
+        out.constant[c] = (a * h - b) * h + k;
+      }
+    }
+    out.readings.push_back(std::move(square));
+    if (!all_zero(plain.factor)) out.readings.push_back(std::move(plain));
+  }
+
+  /// The curvature that a channel is given.
+  static double raised(double a, double b) {
+    if (std::fabs(b) > 2 * kMaxShift * std::fabs(a)) return std::copysign(std::fabs(b) / (2 * kMaxShift), a == 0 ? 1.0 : a);
+    return a;
+  }
+
+  /// Whether the one quadratic that reads node i is all that does: its gain may then be anything, zero too.
+  bool exclusive(int i) const { return readers(i).size() == 1 && graph_.output != i; }
+
+  /// Gain and shift of node i's value: those of the first quadratic that reads it.
+  void choose_gain(int i) {
+    NodeState& s = state(i);
+    const auto channels = static_cast<std::size_t>(node(i).shape.channels);
+    s.gain.assign(channels, 1.0);
+    s.shift.assign(channels, 0.0);
+    if (graph_.output == i) return;
+    for (int reader : readers(i))
+      if (node(reader).kind == OpKind::kQuadratic && s.squared_for < 0) s.squared_for = reader;
+    if (s.squared_for < 0) return;
+    const Node& activation = node(s.squared_for);
+    const QuadraticParams& q = activation.quadratic();
+    int raised_channels = 0;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double b = static_cast<double>(q.b[c]), a = raised(static_cast<double>(q.a[c]), b);
+      raised_channels += a != static_cast<double>(q.a[c]) ? 1 : 0;
+      s.shift[c] = a == 0 ? 0.0 : b / (2 * a);
+      if (exclusive(i)) s.gain[c] = std::sqrt(std::fabs(a));
+    }
+    if (raised_channels > 0)
+      plan_.notes.push_back(activation.name + ": " + std::to_string(raised_channels) + " of " + std::to_string(channels) +
+                            " channels are nearly linear; their curvature was raised to |b| / " + std::to_string(2 * static_cast<int>(kMaxShift)));
+  }
+
+  /// The value of a polynomial, one of a degree at most 2 per channel, of stage `value`.
+  int quadratic_value(const Node& activation, int value, const std::vector<Coefficients>& p, int rank, bool negated) {
+    Term term{activation.name, Tensor{activation.shape, {}, PerChannel(p.size()), {}}, {}, {}};
+    Reading square{{value}, true, PerChannel(p.size())}, plain{{value}, false, PerChannel(p.size())};
+    for (std::size_t c = 0; c < p.size(); ++c) {
+      term.from.constant[c] = p[c][0];
+      plain.factor[c] = p[c][1];
+      square.factor[c] = p[c][2];
+    }
+    if (!all_zero(square.factor)) term.from.readings.push_back(std::move(square));
+    if (!all_zero(plain.factor) || term.from.readings.empty()) term.from.readings.push_back(std::move(plain));
+    return emit(activation, {std::move(term)}, {}, {}, rank, negated);
+  }
+
+  /// The value of the sum of signed squares of `squares`, plus a constant per channel.
+  int sum_value(const Node& activation, std::vector<int> squares, PerChannel constant, bool negated) {
+    const std::size_t channels = constant.size();
+    Term term{activation.name, Tensor{activation.shape, {{std::move(squares), true, PerChannel(channels, 1.0)}}, std::move(constant), {}}, {}, {}};
+    return emit(activation, {std::move(term)}, {}, {}, 0, negated);
+  }
+
+  void take_polynomial(int i) {
+    const Node& n = node(i);
+    const int input = n.inputs[0];
+    const int value = value_of(input);
+    if (value < 0) return;
+    const NodeState& before = state(input);
+    const auto channels = static_cast<std::size_t>(n.shape.channels);
+    const double reach = ranges_.empty() ? kUsualRange : std::max(ranges_[static_cast<std::size_t>(input)], 1e-3);
+    std::vector<Coefficients> p(channels);
+    for (std::size_t c = 0; c < channels; ++c) {
+      for (std::size_t k = 0; k < n.polynomial().coefficients.size(); ++k) p[c].push_back(n.polynomial().at(k, c));
+      p[c] = substitute(p[c], 1 / before.gain[c], -before.shift[c]);   // in the value, which is gain (x + shift)
+    }
+    double range = 0;
+    for (std::size_t c = 0; c < channels; ++c) range = std::max(range, std::fabs(before.gain[c]) * (reach + std::fabs(before.shift[c])));
+
+    const std::size_t degree = n.polynomial().coefficients.size() - 1;
+    std::vector<Coefficients> parts[5];
+    PerChannel constant(channels), q_constant(channels), m_constant(channels);
+    for (std::size_t c = 0; c < channels; ++c) {
+      if (degree <= 4) {
+        SquareDifference split = split_quartic(p[c], range);
+        parts[0].push_back(std::move(split.first));
+        parts[1].push_back(std::move(split.second));
+        constant[c] = split.constant;
+      } else {
+        OcticSplit split = split_octic(p[c], range);
+        parts[0].push_back(std::move(split.q.first));
+        parts[1].push_back(std::move(split.q.second));
+        parts[2].push_back(std::move(split.m));
+        parts[3].push_back(std::move(split.r.first));
+        parts[4].push_back(std::move(split.r.second));
+        q_constant[c] = split.q.constant;
+        m_constant[c] = split.m_constant;
+        constant[c] = split.r.constant;
+      }
+    }
+    std::vector<int> squares;
+    squares.push_back(quadratic_value(n, value, parts[0], 0, false));
+    squares.push_back(quadratic_value(n, value, parts[1], 0, true));
+    if (degree > 4 && bad_.empty()) {
+      const int m = quadratic_value(n, value, parts[2], 0, false);
+      const int q = sum_value(n, squares, q_constant, false);
+      squares = {q, sum_value(n, {m}, m_constant, true)};
+      const int rank = plan_.stages[static_cast<std::size_t>(q)].rank;
+      squares.push_back(quadratic_value(n, value, parts[3], rank, false));
+      squares.push_back(quadratic_value(n, value, parts[4], rank, true));
+    }
+    if (!bad_.empty()) return;
+    state(i).tensor = Tensor{n.shape, {{std::move(squares), true, PerChannel(channels, 1.0)}}, std::move(constant), {}};
+  }
+
+  // --- values ----------------------------------------------------------------------------------------------------
+
+  void make_value(int i, std::vector<Term> terms) {
+    choose_gain(i);
+    NodeState& s = state(i);
+    s.value = emit(node(i), std::move(terms), s.gain, s.shift, 0, false);
+    if (s.value < 0 || s.tensor) return;   // an activation's or pool's own tensor is nearer
+    const std::size_t channels = s.gain.size();
+    Tensor plain{node(i).shape, {{{s.value}, false, PerChannel(channels)}}, PerChannel(channels), {}};
+    for (std::size_t c = 0; c < channels; ++c) {
+      plain.readings[0].factor[c] = s.gain[c] == 0 ? 0.0 : 1 / s.gain[c];
+      plain.constant[c] = -s.shift[c];
+    }
+    s.tensor = std::move(plain);
+  }
+
+  void take_output() {
+    const int out = graph_.output;
+    if (state(out).value < 0) (void)value_of(out);
+  }
+
+  int rank_of(const Reading& reading) const {
+    int rank = -1;
+    for (int stage : reading.stages) rank = std::max(rank, plan_.stages[static_cast<std::size_t>(stage)].rank);
+    return rank;
+  }
+
+  /// The value gain * (sum of the terms + shift) of a rank that is at least `rank`: stage of the sum, or -1.
+  int emit(const Node& n, std::vector<Term> terms, const PerChannel& gain, const PerChannel& shift, int rank, bool negated) {
+    struct Part {
+      const Term* term;
+      const Reading* reading;
+      bool with_constant;
+    };
+    std::vector<Part> parts;
+    for (const Term& term : terms)
+      for (const Reading& reading : term.from.readings) {
+        parts.push_back({&term, &reading, &reading == &term.from.readings.front()});
+        rank = std::max(rank, rank_of(reading) + 1);
+      }
+    // First what sets the rank: the others follow it in layout and scale.
+    std::stable_sort(parts.begin(), parts.end(), [&](const Part& a, const Part& b) {
+      const int ra = rank_of(*a.reading), rb = rank_of(*b.reading);
+      if (ra != rb) return ra > rb;
+      if (a.reading->squares != b.reading->squares) return a.reading->squares;
+      return (a.term->conv || a.term->dense) && !(b.term->conv || b.term->dense);
+    });
+    if (plan_.stages.size() + parts.size() > kMaxStages) {
+      refuse(n, "the network has more than " + std::to_string(kMaxStages) + " stages");
+      return -1;
+    }
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      std::optional<Stage> stage = build(n, *parts[k].term, *parts[k].reading, parts[k].with_constant);
+      if (!stage) return -1;
+      if (k > 0 && stage->out != plan_.stages.back().out) {
+        refuse(n, "the branches of a sum have different shapes");
+        return -1;
+      }
+      const auto channels = static_cast<std::size_t>(stage->out.channels);
+      const std::size_t plane = plane_of(stage->out);
+      if (!gain.empty()) {
+        for (std::size_t c = 0; c < channels && k == 0; ++c)
+          for (std::size_t e = 0; e < plane; ++e) stage->bias[c * plane + e] += shift[c];
+        scale_outputs(*stage, gain);
+        for (std::size_t c = 0; c < channels; ++c)
+          for (std::size_t e = 0; e < plane; ++e) stage->bias[c * plane + e] *= gain[c];
+      }
+      stage->rank = rank;
+      stage->negated = negated;
+      if (k > 0) stage->addend = static_cast<int>(plan_.stages.size()) - 1;
+      plan_.stages.push_back(std::move(*stage));
+    }
+    return static_cast<int>(plan_.stages.size()) - 1;
+  }
+
+  /// The stage of one map and one reading; nothing if it was refused.
+  std::optional<Stage> build(const Node& n, const Term& term, const Reading& reading, bool with_constant) {
     Stage stage;
-    stage.in = i == 1 ? plan_.input : node(i - 1).shape;
-    std::vector<PoolParams> pools;
-    while (i < chain_.size() && node(i).kind == OpKind::kAveragePool) pools.push_back(node(i++).pool());
-    if (i >= chain_.size()) {
-      // A network that ends in pools: an identity convolution carries them.
-      ConvParams identity;
-      const int channels = stage.in.channels;
-      identity.out_channels = identity.in_channels = channels;
-      identity.weights.assign(static_cast<std::size_t>(channels) * static_cast<std::size_t>(channels), 0.0F);
-      for (int c = 0; c < channels; ++c) identity.weights[static_cast<std::size_t>(c) * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)] = 1.0F;
-      identity.bias.assign(static_cast<std::size_t>(channels), 0.0F);
-      return finish(i, std::move(stage), std::move(pools), identity, node(i - 1));
+    stage.name = term.name;
+    stage.reads = reading.stages;
+    stage.reads_squares = reading.squares;
+    stage.in = term.from.shape;
+    if (term.dense) {
+      finish_dense(stage, term.from.pools, *term.dense);
+    } else if (term.conv || reading.stages.empty() || !term.from.pools.empty()) {
+      if (!term.conv && stage.in.channels > kMaxIdentity) {
+        refuse(n, "it needs its " + std::to_string(stage.in.channels) + " inputs as they are; put a linear layer in front");
+        return std::nullopt;
+      }
+      if (!finish_conv(n, stage, term.from.pools, term.conv ? *term.conv : identity_conv(stage.in.channels))) return std::nullopt;
+    } else {
+      stage.pooled = stage.out = stage.in;
+      stage.diagonal.assign(static_cast<std::size_t>(stage.in.channels), 1.0F);
+      stage.bias.assign(stage.out.size(), 0.0);
     }
-    const Node& linear = node(i);
-    if (linear.kind == OpKind::kConv) return finish(i + 1, std::move(stage), std::move(pools), linear.conv(), linear);
-    if (linear.kind == OpKind::kDense) return finish_dense(i + 1, std::move(stage), pools, linear.dense(), linear);
-    refuse(linear, "an activation must follow a convolution or a dense layer");
-    return chain_.size();
+    if (with_constant) {
+      stage.bias = first_lane(apply_linear(stage, apply_pools(stage, to_lanes(spread(term.from.constant, plane_of(stage.in))))));
+    } else {
+      stage.bias.assign(stage.out.size(), 0.0);
+    }
+    scale_inputs(stage, reading.factor);
+    return stage;
   }
 
-  std::size_t finish(std::size_t i, Stage stage, std::vector<PoolParams> pools, ConvParams conv, const Node& linear) {
-    stage.name = linear.name;
-    stage.out = linear.shape;
+  bool finish_conv(const Node& n, Stage& stage, std::vector<PoolParams> pools, ConvParams conv) {
     const bool padded = conv.pad_top + conv.pad_left + conv.pad_bottom + conv.pad_right > 0;
     // Pools that tile (kernel == stride) stay apart and cost additions; others join the convolution. The client makes
     // the first layer's windows itself, so there everything joins.
     while (!pools.empty()) {
       const PoolParams& last = pools.back();
       const bool tiles = last.kernel_h == last.stride_h && last.kernel_w == last.stride_w;
-      if (tiles && !plan_.stages.empty()) break;
+      if (tiles && !stage.reads.empty()) break;
       if (padded) {
-        refuse(linear, "a padded convolution after this average pool is not covered; pad before the pool or use kernel == stride");
-        return chain_.size();
+        refuse(n, "a padded convolution after this average pool is not covered; pad before the pool or use kernel == stride");
+        return false;
       }
       conv = pool_then_conv(last, conv);
       pools.pop_back();
     }
     stage.pools = std::move(pools);
-    while (i < chain_.size() && node(i).kind == OpKind::kAveragePool) {
-      conv = conv_then_pool(conv, node(i).pool());
-      stage.out = node(i).shape;
-      ++i;
-    }
     stage.pooled = stage.in;
-    for (const PoolParams& pool : stage.pools)
-      stage.pooled = {stage.pooled.channels, (stage.pooled.height - pool.kernel_h) / pool.stride_h + 1,
-                      (stage.pooled.width - pool.kernel_w) / pool.stride_w + 1};
-    const std::vector<float> channel_bias = conv.bias;
-    std::vector<double> bias(stage.out.size());
-    const auto plane = static_cast<std::size_t>(stage.out.height * stage.out.width);
-    for (std::size_t e = 0; e < bias.size(); ++e) bias[e] = static_cast<double>(channel_bias[e / plane]);
-    if (stage.out.height * stage.out.width == 1 || stage.pooled.height * stage.pooled.width == 1) {
+    for (const PoolParams& pool : stage.pools) stage.pooled = pooled_shape(pool, stage.pooled);
+    stage.out = {conv.out_channels, (stage.pooled.height + conv.pad_top + conv.pad_bottom - conv.kernel_h) / conv.stride_h + 1,
+                 (stage.pooled.width + conv.pad_left + conv.pad_right - conv.kernel_w) / conv.stride_w + 1};
+    stage.bias = spread({conv.bias.begin(), conv.bias.end()}, plane_of(stage.out));
+    if (plane_of(stage.out) == 1 || plane_of(stage.pooled) == 1) {
       stage.is_dense = true;
       stage.dense = conv_as_dense(conv, stage.pooled, stage.out);
     } else {
       stage.conv = std::move(conv);
     }
-    return complete(i, std::move(stage), std::move(bias), plane);
+    return true;
   }
 
-  std::size_t finish_dense(std::size_t i, Stage stage, std::vector<PoolParams> pools, DenseParams dense, const Node& linear) {
-    stage.name = linear.name;
-    stage.out = linear.shape;
+  static void finish_dense(Stage& stage, const std::vector<PoolParams>& pools, DenseParams dense) {
     std::vector<TensorShape> shapes{stage.in};
-    for (const PoolParams& pool : pools) {
-      const TensorShape& s = shapes.back();
-      shapes.push_back({s.channels, (s.height - pool.kernel_h) / pool.stride_h + 1, (s.width - pool.kernel_w) / pool.stride_w + 1});
-    }
-    std::vector<double> bias(dense.bias.begin(), dense.bias.end());
+    for (const PoolParams& pool : pools) shapes.push_back(pooled_shape(pool, shapes.back()));
+    stage.bias.assign(dense.bias.begin(), dense.bias.end());
+    stage.out = {dense.out_features, 1, 1};
     for (std::size_t k = pools.size(); k-- > 0;) dense = pool_then_dense(pools[k], shapes[k], shapes[k + 1], dense);
     stage.pooled = stage.in;
     stage.is_dense = true;
     stage.dense = std::move(dense);
-    return complete(i, std::move(stage), std::move(bias), 1);
   }
 
-  // Folds the previous activation's signs and constants in, and this stage's own gain and shift.
-  std::size_t complete(std::size_t i, Stage stage, std::vector<double> bias, std::size_t plane) {
-    scale_inputs(stage);
-    stage.bias = std::move(bias);
-    bias = first_lane(apply_linear(stage, apply_pools(stage, to_lanes(signed_constants()))));
-
-    const auto channels = static_cast<std::size_t>(stage.out.channels);
-    std::vector<double> gain(channels, 1.0);
-    std::vector<double> next_sign(channels, 1.0), next_constant(channels, 0.0);
-    if (i < chain_.size()) {
-      const Node& activation = node(i);
-      if (activation.kind != OpKind::kQuadratic) {
-        refuse(activation, "two linear layers follow each other; put a quadratic activation between them or merge them");
-        return chain_.size();
-      }
-      const QuadraticParams& q = activation.quadratic();
-      int raised = 0;
-      for (std::size_t c = 0; c < channels; ++c) {
-        double a = static_cast<double>(q.a[c]);
-        const double b = static_cast<double>(q.b[c]);
-        if (std::fabs(b) > 2 * kMaxShift * std::fabs(a)) {
-          a = std::copysign(std::fabs(b) / (2 * kMaxShift), a == 0 ? 1.0 : a);
-          ++raised;
-        }
-        const double shift = a == 0 ? 0.0 : b / (2 * a);
-        gain[c] = std::sqrt(std::fabs(a));
-        next_sign[c] = a < 0 ? -1.0 : 1.0;
-        next_constant[c] = static_cast<double>(q.c[c]) - a * shift * shift;
-        for (std::size_t k = 0; k < plane; ++k) bias[c * plane + k] += shift;
-      }
-      if (raised > 0)
-        plan_.notes.push_back(activation.name + ": " + std::to_string(raised) + " of " + std::to_string(channels) +
-                              " channels are nearly linear; their curvature was raised to |b| / " + std::to_string(2 * static_cast<int>(kMaxShift)));
-      stage.squared = true;
-      ++i;
-    }
-    scale_outputs(stage, gain);
-    for (std::size_t c = 0; c < channels; ++c)
-      for (std::size_t k = 0; k < plane; ++k) bias[c * plane + k] *= gain[c];
-    stage.bias = std::move(bias);
-    stage.sign = next_sign;
-    sign_ = next_sign;
-    constants_.assign(stage.out.size(), 0.0);
-    for (std::size_t e = 0; e < constants_.size(); ++e) constants_[e] = next_constant[e / plane];
-    plan_.stages.push_back(std::move(stage));
-    return i;
-  }
-
-  // The constants k of sign * s + k, divided by sign because the signs are folded into the weights already.
-  std::vector<double> signed_constants() const {
-    std::vector<double> x(constants_);
-    const std::size_t plane = x.size() / sign_.size();
-    for (std::size_t e = 0; e < x.size(); ++e) x[e] *= sign_[e / plane];
-    return x;
-  }
-
-  void scale_inputs(Stage& stage) const {
-    if (stage.is_dense) {
+  static void scale_inputs(Stage& stage, const PerChannel& factor) {
+    if (!stage.diagonal.empty()) {
+      for (std::size_t c = 0; c < factor.size(); ++c) stage.diagonal[c] = static_cast<float>(static_cast<double>(stage.diagonal[c]) * factor[c]);
+    } else if (stage.is_dense) {
       const auto in = static_cast<std::size_t>(stage.dense.in_features);
-      const std::size_t plane = in / sign_.size();
+      const std::size_t plane = in / factor.size();
       for (std::size_t k = 0; k < stage.dense.weights.size(); ++k)
-        stage.dense.weights[k] *= static_cast<float>(sign_[(k % in) / plane]);
+        stage.dense.weights[k] = static_cast<float>(static_cast<double>(stage.dense.weights[k]) * factor[(k % in) / plane]);
     } else {
       const auto taps = static_cast<std::size_t>(stage.conv.kernel_h * stage.conv.kernel_w);
       for (std::size_t k = 0; k < stage.conv.weights.size(); ++k)
-        stage.conv.weights[k] *= static_cast<float>(sign_[(k / taps) % sign_.size()]);
+        stage.conv.weights[k] = static_cast<float>(static_cast<double>(stage.conv.weights[k]) * factor[(k / taps) % factor.size()]);
     }
   }
 
-  static void scale_outputs(Stage& stage, const std::vector<double>& gain) {
-    auto& weights = stage.is_dense ? stage.dense.weights : stage.conv.weights;
+  static void scale_outputs(Stage& stage, const PerChannel& gain) {
+    auto& weights = !stage.diagonal.empty() ? stage.diagonal : stage.is_dense ? stage.dense.weights : stage.conv.weights;
     const std::size_t per_channel = weights.size() / gain.size();
     for (std::size_t k = 0; k < weights.size(); ++k)
       weights[k] = static_cast<float>(static_cast<double>(weights[k]) * gain[k / per_channel]);
   }
 
+  // Which ranks read values as they are, and which stages have to bring what they read to their rank.
+  void settle_ranks() {
+    int last = 0;
+    for (const Stage& stage : plan_.stages) last = std::max(last, stage.rank);
+    plan_.plain_ranks.assign(static_cast<std::size_t>(last) + 1, true);
+    const auto source = [&](const Stage& stage) {
+      int rank = -1;
+      for (int read : stage.reads) rank = std::max(rank, plan_.stages[static_cast<std::size_t>(read)].rank);
+      return rank;
+    };
+    for (const Stage& stage : plan_.stages)
+      if (stage.reads_squares && source(stage) + 1 == stage.rank) plan_.plain_ranks[static_cast<std::size_t>(stage.rank)] = false;
+    for (Stage& stage : plan_.stages)
+      stage.carried = source(stage) + 1 != stage.rank || stage.reads_squares == plan_.plain_ranks[static_cast<std::size_t>(stage.rank)];
+  }
+
   const Graph& graph_;
-  std::vector<int> chain_;
+  std::span<const double> ranges_;
+  std::vector<std::vector<int>> readers_;
+  std::vector<NodeState> states_;
   StagePlan plan_;
-  std::vector<double> constants_;   // per element of the previous activation's output
-  std::vector<double> sign_;        // per channel of it
   std::string bad_;
 };
 
 }  // namespace
 
-Result<StagePlan> make_stages(const Graph& graph) { return Builder(graph).run(); }
+bool StagePlan::is_read(std::size_t i, bool as_square) const {
+  return std::any_of(stages.begin(), stages.end(), [&](const Stage& stage) {
+    return stage.reads_squares == as_square && std::find(stage.reads.begin(), stage.reads.end(), static_cast<int>(i)) != stage.reads.end();
+  });
+}
+
+Result<StagePlan> make_stages(const Graph& graph, std::span<const double> ranges) { return Builder(graph, ranges).run(); }
 
 std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<const float> input) {
-  std::vector<std::vector<double>> outputs;
-  LaneTensor<double> x = to_lanes({input.begin(), input.end()});
+  const std::vector<double> wide(input.begin(), input.end());
+  const LaneTensor<double> image = to_lanes(wide);
+  std::vector<LaneTensor<double>> values;
   for (const Stage& stage : plan.stages) {
-    x = apply_linear(stage, apply_pools(stage, std::move(x)));
-    outputs.push_back(first_lane(x));
-    for (auto& lanes : x) lanes[0] *= lanes[0];
+    values.push_back(apply_linear(stage, apply_pools(stage, read_values(plan, stage, image, values))));
+    add_addend(stage, values);
   }
-  return outputs;
+  std::vector<std::vector<double>> out;
+  for (const auto& value : values) out.push_back(first_lane(value));
+  return out;
 }
 
 }  // namespace brainlock::compiler

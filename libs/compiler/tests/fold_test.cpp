@@ -46,7 +46,7 @@ class Net {
                QuadraticParams{random_reals(rng, c, 0.05f, 0.3f), random_reals(rng, c), random_reals(rng, c)});
   }
   int cubic(int from) {
-    return add(OpKind::kPolynomial, {from}, shape(from), PolynomialParams{{0.1, 0.8, -0.1, 0.05}});
+    return add(OpKind::kPolynomial, {from}, shape(from), PolynomialParams{{{0.1}, {0.8}, {-0.1}, {0.05}}});
   }
   int pool(int from) {
     const TensorShape in = shape(from);

@@ -23,7 +23,7 @@ Graph small_graph() {
   g.nodes.push_back({OpKind::kConv, "conv", {0}, {3, 2, 2}, conv});
   g.nodes.push_back({OpKind::kAdd, "sum", {1, 1}, {3, 2, 2}, {}});
   g.nodes.push_back({OpKind::kQuadratic, "act", {2}, {3, 2, 2}, QuadraticParams{{1, 1, 1}, {0, 0, 0}, {0, 0, 0}}});
-  g.nodes.push_back({OpKind::kPolynomial, "cubic", {3}, {3, 2, 2}, PolynomialParams{{0, 1, 0, 0.1}}});
+  g.nodes.push_back({OpKind::kPolynomial, "cubic", {3}, {3, 2, 2}, PolynomialParams{{{0}, {1}, {0}, {0.1}}}});
   g.nodes.push_back({OpKind::kAveragePool, "pool", {4}, {3, 1, 1}, PoolParams{2, 2, 2, 2}});
   g.nodes.push_back({OpKind::kDense, "dense", {5}, {2, 1, 1}, DenseParams{2, 3, std::vector<float>(6, 1.0f), {0, 0}}});
   g.output = 6;
@@ -91,7 +91,7 @@ TEST(Graph, EveryBrokenRuleIsNamed) {
        [](Graph& g) { std::get<QuadraticParams>(g.nodes[3].params).c[0] = std::numeric_limits<float>::quiet_NaN(); }},
       {"degree below 3",
        [](Graph& g) {
-         std::get<PolynomialParams>(g.nodes[4].params).coefficients = {1, 2, 3};
+         std::get<PolynomialParams>(g.nodes[4].params).coefficients = {{1}, {2}, {3}};
        }},
       {"window", [](Graph& g) { std::get<PoolParams>(g.nodes[5].params).kernel_h = 3; }},
       {"positive", [](Graph& g) { std::get<PoolParams>(g.nodes[5].params).stride_h = 0; }},

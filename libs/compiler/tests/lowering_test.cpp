@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -92,12 +93,157 @@ TEST(Lowering, Mlp) {
   EXPECT_GT(check_all_layouts(net, 1024), 0);
 }
 
+// y = act(conv(act(conv(x))) + x)
+NetBuilder& residual_block(NetBuilder& net, int channels) {
+  const int skip = net.here();
+  return net.conv(channels, 3, 1, 1).quadratic().conv(channels, 3, 1, 1).add(skip).quadratic();
+}
+
+// y = act(conv(act(conv_s2(x))) + conv1x1_s2(x))
+NetBuilder& strided_block(NetBuilder& net, int channels) {
+  const int skip = net.here();
+  const int branch = net.conv(channels, 3, 2, 1).quadratic().conv(channels, 3, 1, 1).here();
+  return net.from(skip).conv(channels, 1, 2).add(branch).quadratic();
+}
+
+TEST(Lowering, ResidualBlocks) {
+  NetBuilder net(31, {3, 12, 12});
+  net.conv(4, 3, 1, 1).quadratic();
+  residual_block(net, 4);
+  strided_block(net, 8);
+  net.pool(2).dense(5);
+  auto plan = make_stages(net.graph());
+  ASSERT_TRUE(plan.ok()) << plan.error().to_string();
+  EXPECT_EQ(plan->stages.size(), 8U);
+  EXPECT_EQ(plan->ranks(), 6U);
+  EXPECT_GT(check_all_layouts(net, 2048), 0);
+}
+
+// The sum itself goes on in the shortcut, and what a branch reads is its activation.
+TEST(Lowering, ResidualBlocksWithActivationsInFront) {
+  NetBuilder net(32, {2, 12, 12});
+  net.conv(6, 3);
+  for (int block = 0; block < 2; ++block) {
+    const int sum = net.here();
+    net.quadratic().conv(6, 3, 1, 1).quadratic().conv(6, 3, 1, 1).add(sum);
+  }
+  net.pool(2).dense(4);   // no activation: the last layer reads a sum as it is
+  EXPECT_GT(check_all_layouts(net, 2048), 0);
+}
+
+TEST(Lowering, BranchesOfEqualDepthAndThreeTerms) {
+  NetBuilder net(33, {2, 10, 10});
+  const int start = net.conv(5, 3).quadratic().here();
+  const int left = net.conv(6, 3).quadratic().conv(4, 1).here();
+  const int middle = net.from(start).conv(3, 3).quadratic().conv(4, 1).here();
+  net.from(start).conv(4, 3).add(left).add(middle).quadratic().dense(6);
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
+}
+
+TEST(Lowering, ShortcutOverPools) {
+  NetBuilder net(34, {1, 14, 14});
+  const int start = net.conv(6, 3).quadratic().pool(2).here();
+  net.conv(6, 3, 1, 1).quadratic().conv(6, 1).add(start).quadratic().dense(4);
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
+}
+
+TEST(Lowering, ResidualMlp) {
+  NetBuilder net(35, {40, 1, 1});
+  const int image = net.here();
+  net.dense(30).quadratic().dense(40).add(image).quadratic();
+  const int skip = net.here();
+  net.dense(25).quadratic().dense(40).add(skip).quadratic().dense(5);
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
+}
+
+TEST(Lowering, LinearLayersInARowAndActivationAtTheEnd) {
+  NetBuilder net(36, {3, 10, 10});
+  net.conv(4, 3).conv(5, 3).quadratic().quadratic().conv(3, 2).quadratic();
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
+}
+
+class Polynomials : public testing::TestWithParam<int> {};
+
+TEST_P(Polynomials, OfEachDegree) {
+  NetBuilder net(static_cast<std::uint64_t>(40 + GetParam()), {2, 10, 10});
+  net.conv(5, 3, 1, 1).polynomial(GetParam()).pool(2).conv(6, 3, 1, 1).polynomial(GetParam(), false).dense(8).polynomial(GetParam()).dense(4);
+  EXPECT_GT(check_all_layouts(net, 2048), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Degrees, Polynomials, testing::Range(3, 9));
+
+TEST(Lowering, OneChannelPolynomial) {
+  NetBuilder net(51, {1, 8, 8});
+  net.conv(1, 3).polynomial(4).conv(1, 2).polynomial(3).dense(2);
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
+}
+
+TEST(Lowering, PolynomialsInResidualBlocks) {
+  NetBuilder net(52, {2, 8, 8});
+  const int start = net.conv(4, 3, 1, 1).polynomial(3).here();
+  net.conv(4, 3, 1, 1).polynomial(4).conv(4, 3, 1, 1).add(start).polynomial(4).dense(3);
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
+}
+
+// Random small networks of all of it.
+TEST(Lowering, RandomBranchesAndPolynomials) {
+  std::mt19937 random(7);
+  const auto pick = [&](int low, int high) { return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1)); };
+  int held = 0;
+  for (std::uint64_t round = 0; round < 12; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    NetBuilder net(100 + round, {pick(1, 3), 8, 8});
+    const int channels = pick(2, 5);
+    net.conv(channels, 3, 1, 1);
+    const auto activation = [&] { pick(0, 1) == 0 ? net.quadratic() : net.polynomial(pick(3, 4)); };
+    activation();
+    for (int block = pick(1, 2); block > 0; --block) {
+      const int skip = net.here();
+      net.conv(pick(2, 5), 3, 1, 1);
+      activation();
+      net.conv(channels, pick(0, 1) == 0 ? 1 : 3, 1, 0);
+      if (net.graph().nodes.back().shape != net.graph().nodes[static_cast<std::size_t>(skip)].shape) {   // unpadded 3x3: so is the shortcut
+        const int branch = net.here();
+        net.from(skip).conv(channels, 3).add(branch);
+      } else {
+        net.add(skip);
+      }
+      if (pick(0, 2) > 0) activation();
+    }
+    net.dense(3);
+    held += check_all_layouts(net, 1024);
+    if (testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(held, 12);
+}
+
 TEST(Lowering, ListsEveryLayerItCannotPack) {
   NetBuilder net(9, {3, 8, 8});
-  net.conv(4, 3).conv(4, 3).quadratic();
+  net.conv(4, 3).polynomial(9).conv(4, 3).polynomial(12).dense(2);
   auto plan = make_stages(net.graph());
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().code, ErrorCode::kUnsupported);
+  for (const char* part : {"n2 (polynomial): an activation of degree 9; use", "n4 (polynomial): an activation of degree 12; use"})
+    EXPECT_NE(plan.error().message.find(part), std::string::npos) << plan.error().message;
+}
+
+TEST(Lowering, AnImageThatTwoConvolutionsReadIsRefusedByName) {
+  NetBuilder net(10, {3, 8, 8});
+  const int left = net.conv(4, 3, 1, 1).quadratic().conv(4, 3, 1, 1).here();
+  net.from(0).conv(4, 1).add(left).quadratic().dense(2);
+  auto plan = make_stages(net.graph());
+  ASSERT_FALSE(plan.ok());
+  EXPECT_EQ(plan.error().code, ErrorCode::kUnsupported);
+  EXPECT_NE(plan.error().message.find("input (input): the image is read by 2 layers; let one convolution"), std::string::npos) << plan.error().message;
+}
+
+// Strides of 2 and 2 in one branch, of 4 in the other: the same shape, but in some layouts other phases.
+TEST(Lowering, BranchesThatComeToOtherPlacesAreRefusedOrRight) {
+  NetBuilder net(37, {1, 16, 16});
+  const int start = net.conv(4, 1).quadratic().here();
+  const int left = net.conv(4, 1, 2).quadratic().conv(4, 1, 2).here();
+  net.from(start).conv(4, 1, 4).add(left).quadratic().dense(2);
+  EXPECT_GT(check_all_layouts(net, 1024), 0);
 }
 
 }  // namespace

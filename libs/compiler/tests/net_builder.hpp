@@ -1,4 +1,4 @@
-// Chains of layers with random weights, for tests.
+// Layers with random weights, for tests: each reads the one before, unless from() says otherwise.
 #pragma once
 
 #include <cmath>
@@ -47,16 +47,40 @@ class NetBuilder {
     push(OpKind::kQuadratic, shape(), q);
     return *this;
   }
+  /// degree 3 or more, on values of a few units
+  NetBuilder& polynomial(int degree, bool per_channel = true) {
+    PolynomialParams p;
+    double size = 0.7;
+    for (int k = 0; k <= degree; ++k, size *= 0.6) {
+      p.coefficients.emplace_back();
+      for (float c : random(per_channel ? static_cast<std::size_t>(shape().channels) : 1, size)) p.coefficients.back().push_back(static_cast<double>(c));
+    }
+    push(OpKind::kPolynomial, shape(), p);
+    return *this;
+  }
+  /// Sum with an earlier node.
+  NetBuilder& add(int other) {
+    const int here = at_;
+    push(OpKind::kAdd, shape(), std::monostate{});
+    graph_.nodes.back().inputs = {here, other};
+    return *this;
+  }
+  /// The next layer reads this node.
+  NetBuilder& from(int node) {
+    at_ = node;
+    return *this;
+  }
+  int here() const { return at_; }
   Graph graph() const { return graph_; }
   std::vector<float> sample() { return random(graph_.nodes[0].shape.size(), 1.0); }
 
  private:
-  TensorShape shape() const { return graph_.nodes.back().shape; }
+  TensorShape shape() const { return graph_.nodes[static_cast<std::size_t>(at_)].shape; }
   template <typename P>
   void push(OpKind kind, TensorShape shape, P params) {
     const int id = static_cast<int>(graph_.nodes.size());
-    graph_.nodes.push_back({kind, "n" + std::to_string(id), {id - 1}, shape, std::move(params)});
-    graph_.output = id;
+    graph_.nodes.push_back({kind, "n" + std::to_string(id), {at_}, shape, std::move(params)});
+    graph_.output = at_ = id;
   }
   std::vector<float> random(std::size_t n, double scale) {
     std::uniform_real_distribution<float> d(-1, 1);
@@ -66,6 +90,7 @@ class NetBuilder {
   }
   std::mt19937_64 rng_;
   Graph graph_;
+  int at_ = 0;
 };
 
 }  // namespace brainlock::compiler

@@ -391,7 +391,46 @@ TEST(OnnxImport, PolynomialsOfHigherDegreeKeepTheirCoefficients) {
   const Graph graph = import_ok(model);
   ASSERT_EQ(graph.nodes.size(), 2u);
   ASSERT_EQ(graph.nodes[1].kind, OpKind::kPolynomial);
-  EXPECT_EQ(graph.nodes[1].polynomial().coefficients, (std::vector<double>{12, 14, -3, -0.5, 3, -1, 0.25}));
+  EXPECT_EQ(graph.nodes[1].polynomial().coefficients, (std::vector<std::vector<double>>{{12}, {14}, {-3}, {-0.5}, {3}, {-1}, {0.25}}));
+}
+
+// Horner's form with coefficients that differ between channels.
+TEST(OnnxImport, PolynomialsMayHaveCoefficientsPerChannel) {
+  Rng rng(17);
+  const auto x = random_reals(rng, 3 * 4);
+  const std::vector<std::vector<float>> c{{0.5f, -1, 2}, {1, 0.25f, -0.5f}, {0.3f, 0.2f, 0.1f}, {-0.2f, 0, 0.4f}, {0.05f, 0.1f, -0.3f}};
+  OnnxBuilder model;
+  model.input("x", {1, 3, 2, 2}).output("y");
+  for (std::size_t k = 0; k < c.size(); ++k) model.reals("c" + std::to_string(k), {3, 1, 1}, c[k]);
+  model.node("Mul", {"x", "c4"}, {"m4"}).node("Add", {"m4", "c3"}, {"s3"}).node("Mul", {"s3", "x"}, {"m3"});
+  model.node("Add", {"m3", "c2"}, {"s2"}).node("Mul", {"s2", "x"}, {"m2"}).node("Add", {"m2", "c1"}, {"s1"});
+  model.node("Mul", {"x", "s1"}, {"m1"}).node("Add", {"m1", "c0"}, {"y"});
+  std::vector<double> expected;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    double p = 0;
+    for (std::size_t k = c.size(); k-- > 0;) p = p * static_cast<double>(x[i]) + static_cast<double>(c[k][i / 4]);
+    expected.push_back(p);
+  }
+  expect_computes(model, x, expected);
+  const Graph normal = normalise_ok(import_ok(model));
+  ASSERT_EQ(normal.nodes.size(), 2u) << to_string(normal);
+  ASSERT_EQ(normal.nodes[1].kind, OpKind::kPolynomial);
+  EXPECT_NEAR(normal.nodes[1].polynomial().at(4, 2), -0.3, 1e-6);
+  EXPECT_NEAR(normal.nodes[1].polynomial().at(0, 1), -1, 1e-6);
+}
+
+TEST(OnnxImport, RepeatedSquaresBeyondTheLimitBecomeSeveralActivations) {
+  const std::vector<float> x{-1.25f, 0.5f, 1};
+  OnnxBuilder model;
+  model.input("x", {1, 3}).output("y");
+  model.node("Mul", {"x", "x"}, {"x2"}).node("Mul", {"x2", "x2"}, {"x4"}).node("Mul", {"x4", "x4"}, {"x8"}).node("Mul", {"x8", "x8"}, {"y"});
+  std::vector<double> expected;
+  for (float v : x) expected.push_back(std::pow(static_cast<double>(v), 16));
+  expect_computes(model, x, expected);
+  const Graph graph = import_ok(model);
+  ASSERT_EQ(graph.nodes.size(), 3u) << to_string(graph);
+  EXPECT_EQ(graph.nodes[1].polynomial().coefficients.size(), 9u);
+  EXPECT_EQ(graph.nodes[2].kind, OpKind::kQuadratic);
 }
 
 TEST(OnnxImport, CubicBehindBatchNormalizationSharesItsCoefficients) {

@@ -42,12 +42,14 @@ void decode(std::span<const std::uint8_t> bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   decode({data, size});
-  std::vector<std::uint8_t> sealed{'B', 'L', 'P', 'L', 'A', 'N', 0, package::kProgramVersion};
-  // A seed that is a plan.bin keeps its meaning: its own head and checksum are put aside.
-  if (size >= 40 && std::equal(sealed.begin(), sealed.end(), data)) data += 8, size -= 40;
-  sealed.insert(sealed.end(), data, data + size);
-  const crypto::Hash256 checksum = crypto::blake2b_256(sealed);
-  sealed.insert(sealed.end(), checksum.begin(), checksum.end());
-  decode(sealed);
+  for (std::uint8_t version = package::kOldestProgramVersion; version <= package::kProgramVersion; ++version) {
+    std::vector<std::uint8_t> sealed{'B', 'L', 'P', 'L', 'A', 'N', 0, version};
+    // A seed that is a plan.bin keeps its meaning: its own head and checksum are put aside.
+    const bool whole = size >= 40 && std::equal(sealed.begin(), sealed.end(), data);
+    sealed.insert(sealed.end(), data + (whole ? 8 : 0), data + size - (whole ? 32 : 0));
+    const crypto::Hash256 checksum = crypto::blake2b_256(sealed);
+    sealed.insert(sealed.end(), checksum.begin(), checksum.end());
+    decode(sealed);
+  }
   return 0;
 }

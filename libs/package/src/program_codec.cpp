@@ -1,5 +1,6 @@
 #include "brainlock/package/program_codec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -119,6 +120,8 @@ BRAINLOCK_FIELDS(plan::Square, a(x.in); a(x.out);)
 BRAINLOCK_FIELDS(plan::Combine, a(x.terms); a(x.out);)
 BRAINLOCK_FIELDS(plan::Linear, a(x.name); a(x.inputs); a(x.columns); a(x.giant_step); a(x.outputs); a(x.rotate_sums);
                  a(x.vectors); a(x.period); a(x.weight_scale); a(x.limit);)
+BRAINLOCK_FIELDS(plan::Drop, a(x.in); a(x.out);)
+BRAINLOCK_FIELDS(plan::Add, a(x.terms); a(x.out);)
 BRAINLOCK_FIELDS(plan::Place, a(x.index); a(x.ciphertext); a(x.slot); a(x.part);)
 BRAINLOCK_FIELDS(plan::TensorMap, a(x.channels); a(x.height); a(x.width); a(x.ciphertexts); a(x.parts); a(x.places);
                  a(x.limbs); a(x.scale); a(x.bound);)
@@ -148,6 +151,8 @@ void fields(Reader& a, plan::Instruction& x) {
     case 1: x.op.emplace<plan::Square>(); break;
     case 2: x.op.emplace<plan::Combine>(); break;
     case 3: x.op.emplace<plan::Linear>(); break;
+    case 4: x.op.emplace<plan::Drop>(); break;
+    case 5: x.op.emplace<plan::Add>(); break;
     default: a.fail("unknown instruction kind " + std::to_string(kind)); return;
   }
   std::visit([&](auto& op) { fields(a, op); }, x.op);
@@ -162,10 +167,17 @@ BRAINLOCK_FIELDS(plan::Program, a(x.model_name); a(x.profile); fields(a, x.param
 
 }  // namespace
 
+std::uint8_t program_version(const plan::Program& program) {
+  const bool branches = std::any_of(program.instructions.begin(), program.instructions.end(), [](const plan::Instruction& i) {
+    return std::holds_alternative<plan::Drop>(i.op) || std::holds_alternative<plan::Add>(i.op);
+  });
+  return branches ? kProgramVersion : kOldestProgramVersion;
+}
+
 std::vector<std::uint8_t> encode_program(const plan::Program& program) {
   Writer writer;
   writer.bytes.assign(kMagic.begin(), kMagic.end());
-  writer.bytes.push_back(kProgramVersion);
+  writer.bytes.push_back(program_version(program));
   fields(writer, program);
   const crypto::Hash256 checksum = crypto::blake2b_256(writer.bytes);
   writer.bytes.insert(writer.bytes.end(), checksum.begin(), checksum.end());
@@ -178,9 +190,10 @@ Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes) {
   if (bytes.size() < kHeadBytes + kChecksumBytes)
     return Error{ErrorCode::kTruncated, "plan: at least " + std::to_string(kHeadBytes + kChecksumBytes) + " bytes, got " + std::to_string(bytes.size())};
   if (std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) return Error{ErrorCode::kMalformed, "plan: not a Brainlock plan"};
-  if (bytes[kMagic.size()] != kProgramVersion)
-    return Error{ErrorCode::kUnsupported, "plan: version " + std::to_string(bytes[kMagic.size()]) + ", expected " +
-                                              std::to_string(kProgramVersion) + "; compile the model again"};
+  const std::uint8_t version = bytes[kMagic.size()];
+  if (version < kOldestProgramVersion || version > kProgramVersion)
+    return Error{ErrorCode::kUnsupported, "plan: version " + std::to_string(version) + ", expected " + std::to_string(kOldestProgramVersion) +
+                                              " to " + std::to_string(kProgramVersion) + "; compile the model again"};
   const auto body = bytes.first(bytes.size() - kChecksumBytes);
   const crypto::Hash256 checksum = crypto::blake2b_256(body);
   if (std::memcmp(checksum.data(), bytes.data() + body.size(), kChecksumBytes) != 0)
@@ -190,6 +203,9 @@ Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes) {
   fields(reader, program);
   if (!reader.ok()) return Error{ErrorCode::kMalformed, "plan: " + reader.error()};
   if (reader.left() != 0) return Error{ErrorCode::kMalformed, "plan: " + std::to_string(reader.left()) + " bytes too many"};
+  if (program_version(program) != version)
+    return Error{ErrorCode::kMalformed, "plan: version " + std::to_string(version) + ", but its instructions are those of version " +
+                                            std::to_string(program_version(program))};
   if (auto status = plan::validate(program); !status.ok()) return status.error().in("plan");
   return program;
 }

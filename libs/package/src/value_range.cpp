@@ -42,13 +42,17 @@ ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trac
     const double share = std::sqrt(trace.mean_square[r]) * program.output.scale / (modulus / 2);
     out.wrap = share > out.wrap || std::isnan(share) ? share : out.wrap;
   }
+  // What the answer is made of: the output registers, and the terms where they are sums.
+  std::vector<bool> answers(program.register_count, false);
+  for (const plan::Register r : program.output_registers) answers[r] = true;
+  for (std::size_t i = program.instructions.size(); i-- > 0;)
+    if (const auto* add = std::get_if<plan::Add>(&program.instructions[i].op); add != nullptr && answers[add->out])
+      for (const plan::Register r : add->terms) answers[r] = true;
   for (const plan::Instruction& instruction : program.instructions) {
     const auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
     LayerRange layer{instruction.layer, 0, linear->limit};
-    const bool last = std::any_of(linear->outputs.begin(), linear->outputs.end(), [&](const auto& output) {
-      return std::find(program.output_registers.begin(), program.output_registers.end(), output.out) != program.output_registers.end();
-    });
+    const bool last = std::any_of(linear->outputs.begin(), linear->outputs.end(), [&](const auto& output) { return answers[output.out]; });
     const auto see = [&](double value) { layer.largest = value > layer.largest || std::isnan(value) ? value : layer.largest; };
     if (last) {
       for (const double value : outputs) see(std::fabs(value));

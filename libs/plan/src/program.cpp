@@ -38,8 +38,8 @@ std::vector<KeyUse> collect_keys(const Program& program) {
       use(keys, KeyUse::Kind::kRelinearisation, 0, limbs);
     } else if (const auto* combine = std::get_if<Combine>(&instruction.op)) {
       for (const auto& term : combine->terms) use(keys, KeyUse::Kind::kRotation, term.rotation, limbs);
-    } else {
-      const auto& linear = std::get<Linear>(instruction.op);
+    } else if (const auto* found = std::get_if<Linear>(&instruction.op)) {
+      const Linear& linear = *found;
       for (const auto& column : linear.columns) use(keys, KeyUse::Kind::kRotation, column.rotation, limbs);
       if (needs_giant(linear)) use(keys, KeyUse::Kind::kRotation, linear.giant_step, limbs);
       for (std::int32_t rotation : linear.rotate_sums) use(keys, KeyUse::Kind::kRotation, rotation, limbs);
@@ -79,8 +79,8 @@ Cost count_cost(const Program& program, const Instruction& instruction) {
       rotated.insert(term.in);
     }
     cost.ntts = rotated.size() * raise_lifted;
-  } else {
-    const auto& linear = std::get<Linear>(instruction.op);
+  } else if (const auto* found = std::get_if<Linear>(&instruction.op)) {
+    const Linear& linear = *found;
     std::set<std::uint32_t> hoisted;
     for (const auto& column : linear.columns) {
       if (column.rotation == 0) continue;

@@ -71,6 +71,9 @@ struct SlotInterpreter::Impl {
         for (const auto& term : c->terms) touch(term.in, i);
       if (const auto* l = std::get_if<Linear>(&op))
         for (Register r : l->inputs) touch(r, i);
+      if (const auto* d = std::get_if<Drop>(&op)) touch(d->in, i);
+      if (const auto* a = std::get_if<Add>(&op))
+        for (Register r : a->terms) touch(r, i);
     }
     dead_after.assign(program.instructions.size(), {});
     std::vector<bool> kept(program.register_count, false);
@@ -134,6 +137,25 @@ class Run {
     Reals out(n_);
     for (const auto& term : op.terms) add_rotated(out, lifted_[term.in], wrap(term.rotation));
     put_lifted(instruction, op.out, std::move(out));
+  }
+
+  // Forgetting limbs changes no message and adds no error.
+  void step(const Drop& op) {
+    Reals copy = lifted_[op.in];
+    if (trace_ != nullptr) {
+      trace_->largest[op.out] = trace_->largest[op.in];
+      trace_->mean_square[op.out] = trace_->mean_square[op.in];
+    }
+    lifted_[op.out] = std::move(copy);
+  }
+
+  void step(const Add& op) {
+    Slots sum = packed_[op.terms.front()];
+    for (std::size_t k = 1; k < op.terms.size(); ++k) {
+      const Slots& term = packed_[op.terms[k]];
+      for (std::uint32_t t = 0; t < n_; ++t) sum[t] += term[t];
+    }
+    put(op.out, std::move(sum));
   }
 
   void step(const Instruction& instruction, const Linear& op, const std::vector<Weights>& weights, std::uint32_t tile) {
@@ -285,7 +307,9 @@ std::vector<double> SlotInterpreter::run(std::span<const float> input, SlotTrace
     if (const auto* linear = std::get_if<Linear>(&instruction.op)) run.step(instruction, *linear, impl_->weights[i], impl_->tiles[i]);
     else if (const auto* split = std::get_if<Split>(&instruction.op)) run.step(instruction, *split);
     else if (const auto* square = std::get_if<Square>(&instruction.op)) run.step(instruction, *square);
-    else run.step(instruction, std::get<Combine>(instruction.op));
+    else if (const auto* combine = std::get_if<Combine>(&instruction.op)) run.step(instruction, *combine);
+    else if (const auto* drop = std::get_if<Drop>(&instruction.op)) run.step(*drop);
+    else run.step(std::get<Add>(instruction.op));
     for (Register r : impl_->dead_after[i]) run.drop(r);
   }
   return run.output();

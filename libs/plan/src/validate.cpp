@@ -23,7 +23,11 @@ enum class Form : std::uint8_t { kEmpty, kPacked, kLifted };
 struct Slot {
   Form form = Form::kEmpty;
   std::uint32_t limbs = 0;
+  double scale = 0;
 };
+
+// Terms of a sum may differ by this much in scale: what rounding does to a product of doubles, and far below any noise.
+constexpr double kScaleTolerance = 1e-9;
 
 Error bad(std::string message) { return Error{ErrorCode::kMalformed, std::move(message)}; }
 
@@ -103,7 +107,7 @@ class Checker {
     const auto limbs = static_cast<std::uint32_t>(program_.parameters.q.size());
     if (program_.input.limbs == 0 || program_.input.limbs > limbs) return bad("input limbs out of range");
     if (program_.input.ciphertexts > registers_.size()) return bad("fewer registers than inputs");
-    for (std::uint32_t i = 0; i < program_.input.ciphertexts; ++i) registers_[i] = {Form::kPacked, program_.input.limbs};
+    for (std::uint32_t i = 0; i < program_.input.ciphertexts; ++i) registers_[i] = {Form::kPacked, program_.input.limbs, program_.input.scale};
     for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
       if (auto status = check(program_.instructions[i]); !status.ok())
         return status.error().in("instruction " + std::to_string(i));
@@ -121,10 +125,10 @@ class Checker {
     if (registers_[r].limbs != limbs) return bad("register " + std::to_string(r) + " is at another limb count");
     return {};
   }
-  Status define(Register r, Form form, std::uint32_t limbs) {
+  Status define(Register r, Form form, const Instruction& i) {
     if (r >= registers_.size()) return bad("register out of range");
     if (registers_[r].form != Form::kEmpty) return bad("register " + std::to_string(r) + " is written twice");
-    registers_[r] = {form, limbs};
+    registers_[r] = {form, i.limbs_out, i.scale_out};
     return {};
   }
   [[nodiscard]] bool rotation_ok(std::int32_t r) const {
@@ -136,8 +140,8 @@ class Checker {
       return bad("limb counts out of range");
     if (!finite_positive(instruction.scale_in) || !finite_positive(instruction.scale_out)) return bad("scale out of range");
     if (!good_name(instruction.layer)) return bad("layer name is too long or not printable");
-    if (!std::holds_alternative<Linear>(instruction.op) && instruction.limbs_in != instruction.limbs_out)
-      return bad("only a linear instruction rescales");
+    const bool may_shrink = std::holds_alternative<Linear>(instruction.op) || std::holds_alternative<Drop>(instruction.op);
+    if (!may_shrink && instruction.limbs_in != instruction.limbs_out) return bad("only a linear or a drop leaves fewer limbs");
     return std::visit([&](const auto& op) { return check_op(instruction, op); }, instruction.op);
   }
 
@@ -146,7 +150,7 @@ class Checker {
   Status check_unary(const Instruction& i, Register in, const std::vector<Register>& out) {
     BRAINLOCK_TRY(expect(in, Form::kPacked, i.limbs_in));
     if (out.empty() || out.size() > 2) return bad("one or two outputs expected");
-    for (Register r : out) BRAINLOCK_TRY(define(r, Form::kLifted, i.limbs_out));
+    for (Register r : out) BRAINLOCK_TRY(define(r, Form::kLifted, i));
     return {};
   }
 
@@ -156,7 +160,23 @@ class Checker {
       BRAINLOCK_TRY(expect(term.in, Form::kLifted, i.limbs_in));
       if (!rotation_ok(term.rotation)) return bad("rotation out of range");
     }
-    return define(op.out, Form::kLifted, i.limbs_out);
+    return define(op.out, Form::kLifted, i);
+  }
+
+  Status check_op(const Instruction& i, const Drop& op) {
+    BRAINLOCK_TRY(expect(op.in, Form::kLifted, i.limbs_in));
+    if (i.scale_in != i.scale_out) return bad("a drop keeps its scale");
+    return define(op.out, Form::kLifted, i);
+  }
+
+  Status check_op(const Instruction& i, const Add& op) {
+    if (op.terms.size() < 2 || op.terms.size() > kMaxColumns) return bad("add needs two terms or more");
+    if (i.scale_in != i.scale_out) return bad("a sum keeps its scale");
+    for (Register r : op.terms) {
+      BRAINLOCK_TRY(expect(r, Form::kPacked, i.limbs_in));
+      if (!(std::fabs(registers_[r].scale / i.scale_in - 1) <= kScaleTolerance)) return bad("the terms of a sum are of different scales");
+    }
+    return define(op.out, Form::kPacked, i);
   }
 
   Status check_op(const Instruction& i, const Linear& op) {
@@ -190,7 +210,7 @@ class Checker {
       }
       if (!any) return bad("an output has no weights");
       if (!output.bias.values.empty()) BRAINLOCK_TRY(check_vector(output.bias, slots_));
-      BRAINLOCK_TRY(define(output.out, Form::kPacked, i.limbs_out));
+      BRAINLOCK_TRY(define(output.out, Form::kPacked, i));
     }
     return {};
   }

@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 const char* op_name(const plan::Instruction& instruction) {
-  static constexpr const char* kNames[] = {"split", "square", "combine", "linear"};
+  static constexpr const char* kNames[] = {"split", "square", "combine", "linear", "drop", "add"};
   return kNames[instruction.op.index()];
 }
 
@@ -104,6 +104,11 @@ class Run {
     const plan::Instruction& first = program_.instructions[begin];
     if (const auto* combine = std::get_if<plan::Combine>(&first.op)) return run_combine(*combine);
     if (const auto* linear = std::get_if<plan::Linear>(&first.op)) return run_linear(begin, *linear);
+    if (const auto* drop = std::get_if<plan::Drop>(&first.op)) {
+      BRAINLOCK_ASSIGN(registers_[drop->out], evaluator_.drop(registers_[drop->in], first.limbs_out));
+      return {};
+    }
+    if (const auto* add = std::get_if<plan::Add>(&first.op)) return run_add(*add);
     std::vector<const ckks::DeviceCiphertext*> in;
     std::vector<plan::Register> out;
     const bool square = std::holds_alternative<plan::Square>(first.op);
@@ -150,6 +155,13 @@ class Run {
       }
     }
     BRAINLOCK_ASSIGN(registers_[combine.out], evaluator_.sum(terms));
+    return {};
+  }
+
+  Status run_add(const plan::Add& add) {
+    std::vector<const ckks::DeviceCiphertext*> terms;
+    for (const plan::Register r : add.terms) terms.push_back(&registers_[r]);
+    BRAINLOCK_ASSIGN(registers_[add.out], evaluator_.add(terms));
     return {};
   }
 

@@ -51,12 +51,15 @@ Lifetimes find_lifetimes(const plan::Program& program) {
         out.value[term.in] = i;
         if (term.rotation != 0) out.digits[term.in] = i;
       }
-    } else {
-      const auto& linear = std::get<plan::Linear>(op);
-      for (const plan::Register r : linear.inputs) out.value[r] = i;
-      for (const auto& column : linear.columns) {
-        if (column.rotation != 0) out.digits[linear.inputs[column.input]] = i;
+    } else if (const auto* linear = std::get_if<plan::Linear>(&op)) {
+      for (const plan::Register r : linear->inputs) out.value[r] = i;
+      for (const auto& column : linear->columns) {
+        if (column.rotation != 0) out.digits[linear->inputs[column.input]] = i;
       }
+    } else if (const auto* drop = std::get_if<plan::Drop>(&op)) {
+      out.value[drop->in] = i;
+    } else {
+      for (const plan::Register r : std::get<plan::Add>(op).terms) out.value[r] = i;
     }
   }
   for (const plan::Register r : program.output_registers) out.value[r] = std::numeric_limits<std::size_t>::max();

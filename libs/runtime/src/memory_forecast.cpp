@@ -62,6 +62,8 @@ class Walk {
     }
     define(op.out, i.limbs_in, true);
   }
+  void step(std::size_t, const plan::Instruction& i, const plan::Drop& op) { define(op.out, i.limbs_out, true); }
+  void step(std::size_t, const plan::Instruction& i, const plan::Add& op) { define(op.out, i.limbs_out, false); }
   void step(std::size_t index, const plan::Instruction& i, const plan::Linear& op) {
     for (const auto& column : op.columns) {
       if (column.rotation != 0) hoist(op.inputs[column.input], i.limbs_in);

@@ -31,6 +31,12 @@ class Evaluator {
   /// Lifted sum of the terms (at least one). Cost: one inner product for each rotated term.
   Result<DeviceCiphertext> sum(std::span<const RotatedTerm> terms) const;
 
+  /// The first `limbs` limbs of Q and all of P of a lifted ciphertext: the same message modulo a divisor. Cost: a copy.
+  Result<DeviceCiphertext> drop(const DeviceCiphertext& in, std::uint32_t limbs) const;
+
+  /// Packed sum of two terms or more, of one scale. Cost: an addition a term.
+  Result<DeviceCiphertext> add(CiphertextRefs terms) const;
+
  private:
   const device::SwitchingKey& conjugation_key() const;
   /// Lifted conjugates.

@@ -59,9 +59,14 @@ struct QuadraticParams {
   std::vector<float> a, b, c;
 };
 
-/// sum over k of coefficients[k] x^k, the same polynomial on every channel. Degree 3 or more.
+/// sum over k of coefficients[k] x^k, constant term first. Degree 3 or more.
 struct PolynomialParams {
-  std::vector<double> coefficients;  ///< monomial basis, constant term first
+  std::vector<std::vector<double>> coefficients;  ///< per power: one number for all channels, or one per channel
+
+  [[nodiscard]] double at(std::size_t power, std::size_t channel) const {
+    const std::vector<double>& c = coefficients[power];
+    return c.size() == 1 ? c[0] : c[channel];
+  }
 };
 
 enum class OpKind {

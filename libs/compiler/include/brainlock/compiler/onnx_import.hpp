@@ -23,7 +23,7 @@ struct ImportIssue {
 struct ImportOptions {
   std::size_t max_file_bytes = std::size_t{512} << 20;
   int max_nodes = 10'000;
-  int max_polynomial_degree = 32;              ///< a longer chain of products is cut into several activations
+  int max_polynomial_degree = 8;               ///< powers beyond it are cut into several activations
   std::vector<ImportIssue>* issues = nullptr;  ///< if given, receives what a kUnsupported error lists
 };
 

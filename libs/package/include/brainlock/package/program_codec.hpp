@@ -11,8 +11,11 @@
 namespace brainlock::package {
 
 inline constexpr std::uint64_t kMaxProgramBytes = 1ULL << 30;
-/// Version 2 added Linear::limit.
-inline constexpr std::uint8_t kProgramVersion = 2;
+/// Version 2 added Linear::limit, version 3 the instructions Drop and Add. A program is written in the least version that
+/// has all of its instructions, so that it has one encoding.
+inline constexpr std::uint8_t kOldestProgramVersion = 2, kProgramVersion = 3;
+/// That version.
+std::uint8_t program_version(const plan::Program& program);
 
 /// "BLPLAN" magic, version, fields in declaration order, BLAKE2b-256 of all before it.
 std::vector<std::uint8_t> encode_program(const plan::Program& program);

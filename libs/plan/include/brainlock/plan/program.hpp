@@ -5,11 +5,14 @@
 //   packed  a ciphertext at `limbs` limbs, every slot a complex number: two real tensors share one ciphertext
 //   lifted  a ciphertext multiplied by the special modulus P and kept over Q*P, every slot real: the form that
 //           hoisted rotations and weights take without a division by P in between
-// and five instructions:
+// and six instructions:
 //
 //   input --Split--> lifted --Linear--> packed --Square--> lifted --(Combine)--> lifted --Linear--> packed ... --> output
 //                      u,v    rotations,    z=u+iv    4u^2, -4v^2     sums and pre-rotations
 //                             weights, rescale, bias
+//
+// Where branches meet, a lifted register made long before is brought to fewer limbs (Drop), a Linear of its own brings
+// it to the scale of the other branch, and Add sums the two packed results.
 #pragma once
 
 #include <complex>
@@ -59,6 +62,18 @@ struct Combine {
   Register out;
 };
 
+/// lifted -> lifted: the same message and scale, the last limbs of Q forgotten. Costs a copy.
+struct Drop {
+  Register in;
+  Register out;
+};
+
+/// packed -> packed: out = sum of the terms (two or more), which are of one scale.
+struct Add {
+  std::vector<Register> terms;
+  Register out;
+};
+
 /// lifted inputs -> packed outputs:
 ///   acc_g = sum_k weights[k][g] * rotate(inputs[column k], rotation of column k)       (hoisted, over Q*P)
 ///   out   = sum_g rotate(acc_g, g * giant_step)                                        (Horner)
@@ -91,10 +106,10 @@ struct Linear {
 
 /// One step with its place in the modulus chain and its scales.
 struct Instruction {
-  std::variant<Split, Square, Combine, Linear> op;
+  std::variant<Split, Square, Combine, Linear, Drop, Add> op;
   std::string layer;               ///< the model's layer this belongs to, for profiles
   std::uint32_t limbs_in = 0;      ///< ciphertext limbs of the inputs
-  std::uint32_t limbs_out = 0;     ///< fewer only for Linear: the difference is the rescale
+  std::uint32_t limbs_out = 0;     ///< fewer only for Linear (the rescale) and Drop
   double scale_in = 0;             ///< of the inputs' messages
   double scale_out = 0;
 };
