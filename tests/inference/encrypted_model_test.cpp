@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/ckks_client/client.hpp"
@@ -18,6 +19,7 @@
 #include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/sampler/random.hpp"
 #include "brainlock/sampler/synthetic.hpp"
+#include "net_builder.hpp"
 
 namespace brainlock {
 namespace {
@@ -37,21 +39,25 @@ std::vector<float> sample(std::uint64_t seed, const compiler::TensorShape& shape
 class Model {
  public:
   static std::unique_ptr<Model> make(const std::string& file, const std::string& profile) {
-    auto model = std::make_unique<Model>();
     auto bytes = read_file(kModels + file, package::kMaxModelBytes);
     EXPECT_TRUE(bytes.ok()) << bytes.error().to_string();
     auto graph = compiler::import_onnx(std::as_bytes(std::span(*bytes)));
     EXPECT_TRUE(graph.ok()) << graph.error().to_string();
-    auto normal = compiler::normalise(std::move(*graph));
+    return make(std::move(*graph), std::move(*bytes), *compiler::find_profile(profile));
+  }
+
+  static std::unique_ptr<Model> make(compiler::Graph graph, std::vector<std::uint8_t> bytes, const compiler::Profile& profile) {
+    auto model = std::make_unique<Model>();
+    auto normal = compiler::normalise(std::move(graph));
     EXPECT_TRUE(normal.ok()) << normal.error().to_string();
     model->graph_ = std::move(*normal);
     compiler::CompileOptions options;
-    options.profile = *compiler::find_profile(profile);
+    options.profile = profile;
     for (std::uint64_t seed : {1000, 1001, 1002, 1003}) options.calibration.push_back(sample(seed, model->shape()));
     auto program = compiler::compile(model->graph_, options);
     EXPECT_TRUE(program.ok()) << program.error().to_string();
     if (!program.ok()) return nullptr;
-    auto package = package::Package::from_bytes(package::encode_program(*program), std::move(*bytes));
+    auto package = package::Package::from_bytes(package::encode_program(*program), std::move(bytes));
     EXPECT_TRUE(package.ok()) << package.error().to_string();
     model->package_ = *package;
     auto machine = runtime::Machine::make(model->package_->parameters(), 2U);
@@ -86,6 +92,8 @@ class Model {
     return plan::unpack(program().output, slots);
   }
 
+  std::vector<float> clear(const std::vector<float>& input) const { return compiler::run_float(graph_, input); }
+
   // Every logit within the package's promise, and the same class.
   void check(const std::vector<float>& input, const std::string& what) const {
     const std::vector<float> clear = compiler::run_float(graph_, input);
@@ -118,7 +126,76 @@ TEST_P(SmallModel, AnswersAsInTheClear) {
   for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, SmallModel, testing::Values("test/mlp.onnx", "test/lenet.onnx", "test/strided.onnx"));
+INSTANTIATE_TEST_SUITE_P(Models, SmallModel, testing::Values("test/mlp.onnx", "test/lenet.onnx", "test/strided.onnx", "test/residual.onnx",
+                                                                "test/quartic.onnx"));
+
+/// Branches and polynomials of all kinds, on a ring of 2^14.
+struct SmallNet {
+  const char* name;
+  std::function<void(compiler::NetBuilder&)> build;
+};
+
+std::vector<SmallNet> small_nets() {
+  using compiler::NetBuilder;
+  const auto polynomial = [](int degree) {
+    return [degree](NetBuilder& net) { net.conv(4, 3).polynomial(degree).dense(5); };
+  };
+  return {
+      {"IdentityShortcut", [](NetBuilder& net) {
+         const int skip = net.conv(4, 3, 1, 1).quadratic().here();
+         net.conv(4, 3, 1, 1).quadratic().conv(4, 1).add(skip).dense(5);
+       }},
+      {"StridedShortcut", [](NetBuilder& net) {
+         const int start = net.conv(4, 3, 1, 1).quadratic().here();
+         const int branch = net.conv(6, 3, 2, 1).quadratic().conv(6, 1).here();
+         net.from(start).conv(6, 1, 2).add(branch).quadratic().dense(5);
+       }},
+      {"SumOfThree", [](NetBuilder& net) {
+         const int start = net.conv(3, 3).quadratic().here();
+         const int left = net.conv(4, 1).quadratic().conv(3, 1).here();
+         net.from(start).conv(3, 1).add(left).add(start).dense(5);
+       }},
+      {"ResidualMlp", [](NetBuilder& net) {
+         const int image = net.here();
+         net.dense(20).quadratic().dense(64).add(image).quadratic().dense(5);
+       }},
+      {"Degree3", polynomial(3)},
+      {"Degree4", polynomial(4)},
+      {"Degree5", polynomial(5)},
+      {"Degree8", polynomial(8)},
+      {"OneChannelCubic", [](NetBuilder& net) { net.conv(1, 3).polynomial(3).dense(5); }},
+  };
+}
+
+class Branches : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(Branches, AnswerAsInTheClear) {
+  const SmallNet net = small_nets()[GetParam()];
+  SCOPED_TRACE(net.name);
+  compiler::NetBuilder builder(60 + GetParam(), {1, 8, 8});
+  net.build(builder);
+  const auto model = Model::make(builder.graph(), {}, {"small", 1U << 14, 0.02});
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  // A promise that says something: well below the size of the answers.
+  double size = 0, error = 0;
+  for (std::uint64_t seed : {1, 2, 3}) {
+    const auto input = sample(seed, model->shape());
+    const auto exact = plan::run_slots(model->program(), input);
+    const auto clear = model->clear(input);
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      size = std::max(size, std::fabs(static_cast<double>(clear[i])));
+      error = std::max(error, std::fabs(exact[i] - static_cast<double>(clear[i])));
+    }
+    model->check(input, "synthetic " + std::to_string(seed));
+  }
+  // The slots are the network but for the biases' corrections, which are of the size of rounded weights.
+  EXPECT_LT(error, model->program().error_bound);
+  EXPECT_LT(model->program().error_estimate, 0.1 * size);
+}
+
+INSTANTIATE_TEST_SUITE_P(Nets, Branches, testing::Range<std::size_t>(0, small_nets().size()),
+                         [](const auto& info) { return std::string(small_nets()[info.param].name); });
 
 TEST(Vgg9, FastAnswersAsInTheClear) {
   const auto model = Model::make("vgg9-cifar10/vgg9.onnx", "fast");

@@ -87,7 +87,7 @@ TEST_P(RealProgram, StatesItsLimitsAndKeepsThem) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, RealProgram, testing::Values("test/mlp.onnx", "test/lenet.onnx"));
+INSTANTIATE_TEST_SUITE_P(Models, RealProgram, testing::Values("test/mlp.onnx", "test/lenet.onnx", "test/residual.onnx", "test/quartic.onnx"));
 
 /// Client and server of a package.
 struct Party {

@@ -22,7 +22,10 @@ double predict_ms(const plan::Program& program, const plan::Instruction& instruc
   const double inner = static_cast<double>(cost.hoisted_rotations + cost.key_switches) * (limbs + k) * n *
                        (digits * kHoistNsPerWordDigit + 0.3);
   const double passes = static_cast<double>(cost.key_switches + 2 * cost.squarings) * (limbs + k) * n * digits * kPassNsPerWord;
-  return (ntt + mac + inner + passes) * 1e-6;
+  double copies = 0;   // words of what branches cost besides their own layers
+  if (const auto* add = std::get_if<plan::Add>(&instruction.op)) copies = 2.0 * limbs * n * static_cast<double>(add->terms.size() - 1);
+  if (std::holds_alternative<plan::Drop>(instruction.op)) copies = 2 * (instruction.limbs_out + k) * n;
+  return (ntt + mac + inner + passes + copies * kPassNsPerWord) * 1e-6;
 }
 
 double predict_ms(const plan::Program& program) {

@@ -13,7 +13,7 @@ struct Advice {
 
 constexpr Advice kActivation{
     "an activation that is no polynomial",
-    "train with a quadratic activation (a x^2 + b x + c, one a, b, c per channel) in its place"};
+    "train with a quadratic activation (a x^2 + b x + c, one a, b, c per channel) in its place, or a polynomial up to degree 8"};
 constexpr Advice kAnswer{"no polynomial, and it only reshapes the answer", "drop it: apply it after decryption"};
 constexpr Advice kNormalisation{"a normalisation by statistics of the encrypted input",
                                 "train with BatchNormalization, whose statistics are fixed after training"};
@@ -131,7 +131,7 @@ Refusal advice(const OnnxNode& node, bool makes_the_output) {
       : row != nullptr
           ? row->advice
           : Advice{"an operator that is not covered",
-                   "build it from Conv, Gemm, MatMul, BatchNormalization, AveragePool, Add, Mul and Pow 2"};
+                   "build it from Conv, Gemm, MatMul, BatchNormalization, AveragePool, Add, Mul and Pow"};
   return {std::string(chosen.reason), std::string(chosen.rewrite), false};
 }
 

@@ -227,7 +227,7 @@ Outcome import_pow(ImportState& state, const OnnxNode& node) {
   const Value* value = state.value(node, 0);
   const ConstTensorPtr tensor = state.constant(node, 1);
   if (value == nullptr || !tensor || tensor->size() != 1 || tensor->dims.size() > value->dims.size()) {
-    return Refusal{"an exponent that is no single constant", "use Pow with the constant 2, or Mul(x, x)", false};
+    return Refusal{"an exponent that is no single constant", "use Pow with a whole constant, or Mul(x, x)", false};
   }
   const double exponent = tensor->at(0);
   if (exponent != std::floor(exponent) || exponent < 1 || exponent > state.max_degree()) {

@@ -8,7 +8,9 @@
 #include <map>
 #include <optional>
 
+#include "input_windows.hpp"
 #include "linear_builder.hpp"
+#include "value_table.hpp"
 
 namespace brainlock::compiler {
 namespace {
@@ -16,27 +18,6 @@ namespace {
 using plan::Register;
 
 Error unsupported(std::string message) { return Error{ErrorCode::kUnsupported, std::move(message)}; }
-
-// A tensor in lifted registers: register of (ciphertext, part) and the factor its values carry
-// (Split yields 2u, 2v; Square yields 4u^2, -4v^2).
-struct LiftedTensor {
-  std::optional<GridLayout> grid;
-  std::optional<VectorLayout> vector;
-  std::vector<Register> registers;   // [ciphertext * parts + part]
-  double factor[2] = {1, 1};         // a slot holds value * factor[part]
-  [[nodiscard]] int parts() const { return grid ? grid->parts : vector->parts; }
-  [[nodiscard]] Register reg(int ciphertext, int part) const {
-    return registers[static_cast<std::size_t>(ciphertext * parts() + part)];
-  }
-};
-
-// What a stage holds: packed registers, one a ciphertext.
-struct PackedTensor {
-  std::optional<GridLayout> grid;
-  std::optional<VectorLayout> vector;
-  std::vector<Register> registers;
-  [[nodiscard]] int parts() const { return grid ? grid->parts : vector->parts; }
-};
 
 class Lowering {
  public:
@@ -46,47 +27,44 @@ class Lowering {
   Result<Lowered> run() {
     find_borders();
     out_.plain_ranks = plan_.plain_ranks;
-    for (std::size_t i = 0; i < plan_.stages.size(); ++i) {
-      const Stage& stage = plan_.stages[i];
-      LoweredStage lowered;
-      lowered.rank = static_cast<std::size_t>(stage.rank);
-      lowered.carried = stage.carried;
-      lowered.first = out_.program.instructions.size();
-      layer_ = stage.name;
-      stage_ = &stage;
-      if (i == 0) BRAINLOCK_TRY(make_input(stage));
-      BRAINLOCK_TRY(read(stage));
-      Status status = !stage.diagonal.empty() && current_.vector ? diagonal(stage)
-                      : i == 0 && !stage.is_dense                ? first_conv(stage, borders_[i])
-                      : stage.is_dense                           ? dense(stage)
-                                                                 : conv(stage, borders_[i]);
-      if (!status.ok()) return status.error().in(stage.name);
-      lowered.linear = out_.program.instructions.size() - 1;
-      if (!structure_only_) lowered.places = places_of(stage);
-      if (stage.addend >= 0)
-        if (Status added = add_to(packed_[static_cast<std::size_t>(stage.addend)]); !added.ok()) return added.error().in(stage.name);
-      lowered.last = out_.program.instructions.size() - 1;
-      out_.stages.push_back(std::move(lowered));
-      packed_.push_back(value_);
-      if (plan_.is_addend(i)) continue;
-      if (plan_.is_read(i, /*as_square=*/true)) square(static_cast<int>(i));
-      if (plan_.is_read(i, /*as_square=*/false)) split(static_cast<int>(i));
-    }
+    for (std::size_t i = 0; i < plan_.stages.size(); ++i)
+      if (Status status = lower_stage(i); !status.ok()) return status.error().in(plan_.stages[i].name);
     write_output_map(plan_.stages.back());
-    out_.program.register_count = next_register_;
+    out_.program.register_count = emitter_.next;
     out_.program.parameters.ring_degree = static_cast<std::uint32_t>(2 * slots_);
     return std::move(out_);
   }
 
  private:
-  Register fresh() { return next_register_++; }
-
+  Register fresh() { return emitter_.fresh(); }
   template <typename Op>
   void emit(Op op) {
-    plan::Instruction instruction;
-    instruction.op = std::move(op);
-    instruction.layer = layer_;
-    out_.program.instructions.push_back(std::move(instruction));
+    emitter_.emit(std::move(op));
+  }
+
+  Status lower_stage(std::size_t i) {
+    const Stage& stage = plan_.stages[i];
+    LoweredStage lowered;
+    lowered.rank = static_cast<std::size_t>(stage.rank);
+    lowered.carried = stage.carried;
+    lowered.first = out_.program.instructions.size();
+    emitter_.layer = stage.name;
+    stage_ = &stage;
+    if (i == 0) BRAINLOCK_TRY(make_input(stage));
+    BRAINLOCK_ASSIGN(current_, values_.read(stage));
+    BRAINLOCK_TRY(!stage.diagonal.empty() && current_.vector ? diagonal(stage)
+                  : i == 0 && !stage.is_dense                ? first_conv(stage, borders_[i])
+                  : stage.is_dense                           ? dense(stage)
+                                                             : conv(stage, borders_[i]));
+    lowered.linear = out_.program.instructions.size() - 1;
+    if (!structure_only_) lowered.places = places_of(stage);
+    if (stage.addend >= 0) {
+      BRAINLOCK_ASSIGN(value_, values_.sum(values_[stage.addend], value_));
+    }
+    lowered.last = out_.program.instructions.size() - 1;
+    out_.stages.push_back(std::move(lowered));
+    values_.push(value_);
+    return {};
   }
 
   // --- input -----------------------------------------------------------------------------------------------------
@@ -96,6 +74,7 @@ class Lowering {
     map.channels = static_cast<std::uint32_t>(plan_.input.channels);
     map.height = static_cast<std::uint32_t>(plan_.input.height);
     map.width = static_cast<std::uint32_t>(plan_.input.width);
+    PackedTensor image;
     if (stage.is_dense) {
       VectorLayout v;
       v.size = static_cast<int>(plan_.input.size());
@@ -109,153 +88,13 @@ class Lowering {
         for (std::int64_t copy = 0; copy < slots_; copy += v.period)
           map.places.push_back({static_cast<std::uint32_t>(e), 0, static_cast<std::uint32_t>(v.where(e).slot + copy),
                                 static_cast<std::uint32_t>(v.where(e).part)});
-      image_.vector = v;
+      image.vector = v;
     } else {
-      make_window_input(stage);
+      window_ = make_window_input(stage.conv, stage.out, plan_.input, choice_, map);
+      image.grid = window_.grid;
     }
-    next_register_ = map.ciphertexts;
-    split_inputs(map);
-    return {};
-  }
-
-  // The client sends, at every output position, all the pixels that the first convolution reads there ("im2col"):
-  // the first layer then needs no spatial rotation.
-  void make_window_input(const Stage& stage) {
-    const ConvParams& c = stage.conv;
-    GridLayout grid;
-    window_rows_ = (choice_.fy - 1) * c.stride_h + c.kernel_h;
-    window_columns_ = (choice_.fx - 1) * c.stride_w + c.kernel_w;
-    grid.shape = {window_rows_ * window_columns_ * c.in_channels, (stage.out.height + choice_.fy - 1) / choice_.fy,
-                  (stage.out.width + choice_.fx - 1) / choice_.fx};
-    grid.sx = choice_.channel_stride;
-    grid.sy = choice_.channel_stride * choice_.grid_width;
-    grid.parts = grid.shape.channels <= grid.sx || choice_.real_input ? 1 : 2;
-    grid.channels_per_block = static_cast<int>(std::min<std::int64_t>((grid.shape.channels + grid.parts - 1) / grid.parts, grid.sx));
-    if (grid.blocks() > 1) {   // spread evenly, so that no block is nearly empty
-      const int share = grid.blocks() * grid.parts;
-      grid.channels_per_block = (grid.shape.channels + share - 1) / share;
-    }
-
-    plan::TensorMap& map = out_.program.input;
-    map.ciphertexts = static_cast<std::uint32_t>(grid.ciphertexts());
-    map.parts = static_cast<std::uint32_t>(grid.parts);
-    for (int Y = 0; Y < grid.shape.height; ++Y)
-      for (int X = 0; X < grid.shape.width; ++X)
-        for (int ry = 0; ry < window_rows_; ++ry)
-          for (int rx = 0; rx < window_columns_; ++rx)
-            for (int ic = 0; ic < c.in_channels; ++ic) {
-              const int y = choice_.fy * c.stride_h * Y + ry - c.pad_top;
-              const int x = choice_.fx * c.stride_w * X + rx - c.pad_left;
-              if (y < 0 || x < 0 || y >= plan_.input.height || x >= plan_.input.width) continue;
-              const Where w = grid.where(window_channel(ry, rx, ic, c.in_channels), Y, X);
-              map.places.push_back({static_cast<std::uint32_t>((ic * plan_.input.height + y) * plan_.input.width + x),
-                                    static_cast<std::uint32_t>(w.ciphertext), static_cast<std::uint32_t>(w.slot),
-                                    static_cast<std::uint32_t>(w.part)});
-            }
-    image_.grid = grid;
-  }
-
-  [[nodiscard]] int window_channel(int ry, int rx, int ic, int in_channels) const {
-    return (ry * window_columns_ + rx) * in_channels + ic;
-  }
-
-  void split_inputs(const plan::TensorMap& map) {
-    for (std::uint32_t i = 0; i < map.ciphertexts; ++i) {
-      plan::Split split;
-      split.in = i;
-      for (std::uint32_t part = 0; part < map.parts; ++part) split.out.push_back(fresh());
-      image_.registers.insert(image_.registers.end(), split.out.begin(), split.out.end());
-      emit(std::move(split));
-    }
-    const double factor = map.parts == 2 ? 2.0 : 1.0;
-    image_.factor[0] = image_.factor[1] = factor;
-  }
-
-  // --- values and what is read of them ---------------------------------------------------------------------------
-
-  /// The squares of stage i's value.
-  void square(int i) {
-    LiftedTensor& next = squares_[{i}];
-    lift<plan::Square>(packed_[static_cast<std::size_t>(i)], next);
-    next.factor[0] = next.parts() == 2 ? 4.0 : 1.0;
-    next.factor[1] = -4.0;
-  }
-
-  /// The value itself.
-  void split(int i) {
-    LiftedTensor& next = plain_[i];
-    lift<plan::Split>(packed_[static_cast<std::size_t>(i)], next);
-    next.factor[0] = next.factor[1] = next.parts() == 2 ? 2.0 : 1.0;
-  }
-
-  template <typename Op>
-  void lift(const PackedTensor& value, LiftedTensor& out) {
-    out.grid = value.grid;
-    out.vector = value.vector;
-    for (Register r : value.registers) {
-      Op op;
-      op.in = r;
-      for (int part = 0; part < value.parts(); ++part) op.out.push_back(fresh());
-      out.registers.insert(out.registers.end(), op.out.begin(), op.out.end());
-      emit(std::move(op));
-    }
-  }
-
-  static bool same_place(const LiftedTensor& a, const LiftedTensor& b) {
-    if (a.grid.has_value() != b.grid.has_value()) return false;
-    return a.grid ? *a.grid == *b.grid : a.vector->size == b.vector->size;
-  }
-
-  /// The sum of signed squares. A negated value is kept as i (u + iv) = -v + iu, whose parts give 4 v^2 and -4 u^2: added to
-  /// the other part of a square they are subtracted from it.
-  Status sum_squares(const std::vector<int>& reads) {
-    if (squares_.contains(reads)) return {};
-    LiftedTensor sum = squares_.at({reads.front()});
-    const int parts = sum.parts();
-    for (std::size_t at = 0; at < sum.registers.size(); ++at) {
-      plan::Combine combine;
-      for (const int read : reads) {
-        const LiftedTensor& term = squares_.at({read});
-        if (!same_place(sum, term)) return unsupported("the squares of a polynomial lie in different places");
-        const bool turned = plan_.stages[static_cast<std::size_t>(read)].negated && parts == 2;
-        combine.terms.push_back({term.registers[turned ? at ^ 1 : at], 0});
-      }
-      combine.out = sum.registers[at] = fresh();
-      emit(std::move(combine));
-    }
-    squares_[reads] = std::move(sum);
-    return {};
-  }
-
-  /// Sets current_ to what the stage reads.
-  Status read(const Stage& stage) {
-    if (stage.reads.empty()) {
-      current_ = image_;
-    } else if (!stage.reads_squares) {
-      current_ = plain_.at(stage.reads.front());
-    } else {
-      BRAINLOCK_TRY(sum_squares(stage.reads));
-      current_ = squares_.at(stage.reads);
-    }
-    if (!stage.carried) return {};
-    for (Register& r : current_.registers) {
-      plan::Drop drop{r, fresh()};
-      r = drop.out;
-      emit(drop);
-    }
-    return {};
-  }
-
-  /// value_ becomes the sum of what the stage made and `other`.
-  Status add_to(const PackedTensor& other) {
-    const bool same = value_.grid && other.grid ? *value_.grid == *other.grid : value_.vector && other.vector;
-    if (!same || value_.registers.size() != other.registers.size())
-      return unsupported("the branches of a sum come to different places in this layout; give both the same strides and pools");
-    for (std::size_t j = 0; j < value_.registers.size(); ++j) {
-      plan::Add add{{other.registers[j], value_.registers[j]}, fresh()};
-      value_.registers[j] = add.out;
-      emit(std::move(add));
-    }
+    while (emitter_.next < map.ciphertexts) image.registers.push_back(fresh());
+    values_.set_image(std::move(image));
     return {};
   }
 
@@ -356,7 +195,7 @@ class Lowering {
         for (int ky = 0; ky < c.kernel_h; ++ky)
           for (int kx = 0; kx < c.kernel_w; ++kx)
             for (int ic = 0; ic < c.in_channels; ++ic) {
-              const auto from = in.channel(window_channel(a * c.stride_h + ky, b * c.stride_w + kx, ic, c.in_channels));
+              const auto from = in.channel(window_.channel(a * c.stride_h + ky, b * c.stride_w + kx, ic, c.in_channels));
               const std::uint32_t input = builder.input(current_.reg(in.ciphertext(from.block, 0, 0), from.part));
               add_channels(builder, stage, out, a, b, ky, kx, ic, input, from.offset, current_.factor[from.part], zero_fill);
             }
@@ -412,7 +251,7 @@ class Lowering {
 
   /// How far the inputs of a stage have to be turned so that its output comes to where its addend lies.
   [[nodiscard]] std::int64_t turn_to_addend(const Stage& stage, const ConvParams& c, const GridLayout& in, const GridLayout& out) const {
-    if (stage.addend < 0 || !packed_[static_cast<std::size_t>(stage.addend)].grid) return 0;
+    if (stage.addend < 0 || !values_[stage.addend].grid) return 0;
     // The builder moves its result down by the lowest giant step, which follows from the lowest shift.
     std::int64_t lowest = 0;
     bool first = true;
@@ -429,7 +268,7 @@ class Lowering {
           see(tap.column_shift + in.channel(tap.channel).offset - to);
         });
     const std::int64_t base = out.base + floor_div(lowest, choice_.baby_steps) * choice_.baby_steps;
-    return floor_mod(base - packed_[static_cast<std::size_t>(stage.addend)].grid->base, slots_);
+    return floor_mod(base - values_[stage.addend].grid->base, slots_);
   }
 
   /// A rotation as it is, or once something was turned the shortest way round.
@@ -698,18 +537,14 @@ class Lowering {
   LayoutChoice choice_;
   bool structure_only_;
   Lowered out_;
-  std::string layer_;
-  Register next_register_ = 0;
-  const Stage* stage_ = nullptr;                       // the one being lowered
-  LiftedTensor image_;
-  LiftedTensor current_;                               // what it reads
-  PackedTensor value_;                                 // what it made
-  std::vector<PackedTensor> packed_;                   // what stages before it hold
-  std::map<std::vector<int>, LiftedTensor> squares_;   // sums of squares, by the stages
-  std::map<int, LiftedTensor> plain_;
-  std::vector<bool> borders_;                          // per stage: zeros around its value
+  Emitter emitter_{out_.program, {}, 0};
+  ValueTable values_{plan_, emitter_};
+  const Stage* stage_ = nullptr;    // the one being lowered
+  LiftedTensor current_;            // what it reads
+  PackedTensor value_;              // what it made
+  std::vector<bool> borders_;       // per stage: zeros around its value
   std::map<std::pair<Register, std::int64_t>, Register> rotated_;
-  int window_rows_ = 0, window_columns_ = 0;
+  WindowInput window_;              // of a first layer that is a convolution
 };
 
 }  // namespace

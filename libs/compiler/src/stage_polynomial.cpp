@@ -101,8 +101,8 @@ SquareDifference split_quartic(const Coefficients& p, double range) {
 OcticSplit split_octic(const Coefficients& p, double range) {
   const Coefficients y = substitute(p, range, 0);
   const double largest = std::sqrt(mean_square(y));
-  OcticSplit best;
-  double best_size = std::numeric_limits<double>::infinity();
+  Coefficients best_q(5, 0.0), best_r(4, 0.0);
+  double best_b = 0, best_size = std::numeric_limits<double>::infinity();
   // B by powers of the square root of 2 around what the polynomial itself amounts to.
   for (int i = -16; i <= 12; ++i) {
     const double b = std::exp2(i / 2.0) * (largest > 0 ? largest : 1);
@@ -123,16 +123,15 @@ OcticSplit split_octic(const Coefficients& p, double range) {
       r[k] = s[k];
       for (std::size_t j = 0; j <= k; ++j) r[k] -= q[j] * q[k - j];
     }
-    OcticSplit split{split_quartic(q, 1), {}, 0, split_quartic(r, 1)};
-    const double size = mean_square(q) + b + mean_square(split.q.first) * mean_square(split.q.first) +
-                        mean_square(split.r.first) + mean_square(split.r.second);
+    const double size = mean_square(q) + b + std::sqrt(mean_square(r));
     if (!(size < best_size)) continue;
     best_size = size;
-    const double m = std::sqrt(2 * std::sqrt(b));   // sqrt(b) T4 = (m T2)^2 - sqrt(b)
-    split.m = {-m, 0, 2 * m};
-    split.m_constant = -std::sqrt(b);
-    best = std::move(split);
+    best_q = std::move(q);
+    best_r = std::move(r);
+    best_b = b;
   }
+  const double m = std::sqrt(2 * std::sqrt(best_b));   // sqrt(b) T4 = (m T2)^2 - sqrt(b)
+  OcticSplit best{split_quartic(best_q, 1), {-m, 0, 2 * m}, -std::sqrt(best_b), split_quartic(best_r, 1)};
   for (Coefficients* c : {&best.q.first, &best.q.second, &best.m, &best.r.first, &best.r.second}) *c = substitute(*c, 1 / range, 0);
   return best;
 }

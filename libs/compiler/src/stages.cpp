@@ -301,7 +301,11 @@ class Builder {
     std::vector<Coefficients> parts[5];
     PerChannel constant(channels), q_constant(channels), m_constant(channels);
     for (std::size_t c = 0; c < channels; ++c) {
-      if (degree <= 4) {
+      if (c > 0 && p[c] == p[c - 1]) {   // one polynomial for all channels
+        for (auto& part : parts)
+          if (!part.empty()) part.push_back(Coefficients(part.back()));
+        for (PerChannel* v : {&constant, &q_constant, &m_constant}) (*v)[c] = (*v)[c - 1];
+      } else if (degree <= 4) {
         SquareDifference split = split_quartic(p[c], range);
         parts[0].push_back(std::move(split.first));
         parts[1].push_back(std::move(split.second));

@@ -79,7 +79,7 @@ class NetBuilder {
   template <typename P>
   void push(OpKind kind, TensorShape shape, P params) {
     const int id = static_cast<int>(graph_.nodes.size());
-    graph_.nodes.push_back({kind, "n" + std::to_string(id), {at_}, shape, std::move(params)});
+    graph_.nodes.push_back({kind, std::string("n").append(std::to_string(id)), {at_}, shape, std::move(params)});
     graph_.output = at_ = id;
   }
   std::vector<float> random(std::size_t n, double scale) {

@@ -100,6 +100,7 @@ Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const P
       if (split->out.size() == 1) exact[split->out[0]] = true;
       continue;
     }
+    if (const auto* drop = std::get_if<plan::Drop>(&instruction.op)) exact[drop->out] = exact[drop->in];
     auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
     for (auto& output : linear->outputs) out->deviation_[output.out] = out->linear_deviation(instruction, *linear, output, exact);

@@ -27,6 +27,7 @@ std::size_t largest_allocation = 0;   // since it was last set to zero
 namespace brainlock::package {
 namespace {
 
+using test::branched_program;
 using test::sample_program;
 using ::testing::HasSubstr;
 using Bytes = std::vector<std::uint8_t>;
@@ -63,8 +64,7 @@ void expect_same_vector(const plan::SlotVector& a, const plan::SlotVector& b) {
   EXPECT_EQ(a.values, b.values);
 }
 
-TEST(ProgramCodec, EveryFieldSurvives) {
-  const plan::Program p = sample_program();
+void expect_survives(const plan::Program& p) {
   const auto decoded = decode_program(encode_program(p));
   ASSERT_TRUE(decoded.ok()) << decoded.error().to_string();
   const plan::Program& d = *decoded;
@@ -76,7 +76,7 @@ TEST(ProgramCodec, EveryFieldSurvives) {
   EXPECT_EQ(d.parameters.digit_limbs, 2U);
   expect_same_map(d.input, p.input);
   expect_same_map(d.output, p.output);
-  EXPECT_EQ(d.register_count, 8U);
+  EXPECT_EQ(d.register_count, p.register_count);
   EXPECT_EQ(d.output_registers, p.output_registers);
   EXPECT_EQ(d.keys, p.keys);
   EXPECT_EQ(d.error_bound, 0.25);
@@ -108,12 +108,47 @@ TEST(ProgramCodec, EveryFieldSurvives) {
     } else if (const auto* q = std::get_if<plan::Square>(&a.op)) {
       EXPECT_EQ(q->in, std::get<plan::Square>(b.op).in);
       EXPECT_EQ(q->out, std::get<plan::Square>(b.op).out);
+    } else if (const auto* drop = std::get_if<plan::Drop>(&a.op)) {
+      EXPECT_EQ(drop->in, std::get<plan::Drop>(b.op).in);
+      EXPECT_EQ(drop->out, std::get<plan::Drop>(b.op).out);
+    } else if (const auto* add = std::get_if<plan::Add>(&a.op)) {
+      EXPECT_EQ(add->terms, std::get<plan::Add>(b.op).terms);
+      EXPECT_EQ(add->out, std::get<plan::Add>(b.op).out);
     } else {
       const auto &c = std::get<plan::Combine>(a.op), &e = std::get<plan::Combine>(b.op);
       EXPECT_EQ(c.out, e.out);
       ASSERT_EQ(c.terms.size(), e.terms.size());
       for (std::size_t k = 0; k < c.terms.size(); ++k)
         EXPECT_EQ(std::tie(c.terms[k].in, c.terms[k].rotation), std::tie(e.terms[k].in, e.terms[k].rotation));
+    }
+  }
+}
+
+TEST(ProgramCodec, EveryFieldSurvives) { expect_survives(sample_program()); }
+
+// Branches are what version 3 added: programs without them are written as before.
+TEST(ProgramCodec, TheVersionIsTheLeastThatHasAllInstructions) {
+  const plan::Program p = branched_program();
+  expect_survives(p);
+  const Bytes with = encode_program(p), without = encode_program(sample_program());
+  EXPECT_EQ(with[7], 3);
+  EXPECT_EQ(without[7], 2);
+  Bytes claims_less = with, claims_more = without;
+  claims_less[7] = 2;
+  claims_more[7] = 3;
+  expect_refused(resealed(claims_less), ErrorCode::kMalformed, "version 2, but its instructions are those of version 3");
+  expect_refused(resealed(claims_more), ErrorCode::kMalformed, "version 3, but its instructions are those of version 2");
+}
+
+TEST(ProgramCodec, EveryFlippedByteOfABranchedPlanIsRefusedOrOneEncoding) {
+  const Bytes good = encode_program(branched_program());
+  for (std::size_t at = 8; at + kChecksum < good.size(); ++at) {
+    Bytes bad = good;
+    bad[at] ^= 0x41;
+    bad = resealed(bad);
+    const auto decoded = decode_program(bad);
+    if (decoded.ok()) {
+      EXPECT_EQ(encode_program(*decoded), bad) << at;
     }
   }
 }
@@ -188,10 +223,10 @@ TEST(ProgramCodec, ForeignBytesAreNamed) {
   expect_refused({}, ErrorCode::kTruncated, "at least 40 bytes, got 0");
   Bytes foreign(good.size(), 'x');
   expect_refused(foreign, ErrorCode::kMalformed, "not a Brainlock plan");
-  for (const int version : {0, 1, 3, 255}) {
+  for (const int version : {0, 1, 4, 255}) {
     Bytes other = good;
     other[7] = static_cast<std::uint8_t>(version);
-    expect_refused(resealed(other), ErrorCode::kUnsupported, ("version " + std::to_string(version) + ", expected 2").c_str());
+    expect_refused(resealed(other), ErrorCode::kUnsupported, ("version " + std::to_string(version) + ", expected 2 to 3").c_str());
   }
   Bytes longer = good;
   longer.insert(longer.end() - kChecksum, {0, 0, 0});

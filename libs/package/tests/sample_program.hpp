@@ -97,4 +97,28 @@ inline plan::Program sample_program(std::uint64_t seed = 1) {
   return p;
 }
 
+/// sample_program() with a second branch: drop -> linear -> add. plan.bin 3.
+inline plan::Program branched_program(std::uint64_t seed = 1) {
+  plan::Program p = sample_program(seed);
+  std::mt19937_64 random(seed + 100);
+  const double scale = p.input.scale, out_scale = p.output.scale;
+  p.instructions.push_back({plan::Drop{1, 8}, "shortcut", 4, 3, scale, scale});
+  plan::Linear shortcut;
+  shortcut.name = "shortcut";
+  shortcut.inputs = {8};
+  shortcut.columns = {{0, 3}};
+  shortcut.period = 8;
+  shortcut.weight_scale = out_scale * p.parameters.q[2] / scale;
+  shortcut.limit = 8;
+  shortcut.vectors = {dense_vector(8, random)};
+  shortcut.outputs.push_back({9, {0}, 1, {0}, dense_vector(4, random)});
+  p.instructions.push_back({shortcut, "shortcut", 3, 2, scale, out_scale});
+  p.instructions.push_back({plan::Add{{7, 9}, 10}, "sum", 2, 2, out_scale, out_scale});
+  p.register_count = 11;
+  p.output_registers = {10};
+  p.keys = plan::collect_keys(p);
+  if (const Status status = plan::validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
 }  // namespace brainlock::package::test

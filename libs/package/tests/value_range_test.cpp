@@ -50,6 +50,20 @@ TEST(ValueRange, TheFirstAndTheLastLayerAreNamed) {
   EXPECT_EQ(range.worst()->layer, "logits");
 }
 
+// Both branches of a sum are of the last layer.
+TEST(ValueRange, OfASumThatIsTheAnswerOnlyTheOutputsCount) {
+  const auto package = *Package::from_bytes(encode_program(test::branched_program()), {});
+  plan::SlotTrace trace;
+  const auto outputs = plan::run_slots(package->program(), kInput, &trace);
+  double largest = 0;
+  for (const double x : outputs) largest = std::max(largest, std::fabs(x));
+  const auto layers = value_range(package->program(), trace, outputs).layers;
+  ASSERT_EQ(layers.size(), 3U);
+  EXPECT_EQ(layers[1].largest, largest);
+  EXPECT_EQ(layers[2].largest, largest);
+  EXPECT_GT(trace.largest[7], largest);
+}
+
 TEST(ValueRange, OfTheLastLayerOnlyTheOutputsCount) {
   // Slots beside the outputs hold something too: the whole register may be larger than the outputs.
   const auto package = sample(0, 0);

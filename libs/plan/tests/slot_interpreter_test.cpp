@@ -46,6 +46,13 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
       out.resize(n);
       for (std::size_t t = 0; t < n; ++t)
         for (const auto& term : combine->terms) out[t] += at(r[term.in], static_cast<std::int64_t>(t) + term.rotation);
+    } else if (const auto* drop = std::get_if<Drop>(&instruction.op)) {
+      r[drop->out] = r[drop->in];
+    } else if (const auto* add = std::get_if<Add>(&instruction.op)) {
+      Slots& out = r[add->out];
+      out.resize(n);
+      for (const Register term : add->terms)
+        for (std::size_t t = 0; t < n; ++t) out[t] += r[term][t];
     } else {
       const auto& linear = std::get<Linear>(instruction.op);
       for (const auto& output : linear.outputs) {
@@ -116,6 +123,10 @@ void expect_as_defined(const Program& program, std::uint64_t seed) {
 
 TEST(SlotInterpreter, DoesWhatTheInstructionsSay) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) expect_as_defined(test::small_program(seed), seed);
+}
+
+TEST(SlotInterpreter, BranchesToo) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) expect_as_defined(test::branched_program(seed), seed);
 }
 
 TEST(SlotInterpreter, EveryRotationAndPeriod) {

@@ -96,4 +96,27 @@ inline Program small_program(std::uint64_t seed = 1) {
   return p;
 }
 
+/// small_program() whose answer gets a second branch: what the first layer read, at fewer limbs, through a linear of its own.
+inline Program branched_program(std::uint64_t seed = 1) {
+  Program p = small_program(seed);
+  std::mt19937_64 random(seed + 100);
+  const double scale = p.input.scale, out_scale = p.output.scale;
+  p.instructions.push_back({Drop{1, 8}, "shortcut", 4, 3, scale, scale});
+  Linear shortcut;
+  shortcut.name = "shortcut";
+  shortcut.inputs = {8};
+  shortcut.columns = {{0, 3}};
+  shortcut.period = 8;
+  shortcut.weight_scale = out_scale * p.parameters.q[2] / scale;
+  shortcut.vectors = {dense_vector(8, random)};
+  shortcut.outputs.push_back({9, {0}, 1, {0}, dense_vector(4, random)});
+  p.instructions.push_back({shortcut, "shortcut", 3, 2, scale, out_scale});
+  p.instructions.push_back({Add{{7, 9, 7}, 10}, "sum", 2, 2, out_scale, out_scale});
+  p.register_count = 11;
+  p.output_registers = {10};
+  p.keys = collect_keys(p);
+  if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
 }  // namespace brainlock::plan::test

@@ -61,7 +61,7 @@ const std::vector<Case>& cases() {
       {"key manifest", [](Program& p) { p.keys[0].limbs += 1; }, true},
       {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_in = 0; }},
       {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_out = 5; }},
-      {"instruction 0: only a linear instruction rescales", [](Program& p) { p.instructions[0].limbs_out = 3; }},
+      {"instruction 0: only a linear or a drop leaves fewer limbs", [](Program& p) { p.instructions[0].limbs_out = 3; }},
       {"instruction 1: scale", [](Program& p) { p.instructions[1].scale_out = kNan; }},
       {"instruction 0: one or two outputs", [](Program& p) { std::get<Split>(p.instructions[0].op).out = {1, 2, 8}; }},
       {"instruction 0: register 1 is written twice", [](Program& p) { std::get<Split>(p.instructions[0].op).out = {1, 1}; }},
@@ -117,6 +117,44 @@ TEST_P(BadProgram, IsRefusedByName) {
   ASSERT_FALSE(status.ok()) << c.text;
   EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
   EXPECT_THAT(status.error().message, HasSubstr(c.text));
+}
+
+struct BranchCase {
+  const char* text;
+  std::function<void(Program&)> damage;
+};
+
+// Instructions of branched_program(): as small_program(), then 5 drop, 6 linear (on the drop), 7 add.
+TEST(Validate, BranchesAreGoodAndEachRuleOfThemIsNamed) {
+  const Status good = validate(test::branched_program());
+  EXPECT_TRUE(good.ok()) << good.error().to_string();
+  const BranchCase bad[] = {
+      {"instruction 5: register 3 does not hold", [](Program& p) { std::get<Drop>(p.instructions[5].op).in = 3; }},
+      {"instruction 5: register 6 is written twice", [](Program& p) { std::get<Drop>(p.instructions[5].op).out = 6; }},
+      {"instruction 5: register 1 is at another limb count", [](Program& p) { p.instructions[5].limbs_in = 3; }},
+      {"instruction 5: limb counts", [](Program& p) { p.instructions[5].limbs_out = 5; }},
+      {"instruction 5: limb counts", [](Program& p) { p.instructions[5].limbs_out = 0; }},
+      {"instruction 5: a drop keeps its scale", [](Program& p) { p.instructions[5].scale_out *= 2; }},
+      {"instruction 7: add needs two terms", [](Program& p) { std::get<Add>(p.instructions[7].op).terms.pop_back(); }},
+      {"instruction 7: add needs two terms", [](Program& p) { std::get<Add>(p.instructions[7].op).terms.assign((1U << 16) + 1, 7); }},
+      {"instruction 7: register 8 does not hold", [](Program& p) { std::get<Add>(p.instructions[7].op).terms[0] = 8; }},
+      {"instruction 7: register 3 is at another limb count", [](Program& p) { std::get<Add>(p.instructions[7].op).terms[0] = 3; }},
+      {"instruction 7: register out of range", [](Program& p) { std::get<Add>(p.instructions[7].op).terms[0] = 99; }},
+      {"instruction 7: register 7 is written twice", [](Program& p) { std::get<Add>(p.instructions[7].op).out = 7; }},
+      {"instruction 7: only a linear or a drop", [](Program& p) { p.instructions[7].limbs_out = 1; }},
+      {"instruction 7: a sum keeps its scale", [](Program& p) { p.instructions[7].scale_out *= 2; }},
+      {"instruction 7: the terms of a sum are of different scales", [](Program& p) { p.instructions[6].scale_out *= 1 + 1e-8; }},
+      {"instruction 7: the terms of a sum are of different scales", [](Program& p) { p.instructions[7].scale_in = p.instructions[7].scale_out *= 2; }},
+  };
+  for (const BranchCase& c : bad) {
+    Program program = test::branched_program();
+    c.damage(program);
+    program.keys = collect_keys(program);
+    const Status status = validate(program);
+    ASSERT_FALSE(status.ok()) << c.text;
+    EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
+    EXPECT_THAT(status.error().message, HasSubstr(c.text));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, BadProgram, ::testing::Range<std::size_t>(0, cases().size()));

@@ -75,6 +75,21 @@ TEST_P(SquareAtLimbs, SquareOnePart) {
   expect_matches_interpreter(Builder(2, 1, GetParam()).square(1).linear({.drop = 2}).finish(), 1e-5);
 }
 
+// A branch around two linears, dropped to fewer limbs before and after its own rescale.
+TEST(Executor, ShortcutsAreDroppedAndAdded) {
+  for (const std::uint32_t limbs : {6U, 8U})
+    for (const std::uint32_t drop : {1U, 2U}) {
+      SCOPED_TRACE(std::to_string(limbs) + " limbs, " + std::to_string(drop) + " dropped");
+      expect_matches_interpreter(
+          Builder(1, 2, limbs).split(2).keep().linear({}).split(2).linear({}).shortcut(drop).finish(), 1e-5);
+    }
+}
+
+TEST(Executor, ShortcutOfOnePartAndItsSquare) {
+  expect_matches_interpreter(
+      Builder(2, 1, 8).split(1).keep().linear({.outputs = 1}).shortcut(1).square(2).linear({.drop = 2}).finish(), 1e-4);
+}
+
 INSTANTIATE_TEST_SUITE_P(EveryLimbCount, ExecutorAtLimbs, ::testing::Range(3U, 9U));
 INSTANTIATE_TEST_SUITE_P(EveryLimbCount, SquareAtLimbs, ::testing::Range(5U, 9U));
 

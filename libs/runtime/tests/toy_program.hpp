@@ -115,6 +115,52 @@ class Builder {
     return *this;
   }
 
+  /// Keeps the lifted registers for a shortcut() behind a later linear.
+  Builder& keep() {
+    kept_ = lifted_;
+    kept_limbs_ = limbs_;
+    kept_scale_ = scale_;
+    return *this;
+  }
+  /// Adds to each packed register a linear of the kept ones, dropped to `drop` limbs more than there are now.
+  Builder& shortcut(std::uint32_t drop) {
+    const std::uint32_t limbs = limbs_ + drop;
+    plan::Linear op;
+    op.name = "shortcut";
+    op.period = 16;
+    double dropped = 1;
+    for (std::uint32_t i = limbs_; i < limbs; ++i) dropped *= program_.parameters.q[i];
+    op.weight_scale = scale_ * dropped / kept_scale_;
+    std::uniform_real_distribution<float> uniform(-0.5F, 0.5F);
+    for (std::uint32_t i = 0; i < kept_.size(); ++i) {
+      const plan::Register out = program_.register_count++;
+      program_.instructions.push_back({plan::Drop{kept_[i], out}, "shortcut", kept_limbs_, limbs, kept_scale_, kept_scale_});
+      op.inputs.push_back(out);
+      for (const std::int32_t rotation : {0, 5}) op.columns.push_back({i, rotation});
+    }
+    std::vector<plan::Instruction> sums;
+    for (plan::Register& packed : packed_) {
+      plan::Linear::Output output;
+      output.out = program_.register_count++;
+      output.giants = 1;
+      for (std::uint32_t c = 0; c < op.columns.size(); ++c) {
+        output.columns.push_back(c);
+        output.weights.push_back(static_cast<std::int32_t>(op.vectors.size()));
+        plan::SlotVector v;
+        v.period = op.period;
+        for (std::uint32_t s = 0; s < v.period; ++s) v.values.emplace_back(uniform(random_), uniform(random_));
+        op.vectors.push_back(std::move(v));
+      }
+      const plan::Register sum = program_.register_count++;
+      sums.push_back({plan::Add{{packed, output.out}, sum}, "sum", limbs_, limbs_, scale_, scale_});
+      packed = sum;
+      op.outputs.push_back(std::move(output));
+    }
+    program_.instructions.push_back({std::move(op), "shortcut", limbs, limbs_, kept_scale_, scale_});
+    for (auto& sum : sums) program_.instructions.push_back(std::move(sum));
+    return *this;
+  }
+
   plan::Program finish() {
     program_.output = map(static_cast<std::uint32_t>(packed_.size()), 2, limbs_, scale_);
     program_.output_registers = packed_;
@@ -168,7 +214,9 @@ class Builder {
   std::mt19937_64 random_;
   std::uint32_t limbs_ = 0;
   double scale_ = 0;
-  std::vector<plan::Register> packed_, lifted_;
+  std::vector<plan::Register> packed_, lifted_, kept_;
+  std::uint32_t kept_limbs_ = 0;
+  double kept_scale_ = 0;
 };
 
 inline std::vector<float> random_tensor(const plan::TensorMap& map, std::uint64_t seed) {
