@@ -188,6 +188,7 @@ class Compiler {
     request.input_gain = calibration_.input_gain;
     request.split_input = lowered.program.input.parts == 2;
     request.stages.resize(stages_.ranks());
+    for (StageNeeds& needs : request.stages) needs.later_gain = 0;
     plan::SlotTrace trace;
     (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
     for (std::size_t r = 0; r < request.stages.size(); ++r) request.stages[r].plain = r > 0 && stages_.plain_ranks[r];
@@ -202,13 +203,14 @@ class Compiler {
     return request;
   }
 
-  /// Adds stage l to what its rank needs. Of stages side by side the noises add up, the largest value and the smallest rms count.
+  /// Adds stage l to what its rank needs. Of stages side by side the noises add up (each with its own gain), the largest value and the
+  /// largest rms count.
   void add_needs(const plan::Program& program, const LoweredStage& lowered, std::size_t l, const plan::SlotTrace& trace, StageNeeds& needs) const {
     const StageStats& stats = calibration_.stages[l];
     const auto& linear = std::get<plan::Linear>(program.instructions[lowered.linear].op);
-    needs.later_gain = needs.out_rms == 0 && needs.out_max == 0 ? stats.gain : needs.later_gain + stats.gain;
+    needs.later_gain += stats.gain;
     const bool whole = !stages_.is_addend(l);   // of parts of a sum only the sum's size says how much noise matters
-    if (whole) needs.out_rms = needs.out_rms == 0 ? stats.rms : std::min(needs.out_rms, stats.rms);
+    if (whole) needs.out_rms = std::max(needs.out_rms, stats.rms);
     double largest = kRangeMargin * stats.largest;
     if (lowered.rank + 1 < stages_.ranks()) {
       for (const auto& output : linear.outputs) largest = std::max(largest, 2 * trace.largest[output.out]);

@@ -560,27 +560,24 @@ Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutCh
 }
 
 std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t slots) {
-  std::vector<LayoutChoice> choices;
+  std::vector<LayoutChoice> choices, sparse;
   const Stage& first = plan.stages.front();
   constexpr int babies = 16;
-  if (first.is_dense) {
-    choices.push_back({0, 0, 1, 1, babies, false});
-  } else {
-    for (int fx : {1, 2})
-      for (int fy : {1, 2, 4, 8}) {
-        const std::int64_t columns = (first.out.width + fx - 1) / fx, rows = (first.out.height + fy - 1) / fy;
-        for (std::int64_t width = next_power_of_two(columns); width <= 2 * next_power_of_two(columns); width *= 2)
-          for (std::int64_t stride = 4; stride <= 512; stride *= 2) {
-            // The map must fit, and filling less than a quarter of the slots is never worth it when denser ones exist.
-            const std::int64_t used = rows * width * stride;
-            if (used > slots || 8 * used < slots) continue;
-            const std::int64_t wanted = next_power_of_two((first.out.channels + 1) / 2);
-            if (stride > wanted * 4) continue;
-            choices.push_back({stride, width, fy, fx, babies, false});
-          }
-      }
-  }
-  return choices;
+  if (first.is_dense) return {{0, 0, 1, 1, babies, false}};
+  for (int fx : {1, 2})
+    for (int fy : {1, 2, 4, 8}) {
+      const std::int64_t columns = (first.out.width + fx - 1) / fx, rows = (first.out.height + fy - 1) / fy;
+      for (std::int64_t width = next_power_of_two(columns); width <= 2 * next_power_of_two(columns); width *= 2)
+        for (std::int64_t stride = 4; stride <= 512; stride *= 2) {
+          // The map must fit, and filling less than an eighth of the slots is not worth it when denser ones exist.
+          const std::int64_t used = rows * width * stride;
+          if (used > slots) continue;
+          const std::int64_t wanted = next_power_of_two((first.out.channels + 1) / 2);
+          if (stride > wanted * 4) continue;
+          (8 * used < slots ? sparse : choices).push_back({stride, width, fy, fx, babies, false});
+        }
+    }
+  return choices.empty() ? sparse : choices;
 }
 
 }  // namespace brainlock::compiler

@@ -7,6 +7,7 @@ namespace brainlock::compiler {
 namespace {
 
 constexpr int kGrid = 16;        // points on each side of zero at which sizes are taken
+constexpr double kRounding = 1e-13;
 constexpr int kCandidates = 64;  // of the free parameter, on each side of zero
 
 double coefficient(const Coefficients& p, std::size_t k) { return k < p.size() ? p[k] : 0.0; }
@@ -92,8 +93,10 @@ SquareDifference split_quartic(const Coefficients& p, double range) {
   SquareDifference out{Coefficients(3, 0.0), Coefficients(3, 0.0), best.constant};
   for (std::size_t k = 0; k < 3; ++k) {
     const double unit = std::pow(range, -static_cast<double>(k));
-    out.first[k] = (right[k] + left[k]) / 2 * unit;
-    out.second[k] = (right[k] - left[k]) / 2 * unit;
+    // What rounding leaves of a coefficient that cancels is none.
+    const auto clean = [&](double sum) { return std::fabs(sum) > kRounding * (std::fabs(right[k]) + std::fabs(left[k])) ? sum / 2 * unit : 0.0; };
+    out.first[k] = clean(right[k] + left[k]);
+    out.second[k] = clean(right[k] - left[k]);
   }
   return out;
 }

@@ -18,8 +18,8 @@ constexpr double kMaxShift = 48.0;
 constexpr double kUsualRange = 4.0;
 // Far beyond what any chain of primes holds.
 constexpr std::size_t kMaxStages = 4096;
-// Channels of an identity that is written out as a matrix.
-constexpr int kMaxIdentity = 4096;
+// Weights of all identities that are written out as matrices.
+constexpr std::size_t kMaxIdentityWeights = std::size_t{1} << 26;
 
 using PerChannel = std::vector<double>;
 
@@ -85,12 +85,11 @@ class Builder {
       : graph_(graph), ranges_(ranges), readers_(consumers(graph)), states_(graph.nodes.size()) {}
 
   Result<StagePlan> run() {
-    check_nodes();
-    if (!bad_.empty()) return refusal();
     plan_.input = graph_.nodes[0].shape;
-    for (int i = 0; i < static_cast<int>(graph_.nodes.size()) && bad_.empty(); ++i) take(i);
-    if (bad_.empty()) take_output();
-    if (bad_.empty()) check_image_readers();
+    // After a refusal the walk goes on with stand-ins, to find all the others.
+    for (int i = 0; i < static_cast<int>(graph_.nodes.size()) && !too_many_; ++i) take(i);
+    if (!too_many_) take_output();
+    check_image_readers();
     if (!bad_.empty()) return refusal();
     settle_ranks();
     return std::move(plan_);
@@ -101,17 +100,6 @@ class Builder {
     bad_ += "\n  " + node.name + " (" + std::string(op_kind_name(node.kind)) + "): " + why;
   }
   Error refusal() const { return Error{ErrorCode::kUnsupported, "these layers cannot be packed:" + bad_}; }
-
-  // What can be told of nodes by themselves is listed all at once.
-  void check_nodes() {
-    for (const Node& n : graph_.nodes) {
-      if (n.kind != OpKind::kPolynomial) continue;
-      const std::size_t degree = n.polynomial().coefficients.size() - 1;
-      if (degree > kMaxActivationDegree)
-        refuse(n, "an activation of degree " + std::to_string(degree) + "; use degree " + std::to_string(kMaxActivationDegree) +
-                      " or less, or two activations one after the other");
-    }
-  }
 
   // The first layer's windows are made by the client, for one layer only.
   void check_image_readers() {
@@ -203,7 +191,7 @@ class Builder {
     const int input = node(i).inputs[0];
     const QuadraticParams& q = node(i).quadratic();
     const int value = value_of(input);
-    if (value < 0) return;
+    if (too_many_) return;
     const NodeState& before = state(input);
     Tensor& out = state(i).tensor.emplace();
     out.shape = node(i).shape;
@@ -285,7 +273,13 @@ class Builder {
     const Node& n = node(i);
     const int input = n.inputs[0];
     const int value = value_of(input);
-    if (value < 0) return;
+    if (too_many_) return;
+    if (const std::size_t degree = n.polynomial().coefficients.size() - 1; degree > kMaxActivationDegree) {
+      refuse(n, "an activation of degree " + std::to_string(degree) + "; use degree " + std::to_string(kMaxActivationDegree) +
+                    " or less, or two activations one after the other");
+      state(i).tensor = state(input).tensor;
+      return;
+    }
     const NodeState& before = state(input);
     const auto channels = static_cast<std::size_t>(n.shape.channels);
     const double reach = ranges_.empty() ? kUsualRange : std::max(ranges_[static_cast<std::size_t>(input)], 1e-3);
@@ -323,17 +317,21 @@ class Builder {
       }
     }
     std::vector<int> squares;
-    squares.push_back(quadratic_value(n, value, parts[0], 0, false));
-    squares.push_back(quadratic_value(n, value, parts[1], 0, true));
-    if (degree > 4 && bad_.empty()) {
+    const auto add_square = [&](const std::vector<Coefficients>& part, int rank, bool negated) {
+      const bool none = std::all_of(part.begin(), part.end(), [](const Coefficients& c) { return all_zero(c); });
+      if (!none) squares.push_back(quadratic_value(n, value, part, rank, negated));   // x^4 is one square, not a difference
+    };
+    add_square(parts[0], 0, false);
+    add_square(parts[1], 0, true);
+    if (degree > 4 && !too_many_) {
       const int m = quadratic_value(n, value, parts[2], 0, false);
       const int q = sum_value(n, squares, q_constant, false);
       squares = {q, sum_value(n, {m}, m_constant, true)};
       const int rank = plan_.stages[static_cast<std::size_t>(q)].rank;
-      squares.push_back(quadratic_value(n, value, parts[3], rank, false));
-      squares.push_back(quadratic_value(n, value, parts[4], rank, true));
+      add_square(parts[3], rank, false);
+      add_square(parts[4], rank, true);
     }
-    if (!bad_.empty()) return;
+    if (too_many_) return;
     state(i).tensor = Tensor{n.shape, {{std::move(squares), true, PerChannel(channels, 1.0)}}, std::move(constant), {}};
   }
 
@@ -364,7 +362,7 @@ class Builder {
     return rank;
   }
 
-  /// The value gain * (sum of the terms + shift) of a rank that is at least `rank`: stage of the sum, or -1.
+  /// The value gain * (sum of the terms + shift) of a rank that is at least `rank`: stage of the sum, or -1 if there are too many.
   int emit(const Node& n, std::vector<Term> terms, const PerChannel& gain, const PerChannel& shift, int rank, bool negated) {
     struct Part {
       const Term* term;
@@ -385,15 +383,20 @@ class Builder {
       return (a.term->conv || a.term->dense) && !(b.term->conv || b.term->dense);
     });
     if (plan_.stages.size() + parts.size() > kMaxStages) {
-      refuse(n, "the network has more than " + std::to_string(kMaxStages) + " stages");
+      refuse(n, "the network has more than " + std::to_string(kMaxStages) + " stages; no chain of primes is that long");
+      too_many_ = true;
       return -1;
     }
     for (std::size_t k = 0; k < parts.size(); ++k) {
       std::optional<Stage> stage = build(n, *parts[k].term, *parts[k].reading, parts[k].with_constant);
-      if (!stage) return -1;
-      if (k > 0 && stage->out != plan_.stages.back().out) {
-        refuse(n, "the branches of a sum have different shapes");
-        return -1;
+      if (!stage) {   // refused
+        Stage stand_in;
+        stand_in.reads = parts[k].reading->stages;
+        stand_in.out = n.shape;
+        stand_in.rank = rank;
+        stand_in.is_dense = true;
+        plan_.stages.push_back(std::move(stand_in));
+        continue;
       }
       const auto channels = static_cast<std::size_t>(stage->out.channels);
       const std::size_t plane = plane_of(stage->out);
@@ -422,10 +425,12 @@ class Builder {
     if (term.dense) {
       finish_dense(stage, term.from.pools, *term.dense);
     } else if (term.conv || reading.stages.empty() || !term.from.pools.empty()) {
-      if (!term.conv && stage.in.channels > kMaxIdentity) {
+      const auto channels = static_cast<std::size_t>(stage.in.channels);
+      if (!term.conv && channels * channels > kMaxIdentityWeights - identity_weights_) {
         refuse(n, "it needs its " + std::to_string(stage.in.channels) + " inputs as they are; put a linear layer in front");
         return std::nullopt;
       }
+      if (!term.conv) identity_weights_ += channels * channels;
       if (!finish_conv(n, stage, term.from.pools, term.conv ? *term.conv : identity_conv(stage.in.channels))) return std::nullopt;
     } else {
       stage.pooled = stage.out = stage.in;
@@ -525,6 +530,8 @@ class Builder {
   std::vector<std::vector<int>> readers_;
   std::vector<NodeState> states_;
   StagePlan plan_;
+  std::size_t identity_weights_ = 0;
+  bool too_many_ = false;
   std::string bad_;
 };
 

@@ -42,7 +42,7 @@ void ValueTable::push(PackedTensor value) {
     LiftedTensor squares = lift<plan::Square>(values_[i]);
     squares.factor[0] = squares.parts() == 2 ? 4.0 : 1.0;
     squares.factor[1] = -4.0;
-    squares_[{stage}] = std::move(squares);
+    squares_[stage] = std::move(squares);
   }
   if (plan_.is_read(i, /*as_square=*/false)) {
     LiftedTensor parts = lift<plan::Split>(values_[i]);
@@ -54,20 +54,24 @@ void ValueTable::push(PackedTensor value) {
 // A negated value is kept as i (u + iv) = -v + iu, whose parts give 4 v^2 and -4 u^2: added to the other part of a square
 // they are subtracted from it. A value of one part is kept as iu, and its square is -u^2 already.
 Result<LiftedTensor> ValueTable::sum_squares(const std::vector<int>& reads) {
-  if (const auto known = squares_.find(reads); known != squares_.end()) return known->second;
-  LiftedTensor sum = squares_.at({reads.front()});
+  if (const auto known = sums_.find(reads); known != sums_.end()) return known->second;
+  LiftedTensor sum = squares_.at(reads.front());
   for (std::size_t at = 0; at < sum.registers.size(); ++at) {
     plan::Combine combine;
     for (const int read : reads) {
-      const LiftedTensor& term = squares_.at({read});
+      const LiftedTensor& term = squares_.at(read);
       if (!same_place(sum, term)) return unsupported("the squares of a polynomial come to different places in this layout");
       const bool turned = plan_.stages[static_cast<std::size_t>(read)].negated && sum.parts() == 2;
       combine.terms.push_back({term.registers[turned ? at ^ 1 : at], 0});
     }
+    if (reads.size() == 1) {
+      sum.registers[at] = combine.terms[0].in;
+      continue;
+    }
     combine.out = sum.registers[at] = out_.fresh();
     out_.emit(std::move(combine));
   }
-  squares_[reads] = sum;
+  sums_[reads] = sum;
   return sum;
 }
 

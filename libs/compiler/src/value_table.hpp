@@ -75,8 +75,8 @@ class ValueTable {
   Emitter& out_;
   LiftedTensor image_;
   std::vector<PackedTensor> values_;
-  std::map<std::vector<int>, LiftedTensor> squares_;   // sums of squares, by the stages
-  std::map<int, LiftedTensor> plain_;
+  std::map<int, LiftedTensor> squares_, plain_;     // as Square and Split make them
+  std::map<std::vector<int>, LiftedTensor> sums_;   // of signed squares
 };
 
 }  // namespace brainlock::compiler

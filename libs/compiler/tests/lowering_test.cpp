@@ -172,6 +172,23 @@ TEST_P(Polynomials, OfEachDegree) {
 
 INSTANTIATE_TEST_SUITE_P(Degrees, Polynomials, testing::Range(3, 9));
 
+// Nothing but the highest power: one square is the other's double, or there is none to subtract.
+TEST(Lowering, PurePowers) {
+  for (const std::size_t round : {3U, 4U, 6U, 8U, 14U, 18U}) {
+    const std::size_t power = round % 10;
+    NetBuilder net(50, {2, 8, 8});
+    net.conv(3, 3);
+    PolynomialParams p{std::vector<std::vector<double>>(power + 1, {0.0})};
+    p.coefficients[power] = {round < 10 ? 0.5 : -0.5};
+    net.polynomial(p).dense(3);
+    SCOPED_TRACE(round);
+    EXPECT_GT(check_all_layouts(net, 1024), 0);
+    if (power == 4) {
+      EXPECT_EQ(make_stages(net.graph())->stages.size(), 3U);
+    }
+  }
+}
+
 TEST(Lowering, OneChannelPolynomial) {
   NetBuilder net(51, {1, 8, 8});
   net.conv(1, 3).polynomial(4).conv(1, 2).polynomial(3).dense(2);
@@ -219,11 +236,12 @@ TEST(Lowering, RandomBranchesAndPolynomials) {
 
 TEST(Lowering, ListsEveryLayerItCannotPack) {
   NetBuilder net(9, {3, 8, 8});
-  net.conv(4, 3).polynomial(9).conv(4, 3).polynomial(12).dense(2);
+  net.conv(4, 3).polynomial(9).conv(4, 1).quadratic().pool(3, 1).conv(4, 3, 1, 1).polynomial(12).dense(2);
   auto plan = make_stages(net.graph());
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().code, ErrorCode::kUnsupported);
-  for (const char* part : {"n2 (polynomial): an activation of degree 9; use", "n4 (polynomial): an activation of degree 12; use"})
+  for (const char* part : {"n2 (polynomial): an activation of degree 9; use", "n6 (conv): a padded convolution after this average pool is not covered; pad before",
+                           "n7 (polynomial): an activation of degree 12; use"})
     EXPECT_NE(plan.error().message.find(part), std::string::npos) << plan.error().message;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "brainlock/compiler/graph.hpp"
@@ -55,7 +56,10 @@ class NetBuilder {
       p.coefficients.emplace_back();
       for (float c : random(per_channel ? static_cast<std::size_t>(shape().channels) : 1, size)) p.coefficients.back().push_back(static_cast<double>(c));
     }
-    push(OpKind::kPolynomial, shape(), p);
+    return polynomial(std::move(p));
+  }
+  NetBuilder& polynomial(PolynomialParams p) {
+    push(OpKind::kPolynomial, shape(), std::move(p));
     return *this;
   }
   /// Sum with an earlier node.

@@ -61,7 +61,7 @@ TEST(ValueRange, OfASumThatIsTheAnswerOnlyTheOutputsCount) {
   ASSERT_EQ(layers.size(), 3U);
   EXPECT_EQ(layers[1].largest, largest);
   EXPECT_EQ(layers[2].largest, largest);
-  EXPECT_GT(trace.largest[7], largest);
+  EXPECT_NE(trace.largest[7], largest);
 }
 
 TEST(ValueRange, OfTheLastLayerOnlyTheOutputsCount) {

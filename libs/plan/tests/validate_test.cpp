@@ -135,7 +135,7 @@ TEST(Validate, BranchesAreGoodAndEachRuleOfThemIsNamed) {
       {"instruction 5: limb counts", [](Program& p) { p.instructions[5].limbs_out = 5; }},
       {"instruction 5: limb counts", [](Program& p) { p.instructions[5].limbs_out = 0; }},
       {"instruction 5: a drop keeps its scale", [](Program& p) { p.instructions[5].scale_out *= 2; }},
-      {"instruction 7: add needs two terms", [](Program& p) { std::get<Add>(p.instructions[7].op).terms.pop_back(); }},
+      {"instruction 7: add needs two terms", [](Program& p) { std::get<Add>(p.instructions[7].op).terms.resize(1); }},
       {"instruction 7: add needs two terms", [](Program& p) { std::get<Add>(p.instructions[7].op).terms.assign((1U << 16) + 1, 7); }},
       {"instruction 7: register 8 does not hold", [](Program& p) { std::get<Add>(p.instructions[7].op).terms[0] = 8; }},
       {"instruction 7: register 3 is at another limb count", [](Program& p) { std::get<Add>(p.instructions[7].op).terms[0] = 3; }},
