@@ -64,7 +64,12 @@ Factors factor(const Coefficients& p) {
       for (int k = -kCandidates; k <= kCandidates; ++k) with(4.0 * k / kCandidates);
     }
   }
-  return best;
+  // A polynomial that is a square but for its constant is left as one.
+  if (c4 == 0) return best;
+  const double alpha = c3 / (2 * c4), beta = (c2 / c4 - alpha * alpha) / 2, rest = c1 - 2 * c4 * alpha * beta;
+  Factors square;
+  consider(square, {beta, alpha, 1}, {c4 * beta, c4 * alpha, c4}, c0 - c4 * beta * beta);
+  return std::fabs(rest) <= kRounding * (std::fabs(c1) + std::fabs(2 * c4 * alpha * beta)) && square.size < 4 * best.size ? square : best;
 }
 
 }  // namespace
