@@ -124,8 +124,10 @@ double rms(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 // The errors of encrypted runs and of simulated ones are draws from about the same distribution.
-TEST(Simulation, ForetellsTheErrorOfEncryptedRuns) {
-  const Party party(compiled("test/lenet.onnx"));
+class Simulation : public testing::TestWithParam<const char*> {};
+
+TEST_P(Simulation, ForetellsTheErrorOfEncryptedRuns) {
+  const Party party(compiled(GetParam()));
   const auto simulator = package::Simulator::make(party.package);
   ASSERT_TRUE(simulator.ok()) << simulator.error().to_string();
   double encrypted = 0, simulated = 0;
@@ -140,6 +142,8 @@ TEST(Simulation, ForetellsTheErrorOfEncryptedRuns) {
   EXPECT_GT(ratio, 0.5);
   EXPECT_LT(ratio, 2.0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Models, Simulation, testing::Values("test/lenet.onnx", "test/residual.onnx", "test/quartic.onnx"));
 
 }  // namespace
 }  // namespace brainlock
