@@ -33,8 +33,8 @@ field() { sed -n "s/^ *\"$1\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$
 subnet() { verb=$1; shift; "$brainlock" subnet "$verb" --network "$url" --netuid "$netuid" "$@"; }
 weights() { verb=$1; shift; "$brainlock" subnet weights "$verb" --network "$url" --netuid "$netuid" "$@"; }
 
-blocks() {  # N times 25
-  for _ in $(seq "$1"); do kill -USR1 "$pid"; sleep 0.3; done
+blocks() {  # N times 10
+  for _ in $(seq "$1"); do kill -USR1 "$pid"; sleep 0.2; done
 }
 
 say wallets
@@ -74,22 +74,26 @@ say weights
 refused "next allowed in" weights set --wallet.name dev --wallet.hotkey fresh --uids 0 --values 1
 if [ -n "$pid" ]; then  # The chain in memory: //Bob has a permit there, and blocks are made on request.
   weights show --wallet.name dev --wallet.hotkey bob | grep -q "no weights" || die "weights before any were set"
-  blocks 4
+  blocks 10
   weights set --wallet.name dev --wallet.hotkey bob --uids 0,1 --values 0.7,0.3
   weights show --wallet.name dev --wallet.hotkey bob | grep -q "1 28086" || die "the vote is not there"
   refused "next allowed in" weights set --wallet.name dev --wallet.hotkey bob --uids 0 --values 1
   refused "permit" weights set --wallet.name dev --wallet.hotkey fresh --uids 0 --values 1
 
   say commit and reveal
-  blocks 4
+  blocks 10
   kill -USR2 "$pid"
   sleep 1
   weights set --wallet.name dev --wallet.hotkey bob --uids 0,1 --values 1,1 >"$work/out" 2>&1 || { cat "$work/out"; die "not committed"; }
   grep -q "commit-reveal version 2" "$work/out" || die "does not say how it votes"
   ls "$HOME"/.brainlock/commits/*.json >/dev/null || die "the vote is not on disk"
   weights reveal --wallet.name dev --wallet.hotkey bob | grep -q '"waiting": 1' || die "is not waiting"
-  blocks 1
-  weights reveal --wallet.name dev --wallet.hotkey bob | grep -q '"revealed": 1' || die "was not revealed"
+  tries=0  # The epoch of the reveal has 21 blocks, and begins within as many.
+  until weights reveal --wallet.name dev --wallet.hotkey bob >"$work/out" && grep -q '"revealed": 1' "$work/out"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 5 ] || { cat "$work/out"; die "was not revealed"; }
+    blocks 1
+  done
   weights show --wallet.name dev --wallet.hotkey bob | grep -q "1 65535" || die "the revealed vote is not there"
 fi
 echo "all steps passed"

@@ -181,7 +181,14 @@ Result<SigningContext> ChainClient::signing_context(const crypto::AccountId& acc
   if (const auto birth = context.era.birth(current); birth != current) {
     BRAINLOCK_ASSIGN(context.mortality, rpc_.block_hash(birth));
   }
-  BRAINLOCK_ASSIGN(context.nonce, rpc_.next_nonce(crypto::ss58_encode(account)));
+  auto nonce = rpc_.next_nonce(crypto::ss58_encode(account));
+  if (!nonce.ok() && nonce.error().code == ErrorCode::kUnsupported) {  // A node without it: as of the best block, without the pool.
+    BRAINLOCK_ASSIGN(const auto info, read(view, "System", "Account", {Value::bytes(account)}));
+    BRAINLOCK_ASSIGN(const auto* number, info.field("nonce"));
+    nonce = number->as_u32();
+  }
+  if (!nonce.ok()) return nonce.error();
+  context.nonce = *nonce;
   context.tip = options.tip;
   return context;
 }
@@ -238,16 +245,17 @@ Result<Submission> ChainClient::follow(Subscription& subscription, const Bytes& 
     const auto notification = subscription.next(std::min(left, options.patience));
     if (!notification.ok()) {
       if (notification.error().code != ErrorCode::kTimeout) return search(extrinsic, from_block, left_until(deadline));
-      // A node may lose a notification; its blocks do not lie.
-      BRAINLOCK_ASSIGN(auto found, scan(extrinsic, next));
-      if (found) return std::move(*found);
+      // A node may lose a notification; its blocks do not lie. One that does not answer now may answer later.
+      if (auto found = scan(extrinsic, next); found.ok() && *found) return std::move(**found);
       continue;
     }
     const auto status = parse_status(*notification);
     if (status.name == "inBlock" || status.name == "finalized") {
       BRAINLOCK_ASSIGN(const auto hash, crypto::hex_decode_array<32>(status.text));
-      BRAINLOCK_ASSIGN(auto found, inspect_block(hash, extrinsic));
-      if (found) return std::move(*found);
+      auto found = inspect_block(hash, extrinsic);
+      // It is in a block: that the node does not show the block now must not turn it into a failure.
+      if (!found.ok()) return search(extrinsic, from_block, left_until(deadline));
+      if (*found) return std::move(**found);
       continue;  // The node named a block without it; a later status decides.
     }
     if (status.name == "invalid" || status.name == "dropped" || status.name == "usurped") {

@@ -22,29 +22,95 @@ constexpr std::size_t kMaxFileBytes = 4 * 1024 * 1024;
 constexpr std::size_t kMaxWeights = 65536;
 constexpr std::chrono::seconds kGivenUpAfter{3600};
 
+// An unrevealed commit as the chain holds it. Where the chain counts the epochs itself the blocks are estimates.
 struct Window {
+  enum class State { kEarly, kOpen, kOver };
   crypto::Hash256 hash{};
-  std::uint64_t committed = 0;
   std::uint64_t first = 0;
   std::uint64_t last = 0;
+  State state = State::kOpen;  ///< for a reveal that is sent now and applied in the next block
+  bool in_blocks = true;
 };
 
-// The hotkey's unrevealed commits as the chain holds them.
+std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
+
+// How newer runtimes count: an epoch is a number of its own, and a commit is revealed in one epoch and no other.
+struct EpochClock {
+  std::uint64_t index = 0;
+  std::uint64_t reveal_period = 1;
+  std::uint64_t tempo = 0;
+  std::uint64_t next_start = 0;  ///< block, an estimate: the chain may put an epoch off
+};
+
+Window window_of(const EpochClock& clock, std::uint64_t now, std::uint64_t commit_epoch) {
+  Window out;
+  out.in_blocks = false;
+  const std::uint64_t due = saturating_add(commit_epoch, clock.reveal_period);
+  if (clock.index < due) {
+    out.state = Window::State::kEarly;
+    const std::uint64_t more = std::min<std::uint64_t>(due - clock.index - 1, UINT32_MAX);
+    out.first = saturating_add(clock.next_start, more * clock.tempo);
+    out.last = saturating_add(out.first, clock.tempo > 0 ? clock.tempo - 1 : 0);
+  } else {
+    out.state = clock.index == due ? Window::State::kOpen : Window::State::kOver;
+    out.first = now;
+    out.last = clock.next_start > 0 ? clock.next_start - 1 : 0;
+  }
+  return out;
+}
+
+Window window_of(std::uint64_t now, std::uint64_t committed, std::uint64_t first, std::uint64_t last) {
+  Window out;
+  out.first = first;
+  out.last = last;
+  // Numbers that are no window in blocks say nothing: then the chain is asked, which refuses by name.
+  if (first < committed || last < first) return out;
+  const std::uint64_t applied = now + 1;
+  out.state = applied < first ? Window::State::kEarly : applied > last ? Window::State::kOver : Window::State::kOpen;
+  return out;
+}
+
+// The hotkey's unrevealed commits, oldest first, as the chain keeps them.
 Result<std::vector<Window>> read_windows(ChainClient& client, const BlockView& view, std::uint16_t netuid,
                                          const crypto::AccountId& hotkey) {
-  BRAINLOCK_ASSIGN(const auto value,
-                   client.read(view, kPallet, "WeightCommits", {Value::number(netuid), Value::bytes(hotkey)}));
+  const Value n = Value::number(netuid);
+  BRAINLOCK_ASSIGN(const auto found, client.read_items(view, kPallet,
+                                                       {{"WeightCommits", {n, Value::bytes(hotkey)}},
+                                                        {"SubnetEpochIndex", {n}},
+                                                        {"LastEpochBlock", {n}},
+                                                        {"RevealPeriodEpochs", {n}},
+                                                        {"Tempo", {n}}}));
+  if (!found[0]) return Error{ErrorCode::kUnsupported, "this runtime keeps no commits of hashes; a newer release is needed"};
+  std::optional<EpochClock> clock;
+  if (found[1]) {
+    clock.emplace();
+    BRAINLOCK_ASSIGN(clock->index, found[1]->as_u64());
+    std::uint64_t last_epoch = 0;
+    if (found[2]) {
+      BRAINLOCK_ASSIGN(last_epoch, found[2]->as_u64());
+    }
+    if (found[3]) {
+      BRAINLOCK_ASSIGN(clock->reveal_period, found[3]->as_u64());
+    }
+    if (found[4]) {
+      BRAINLOCK_ASSIGN(clock->tempo, found[4]->as_u16());
+    }
+    clock->next_start = std::max(view.number + 1, saturating_add(last_epoch, clock->tempo));
+  }
   std::vector<Window> out;
-  if (value.is_none()) return out;
-  for (const auto& item : value.inner().items()) {
+  if (found[0]->is_none()) return out;
+  for (const auto& item : found[0]->inner().items()) {
     if (item.items().size() != 4) {
       return Error{ErrorCode::kUnsupported, "this runtime keeps commits in an unknown shape; a newer release is needed"};
     }
-    Window window;
-    BRAINLOCK_ASSIGN(window.hash, item.items()[0].as_account());
-    BRAINLOCK_ASSIGN(window.committed, item.items()[1].as_u64());
-    BRAINLOCK_ASSIGN(window.first, item.items()[2].as_u64());
-    BRAINLOCK_ASSIGN(window.last, item.items()[3].as_u64());
+    BRAINLOCK_ASSIGN(const auto hash, item.items()[0].as_account());
+    std::uint64_t numbers[3] = {};
+    for (std::size_t i = 0; i < 3; ++i) {
+      BRAINLOCK_ASSIGN(numbers[i], item.items()[i + 1].as_u64());
+    }
+    // (hash, epoch, block, unused) where epochs are counted, else (hash, block, first and last block of the reveal).
+    Window window = clock ? window_of(*clock, view.number, numbers[0]) : window_of(view.number, numbers[0], numbers[1], numbers[2]);
+    window.hash = hash;
     out.push_back(window);
   }
   return out;
@@ -262,7 +328,8 @@ Result<Outcome> commit_weights(ChainClient& client, const ledger::Signer& hotkey
                                            " but the chain does not show it"};
   }
   out.revealed_at_block = window->first;
-  out.message = "committed; to be revealed in blocks " + std::to_string(window->first) + " to " + std::to_string(window->last);
+  out.message = std::string("committed; to be revealed in blocks ") + (window->in_blocks ? "" : "of about ") +
+                std::to_string(window->first) + " to " + std::to_string(window->last);
   return out;
 }
 
@@ -270,8 +337,17 @@ Result<RevealReport> reveal_due(ChainClient& client, const ledger::Signer& hotke
                                 const CommitStore& store) {
   RevealReport report;
   BRAINLOCK_ASSIGN(const auto genesis, client.genesis());
-  BRAINLOCK_ASSIGN(const auto pending, store.load(genesis, netuid, hotkey.account()));
+  BRAINLOCK_ASSIGN(auto pending, store.load(genesis, netuid, hotkey.account()));
   if (pending.empty()) return report;
+  {
+    // Oldest first: the last reveal is the vote that counts, and each takes the commits before it off the chain's list.
+    BRAINLOCK_ASSIGN(const auto view, client.best());
+    BRAINLOCK_ASSIGN(const auto windows, read_windows(client, view, netuid, hotkey.account()));
+    const auto place = [&](const PendingCommit& commit) {
+      return std::find_if(windows.begin(), windows.end(), [hash = commit.hash()](const auto& w) { return w.hash == hash; });
+    };
+    std::stable_sort(pending.begin(), pending.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  }
   for (const auto& commit : pending) {
     BRAINLOCK_ASSIGN(const auto view, client.best());
     BRAINLOCK_ASSIGN(const auto windows, read_windows(client, view, netuid, hotkey.account()));
@@ -282,16 +358,13 @@ Result<RevealReport> reveal_due(ChainClient& client, const ledger::Signer& hotke
       ++report.waiting;
       continue;
     }
-    // A runtime whose window is not in block numbers is asked instead: it refuses an early reveal by name.
-    const bool in_blocks = window == nullptr || (window->first >= window->committed && window->last >= window->first);
-    if (window == nullptr || (in_blocks && view.number > window->last)) {
+    if (window == nullptr || window->state == Window::State::kOver) {
       report.messages.push_back(name + (window == nullptr ? " is not on the chain; dropped" : " was not revealed in time; dropped"));
       ++report.dropped;
       BRAINLOCK_TRY(store.remove(commit));
       continue;
     }
-    // The reveal is applied in the next block at the earliest.
-    if (in_blocks && view.number + 1 < window->first) {
+    if (window->state == Window::State::kEarly) {
       ++report.waiting;
       report.next_reveal_block = std::min(report.next_reveal_block.value_or(window->first), window->first);
       continue;

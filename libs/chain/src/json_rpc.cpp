@@ -34,7 +34,7 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
   explicit JsonRpcConnection(std::unique_ptr<MessageChannel> channel) : channel_(std::move(channel)) {}
 
   Result<RpcReply> request(std::string_view method, std::string_view params, Milliseconds timeout) override {
-    const std::lock_guard lock(mutex_);
+    const Turn turn(*this);
     return request_locked(method, params, timeout);
   }
 
@@ -46,7 +46,7 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
   Result<std::string> next_notification(const std::string& id, Milliseconds timeout) {
     const auto deadline = Clock::now() + timeout;
     for (;;) {
-      const std::lock_guard lock(mutex_);
+      const Turn turn(*this);
       auto& queue = queues_[id];
       if (!queue.empty()) {
         std::string text = std::move(queue.front());
@@ -55,13 +55,13 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
       }
       if (gone_) return gone_error();
       const auto left = left_until(deadline);
-      // Short turns, so that requests of other threads get the lock between them.
+      // Short turns, so that requests of other threads come between them.
       BRAINLOCK_TRY(receive_one(std::min(left, Milliseconds{250}), /*timeout_is_error=*/left.count() == 0));
     }
   }
 
   void unsubscribe(const std::string& id, const std::string& method) {
-    const std::lock_guard lock(mutex_);
+    const Turn turn(*this);
     queues_.erase(id);
     open_.erase(id);
     remember(ended_, id);
@@ -71,6 +71,19 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
   }
 
  private:
+  // The connection, held. Whoever waits holds the door meanwhile, so that a thread that lets go and comes back at once (one
+  // that listens) does not shut the others out for as long as it listens.
+  class Turn {
+   public:
+    explicit Turn(JsonRpcConnection& connection) {
+      const std::lock_guard waiting(connection.door_);
+      lock_ = std::unique_lock(connection.mutex_);
+    }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+  };
+
   Error gone_error() const { return {ErrorCode::kUnavailable, "the connection to " + channel_->describe() + " is lost"}; }
 
   Result<RpcReply> request_locked(std::string_view method, std::string_view params, Milliseconds timeout) {
@@ -107,7 +120,9 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
       return message.error().in(channel_->describe());
     }
     if (message->kind == RpcMessage::Kind::kReply) {
-      if (message->id == awaited_) answer_ = std::move(message->reply);
+      // An error without an id is of a request that the node could not read: only one is ever awaited.
+      const bool ours = message->id == awaited_ || (message->id == 0 && message->reply.error);
+      if (ours) answer_ = std::move(message->reply);
       return {};
     }
     // A notification may come before the answer that announces its subscription: unknown ones are kept, the oldest of too
@@ -133,7 +148,7 @@ class JsonRpcConnection : public Transport, public std::enable_shared_from_this<
     return first;
   }
 
-  std::mutex mutex_;
+  std::mutex door_, mutex_;
   std::unique_ptr<MessageChannel> channel_;
   std::uint64_t next_id_ = 1;
   std::uint64_t awaited_ = 0;
@@ -159,7 +174,7 @@ class JsonRpcSubscription : public Subscription {
 
 Result<SubscribeReply> JsonRpcConnection::subscribe(std::string_view method, std::string_view params,
                                                     std::string_view unsubscribe_method, Milliseconds timeout) {
-  const std::lock_guard lock(mutex_);
+  const Turn turn(*this);
   BRAINLOCK_ASSIGN(auto reply, request_locked(method, params, timeout));
   if (reply.error) return SubscribeReply{nullptr, std::move(reply.error)};
   const json id = json::parse(reply.result, nullptr, false);

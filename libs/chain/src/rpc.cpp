@@ -159,7 +159,15 @@ Result<std::vector<std::optional<Bytes>>> Rpc::storage_batch(const std::vector<B
     }
     BRAINLOCK_ASSIGN(const auto sets, parse(kMethod, *text));
     if (!sets.is_array()) return unexpected(kMethod);
+    // A node names at least the block. One that has no such block may say so with an empty list, which must not pass for
+    // items that are absent.
+    if (sets.empty()) return Error{ErrorCode::kNotFound, "the node does not know the block"};
     for (const auto& set : sets) {
+      const auto block = set.is_object() ? set.find("block") : set.end();
+      if (block != set.end() && block->is_string()) {
+        const auto hash = crypto::hex_decode_array<32>(block->get_ref<const std::string&>());
+        if (!hash.ok() || *hash != at) return Error{ErrorCode::kMalformed, std::string(kMethod) + " was answered for another block"};
+      }
       if (!set.is_object() || !set.contains("changes") || !set["changes"].is_array()) return unexpected(kMethod);
       for (const auto& change : set["changes"]) {
         if (!change.is_array() || change.size() != 2 || !change[0].is_string()) return unexpected(kMethod);

@@ -33,15 +33,19 @@ class FakeChain : public Transport {
   std::uint64_t number() const { return blocks_.size() - 1; }
 
   bool http_only = false;          ///< no subscriptions
-  bool silent_errors = false;      ///< refusals without codes, as the test peer of the chain gives them
+  bool silent_errors = false;      ///< refusals as JSON in the message and without data, as the test peer of the chain gives them
+  bool checks_late = false;        ///< votes are judged in their block, not in the pool, as runtime 293 does
+  bool epochs_counted = false;     ///< the chain numbers its epochs (50 blocks each), as newer runtimes do
   bool lose_connection_after_submit = false;
   bool never_finalizes = false;
   std::set<std::string> missing_methods;  ///< that the node does not have
+  int failing_requests = 0;           ///< after a submission so many requests find no connection
   bool forget_notifications = false;  ///< only "ready" is ever told
   bool fail_in_pool_later = false;    ///< taken at first, then reported as invalid with its reason
   crypto::Bytes metadata_15;                            ///< answered to requests for version 15, when not empty
   std::map<std::string, crypto::Bytes> runtime_answers;  ///< of runtime calls, by "Api_method"
   int requests = 0;
+  int failed_requests = 0;
   int submitted = 0;
   std::function<void(crypto::Bytes&)> tamper;  ///< changes an extrinsic on its way in
 
@@ -58,6 +62,16 @@ class FakeChain : public Transport {
   Result<Parsed> parse(const crypto::Bytes& extrinsic) const;
   std::string dispatch(const crypto::AccountId& signer, const std::string& call, const Value& arguments);
   Value get(const char* pallet, const char* entry, const std::vector<Value>& keys) const;
+  std::uint64_t number_of(const char* entry, const Value& netuid) const;
+  std::uint64_t epoch(const Value& netuid, std::uint64_t block) const;
+  std::uint64_t reveal_epoch(const Value& netuid, const Value& commit) const;
+  bool too_fast(const Value& netuid, const Value& uid, std::uint64_t block) const;
+  std::string vote_error(const Value& n, const Value& key, const std::vector<Value>& uids, std::uint64_t version, bool rate) const;
+  crypto::Hash256 hash_of_reveal(const crypto::AccountId& signer, const Value& call) const;
+  std::vector<Value> live_commits(const Value& netuid, const Value& key) const;
+  void set_account(const Value& account, const char* field, const Value& value);
+  bool pay(const Value& account, std::uint64_t rao);
+  void remove(const char* pallet, const char* entry, const std::vector<Value>& keys);
   void append_block();
   void set_events(const std::string& failure);
   RpcError refuse(int custom) const;
@@ -70,6 +84,7 @@ class FakeChain : public Transport {
   std::vector<Block> blocks_;
   std::map<std::string, crypto::Bytes> storage_;
   std::map<crypto::AccountId, std::uint32_t> nonces_;
+  std::vector<std::uint16_t> subnets_;
 };
 
 }  // namespace brainlock::chain

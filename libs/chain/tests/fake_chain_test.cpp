@@ -1,4 +1,4 @@
-// FakeChain, see fake_chain.hpp; it holds no tests of its own.
+// The node side of FakeChain, see fake_chain.hpp; it holds no tests of its own.
 #include "fake_chain.hpp"
 
 #include <algorithm>
@@ -6,7 +6,6 @@
 
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/scale_codec/decoder.hpp"
-#include "brainlock/chain/commit_reveal.hpp"
 
 namespace brainlock::chain {
 
@@ -53,6 +52,16 @@ FakeChain::FakeChain(std::shared_ptr<const Metadata> metadata, Bytes metadata_bl
 void FakeChain::append_block() {
   Block block;
   block.hash = hash_of_number(blocks_.size());
+  // A new interval of registrations.
+  if (blocks_.size() % 100 == 0) {
+    for (const auto netuid : subnets_) put(kPallet, "RegistrationsThisInterval", {Value::number(netuid)}, Value::number(0));
+  }
+  if (epochs_counted) {
+    for (const auto netuid : subnets_) {
+      put(kPallet, "SubnetEpochIndex", {Value::number(netuid)}, Value::number(epoch(Value::number(netuid), blocks_.size())));
+      put(kPallet, "LastEpochBlock", {Value::number(netuid)}, Value::number(blocks_.size() / 50 * 50));
+    }
+  }
   block.storage = storage_;
   blocks_.push_back(std::move(block));
 }
@@ -69,7 +78,7 @@ void FakeChain::put(const char* pallet, const char* entry, const std::vector<Val
   scale_codec::Encoder out;
   if (!encode_value(out, *metadata_, (*storage)->value, value).ok()) std::abort();
   storage_[crypto::hex_encode_0x(*key)] = out.take();
-  blocks_.back().storage = storage_;
+  if (!blocks_.empty()) blocks_.back().storage = storage_;
 }
 
 Value FakeChain::get(const char* pallet, const char* entry, const std::vector<Value>& keys) const {
@@ -85,6 +94,7 @@ crypto::AccountId FakeChain::neuron_key(std::size_t uid) const {
 
 void FakeChain::add_subnet(std::uint16_t netuid, std::size_t neurons) {
   const Value n = Value::number(netuid);
+  subnets_.push_back(netuid);
   put(kPallet, "NetworksAdded", {n}, Value::boolean(true));
   put(kPallet, "NetworkRegistrationAllowed", {n}, Value::boolean(true));
   put(kPallet, "CommitRevealWeightsEnabled", {n}, Value::boolean(false));
@@ -114,12 +124,12 @@ const FakeChain::Block* FakeChain::find(std::string_view hash) const {
 }
 
 RpcError FakeChain::refuse(int custom) const {
-  if (silent_errors) return {{}, "{\"invalid\":{\"custom\":" + std::to_string(custom) + "}}", {}};
+  if (silent_errors) return {1010, "{\"invalid\":{\"custom\":" + std::to_string(custom) + "}}", {}};
   return {1010, "Invalid Transaction", "Custom error: " + std::to_string(custom)};
 }
 
 RpcError FakeChain::refuse(const char* camel, const char* words) const {
-  if (silent_errors) return {{}, std::string("{\"invalid\":{\"") + camel + "\":null}}", {}};
+  if (silent_errors) return {1010, std::string("{\"invalid\":{\"") + camel + "\":null}}", {}};
   return {1010, "Invalid Transaction", words};
 }
 
@@ -174,118 +184,11 @@ std::optional<RpcError> FakeChain::take(Bytes extrinsic) {
   }
   ++nonce;
   append_block();
+  set_account(Value::bytes(parsed->signer), "nonce", Value::number(nonce));
   blocks_.back().extrinsics = {Bytes{0x04, 0x00}, extrinsic};  // Something inherent comes first.
   const std::string failure = dispatch(parsed->signer, call->name(), *call);
   set_events(failure);
   blocks_.back().storage = storage_;
-  return {};
-}
-
-// What the chain's transaction extension refuses before inclusion, judged as of the next block.
-std::optional<RpcError> FakeChain::judge(const crypto::AccountId& signer, const Value& call) const {
-  const Value key = Value::bytes(signer);
-  const std::uint64_t next = number() + 1;
-  if (call.name() == "serve_axon") {
-    const Value n = **call.field("netuid");
-    if (get(kPallet, "Uids", {n, key}).is_none()) return refuse(10);
-    if (*(*call.field("ip"))->as_u128() == 0x7f000001) return refuse(11);
-    if (*(*call.field("port"))->as_u64() == 0) return refuse(13);
-    const auto before = get(kPallet, "Axons", {n, key});
-    if (!before.is_none() && next < *(*before.inner().field("block"))->as_u64() + *get(kPallet, "ServingRateLimit", {n}).as_u64()) {
-      return refuse(12);
-    }
-  }
-  if (call.name() == "set_weights" || call.name() == "commit_weights") {
-    const Value n = **call.field("netuid");
-    const Value uid = get(kPallet, "Uids", {n, key});
-    if (uid.is_none()) return refuse(10);
-    const auto updates = get(kPallet, "LastUpdate", {n}).items();
-    const std::uint64_t last = *updates[*uid.as_u64()].as_u64();
-    if (last != 0 && next < last + *get(kPallet, "WeightsSetRateLimit", {n}).as_u64()) return refuse(6);
-  }
-  return {};
-}
-
-// Applies a call; returns the name of the module error, or nothing.
-std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::string& call, const Value& a) {
-  const Value key = Value::bytes(signer);
-  const std::uint64_t now = number();
-  if (call == "burned_register") {
-    const Value n = **a.field("netuid"), hotkey = **a.field("hotkey");
-    const auto uid = *get(kPallet, "SubnetworkN", {n}).as_u64();
-    if (!get(kPallet, "Uids", {n, hotkey}).is_none()) return "HotKeyAlreadyRegisteredInSubNet";
-    put(kPallet, "SubnetworkN", {n}, Value::number(uid + 1));
-    put(kPallet, "Keys", {n, Value::number(uid)}, hotkey);
-    put(kPallet, "Uids", {n, hotkey}, Value::number(uid));
-    put(kPallet, "Owner", {hotkey}, key);
-    put(kPallet, "BlockAtRegistration", {n, Value::number(uid)}, Value::number(now));
-    for (const char* column : {"ValidatorPermit", "LastUpdate"}) {
-      auto items = get(kPallet, column, {n}).items();
-      items.push_back(std::string(column) == "LastUpdate" ? Value::number(now) : Value::boolean(false));
-      put(kPallet, column, {n}, Value::list(items));
-    }
-    return {};
-  }
-  const auto stamp = [&](const Value& n) {
-    auto updates = get(kPallet, "LastUpdate", {n}).items();
-    updates[*get(kPallet, "Uids", {n, key}).as_u64()] = Value::number(now);
-    put(kPallet, "LastUpdate", {n}, Value::list(updates));
-  };
-  const auto store_row = [&](const Value& n, const char* uids, const char* values) {
-    std::vector<Value> row;
-    const auto u = (*a.field(uids))->items(), v = (*a.field(values))->items();
-    for (std::size_t i = 0; i < u.size(); ++i) row.push_back(Value::list({u[i], v[i]}));
-    put(kPallet, "Weights", {n, get(kPallet, "Uids", {n, key})}, Value::list(row));
-  };
-  if (call == "sudo_set_commit_reveal_weights_enabled") {
-    const Value n = **a.field("netuid");
-    if (get(kPallet, "SubnetOwner", {n}) == key) put(kPallet, "CommitRevealWeightsEnabled", {n}, **a.field("enabled"));
-  } else if (call == "serve_axon") {
-    std::vector<std::pair<std::string, Value>> fields{{"block", Value::number(now)}};
-    for (const char* name : {"version", "ip", "port", "ip_type", "protocol", "placeholder1", "placeholder2"}) {
-      fields.emplace_back(name, **a.field(name));
-    }
-    put(kPallet, "Axons", {**a.field("netuid"), key}, Value::record(fields));
-  } else if (call == "set_weights") {
-    const Value n = **a.field("netuid");
-    if (*get(kPallet, "CommitRevealWeightsEnabled", {n}).as_bool()) return "CommitRevealEnabled";
-    const auto uid = *get(kPallet, "Uids", {n, key}).as_u64();
-    const auto dests = (*a.field("dests"))->items();
-    const bool self_only = dests.size() == 1 && *dests.front().as_u64() == uid;
-    if (!self_only && !*get(kPallet, "ValidatorPermit", {n}).items()[uid].as_bool()) return "NeuronNoValidatorPermit";
-    store_row(n, "dests", "weights");
-    stamp(n);
-  } else if (call == "commit_weights") {
-    const Value n = **a.field("netuid");
-    std::vector<Value> commits;
-    if (const auto old = get(kPallet, "WeightCommits", {n, key}); !old.is_none()) commits = old.items();
-    commits.push_back(Value::list({**a.field("commit_hash"), Value::number(now), Value::number(now + 20), Value::number(now + 40)}));
-    put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
-    stamp(n);
-  } else if (call == "reveal_weights") {
-    const Value n = **a.field("netuid");
-    PendingCommit commit;
-    commit.netuid = *n.as_u16();
-    commit.hotkey = signer;
-    const auto numbers = [&](const char* name) {
-      std::vector<std::uint16_t> out;
-      for (const auto& item : (*a.field(name))->items()) out.push_back(*item.as_u16());
-      return out;
-    };
-    commit.uids = numbers("uids");
-    commit.values = numbers("values");
-    commit.salt = numbers("salt");
-    commit.version_key = *(*a.field("version_key"))->as_u64();
-    auto commits = get(kPallet, "WeightCommits", {n, key}).items();
-    const auto match = std::find_if(commits.begin(), commits.end(),
-                                    [&](const Value& c) { return *c.items()[0].as_account() == commit.hash(); });
-    if (match == commits.end()) return "InvalidRevealCommitHashNotMatch";
-    if (now < *match->items()[2].as_u64()) return "RevealTooEarly";
-    if (now > *match->items()[3].as_u64()) return "ExpiredWeightCommit";
-    commits.erase(match);
-    put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
-    store_row(n, "uids", "values");
-  }
   return {};
 }
 
@@ -314,13 +217,27 @@ void FakeChain::set_events(const std::string& failure) {
 Result<RpcReply> FakeChain::request(std::string_view method, std::string_view params_text, Milliseconds) {
   const std::lock_guard lock(mutex_);
   ++requests;
+  if (submitted > 0 && failing_requests > 0) {
+    --failing_requests;
+    ++failed_requests;
+    return Error{ErrorCode::kUnavailable, "connection lost"};
+  }
   const json params = json::parse(params_text);
   const auto answer = [](const json& value) { return RpcReply{value.dump(), {}}; };
   const auto block_of = [&](std::size_t index) -> const Block& {
     if (params.size() <= index || params[index].is_null()) return blocks_.back();
-    const auto* found = find(params[index].get<std::string>());
-    return found != nullptr ? *found : blocks_.back();
+    return *find(params[index].get<std::string>());
   };
+  const std::map<std::string_view, std::size_t> with_block{{"chain_getHeader", 0},      {"state_getRuntimeVersion", 0}, {"state_getMetadata", 0},
+                                                           {"state_getStorage", 1},     {"state_queryStorageAt", 1},    {"chain_getBlock", 0},
+                                                           {"state_call", 2}};
+  if (const auto at = with_block.find(method); at != with_block.end() && params.size() > at->second &&
+                                               find(params[at->second].get<std::string>()) == nullptr) {
+    // Of a block that it does not know the test peer says nothing, in words of its own.
+    if (method == "state_queryStorageAt") return answer(json::array());
+    if (method.starts_with("state_get")) return answer(nullptr);
+    return RpcReply{"null", RpcError{1, "Block not found", {}}};
+  }
   if (missing_methods.contains(std::string(method))) return RpcReply{"null", RpcError{{}, "Unknown method", {}}};
   if (method == "chain_getBlockHash") {
     if (params.empty()) return answer(crypto::hex_encode_0x(blocks_.back().hash));
@@ -359,7 +276,7 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
       const auto found = storage.find(key.get<std::string>());
       changes.push_back({key, found == storage.end() ? json() : json(crypto::hex_encode_0x(found->second))});
     }
-    return answer(json::array({{{"block", "0x"}, {"changes", changes}}}));
+    return answer(json::array({{{"block", crypto::hex_encode_0x(block_of(1).hash)}, {"changes", changes}}}));
   }
   if (method == "system_accountNextIndex") {
     return answer(nonces_[*crypto::ss58_decode(params[0].get<std::string>())]);
@@ -371,6 +288,11 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
   }
   if (method == "dev_newBlock") {
     for (auto left = params[0]["count"].get<std::uint64_t>(); left > 0; --left) append_block();
+    return answer(crypto::hex_encode_0x(blocks_.back().hash));
+  }
+  if (method == "dev_setStorage") {
+    for (const auto& pair : params[0]) storage_[pair[0].get<std::string>()] = *crypto::hex_decode(pair[1].get<std::string>());
+    blocks_.back().storage = storage_;
     return answer(crypto::hex_encode_0x(blocks_.back().hash));
   }
   if (method == "author_submitExtrinsic") {

@@ -1,6 +1,8 @@
 #include "json_rpc.hpp"
 
+#include <atomic>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "fake_channel.hpp"
 #include "vectors.hpp"
@@ -62,6 +64,48 @@ TEST(JsonRpc, ErrorsWithAndWithoutCodes) {
   EXPECT_EQ(reply->error->message, "something");
   error = R"("plain text")";
   EXPECT_EQ(c.transport->request("m", "[]", kShort)->error->message, "plain text");
+}
+
+// A node that cannot read a request does not know its number.
+TEST(JsonRpc, AnErrorWithoutAnIdAnswersTheRequest) {
+  Connection c;
+  c.script->on_send = [](const std::string&, auto& script) {
+    script.inbox.push_back(R"({"id":null,"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid JSON Request"}})");
+  };
+  const auto reply = c.transport->request("m", "[]", kShort);
+  ASSERT_TRUE(reply.ok()) << reply.error().to_string();
+  EXPECT_EQ(reply->error->code, -32600);
+}
+
+// A channel that waits as a real one does.
+class PatientChannel : public FakeChannel {
+ public:
+  using FakeChannel::FakeChannel;
+  Result<std::string> receive(Milliseconds timeout) override {
+    auto message = FakeChannel::receive(timeout);
+    if (!message.ok()) std::this_thread::sleep_for(timeout);
+    return message;
+  }
+};
+
+TEST(JsonRpc, RequestsDoNotWaitForAListenerToGiveUp) {
+  auto script = std::make_shared<FakeChannelScript>();
+  script->on_send = [](const std::string& text, auto& s) {
+    s.inbox.push_back(answer(text, "s1"));
+    if (json::parse(text)["method"] == "last") s.cut = true;
+  };
+  auto transport = make_json_rpc(std::make_unique<PatientChannel>(script));
+  auto listening = transport->subscribe("sub", "[]", "unsub", kShort);
+  ASSERT_TRUE(listening.ok());
+  std::atomic<bool> over{false};
+  std::jthread listener([&] {
+    (void)listening->subscription->next(Milliseconds{20'000});
+    over = true;
+  });
+  std::this_thread::sleep_for(Milliseconds{50});  // The listener has the connection.
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(transport->request("m", "[]", Milliseconds{20'000}).ok());
+  EXPECT_FALSE(over);
+  (void)transport->request("last", "[]", Milliseconds{20'000});  // Ends the listening too.
 }
 
 TEST(JsonRpc, GarbageEndsTheConnection) {

@@ -49,9 +49,11 @@ inline void write_type(scale_codec::Encoder& out, TypeId id, const TypeDefinitio
 }
 
 /// `extra_types` follow the metadata's own, `edit` may change any of them; tuples of keys are made here for maps of several.
+/// `extra_storage` goes into the subnet's pallet.
 inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<TypeDefinition> extra_types,
                                        const std::vector<RuntimeMethod>& methods,
-                                       const std::function<void(std::vector<TypeDefinition>&)>& edit = {}) {
+                                       const std::function<void(std::vector<TypeDefinition>&)>& edit = {},
+                                       const std::vector<StorageEntry>& extra_storage = {}) {
   std::vector<TypeDefinition> types = metadata.types();
   for (auto& type : extra_types) types.push_back(std::move(type));
   if (edit) edit(types);
@@ -64,8 +66,10 @@ inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<Typ
   for (const auto& pallet : metadata.pallets()) {
     pallets.text(pallet.name).boolean(!pallet.storage_prefix.empty());
     if (!pallet.storage_prefix.empty()) {
-      pallets.text(pallet.storage_prefix).compact(pallet.storage.size());
-      for (const auto& entry : pallet.storage) {
+      auto storage = pallet.storage;
+      if (pallet.name == "SubtensorModule") storage.insert(storage.end(), extra_storage.begin(), extra_storage.end());
+      pallets.text(pallet.storage_prefix).compact(storage.size());
+      for (const auto& entry : storage) {
         pallets.text(entry.name).u8(entry.is_optional ? 0 : 1).u8(entry.hashers.empty() ? 0 : 1);
         if (!entry.hashers.empty()) {
           pallets.compact(entry.hashers.size());

@@ -1,66 +1,16 @@
 #include "brainlock/chain/subnet.hpp"
 
-#include <gmock/gmock.h>
-
 #include <ctime>
 
 #include "brainlock/chain/chain_ledger.hpp"
-#include "brainlock/ledger/key_signer.hpp"
-#include "fake_chain.hpp"
 #include "metadata_writer.hpp"
-#include "temporary_folder.hpp"
-#include "vectors.hpp"
+#include "subnet_fixture.hpp"
 
 namespace brainlock::chain {
 namespace {
 
 using ledger::Refusal;
 using ::testing::HasSubstr;
-
-constexpr std::uint16_t kNetuid = 3;
-constexpr const char* kPallet = "SubtensorModule";
-
-class SubnetTest : public ::testing::Test {
- protected:
-  SubnetTest() {
-    static const auto blob = read_vector_file("metadata-spec224.scale");
-    static const auto metadata = std::make_shared<const Metadata>(Metadata::decode(blob).value());
-    chain = std::make_shared<FakeChain>(metadata, blob);
-    chain->add_subnet(kNetuid, 4);
-    client = std::make_unique<ChainClient>(chain);
-    fund(coldkey.account(), 2'000'000'000);
-    chain->mine(5);
-  }
-  void fund(const crypto::AccountId& account, std::uint64_t rao) {
-    chain->put("System", "Account", {Value::bytes(account)},
-               Value::record({{"nonce", Value::number(0)},
-                              {"consumers", Value::number(0)},
-                              {"providers", Value::number(1)},
-                              {"sufficients", Value::number(0)},
-                              {"data", Value::record({{"free", Value::number(rao)},
-                                                      {"reserved", Value::number(0)},
-                                                      {"frozen", Value::number(0)},
-                                                      {"flags", Value::number(0)}})}}));
-  }
-  ledger::Outcome must(Result<ledger::Outcome> outcome) {
-    EXPECT_TRUE(outcome.ok()) << (outcome.ok() ? "" : outcome.error().to_string());
-    return outcome.ok() ? *outcome : ledger::Outcome{};
-  }
-  void make_validator() {
-    ASSERT_TRUE(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).accepted());
-    std::vector<Value> permits(4, Value::boolean(false));
-    permits.push_back(Value::boolean(true));
-    chain->put(kPallet, "ValidatorPermit", {Value::number(kNetuid)}, Value::list(permits));
-    chain->mine(200);  // Past the weights rate limit after registration.
-  }
-  static ledger::KeySigner signer(const char* uri) { return ledger::KeySigner(crypto::Sr25519KeyPair::from_uri(uri).value()); }
-
-  std::shared_ptr<FakeChain> chain;
-  std::unique_ptr<ChainClient> client;
-  ledger::KeySigner coldkey = signer("//Alice");
-  ledger::KeySigner hotkey = signer("//Bob");
-  const std::vector<ledger::Weight> vote{{0, 65535}, {2, 30000}};
-};
 
 TEST_F(SubnetTest, RegistrationIsConfirmedByItsUid) {
   const auto out = must(register_neuron(*client, coldkey, kNetuid, hotkey.account(), 600'000'000));
@@ -100,11 +50,40 @@ TEST_F(SubnetTest, ANodeThatForgetsItsNotificationsIsNotWaitedForForEver) {
   EXPECT_EQ(chain->submitted, 1);
 }
 
+// What is in a block stays there, whatever becomes of the requests that look for it.
+TEST_F(SubnetTest, RequestsThatFailAfterSubmissionAreMadeAgain) {
+  for (const bool forget : {false, true}) {
+    chain->forget_notifications = forget;
+    chain->failing_requests = 3;
+    const auto sent = client->submit(coldkey, "System", "remark", {{"remark", Value::bytes(crypto::Bytes{1})}});
+    ASSERT_TRUE(sent.ok()) << sent.error().to_string();
+    EXPECT_TRUE(sent->succeeded());
+    EXPECT_EQ(chain->failed_requests, forget ? 6 : 3);
+    chain->submitted = 0;
+  }
+}
+
+TEST_F(SubnetTest, ABlockThatTheNodeDoesNotHaveIsAnErrorAndNotAnEmptyOne) {
+  auto view = *client->best();
+  view.hash[0] ^= 1;
+  EXPECT_EQ(read_hyperparameters(*client, view, kNetuid).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(client->at(view.hash).error().code, ErrorCode::kDenied);
+}
+
+TEST_F(SubnetTest, TooManyRegistrationsOfAnIntervalAreToldApart) {
+  const auto limit = client->read(*client->best(), kPallet, "TargetRegistrationsPerInterval", {Value::number(kNetuid)});
+  chain->put(kPallet, "RegistrationsThisInterval", {Value::number(kNetuid)}, Value::number(3 * *limit->as_u64()));
+  const auto out = must(register_neuron(*client, coldkey, kNetuid, hotkey.account()));
+  EXPECT_EQ(out.refusal, Refusal::kTooSoon);
+  EXPECT_THAT(out.message, HasSubstr("registrations"));
+}
+
 TEST_F(SubnetTest, NodesWithFewMethodsAndWithoutFinalityServe) {
   chain->mine(300);
   chain->never_finalizes = true;  // Its finalised head is further back than any era reaches.
   EXPECT_EQ(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).uid, 4);
-  chain->missing_methods = {"chain_getFinalizedHead", "state_queryStorageAt", "author_submitAndWatchExtrinsic"};
+  chain->missing_methods = {"chain_getFinalizedHead", "state_queryStorageAt", "author_submitAndWatchExtrinsic",
+                            "system_accountNextIndex"};
   const auto sent = client->submit(coldkey, "System", "remark", {{"remark", Value::bytes(crypto::Bytes{1})}});
   ASSERT_TRUE(sent.ok()) << sent.error().to_string();
   EXPECT_TRUE(sent->succeeded());
@@ -412,46 +391,6 @@ TEST_F(SubnetTest, DispatchErrorsAreNamed) {
   EXPECT_THAT(out.message, HasSubstr("SubtensorModule.CommitRevealEnabled"));
 }
 
-TEST_F(SubnetTest, LedgerCommitsAndRevealsAcrossARestart) {
-  make_validator();
-  chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(true));
-  const TemporaryFolder folder;
-  std::uint64_t reveal_block = 0;
-  {
-    auto first = ChainLedger::open(chain, {kNetuid, folder.path()});
-    ASSERT_TRUE(first.ok()) << first.error().to_string();
-    EXPECT_THAT(*(*first)->voting_notice(), HasSubstr("commits"));
-    const auto out = must((*first)->set_weights(hotkey, vote, 0));
-    ASSERT_TRUE(out.accepted()) << out.message;
-    ASSERT_TRUE(out.revealed_at_block.has_value());
-    reveal_block = *out.revealed_at_block;
-    EXPECT_TRUE((*first)->weights(4)->empty());
-  }
-  auto second = ChainLedger::open(chain, {kNetuid, folder.path()});
-  auto report = (*second)->reveal_due(hotkey);
-  ASSERT_TRUE(report.ok());
-  EXPECT_EQ(report->waiting, 1);
-  EXPECT_EQ(report->next_reveal_block, reveal_block);
-  chain->mine(reveal_block - chain->number());
-  report = (*second)->reveal_due(hotkey);
-  ASSERT_TRUE(report.ok()) << report.error().to_string();
-  EXPECT_EQ(report->revealed, 1) << (report->messages.empty() ? "" : report->messages.front());
-  EXPECT_EQ(*(*second)->weights(4), vote);
-  EXPECT_EQ((*second)->reveal_due(hotkey)->waiting, 0);
-}
-
-TEST_F(SubnetTest, CommitsThatMissedTheirWindowAreDropped) {
-  make_validator();
-  chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(true));
-  const TemporaryFolder folder;
-  auto ledger = ChainLedger::open(chain, {kNetuid, folder.path()});
-  ASSERT_TRUE(must((*ledger)->set_weights(hotkey, vote, 0)).accepted());
-  chain->mine(100);
-  const auto report = (*ledger)->reveal_due(hotkey);
-  EXPECT_EQ(report->dropped, 1);
-  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
-}
-
 TEST_F(SubnetTest, LedgerIsRefusedForAnUnknownSubnetAndTellsTheTime) {
   EXPECT_EQ(ChainLedger::open(chain, {99, {}}).error().code, ErrorCode::kNotFound);
   auto ledger = ChainLedger::open(chain, {kNetuid, {}});
@@ -461,26 +400,6 @@ TEST_F(SubnetTest, LedgerIsRefusedForAnUnknownSubnetAndTellsTheTime) {
   EXPECT_THAT((*ledger)->describe(), HasSubstr("fake chain"));
   EXPECT_EQ((*ledger)->netuid(), kNetuid);
   EXPECT_TRUE((*ledger)->metagraph(true).ok());
-}
-
-TEST(CommitReveal, KnownHashAndFileForm) {
-  const auto& v = known_answers()["commit_reveal_v2"];
-  PendingCommit commit;
-  const auto hotkey = unhex(v["hotkey"]);
-  std::copy(hotkey.begin(), hotkey.end(), commit.hotkey.begin());
-  commit.netuid = v["storage_index"];
-  commit.uids = v["uids"].get<std::vector<std::uint16_t>>();
-  commit.values = v["values"].get<std::vector<std::uint16_t>>();
-  commit.salt = v["salt"].get<std::vector<std::uint16_t>>();
-  commit.version_key = v["version_key"];
-  EXPECT_EQ(crypto::hex_encode_0x(commit.hash()), v["hash"]);
-  EXPECT_EQ(crypto::blake2b_256(unhex(v["preimage"])), commit.hash());
-  const auto text = CommitStore::to_text(commit);
-  EXPECT_EQ(*CommitStore::from_text(text), commit);
-  for (std::size_t size = 0; size + 1 < text.size(); ++size) EXPECT_FALSE(CommitStore::from_text(text.substr(0, size)).ok());
-  auto changed = text;
-  changed.replace(changed.find("40000"), 5, "40001");
-  EXPECT_EQ(CommitStore::from_text(changed).error().code, ErrorCode::kCorrupted);
 }
 
 TEST(ChainIp, BothFamiliesBothWays) {
@@ -506,6 +425,7 @@ TEST(Refusal, EveryFormOfTheNodesWords) {
   EXPECT_EQ(name({1014, "Priority is too low", {}}), "PriorityTooLow");
   EXPECT_EQ(name({{}, "something else", {}}), "InvalidTransaction");
   EXPECT_EQ(refusal_from_dispatch("SubtensorModule.NeuronNoValidatorPermit").refusal, Refusal::kNoPermit);
+  EXPECT_EQ(refusal_from_dispatch("SubtensorModule.SubtokenDisabled").refusal, Refusal::kRegistrationClosed);
   EXPECT_EQ(refusal_from_dispatch("BadOrigin").name, "BadOrigin");
   EXPECT_FALSE(refusal_from_dispatch("Made.Up").advice.empty());
 }

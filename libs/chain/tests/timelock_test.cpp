@@ -1,11 +1,13 @@
-// The known answer of a timelocked commit (commit-reveal version 4), as far as it can be checked without a pairing: the vote's
-// SCALE form, every hash, the sealed body and the layout. The point U and the pairing value are taken as they are stated.
+// The known answer of a timelocked commit (commit-reveal version 4): the vote's SCALE form, every hash, the sealed body, the layout,
+// and with a pairing made for these tests the point U, the pairing's value and the round's signature. What is taken as stated is how
+// the round is hashed to the point Q; that the signature is valid for Q says that drand hashed it so too.
 #include <openssl/evp.h>
 
 #include <algorithm>
 
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/scale_codec/encoder.hpp"
+#include "pairing12.hpp"
 #include "vectors.hpp"
 
 namespace brainlock::chain {
@@ -90,6 +92,42 @@ TEST(Timelock, KnownAnswerWithoutThePairing) {
   part(body.data());
   part(crypto::as_bytes("AES_GCM_"));
   EXPECT_EQ(layout.data(), commit);
+}
+
+TEST(Timelock, QuicknetIsTheBeaconOfItsHash) {
+  const auto& v = known_answers()["drand_quicknet"];
+  Bytes text;
+  const auto big_endian = [&](std::uint64_t number, int bytes) {
+    for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) text.push_back(static_cast<std::uint8_t>(number >> shift));
+  };
+  big_endian(v["period"].get<std::uint64_t>(), 4);
+  big_endian(v["genesis"].get<std::uint64_t>(), 8);
+  text = joined(text, unhex(v["public_key"]));
+  // The group's seed and the beacon's name, which the network publishes beside the key.
+  text = joined(text, *crypto::hex_decode("f477d5c89f21a17c863a7f937c6a6d15859414d2be09cd448d4279af331c5d3e"));
+  text = joined(text, crypto::as_bytes("quicknet"));
+  EXPECT_EQ(hash(text), unhex(v["chain_hash"]));
+}
+
+TEST(Timelock, PointsAndPairing) {
+  namespace bls = pairing12;
+  const auto& v = known_answers()["timelock_v4"];
+  const auto generator = bls::generator();
+  EXPECT_TRUE(generator.y * generator.y == generator.x * generator.x * generator.x + (bls::Fp2{4, 4}));
+  const bls::Int r(v["r"].get<std::string>());
+  const Bytes commit = unhex(v["commit"]);
+  EXPECT_EQ(bls::encode_g2(bls::multiply(r, generator)), Bytes(commit.begin(), commit.begin() + 96));
+
+  const auto identity = bls::decode_g1(unhex(v["Q_compressed"])), signature = bls::decode_g1(unhex(v["round_signature"]));
+  const auto key = bls::decode_g2(unhex(known_answers()["drand_quicknet"]["public_key"]));
+  ASSERT_TRUE(identity && signature && key);
+  EXPECT_EQ(bls::encode_g2(*key), unhex(known_answers()["drand_quicknet"]["public_key"]));
+  const auto value = bls::pairing(*identity, *key);
+  EXPECT_TRUE(value == bls::pairing(*signature, generator));  // The signature of the round is valid.
+  // The parameter of the curve is negative, and the usual libraries leave a factor of three in the final power.
+  const Bytes bytes = bls::encode(bls::conjugate(bls::power(bls::power(value, bls::Long(r)), 3)));
+  EXPECT_EQ(crypto::hex_encode(ByteView(bytes).first(48)), v["gt_first48"]);
+  EXPECT_EQ(hash(bytes), unhex(v["gt_bytes_sha256"]));
 }
 
 }  // namespace

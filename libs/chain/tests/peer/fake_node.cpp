@@ -1,7 +1,7 @@
 // The chain in memory behind a real socket: WebSocket and HTTP POST on one port of the loop-back address. The command line
 // and the tests against a node run on it. The wire side is written with sockets alone, so that the client's own is checked by
-// another hand: large answers come in fragments, and the first notification of a transaction comes before the answer.
-// SIGUSR1 makes 25 blocks, SIGUSR2 switches commit-reveal on.
+// another hand: large answers come in fragments, and a transaction's inclusion is told before the answer and before "ready", as
+// the test peer of the chain does. SIGUSR1 makes 10 blocks, SIGUSR2 switches commit-reveal on.
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -125,12 +125,15 @@ void serve_websocket(FakeChain& chain, int fd) {
       continue;
     }
     const std::string id = "subscription " + std::to_string(++subscriptions);
-    bool answered = false;
+    std::vector<std::string> messages;
     for (auto told = reply->subscription->next(Milliseconds{0}); told.ok(); told = reply->subscription->next(Milliseconds{0})) {
       const json note{{"jsonrpc", "2.0"}, {"method", "author_extrinsicUpdate"}, {"params", {{"subscription", id}, {"result", json::parse(*told)}}}};
-      if (!send_text(fd, note.dump())) return;
-      if (!answered && !send_text(fd, json{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"result", id}}.dump())) return;
-      answered = true;
+      const bool included = told->find("inBlock") != std::string::npos;
+      messages.insert(included ? messages.begin() : messages.end(), note.dump());
+    }
+    messages.insert(messages.begin() + 1, json{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"result", id}}.dump());
+    for (const auto& message : messages) {
+      if (!send_text(fd, message)) return;
     }
   }
 }
@@ -161,7 +164,8 @@ void serve(FakeChain& chain, int fd) {
     std::string body;
     if (read_exactly(fd, body, std::stoul(length))) {
       json request = json::parse(body);
-      if (request["method"] == "dev_newBlock") request["method"] = "none";  // Here blocks come with transactions alone.
+      // Here blocks come with transactions alone, and nothing is changed but by them.
+      if (request["method"].get<std::string>().starts_with("dev_")) request["method"] = "none";
       const auto answer = reply_of(chain, request);
       write_all(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(answer.size()) +
                         "\r\nConnection: close\r\n\r\n" + answer);
@@ -217,7 +221,7 @@ int main(int argc, char** argv) {
   const auto chain = std::make_shared<FakeChain>(std::make_shared<const Metadata>(std::move(*metadata)), blob);
   chain->silent_errors = true;
   arrange(chain, argc == 3 ? std::stoul(argv[2]) : 4);
-  std::signal(SIGUSR1, [](int) { blocks_wanted += 25; });
+  std::signal(SIGUSR1, [](int) { blocks_wanted += 10; });
   std::signal(SIGUSR2, [](int) { commits_wanted = true; });
   std::thread([chain] { obey(chain); }).detach();
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
