@@ -1,19 +1,21 @@
 # The layer table: every library, and the libraries it may name. Order is build order; nothing looks up.
 # brainlock_library() refuses a link that is not listed here.
 set(BRAINLOCK_LAYERS
-  base crypto math device ckks ckks_client plan compiler runtime wire package
+  base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package
   score store ledger scale_codec chain net protocol sampler simulation miner client validator)
 
 set(BRAINLOCK_MAY_USE_base "")
 set(BRAINLOCK_MAY_USE_crypto base)
 set(BRAINLOCK_MAY_USE_math base crypto)
 set(BRAINLOCK_MAY_USE_device base math)
+# The only library that sees CUDA.
+set(BRAINLOCK_MAY_USE_device_cuda base math device)
 set(BRAINLOCK_MAY_USE_ckks base crypto math device)
 set(BRAINLOCK_MAY_USE_ckks_client base crypto math device ckks)
 set(BRAINLOCK_MAY_USE_plan base)
 # The compiler takes from ckks its parameters (the security table) and its encoder (how weights are rounded); never keys or evaluators.
 set(BRAINLOCK_MAY_USE_compiler base plan math ckks)
-set(BRAINLOCK_MAY_USE_runtime base math device ckks plan)
+set(BRAINLOCK_MAY_USE_runtime base math device device_cuda ckks plan)
 set(BRAINLOCK_MAY_USE_wire base crypto math ckks plan)
 set(BRAINLOCK_MAY_USE_package base crypto plan ckks wire)
 set(BRAINLOCK_MAY_USE_score base)
@@ -26,7 +28,7 @@ set(BRAINLOCK_MAY_USE_protocol base crypto)
 set(BRAINLOCK_MAY_USE_sampler base)
 set(BRAINLOCK_MAY_USE_simulation base score ledger sampler)
 # A miner can name no secret FHE key: ckks_client is absent from its line, and stays so.
-set(BRAINLOCK_MAY_USE_miner base crypto math device ckks plan runtime wire package net protocol store ledger)
+set(BRAINLOCK_MAY_USE_miner base crypto math device device_cuda ckks plan runtime wire package net protocol store ledger)
 # A validator asks miners as any client does, and judges the answers by its own run of the model in the clear.
 set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan compiler wire package net protocol store ledger score sampler client)
 set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package net protocol)

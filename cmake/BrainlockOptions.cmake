@@ -20,9 +20,10 @@ endif()
 
 # Floating point must not depend on the compiler's mood: results are compared with == between
 # instruction sets, so contraction into FMA happens only where the source says std::fma.
-add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -ffp-contract=off)
+# (nvcc has other flags for the same: CUDA files contract nothing that matters, their one float operation is a named FMA.)
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wshadow;-Wconversion;-Wno-sign-conversion;-ffp-contract=off>")
 if(BRAINLOCK_WERROR)
-  add_compile_options(-Werror)
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror>")
 endif()
 if(BRAINLOCK_SANITIZE)
   add_compile_options(-fsanitize=${BRAINLOCK_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -58,7 +58,7 @@ Result<Ciphertext> KeySwitcher::download(const DeviceCiphertext& in, Scale scale
     transfers.push_back({out.c0.data() + l * n, in.c0() + l * backend_.limb_stride()});
     transfers.push_back({out.c1.data() + l * n, in.c1() + l * backend_.limb_stride()});
   }
-  backend_.download(stream_, transfers);
+  BRAINLOCK_TRY(backend_.download(stream_, transfers));
   BRAINLOCK_TRY(check_stop());
   return out;
 }

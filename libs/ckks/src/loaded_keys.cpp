@@ -88,7 +88,7 @@ Status KeyLoader::add(const EvaluationKey& key) {
       transfers.push_back({&out, key.b.data() + row * n, l, d, 0});
       transfers.push_back({&out, seeded ? expanded.data() + l * n : key.a.data() + row * n, l, d, 1});
     }
-    backend_->upload_keys(stream, transfers);
+    BRAINLOCK_TRY(backend_->upload_keys(stream, transfers));
   }
   loaded_->bytes_ += out.words.words() * sizeof(device::Word);
   loaded_->keys_.emplace(key.galois_element, std::move(out));
@@ -102,6 +102,7 @@ Result<std::shared_ptr<const LoadedKeys>> KeyLoader::finish() {
                                         " (0 is relinearisation)"};
     }
   }
+  BRAINLOCK_TRY(backend_->finish({}));
   return std::shared_ptr<const LoadedKeys>(std::move(loaded_));
 }
 

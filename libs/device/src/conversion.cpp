@@ -1,4 +1,4 @@
-#include "conversion.hpp"
+#include "brainlock/device/conversion.hpp"
 
 #include <numeric>
 

@@ -1,7 +1,6 @@
 #include "cpu_backend.hpp"
 
 #include <cstring>
-#include <string>
 
 namespace brainlock::device {
 namespace {
@@ -12,19 +11,7 @@ constexpr std::size_t kStridePadding = 16;
 }  // namespace
 
 Result<std::shared_ptr<Backend>> make_cpu_backend(Ring ring, std::shared_ptr<ThreadPool> pool) {
-  const std::uint32_t all = ring.q_count + ring.p_count;
-  if (ring.q_count == 0 || ring.p_count == 0 || ring.tables.size() != all || all > kMaxLimbs || ring.p_count > 15 ||
-      ring.digit_limbs == 0 || ring.digit_limbs > 15 || ring.digits(ring.q_count) > kMaxDigits) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "backend: expected 1.." + std::to_string(kMaxLimbs) + " primes with tables, 1..15 special primes and 1..15 limbs a digit; came " +
-                     std::to_string(ring.q_count) + " + " + std::to_string(ring.p_count) + " primes, " +
-                     std::to_string(ring.tables.size()) + " tables, " + std::to_string(ring.digit_limbs) + " limbs a digit"};
-  }
-  for (const math::NttTables* table : ring.tables) {
-    if (table == nullptr || table->ring_degree != ring.tables[0]->ring_degree || table->ring_degree < 64) {
-      return Error{ErrorCode::kInvalidArgument, "backend: tables of one ring degree of at least 64 expected"};
-    }
-  }
+  BRAINLOCK_TRY(check_ring(ring));
   return std::shared_ptr<Backend>(std::make_shared<CpuBackend>(std::move(ring), std::move(pool)));
 }
 
@@ -37,7 +24,7 @@ void CpuBackend::upload(const Stream& stream, std::span<const LimbTransfer> batc
                       [&](std::size_t i, unsigned) { std::memcpy(batch[i].device, batch[i].host, degree_ * sizeof(Word)); });
 }
 
-void CpuBackend::upload_keys(const Stream& stream, std::span<const KeyTransfer> batch) {
+Status CpuBackend::upload_keys(const Stream& stream, std::span<const KeyTransfer> batch) {
   pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned worker) {
     const KeyTransfer& t = batch[i];
     const math::Modulus& m = modulus(ring_.modulus_index(t.key->limbs, t.limb));
@@ -52,6 +39,7 @@ void CpuBackend::upload_keys(const Stream& stream, std::span<const KeyTransfer> 
     const std::uint32_t pieces = 2 * t.key->digits;
     scatter(t.key->words.data() + t.limb * degree_ * pieces, pieces, 2 * t.digit + t.poly, in_place);
   });
+  return {};
 }
 
 void CpuBackend::scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const {
@@ -60,9 +48,10 @@ void CpuBackend::scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, 
   }
 }
 
-void CpuBackend::download(const Stream& stream, std::span<const LimbDownload> batch) {
+Status CpuBackend::download(const Stream& stream, std::span<const LimbDownload> batch) {
   pool_->parallel_for(batch.size(), stream.stop,
                       [&](std::size_t i, unsigned) { std::memcpy(batch[i].host, batch[i].device, degree_ * sizeof(Word)); });
+  return {};
 }
 
 void CpuBackend::upload_words(const Stream&, Word* device, std::span<const Word> host) {

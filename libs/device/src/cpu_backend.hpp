@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "brainlock/device/conversion.hpp"
 #include "brainlock/device/cpu_backend.hpp"
-#include "conversion.hpp"
 #include "memory_pool.hpp"
 #include "unit_order.hpp"
 
@@ -30,12 +30,13 @@ class CpuBackend final : public Backend {
     return std::size_t{limbs + ring_.p_count} * ring_.digits(limbs) * 2 * degree_;
   }
   unsigned threads() const override { return pool_->threads(); }
+  std::string name() const override { return "cpu"; }
   Result<Buffer> allocate(std::size_t words) override { return memory_->allocate(words); }
   void trim() override { memory_->trim(); }
 
   void upload(const Stream&, std::span<const LimbTransfer>) override;
-  void upload_keys(const Stream&, std::span<const KeyTransfer>) override;
-  void download(const Stream&, std::span<const LimbDownload>) override;
+  Status upload_keys(const Stream&, std::span<const KeyTransfer>) override;
+  Status download(const Stream&, std::span<const LimbDownload>) override;
   void upload_words(const Stream&, Word* device, std::span<const Word> host) override;
   Status decompose(const Stream&, std::uint32_t limbs, std::span<const Decompose>) override;
   void switch_keys(const Stream&, std::uint32_t limbs, std::span<const SwitchKey>) override;
@@ -45,7 +46,8 @@ class CpuBackend final : public Backend {
   void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) override;
   void split_parts(const Stream&, std::uint32_t limbs, std::span<const SplitParts>) override;
   void tensor_square(const Stream&, std::uint32_t limbs, std::span<const TensorSquare>) override;
-  void linear_core(const Stream&, const LinearCore&) override;
+  Status linear_core(const Stream&, const LinearCore&) override;
+  Status finish(const Stream&) override { return {}; }
 
  private:
   using Scratch = math::AlignedVector<Word>;
@@ -100,8 +102,5 @@ class CpuBackend final : public Backend {
 inline const Word* limb_of(const Word* unit, std::size_t index) {
   return reinterpret_cast<const Word*>(reinterpret_cast<std::uintptr_t>(unit) - index * sizeof(Word));
 }
-
-constexpr std::uint32_t kMaxLimbs = 96;   ///< q and p together: bounds of the arrays on the stack
-constexpr std::uint32_t kMaxDigits = 32;  ///< the inner-product kernel's limit
 
 }  // namespace brainlock::device

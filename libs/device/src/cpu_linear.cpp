@@ -247,7 +247,7 @@ class CpuBackend::LinearWalk {
   std::vector<Word*> out_;
 };
 
-void CpuBackend::linear_core(const Stream& stream, const LinearCore& core) {
+Status CpuBackend::linear_core(const Stream& stream, const LinearCore& core) {
   const std::uint32_t rows = core.limbs + ring_.p_count;
   const Walk walk = plan_walk(core, order_);
   const std::size_t words = LinearWalk::scratch_words(core);
@@ -261,6 +261,7 @@ void CpuBackend::linear_core(const Stream& stream, const LinearCore& core) {
     const std::size_t first = task % chunks * chunk;
     for (std::size_t i = first; i < first + chunk && !stream.stopped(); ++i) steps.step(i, i + 1 == first + chunk);
   });
+  return {};
 }
 
 }  // namespace brainlock::device

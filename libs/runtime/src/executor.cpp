@@ -69,6 +69,7 @@ class Run {
       const auto group_start = Clock::now();
       BRAINLOCK_TRY(execute(begin, end));
       forget(end - 1);
+      if (profile_ != nullptr) BRAINLOCK_TRY(switcher_.backend().finish(stream_));  // its time belongs to this group
       record(begin, end, seconds_since(group_start));
       begin = end;
     }
@@ -134,6 +135,7 @@ class Run {
     }
     const auto start = Clock::now();
     BRAINLOCK_ASSIGN(auto made, switcher_.digits(in));
+    if (profile_ != nullptr) BRAINLOCK_TRY(switcher_.backend().finish(stream_));
     if (profile_ != nullptr) profile_->decompose_seconds += seconds_since(start);
     for (std::size_t i = 0; i < missing.size(); ++i) digits_[missing[i]] = std::move(made[i]);
     return {};
@@ -230,7 +232,10 @@ Result<std::vector<ckks::Ciphertext>> Executor::run(const LoadedProgram& program
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) BRAINLOCK_TRY(check_input(program, inputs[i], i));
   BRAINLOCK_TRY(program.check_keys(keys));
-  if (profile != nullptr) *profile = {};
+  if (profile != nullptr) {
+    *profile = {};
+    profile->device = program.machine().backend->name();
+  }
   return Run(program, keys, options, profile)(inputs);
 }
 

@@ -9,25 +9,29 @@ namespace {
 
 using ckks::DeviceCiphertext;
 
-/// Adds the life time of the object to a counter (which may be absent).
+/// Adds the life time of the object, and of the device's work begun in it, to a counter (which may be absent).
 class Timer {
  public:
-  explicit Timer(double* total) : total_(total), start_(std::chrono::steady_clock::now()) {}
+  Timer(double* total, const ckks::KeySwitcher& switcher)
+      : total_(total), switcher_(switcher), start_(std::chrono::steady_clock::now()) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
   ~Timer() {
-    if (total_ != nullptr) *total_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    if (total_ == nullptr) return;
+    (void)switcher_.backend().finish(switcher_.stream());  // a failure stays and comes back with the run's next step
+    *total_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 
  private:
   double* total_;
+  const ckks::KeySwitcher& switcher_;
   std::chrono::steady_clock::time_point start_;
 };
 
 }  // namespace
 
 Status LinearRun::multiply(std::span<const device::LinearCore::Input> inputs) {
-  const Timer timer(profile_ == nullptr ? nullptr : &profile_->core_seconds);
+  const Timer timer(profile_ == nullptr ? nullptr : &profile_->core_seconds, switcher_);
   std::vector<device::LinearCore::Rotation> rotations;
   for (const PreparedLinear::Rotation& rotation : prepared_.rotations) {
     const auto* key = rotation.galois_element == 1 ? nullptr : keys_.find(rotation.galois_element);
@@ -49,12 +53,13 @@ Status LinearRun::multiply(std::span<const device::LinearCore::Input> inputs) {
     outputs.push_back({.columns = output.columns, .giants = output.giants, .weights = weights.periodic.data(),
                        .full = weights.full, .acc = acc[o]});
   }
-  switcher_.backend().linear_core(switcher_.stream(), {.limbs = instruction_.limbs_in,
-                                                       .column_count = static_cast<std::uint32_t>(linear_.columns.size()),
-                                                       .run_length = prepared_.run_length,
-                                                       .inputs = inputs,
-                                                       .rotations = rotations,
-                                                       .outputs = outputs});
+  const device::LinearCore core{.limbs = instruction_.limbs_in,
+                                .column_count = static_cast<std::uint32_t>(linear_.columns.size()),
+                                .run_length = prepared_.run_length,
+                                .inputs = inputs,
+                                .rotations = rotations,
+                                .outputs = outputs};
+  BRAINLOCK_TRY(switcher_.backend().linear_core(switcher_.stream(), core));
   return switcher_.check_stop();
 }
 
@@ -106,11 +111,11 @@ Status LinearRun::rotate_sums() {
 
 Result<std::vector<DeviceCiphertext>> LinearRun::finish() {
   {
-    const Timer timer(profile_ == nullptr ? nullptr : &profile_->horner_seconds);
+    const Timer timer(profile_ == nullptr ? nullptr : &profile_->horner_seconds, switcher_);
     BRAINLOCK_TRY(horner());
     BRAINLOCK_TRY(rotate_sums());
   }
-  const Timer timer(profile_ == nullptr ? nullptr : &profile_->rescale_seconds);
+  const Timer timer(profile_ == nullptr ? nullptr : &profile_->rescale_seconds, switcher_);
   std::vector<const DeviceCiphertext*> in;
   std::vector<const device::Word*> biases;
   for (std::size_t o = 0; o < accumulators_.size(); ++o) {

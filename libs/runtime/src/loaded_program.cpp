@@ -98,6 +98,7 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
     linear->vectors = {};
     if (progress) progress(i + 1, program.instructions.size(), instruction.layer);
   }
+  BRAINLOCK_TRY(machine->backend->finish({}));
   machine->backend->trim();
   impl.machine = std::move(machine);
   impl.program = std::move(program);

@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "brainlock/base/result.hpp"
@@ -33,6 +35,11 @@ struct Ring {
   [[nodiscard]] std::uint32_t modulus_index(std::uint32_t limbs, std::uint32_t l) const { return l < limbs ? l : q_count + (l - limbs); }
   [[nodiscard]] const math::Modulus& modulus(std::uint32_t index) const { return tables[index]->modulus; }
 };
+
+/// kInvalidArgument if the ring is inconsistent or beyond what backends take: sizes, digit_limbs, more than 15 special primes.
+Status check_ring(const Ring& ring);
+constexpr std::uint32_t kMaxLimbs = 96;   ///< q and p together
+constexpr std::uint32_t kMaxDigits = 32;
 
 /// How a request reaches the device: operations of one stream happen in order. A requested stop makes operations return
 /// early with meaningless outputs; the caller asks stopped() and gives up.
@@ -184,6 +191,12 @@ struct LinearCore {
   std::span<const Output> outputs;
 };
 
+/// Memory of a device.
+struct MemoryBudget {
+  std::uint64_t free_bytes = 0;      ///< what allocate() could still give
+  std::uint64_t scratch_bytes = 0;   ///< at most what operations take for themselves meanwhile
+};
+
 /// Shareable by several requests at a time. Operations return when their results may be used by the next operation of
 /// the same stream. Pointers are into Buffers of this backend; sizes are promises of the caller (checked by assert).
 class Backend {
@@ -201,6 +214,10 @@ class Backend {
   [[nodiscard]] virtual std::size_t digit_words(std::uint32_t limbs) const = 0;
   [[nodiscard]] virtual std::size_t key_words(std::uint32_t limbs) const = 0;
   [[nodiscard]] virtual unsigned threads() const = 0;
+  /// "cpu", "cuda:0 (NVIDIA H200)".
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// What is there to be had now, where the device has a memory of its own; nothing for the CPU, which shares the machine's.
+  [[nodiscard]] virtual std::optional<MemoryBudget> memory_budget() const { return std::nullopt; }
 
   /// Uninitialised memory. kResource if the device has none left.
   virtual Result<Buffer> allocate(std::size_t words) = 0;
@@ -208,8 +225,8 @@ class Backend {
   virtual void trim() = 0;
 
   virtual void upload(const Stream&, std::span<const LimbTransfer>) = 0;
-  virtual void download(const Stream&, std::span<const LimbDownload>) = 0;
-  virtual void upload_keys(const Stream&, std::span<const KeyTransfer>) = 0;
+  virtual Status download(const Stream&, std::span<const LimbDownload>) = 0;
+  virtual Status upload_keys(const Stream&, std::span<const KeyTransfer>) = 0;
   /// Raw words, any layout.
   virtual void upload_words(const Stream&, Word* device, std::span<const Word> host) = 0;
 
@@ -221,7 +238,10 @@ class Backend {
   virtual void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) = 0;
   virtual void split_parts(const Stream&, std::uint32_t limbs, std::span<const SplitParts>) = 0;
   virtual void tensor_square(const Stream&, std::uint32_t limbs, std::span<const TensorSquare>) = 0;
-  virtual void linear_core(const Stream&, const LinearCore&) = 0;
+  virtual Status linear_core(const Stream&, const LinearCore&) = 0;
+  /// Waits for what the stream was given so far. An accelerator may fail after an operation has returned; finish() and download()
+  /// say so, and so does every later operation that returns a Status. kUnavailable: the device is lost.
+  virtual Status finish(const Stream&) = 0;
 };
 
 }  // namespace brainlock::device

@@ -8,8 +8,7 @@
 
 namespace brainlock::device {
 
-/// Results do not depend on the number of threads. kInvalidArgument if the ring is inconsistent (sizes, digit_limbs,
-/// more than 15 special primes).
+/// Results do not depend on the number of threads. Errors of check_ring().
 Result<std::shared_ptr<Backend>> make_cpu_backend(Ring ring, std::shared_ptr<ThreadPool> pool);
 
 }  // namespace brainlock::device

@@ -17,7 +17,7 @@ struct RunOptions {
   std::stop_token stop;   ///< checked between batches of work
 };
 
-/// Where the time went, in program order. Instructions that ran as one batch share their time evenly.
+/// Where the time went, in program order. On an accelerator each part is waited for, which costs some overlap. Instructions that ran as one batch share their time evenly.
 struct RunProfile {
   struct Entry {
     std::string layer;
@@ -28,6 +28,7 @@ struct RunProfile {
     std::uint32_t limbs = 0;
   };
   std::vector<Entry> entries;
+  std::string device;                 ///< that ran all of it, as Backend::name()
   double seconds = 0;                 ///< whole run
   // The parts of all linear layers, for those who look for the time:
   double decompose_seconds = 0, core_seconds = 0, horner_seconds = 0, rescale_seconds = 0;

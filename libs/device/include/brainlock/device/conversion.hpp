@@ -1,4 +1,4 @@
-// Constants of base conversions: every limb count and every rescale of a ring, computed once.
+// Constants of base conversions: every limb count and every rescale of a ring, computed once. For backends.
 #pragma once
 
 #include <vector>

@@ -1,0 +1,23 @@
+# Sets BRAINLOCK_CUDA_FOUND, and enables the language CUDA where it is true. Code for compute capability 8.0 (A100; 8.6 and 8.9 run
+# it too) and 9.0 (H100, H200), and PTX that drivers translate for later ones.
+set(BRAINLOCK_CUDA AUTO CACHE STRING "CUDA backend: AUTO (where nvcc is found), ON or OFF")
+set(BRAINLOCK_CUDA_FOUND FALSE)
+set(least_nvcc 11.8)
+if(BRAINLOCK_CUDA STREQUAL "OFF" OR BRAINLOCK_SANITIZE OR BRAINLOCK_BUILD_FUZZ)
+  return()  # sanitizers do not know device code; the emulation runs under them
+endif()
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES "80-real;90")
+endif()
+include(CheckLanguage)
+check_language(CUDA)
+if(CMAKE_CUDA_COMPILER)
+  enable_language(CUDA)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL least_nvcc)
+    set(BRAINLOCK_CUDA_FOUND TRUE)
+  endif()
+endif()
+if(BRAINLOCK_CUDA STREQUAL "ON" AND NOT BRAINLOCK_CUDA_FOUND)
+  message(FATAL_ERROR "BRAINLOCK_CUDA=ON, but no nvcc ${least_nvcc} or newer was found (CUDACXX names one)")
+endif()
+message(STATUS "CUDA backend: ${BRAINLOCK_CUDA_FOUND}")

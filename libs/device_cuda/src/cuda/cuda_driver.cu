@@ -1,0 +1,161 @@
+// The only file that sees CUDA's runtime: devices, memory, copies, launches, on one stream of one GPU.
+#include <cuda_runtime.h>
+
+#include <mutex>
+#include <optional>
+
+#include "cuda/cuda_driver.hpp"
+#include "kernels/dispatch.cuh"
+
+namespace brainlock::device_cuda {
+namespace {
+
+constexpr int kLeastMajor = 8;
+
+std::string text(cudaError_t error) { return std::string(cudaGetErrorName(error)) + " (" + cudaGetErrorString(error) + ")"; }
+
+class CudaDriver final : public Driver {
+ public:
+  static Result<std::shared_ptr<Driver>> make(const DeviceInfo& info) {
+    auto driver = std::make_shared<CudaDriver>(info);
+    cudaError_t error = cudaSetDevice(info.index);
+    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&driver->stream_, cudaStreamNonBlocking);
+    if (error != cudaSuccess) {
+      return {ErrorCode::kUnavailable, driver->name() + ": cannot be opened: " + text(error) + "; see nvidia-smi for who uses it, or take --device cpu"};
+    }
+    return std::shared_ptr<Driver>(std::move(driver));
+  }
+  explicit CudaDriver(const DeviceInfo& info) : info_(info) {}
+  ~CudaDriver() override {
+    if (stream_ == nullptr) return;
+    use();
+    cudaStreamSynchronize(stream_);
+    cudaStreamDestroy(stream_);
+  }
+
+  std::string name() const override { return "cuda:" + std::to_string(info_.index) + " (" + info_.name + ")"; }
+  Result<DeviceMemory> memory() override {
+    use();
+    std::size_t free_bytes = 0, total_bytes = 0;
+    const cudaError_t error = cudaMemGetInfo(&free_bytes, &total_bytes);
+    if (error != cudaSuccess) return {ErrorCode::kUnavailable, name() + ": " + text(error)};
+    return DeviceMemory{free_bytes, total_bytes};
+  }
+
+  Result<void*> allocate(std::size_t bytes) override {
+    use();
+    void* memory = nullptr;
+    const cudaError_t error = cudaMalloc(&memory, bytes);
+    if (error == cudaSuccess) return memory;
+    cudaGetLastError();  // not to be taken for a later launch's
+    std::size_t free_bytes = 0, total_bytes = 0;
+    cudaMemGetInfo(&free_bytes, &total_bytes);
+    return {ErrorCode::kResource, name() + ": no room for " + std::to_string(bytes) + " bytes, " + std::to_string(free_bytes) + " of " +
+                                      std::to_string(total_bytes) + " are free: " + text(error)};
+  }
+  void release(void* memory) override {
+    use();
+    cudaStreamSynchronize(stream_);
+    note(cudaFree(memory), "free");
+  }
+
+  void copy_in(void* device, const void* host, std::size_t bytes) override {
+    use();
+    // From pageable memory: CUDA has taken the words when this returns, and the copy has its turn on the stream.
+    note(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+  }
+  void copy_out(void* host, const void* device, std::size_t bytes) override {
+    use();
+    note(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_), "copy from the device");
+    note(cudaStreamSynchronize(stream_), "copy from the device");
+  }
+
+  void launch(const gpu::Launch& launch) override {
+    use();
+    const bool known = gpu::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+      const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
+      kernel<<<grid, launch.threads, launch.shared_bytes, stream_>>>(arguments);
+    });
+    note(known ? cudaGetLastError() : cudaErrorInvalidDeviceFunction, "launch");
+  }
+  void wait() override {
+    use();
+    note(cudaStreamSynchronize(stream_), "work on the device");
+  }
+  Status status() const override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return failure_ ? Status(*failure_) : Status();
+  }
+
+ private:
+  /// The current device belongs to the calling thread.
+  void use() const { cudaSetDevice(info_.index); }
+  void note(cudaError_t error, const char* what) {
+    if (error == cudaSuccess) return;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!failure_) {
+      failure_ = Error{ErrorCode::kUnavailable, name() + ": " + what + " failed: " + text(error) + "; start again, and see dmesg if it stays"};
+    }
+  }
+
+  const DeviceInfo info_;
+  cudaStream_t stream_ = nullptr;
+  mutable std::mutex mutex_;
+  std::optional<Error> failure_;   ///< the first
+};
+
+}  // namespace
+
+bool built_with_cuda() { return true; }
+
+Result<std::vector<DeviceInfo>> list_devices() {
+  int driver = 0, count = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
+    return {ErrorCode::kUnavailable, "cuda: no NVIDIA driver on this machine; install one (nvidia-smi then shows the GPUs), or take --device cpu"};
+  }
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    cudaGetLastError();
+    return {ErrorCode::kUnavailable, "cuda: the NVIDIA driver is for CUDA " + std::to_string(driver / 1000) + "." + std::to_string(driver % 1000 / 10) +
+                                         ", this program needs one for " + std::to_string(CUDART_VERSION / 1000) + "." +
+                                         std::to_string(CUDART_VERSION % 1000 / 10) + "; update the driver, or take --device cpu"};
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    cudaGetLastError();
+    return {ErrorCode::kUnavailable, "cuda: the NVIDIA driver shows no GPU; see nvidia-smi and CUDA_VISIBLE_DEVICES, or take --device cpu"};
+  }
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+    return {ErrorCode::kUnavailable, "cuda: the NVIDIA driver does not answer: " + text(error) + "; see nvidia-smi, or take --device cpu"};
+  }
+  std::vector<DeviceInfo> out;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties;
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+    DeviceInfo info;
+    info.index = i;
+    info.name = properties.name;
+    info.major = properties.major;
+    info.minor = properties.minor;
+    info.memory_bytes = properties.totalGlobalMem;
+    info.multiprocessors = static_cast<unsigned>(properties.multiProcessorCount);
+    info.last_cache_bytes = static_cast<std::uint64_t>(properties.l2CacheSize);
+    out.push_back(info);
+  }
+  return out;
+}
+
+Result<std::shared_ptr<Driver>> make_cuda_driver(int index) {
+  BRAINLOCK_ASSIGN(const std::vector<DeviceInfo> devices, list_devices());
+  for (const DeviceInfo& info : devices) {
+    if (info.index != index) continue;
+    if (info.major < kLeastMajor) {
+      return {ErrorCode::kUnsupported, "cuda:" + std::to_string(index) + " (" + info.name + "): compute capability " + std::to_string(info.major) + "." +
+                                           std::to_string(info.minor) + ", needed is 8.0 or newer; take another GPU or --device cpu"};
+    }
+    return CudaDriver::make(info);
+  }
+  return {ErrorCode::kNotFound, "cuda:" + std::to_string(index) + ": there are " + std::to_string(devices.size()) + " GPUs, numbered from 0"};
+}
+
+}  // namespace brainlock::device_cuda

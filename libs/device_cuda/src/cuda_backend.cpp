@@ -1,0 +1,167 @@
+#include "cuda_backend.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace brainlock::device_cuda {
+namespace {
+
+constexpr std::uint32_t kLeastDegree = 1u << 10, kMostDegree = 1u << 17;
+constexpr unsigned kMostTile = 12;             ///< log2 of the words of a tile: 16.5 KB of shared memory
+constexpr std::size_t kWordsPerThread = 16;    ///< of a tile
+constexpr std::size_t kScratchBytes = std::size_t{256} << 20;
+
+}  // namespace
+
+Result<std::shared_ptr<device::Backend>> CudaBackend::make(device::Ring ring, std::shared_ptr<Driver> driver) {
+  BRAINLOCK_TRY(device::check_ring(ring));
+  if (ring.degree() < kLeastDegree || ring.degree() > kMostDegree) {
+    return {ErrorCode::kUnsupported, "cuda: ring degree " + std::to_string(ring.degree()) + ", expected " + std::to_string(kLeastDegree) +
+                                         " to " + std::to_string(kMostDegree) + "; take --device cpu"};
+  }
+  auto pool = std::make_shared<DevicePool>(driver);
+  BRAINLOCK_ASSIGN(RingTables tables, RingTables::make(ring, *driver, *pool));
+  return std::shared_ptr<device::Backend>(new CudaBackend(std::move(ring), std::move(driver), std::move(pool), std::move(tables)));
+}
+
+CudaBackend::CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, RingTables tables)
+    : ring_(std::move(ring)), driver_(std::move(driver)), pool_(std::move(pool)), tables_(std::move(tables)), degree_(ring_.degree()) {
+  const unsigned log_degree = tables_.ring.log_degree;
+  log_tile_ = std::min(kMostTile, log_degree);
+  column_stages_ = log_degree / 2;
+  row_stages_ = log_degree - column_stages_;
+}
+
+std::optional<device::MemoryBudget> CudaBackend::memory_budget() const {
+  const auto memory = driver_->memory();
+  if (!memory) return device::MemoryBudget{};
+  return device::MemoryBudget{memory->free_bytes + pool_->idle_bytes(), scratch_words() * sizeof(Word)};
+}
+
+std::size_t CudaBackend::scratch_words() const {
+  // One job may need more than the usual bound.
+  const std::size_t rows = ring_.q_count + ring_.p_count;
+  return std::max(kScratchBytes / sizeof(Word), rows * (ring_.digits(ring_.q_count) + 1) * degree_);
+}
+
+std::size_t CudaBackend::jobs_at_once(std::size_t words) const {
+  return std::clamp<std::size_t>(kScratchBytes / sizeof(Word) / std::max<std::size_t>(words, 1), 1, gpu::kMaxJobs);
+}
+
+gpu::NttArguments CudaBackend::ntt_arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const {
+  gpu::NttArguments arguments{};
+  arguments.ring = tables_.ring;
+  arguments.rows = rows;
+  arguments.scalars = scalars;
+  arguments.log_tile = log_tile_;
+  arguments.log_columns = row_stages_;
+  return arguments;
+}
+
+void CudaBackend::forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  const Grid grid{static_cast<unsigned>(degree_ >> log_tile_), rows, static_cast<unsigned>(jobs)};
+  const std::size_t tile = std::size_t{1} << log_tile_;
+  const auto threads = static_cast<unsigned>(tile / kWordsPerThread);
+  const std::size_t shared = (tile + tile / 32) * sizeof(Word);
+  launch(gpu::Kernel::kNttForwardColumns, column_stages_, grid, threads, shared, arguments);
+  launch(gpu::Kernel::kNttForwardRows, row_stages_, grid, threads, shared, arguments);
+}
+
+void CudaBackend::inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  const Grid grid{static_cast<unsigned>(degree_ >> log_tile_), rows, static_cast<unsigned>(jobs)};
+  const std::size_t tile = std::size_t{1} << log_tile_;
+  const auto threads = static_cast<unsigned>(tile / kWordsPerThread);
+  const std::size_t shared = (tile + tile / 32) * sizeof(Word);
+  launch(gpu::Kernel::kNttInverseRows, row_stages_, grid, threads, shared, arguments);
+  launch(gpu::Kernel::kNttInverseColumns, column_stages_, grid, threads, shared, arguments);
+}
+
+void CudaBackend::upload(const Stream& stream, std::span<const device::LimbTransfer> batch) {
+  if (stream.stopped()) return;
+  for (const device::LimbTransfer& t : batch) driver_->copy_in(t.device, t.host, degree_ * sizeof(Word));
+}
+
+Status CudaBackend::download(const Stream& stream, std::span<const device::LimbDownload> batch) {
+  if (stream.stopped()) return {};
+  for (const device::LimbDownload& t : batch) driver_->copy_out(t.host, t.device, degree_ * sizeof(Word));
+  return driver_->status();
+}
+
+Status CudaBackend::finish(const Stream&) {
+  driver_->wait();
+  return driver_->status();
+}
+
+void CudaBackend::upload_words(const Stream&, Word* device, std::span<const Word> host) {
+  driver_->copy_in(device, host.data(), host.size_bytes());
+}
+
+Status CudaBackend::upload_keys(const Stream& stream, std::span<const device::KeyTransfer> batch) {
+  // Plain limbs to staging memory, and from there to their places.
+  BRAINLOCK_ASSIGN(device::Buffer staging, pool_->allocate(std::min<std::size_t>(batch.size(), gpu::kMaxJobs) * degree_));
+  in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
+    if (stream.stopped()) return;
+    gpu::PrepareKeysArguments arguments{};
+    arguments.ring = tables_.ring;
+    for (std::size_t i = 0; i < count; ++i) {
+      const device::KeyTransfer& t = batch[first + i];
+      Word* const in = staging.data() + i * degree_;
+      driver_->copy_in(in, t.host, degree_ * sizeof(Word));
+      Word* const out = t.key->words.data() + ((std::size_t{t.limb} * t.key->digits + t.digit) * 2 + t.poly) * degree_;
+      arguments.jobs[i] = {in, out, ring_.modulus_index(t.key->limbs, t.limb), t.key->galois_element};
+    }
+    launch_words(gpu::Kernel::kPrepareKeys, 1, count, arguments);
+  });
+  return driver_->status();
+}
+
+void CudaBackend::lift(const Stream& stream, std::uint32_t limbs, std::span<const device::Lift> batch) {
+  in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
+    if (stream.stopped()) return;
+    gpu::LiftArguments arguments{};
+    arguments.ring = tables_.ring;
+    arguments.limbs = limbs;
+    for (std::size_t i = 0; i < count; ++i) arguments.jobs[i] = {batch[first + i].in, batch[first + i].out};
+    launch_words(gpu::Kernel::kLift, limbs + ring_.p_count, count, arguments);
+  });
+}
+
+void CudaBackend::add(const Stream& stream, std::uint32_t limbs, bool lifted, std::span<const device::Add> batch) {
+  in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
+    if (stream.stopped()) return;
+    gpu::AddArguments arguments{};
+    arguments.ring = tables_.ring;
+    arguments.limbs = limbs;
+    for (std::size_t i = 0; i < count; ++i) arguments.jobs[i] = {batch[first + i].out, batch[first + i].a, batch[first + i].b};
+    launch_words(gpu::Kernel::kAdd, limbs + (lifted ? ring_.p_count : 0), count, arguments);
+  });
+}
+
+void CudaBackend::split_parts(const Stream& stream, std::uint32_t limbs, std::span<const device::SplitParts> batch) {
+  in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
+    if (stream.stopped()) return;
+    gpu::SplitArguments arguments{};
+    arguments.ring = tables_.ring;
+    arguments.limbs = limbs;
+    for (std::size_t i = 0; i < count; ++i) {
+      const device::SplitParts& job = batch[first + i];
+      arguments.jobs[i] = {job.z, job.zbar, job.real, job.imaginary};
+    }
+    launch_words(gpu::Kernel::kSplitParts, limbs + ring_.p_count, count, arguments);
+  });
+}
+
+void CudaBackend::tensor_square(const Stream& stream, std::uint32_t limbs, std::span<const device::TensorSquare> batch) {
+  in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
+    if (stream.stopped()) return;
+    gpu::SquareArguments arguments{};
+    arguments.ring = tables_.ring;
+    for (std::size_t i = 0; i < count; ++i) {
+      const device::TensorSquare& job = batch[first + i];
+      arguments.jobs[i] = {job.z0, job.z1, job.zbar0, job.zbar1, job.p_d0, job.p_d1, job.d2, job.minus ? 1u : 0u};
+    }
+    launch_words(gpu::Kernel::kTensorSquare, limbs, count, arguments);
+  });
+}
+
+}  // namespace brainlock::device_cuda

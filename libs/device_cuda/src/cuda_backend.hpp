@@ -1,0 +1,106 @@
+// The CUDA backend's class, shared by its source files (one per family of operations).
+#pragma once
+
+#include "brainlock/device/backend.hpp"
+#include "device_pool.hpp"
+#include "ring_tables.hpp"
+
+namespace brainlock::device_cuda {
+
+using device::Stream;
+using device::Word;
+
+// Limbs lie N words apart. Forms of its own:
+//   digits: [limb][digit 0, 1, ..., c0][N]
+//   keys:   [limb][digit][b, a][N], Montgomery form; a Galois key under its automorphism, so that an inner product reads it in the order
+//           of its outputs
+//
+// All requests share one queue of the device, in the order of the calls. Jobs travel as kernel arguments, kMaxJobs to a launch; only
+// the lists of a linear layer are copied to the device.
+class CudaBackend final : public device::Backend {
+ public:
+  /// Errors of check_ring(); kUnsupported for a ring degree outside [2^10, 2^17]; kResource without memory.
+  static Result<std::shared_ptr<device::Backend>> make(device::Ring ring, std::shared_ptr<Driver> driver);
+
+  const device::Ring& ring() const override { return ring_; }
+  std::size_t limb_stride() const override { return degree_; }
+  std::size_t digit_words(std::uint32_t limbs) const override { return std::size_t{limbs + ring_.p_count} * (ring_.digits(limbs) + 1) * degree_; }
+  std::size_t key_words(std::uint32_t limbs) const override { return std::size_t{limbs + ring_.p_count} * ring_.digits(limbs) * 2 * degree_; }
+  unsigned threads() const override { return 1; }   // of the host
+  std::string name() const override { return driver_->name(); }
+  std::optional<device::MemoryBudget> memory_budget() const override;
+  Result<device::Buffer> allocate(std::size_t words) override { return pool_->allocate(words); }
+  void trim() override { pool_->trim(); }
+
+  void upload(const Stream&, std::span<const device::LimbTransfer>) override;
+  Status download(const Stream&, std::span<const device::LimbDownload>) override;
+  Status upload_keys(const Stream&, std::span<const device::KeyTransfer>) override;
+  void upload_words(const Stream&, Word* device, std::span<const Word> host) override;
+  Status decompose(const Stream&, std::uint32_t limbs, std::span<const device::Decompose>) override;
+  void switch_keys(const Stream&, std::uint32_t limbs, std::span<const device::SwitchKey>) override;
+  Status switch_once(const Stream&, std::uint32_t limbs, std::span<const device::SwitchOnce>) override;
+  Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const device::ModDown>) override;
+  void lift(const Stream&, std::uint32_t limbs, std::span<const device::Lift>) override;
+  void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const device::Add>) override;
+  void split_parts(const Stream&, std::uint32_t limbs, std::span<const device::SplitParts>) override;
+  void tensor_square(const Stream&, std::uint32_t limbs, std::span<const device::TensorSquare>) override;
+  Status linear_core(const Stream&, const device::LinearCore&) override;
+  Status finish(const Stream&) override;
+
+ private:
+  struct Grid {
+    unsigned x = 1, y = 1, z = 1;
+  };
+  /// A polynomial that is to become digits.
+  struct Source {
+    const Word* c1;
+    Word* digits;
+  };
+  struct LinearLists;
+
+  CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, RingTables tables);
+
+  template <typename Arguments>
+  void launch(gpu::Kernel kernel, unsigned variant, Grid grid, unsigned threads, std::size_t shared_bytes, const Arguments& arguments);
+  /// One thread a word, `rows` limbs, for each job.
+  template <typename Arguments>
+  void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0);
+  void forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
+  void inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
+  gpu::NttArguments ntt_arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const;
+
+  /// Digits of at most kMaxJobs polynomials, all packed or all lifted, but for a packed digit's own limbs; `pieces` limbs of digits
+  /// to each limb.
+  Status make_digits(std::uint32_t limbs, bool lifted, std::uint32_t pieces, std::span<const Source> sources);
+  /// Jobs that may share one launch: at most kMaxJobs, and as many as `words` each leaves room for in the scratch memory.
+  std::size_t jobs_at_once(std::size_t words) const;
+  std::size_t scratch_words() const;
+
+  device::Ring ring_;
+  std::shared_ptr<Driver> driver_;
+  std::shared_ptr<DevicePool> pool_;
+  RingTables tables_;
+  std::size_t degree_;
+  unsigned log_tile_, column_stages_, row_stages_;
+};
+
+template <typename Arguments>
+void CudaBackend::launch(gpu::Kernel kernel, unsigned variant, Grid grid, unsigned threads, std::size_t shared_bytes,
+                         const Arguments& arguments) {
+  static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");
+  driver_->launch({kernel, variant, {grid.x, grid.y, grid.z}, threads, shared_bytes, &arguments});
+}
+
+template <typename Arguments>
+void CudaBackend::launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant) {
+  launch(kernel, variant, {static_cast<unsigned>(degree_ / gpu::kPointThreads), rows, static_cast<unsigned>(jobs)}, gpu::kPointThreads, 0,
+         arguments);
+}
+
+/// Calls work(first, count) for pieces of a batch.
+template <typename Work>
+void in_pieces(std::size_t total, std::size_t most, const Work& work) {
+  for (std::size_t first = 0; first < total; first += most) work(first, std::min(most, total - first));
+}
+
+}  // namespace brainlock::device_cuda

@@ -1,0 +1,94 @@
+#define BRAINLOCK_EMULATE_CUDA
+#include "emulation/emulated_driver.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "kernels/dispatch.cuh"
+
+namespace brainlock::device_cuda {
+namespace {
+
+constexpr std::size_t kAlignment = 256;   // as cudaMalloc
+
+class EmulatedDriver final : public Driver {
+ public:
+  explicit EmulatedDriver(const EmulationOptions& options) : options_(options) {}
+  ~EmulatedDriver() override {
+    for (const auto& [memory, bytes] : blocks_) std::free(memory);
+  }
+
+  std::string name() const override { return "emulated"; }
+  Result<DeviceMemory> memory() override {
+    const std::lock_guard lock(mutex_);
+    return DeviceMemory{options_.memory_bytes - used_, options_.memory_bytes};
+  }
+
+  Result<void*> allocate(std::size_t bytes) override {
+    const std::lock_guard lock(mutex_);
+    const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    void* const memory = rounded <= options_.memory_bytes - used_ ? std::aligned_alloc(kAlignment, rounded) : nullptr;
+    if (memory == nullptr) {
+      return {ErrorCode::kResource, "out of memory: no room for " + std::to_string(bytes) + " bytes, " + std::to_string(used_) + " of " +
+                                        std::to_string(options_.memory_bytes) + " in use"};
+    }
+    used_ += rounded;
+    blocks_.emplace(memory, rounded);
+    return memory;
+  }
+  void release(void* memory) override {
+    const std::lock_guard lock(mutex_);
+    const auto it = blocks_.find(memory);
+    if (it == blocks_.end()) return;
+    used_ -= it->second;
+    std::free(memory);
+    blocks_.erase(it);
+  }
+
+  void copy_in(void* device, const void* host, std::size_t bytes) override {
+    if (bytes != 0) std::memcpy(device, host, bytes);
+  }
+  void copy_out(void* host, const void* device, std::size_t bytes) override {
+    if (bytes != 0) std::memcpy(host, device, bytes);
+  }
+
+  void launch(const gpu::Launch& launch) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (++launches_ == options_.failing_launch) status_ = Error{ErrorCode::kUnavailable, "emulated device: launch " + std::to_string(launches_) + " was told to fail"};
+      if (!status_) return;
+    }
+    const bool known = gpu::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+      using Arguments = std::remove_cvref_t<decltype(arguments)>;
+      static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");
+      const auto call = [&] { kernel(arguments); };
+      emulation::Shape shape{{launch.grid[0], launch.grid[1], launch.grid[2]}, launch.threads, launch.shared_bytes, gpu::uses_barriers(launch.kernel)};
+      emulation::run_grid(shape, [](const void* context) { (*static_cast<decltype(&call)>(context))(); }, &call);
+    });
+    if (!known) {
+      const std::lock_guard lock(mutex_);
+      if (status_) status_ = Error{ErrorCode::kInternal, "emulated device: no such kernel"};
+    }
+  }
+  void wait() override {}
+  Status status() const override {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+ private:
+  const EmulationOptions options_;
+  mutable std::mutex mutex_;
+  std::map<void*, std::size_t> blocks_;
+  std::size_t used_ = 0;
+  std::uint64_t launches_ = 0;
+  Status status_;
+};
+
+}  // namespace
+
+std::shared_ptr<Driver> make_emulated_driver(const EmulationOptions& options) { return std::make_shared<EmulatedDriver>(options); }
+
+}  // namespace brainlock::device_cuda

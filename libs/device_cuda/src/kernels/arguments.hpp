@@ -1,0 +1,261 @@
+// What host code hands to a kernel: plain structs, at most 4 KB, passed by value. Pointers are to device memory. No C++20 here:
+// nvcc reads this too.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace brainlock::device_cuda::gpu {
+
+using Word = std::uint32_t;
+using Wide = unsigned long long;
+
+/// A prime and its constants: one 16-byte load.
+struct alignas(16) Modulus {
+  Word q;
+  Word neg_inv;         ///< -q^-1 mod 2^32
+  Word r1;              ///< 2^32 mod q
+  Word fold_interval;   ///< products of words below q that may follow a fold before the next
+};
+
+/// A factor and its Shoup quotient floor(value * 2^32 / q): one 8-byte load.
+struct alignas(8) Factor {
+  Word value;
+  Word quotient;
+};
+
+/// The ring in device memory. Moduli are numbered as in device::Ring.
+struct Ring {
+  const Modulus* moduli;
+  const Factor* twiddles;           ///< [modulus][N]: psi^brv(i)
+  const Factor* inverse_twiddles;   ///< [modulus][N]
+  const Factor* p;                  ///< per q: P
+  const Factor* p_times_r;          ///< per q: P * 2^32
+  const Factor* r;                  ///< per modulus: 2^32
+  Word log_degree;
+  Word q_count;
+  Word p_count;
+  Word digit_limbs;
+};
+
+constexpr unsigned kMaxJobs = 16;         ///< jobs of one launch
+constexpr unsigned kPointThreads = 256;   ///< threads of a block of kernels that work word by word
+constexpr unsigned kTargetsPerThread = 8; ///< limbs that a thread of a conversion makes
+constexpr unsigned kWeightThreads = 128;  ///< threads, and words of a tile, of weight_columns
+constexpr unsigned kGiantTile = 8;        ///< outputs of a thread of weight_columns, for each polynomial
+constexpr unsigned kColumnChunk = 32;     ///< columns whose weights lie in shared memory at a time
+
+/// Which limb, and which of its pieces, row r of a transform is.
+struct RowMap {
+  Word first;          ///< limb of row 0
+  Word limbs;          ///< limbs below this are modulo q, the others modulo p
+  Word pieces;         ///< rows a limb
+  Word stride;         ///< limb-sized places from one limb to the next
+  Word compact_out;    ///< 1: row r of the output is the r-th limb-sized place; 0: where the input lies
+  Word skip_own;       ///< 1: leave out piece d of the limbs of digit d
+};
+
+struct NttJob {
+  const Word* in;
+  Word* out;
+  const Word* minuend;   ///< forward only: out = (minuend - transform) * scalar + addend; null: the transform
+  const Word* addend;    ///< may be null
+};
+struct NttArguments {
+  Ring ring;
+  RowMap rows;
+  const Factor* scalars;   ///< per row; inverse: 1 / N times what else is to be multiplied; forward: see minuend
+  Word log_tile;           ///< words of a tile
+  Word log_columns;        ///< log2 of the second index of a limb: word = row << log_columns | column
+  NttJob jobs[kMaxJobs];
+};
+
+/// One base conversion's constants, see device::Conversion.
+struct ConversionTable {
+  const Word* factors;       ///< [target][source], Montgomery form
+  const Word* neg_q_src;     ///< [target], Montgomery form
+  const float* inv_q;        ///< [source]
+  Word sources;
+  Word targets;
+};
+
+/// Digits of several polynomials. Sources are rows [job][L + K] of prepared coefficients; results go to the digits.
+struct ConvertDigitsJob {
+  const Word* sources;
+  Word* digits;
+  Word lifted;
+};
+struct ConvertDigitsArguments {
+  Ring ring;
+  const ConversionTable* tables;   ///< per digit
+  const Factor* unprepare;         ///< per limb; for lifted jobs
+  Word limbs, digits, pieces;      ///< pieces: digits, and one for c0 where it is kept beside them
+  ConvertDigitsJob jobs[kMaxJobs];
+};
+
+/// One conversion for several polynomials: targets are limbs 0, 1, ... of `out`.
+struct ConvertJob {
+  const Word* sources;   ///< limb after limb
+  Word* out;
+};
+struct ConvertArguments {
+  Ring ring;
+  ConversionTable table;
+  const Factor* scalars;   ///< not null: out = (out - converted) * scalar, per target; null: out = converted
+  ConvertJob jobs[kMaxJobs];
+};
+
+/// Places beside the digits what needs no conversion: c0, and a packed digit's own limbs.
+struct PlaceJob {
+  const Word* c0;
+  const Word* c1;
+  Word* digits;
+  Word lifted;
+};
+struct PlaceArguments {
+  Ring ring;
+  Word limbs, digits;
+  PlaceJob jobs[kMaxJobs];
+};
+
+/// Key words into their place: Montgomery form, under the key's automorphism.
+struct PrepareKeysJob {
+  const Word* in;
+  Word* out;
+  Word modulus;
+  Word galois_element;   ///< 0 or 1: none
+};
+struct PrepareKeysArguments {
+  Ring ring;
+  PrepareKeysJob jobs[kMaxJobs];
+};
+
+enum AddendKind : Word { kNoAddend, kPlainAddend, kTimesP };
+
+/// out = automorphism(sum_d digit[d] key[d] + (addend, 0)) + (base0, base1).
+struct SwitchJob {
+  const Word* digits;   ///< [limb][pieces][N]
+  const Word* own;      ///< not null: digit d of its own limbs is this polynomial
+  const Word* key;      ///< [limb][digit][b, a][N]
+  const Word* addend;
+  const Word* base0;
+  const Word* base1;
+  Word* out0;
+  Word* out1;
+  Word key_limbs, key_digits;
+  Word galois_element;   ///< 0: relinearisation
+  Word addend_kind;
+  Word base_limbs;
+  Word pieces;           ///< limb-sized places of digits, from limb to limb
+  Word addend_stride;    ///< likewise of the addend
+};
+struct SwitchArguments {
+  Ring ring;
+  Word limbs, digits;
+  SwitchJob jobs[kMaxJobs];
+};
+
+struct LiftJob {
+  const Word* in;
+  Word* out;
+};
+struct LiftArguments {
+  Ring ring;
+  Word limbs;
+  LiftJob jobs[kMaxJobs];
+};
+
+struct AddJob {
+  Word* out;
+  const Word* a;
+  const Word* b;   ///< null: a copy
+};
+struct AddArguments {
+  Ring ring;
+  Word limbs;
+  AddJob jobs[kMaxJobs];
+};
+
+struct SplitJob {
+  const Word* z;
+  const Word* zbar;
+  Word* real;
+  Word* imaginary;
+};
+struct SplitArguments {
+  Ring ring;
+  Word limbs;
+  SplitJob jobs[kMaxJobs];
+};
+
+struct SquareJob {
+  const Word* z0;
+  const Word* z1;
+  const Word* zbar0;   ///< null: none
+  const Word* zbar1;
+  Word* p_d0;
+  Word* p_d1;
+  Word* d2;
+  Word minus;
+};
+struct SquareArguments {
+  Ring ring;
+  SquareJob jobs[kMaxJobs];
+};
+
+// A linear layer is described in device memory, because its lists are long.
+
+struct LinearInput {
+  const Word* c0;
+  const Word* c1;
+  const Word* digits;
+};
+struct LinearUse {
+  Word input;
+  Word column;
+};
+struct LinearRotation {
+  const Word* key;
+  Word key_limbs, key_digits;
+  Word galois_element;
+  Word first_use, use_count;
+};
+/// Where column words of limb l begin: poly[i] + (l - first_limb) * N.
+struct LinearColumn {
+  Word* poly[2];
+  Word first_limb;
+};
+struct LinearTerm {
+  const Word* weights;
+  Word column;
+};
+struct LinearOutput {
+  const Word* columns;        ///< [k]: column of the k-th input
+  const Word* weights;        ///< [limb][run][k][giant]
+  Word* const* acc;           ///< [giant][poly]
+  const Word* term_begin;     ///< full weights: giant g has terms [term_begin[g], term_begin[g + 1])
+  Word column_count;
+  Word giants;
+};
+
+/// The columns of limbs [first_limb, first_limb + gridDim.y) by shared digits; grid z: rotations.
+struct RotateArguments {
+  Ring ring;
+  const LinearRotation* rotations;
+  const LinearUse* uses;
+  const LinearInput* inputs;
+  const LinearColumn* columns;
+  Word limbs, digits, first_limb;
+};
+/// acc = weights * columns, of the same limbs; grid z: outputs.
+struct WeightArguments {
+  Ring ring;
+  const LinearColumn* columns;
+  const LinearOutput* outputs;
+  const LinearTerm* terms;
+  Word limbs, first_limb;
+  Word log_run;         ///< words over which weights are constant
+  Word giant_tiles;     ///< grid y = limbs * giant_tiles
+};
+
+}  // namespace brainlock::device_cuda::gpu

@@ -1,0 +1,110 @@
+// What a kernel may use of the machine it runs on, for three compilers: nvcc; clang without the CUDA toolkit (checks that the
+// kernels compile to PTX); and the host's C++ compiler, which runs the same source thread by thread (emulation/).
+//
+// Kernels are functions marked BRAINLOCK_KERNEL with one argument, a plain struct of arguments.hpp by value. Blocks are
+// one-dimensional, grids three-dimensional. Every thread of a block passes every barrier, or none does.
+#pragma once
+
+#include "kernels/arguments.hpp"
+
+#if defined(BRAINLOCK_EMULATE_CUDA)
+
+#include <cmath>
+
+#include "emulation/block_runner.hpp"
+
+#define BRAINLOCK_KERNEL inline void
+#define BRAINLOCK_DEVICE inline
+#define BRAINLOCK_ARGUMENTS(type) const type
+#define BRAINLOCK_UNROLL
+
+namespace brainlock::device_cuda::gpu {
+
+inline unsigned thread_x() { return emulation::place.thread; }
+inline unsigned block_threads() { return emulation::place.threads; }
+inline unsigned block_x() { return emulation::place.block_x; }
+inline unsigned block_y() { return emulation::place.block_y; }
+inline unsigned block_z() { return emulation::place.block_z; }
+inline Word* shared_words() { return emulation::place.shared; }
+inline void barrier() { emulation::barrier(); }
+inline float fused_multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
+inline Word round_to_word(float x) { return static_cast<Word>(std::nearbyint(x)); }
+inline Word reverse_word(Word x) {
+  x = (x >> 1 & 0x55555555u) | (x & 0x55555555u) << 1;
+  x = (x >> 2 & 0x33333333u) | (x & 0x33333333u) << 2;
+  x = (x >> 4 & 0x0f0f0f0fu) | (x & 0x0f0f0f0fu) << 4;
+  return __builtin_bswap32(x);
+}
+template <class T>
+T load_constant(const T* p) {
+  return *p;
+}
+
+}  // namespace brainlock::device_cuda::gpu
+
+#else
+
+#if defined(__clang__)
+// The toolkit's headers are absent: name what the compiler itself provides.
+#define BRAINLOCK_KERNEL __attribute__((global)) void
+#define BRAINLOCK_DEVICE __attribute__((device, always_inline)) inline
+#define BRAINLOCK_ARGUMENTS(type) const type
+#define BRAINLOCK_SHARED __attribute__((shared, aligned(16)))
+#else
+#define BRAINLOCK_KERNEL __global__ void
+#define BRAINLOCK_DEVICE __device__ __forceinline__
+// In place in the constant bank: an index into the jobs makes no copy.
+#define BRAINLOCK_ARGUMENTS(type) const __grid_constant__ type
+#define BRAINLOCK_SHARED __shared__ __align__(16)
+#endif
+#define BRAINLOCK_UNROLL _Pragma("unroll")
+
+namespace brainlock::device_cuda::gpu {
+
+extern BRAINLOCK_SHARED Word block_shared_words[];
+BRAINLOCK_DEVICE Word* shared_words() { return block_shared_words; }
+
+#if defined(__clang__)
+BRAINLOCK_DEVICE unsigned thread_x() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_tid_x()); }
+BRAINLOCK_DEVICE unsigned block_threads() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_ntid_x()); }
+BRAINLOCK_DEVICE unsigned block_x() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_ctaid_x()); }
+BRAINLOCK_DEVICE unsigned block_y() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_ctaid_y()); }
+BRAINLOCK_DEVICE unsigned block_z() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_ctaid_z()); }
+BRAINLOCK_DEVICE void barrier() { __syncthreads(); }
+BRAINLOCK_DEVICE float fused_multiply_add(float a, float b, float c) { return __nvvm_fma_rn_f(a, b, c); }
+BRAINLOCK_DEVICE Word round_to_word(float x) { return static_cast<Word>(__nvvm_f2ui_rn(x)); }
+BRAINLOCK_DEVICE Word reverse_word(Word x) { return __builtin_bitreverse32(x); }
+template <class T>
+BRAINLOCK_DEVICE T load_constant(const T* p) {
+  return *p;
+}
+#else
+BRAINLOCK_DEVICE unsigned thread_x() { return threadIdx.x; }
+BRAINLOCK_DEVICE unsigned block_threads() { return blockDim.x; }
+BRAINLOCK_DEVICE unsigned block_x() { return blockIdx.x; }
+BRAINLOCK_DEVICE unsigned block_y() { return blockIdx.y; }
+BRAINLOCK_DEVICE unsigned block_z() { return blockIdx.z; }
+BRAINLOCK_DEVICE void barrier() { __syncthreads(); }
+BRAINLOCK_DEVICE float fused_multiply_add(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+BRAINLOCK_DEVICE Word round_to_word(float x) { return __float2uint_rn(x); }
+BRAINLOCK_DEVICE Word reverse_word(Word x) { return __brev(x); }
+/// Memory that no kernel in flight writes: through the read-only path.
+BRAINLOCK_DEVICE Word load_constant(const Word* p) { return __ldg(p); }
+BRAINLOCK_DEVICE float load_constant(const float* p) { return __ldg(p); }
+BRAINLOCK_DEVICE Factor load_constant(const Factor* p) {
+  const uint2 pair = __ldg(reinterpret_cast<const uint2*>(p));
+  return {pair.x, pair.y};
+}
+BRAINLOCK_DEVICE Modulus load_constant(const Modulus* p) {
+  const uint4 words = __ldg(reinterpret_cast<const uint4*>(p));
+  return {words.x, words.y, words.z, words.w};
+}
+template <class T>
+BRAINLOCK_DEVICE T load_constant(const T* p) {
+  return *p;
+}
+#endif
+
+}  // namespace brainlock::device_cuda::gpu
+
+#endif

@@ -1,0 +1,29 @@
+// Every instance of every kernel, for a compiler without the CUDA toolkit: clang makes PTX of this file and so shows that the device
+// code is valid CUDA. See tests/kernels_to_ptx.sh.
+#include "kernels/conversion.cuh"
+#include "kernels/linear.cuh"
+#include "kernels/ntt.cuh"
+#include "kernels/pointwise.cuh"
+#include "kernels/switching.cuh"
+
+namespace brainlock::device_cuda::gpu {
+
+#define BRAINLOCK_STAGES(kernel)                                        \
+  template BRAINLOCK_KERNEL kernel<5>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<6>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<7>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<8>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<9>(BRAINLOCK_ARGUMENTS(NttArguments));
+#define BRAINLOCK_SOURCES(kernel, type)                              \
+  template BRAINLOCK_KERNEL kernel<4>(BRAINLOCK_ARGUMENTS(type)); \
+  template BRAINLOCK_KERNEL kernel<8>(BRAINLOCK_ARGUMENTS(type)); \
+  template BRAINLOCK_KERNEL kernel<15>(BRAINLOCK_ARGUMENTS(type));
+
+BRAINLOCK_STAGES(ntt_forward_columns)
+BRAINLOCK_STAGES(ntt_forward_rows)
+BRAINLOCK_STAGES(ntt_inverse_rows)
+BRAINLOCK_STAGES(ntt_inverse_columns)
+BRAINLOCK_SOURCES(convert_digits, ConvertDigitsArguments)
+BRAINLOCK_SOURCES(convert_basis, ConvertArguments)
+
+}  // namespace brainlock::device_cuda::gpu

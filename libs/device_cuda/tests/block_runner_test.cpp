@@ -1,0 +1,66 @@
+// The emulation itself: threads, barriers, and that it finds what a device would punish.
+#include "emulation/block_runner.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <vector>
+
+namespace brainlock::device_cuda::emulation {
+namespace {
+
+template <typename Body>
+void run(const Shape& shape, const Body& body) {
+  run_grid(shape, [](const void* context) { (*static_cast<const Body*>(context))(); }, &body);
+}
+
+TEST(BlockRunner, EveryThreadOfEveryBlockRunsOnce) {
+  for (const bool barriers : {false, true}) {
+    const Shape shape{{3, 2, 4}, 24, 0, barriers};
+    std::vector<int> visits(3 * 2 * 4 * 24);
+    run(shape, [&] { ++visits[((place.block_z * 2 + place.block_y) * 3 + place.block_x) * 24 + place.thread]; });
+    EXPECT_EQ(visits, std::vector<int>(visits.size(), 1));
+  }
+}
+
+TEST(BlockRunner, BarriersSeparatePhases) {
+  // A sum over the block by halving, in shared memory.
+  std::vector<std::uint32_t> sums(7);
+  run({{7, 1, 1}, 128, 128 * 4, true}, [&] {
+    place.shared[place.thread] = place.thread + place.block_x;
+    for (unsigned half = 64; half > 0; half /= 2) {
+      barrier();
+      if (place.thread < half) place.shared[place.thread] += place.shared[place.thread + half];
+    }
+    if (place.thread == 0) sums[place.block_x] = place.shared[0];
+  });
+  for (std::uint32_t b = 0; b < 7; ++b) EXPECT_EQ(sums[b], 128 * 127 / 2 + 128 * b);
+}
+
+TEST(BlockRunner, AMissingBarrierGivesWrongWords) {
+  std::vector<std::uint32_t> got(3 * 64);
+  run({{3, 1, 1}, 64, 64 * 4, true}, [&] {
+    place.shared[place.thread] = place.thread;
+    got[place.block_x * 64 + place.thread] = place.shared[(place.thread + 1) % 64];  // not there yet, for some
+  });
+  for (std::size_t block = 0; block < 3; ++block) {
+    std::size_t wrong = 0;
+    for (std::uint32_t t = 0; t < 64; ++t) wrong += got[block * 64 + t] != (t + 1) % 64;
+    EXPECT_GT(wrong, 0U) << "block " << block;
+  }
+}
+
+TEST(BlockRunnerDeathTest, BarrierThatSomeThreadsMiss) {
+  EXPECT_DEATH(run({{1, 1, 1}, 32, 0, true}, [] { if (place.thread != 5) barrier(); }), "not reached by all threads");
+}
+
+TEST(BlockRunnerDeathTest, BarrierWhereNoneIsAnnounced) {
+  EXPECT_DEATH(run({{1, 1, 1}, 32, 0, false}, [] { barrier(); }), "said to have none");
+}
+
+TEST(BlockRunnerDeathTest, SharedMemoryOverrun) {
+  EXPECT_DEATH(run({{1, 1, 1}, 32, 32 * 4, true}, [] { place.shared[place.thread + 1] = 1; }), "beyond the end of shared memory");
+}
+
+}  // namespace
+}  // namespace brainlock::device_cuda::emulation
