@@ -296,7 +296,7 @@ TEST_P(BackendOperations, LinearCore) {
           accumulators.push_back(side.take(side->poly_words(limbs, true)));
           acc[o].push_back(accumulators.back().data());
         }
-        device::LinearCore::Output output{.columns = used[o], .giants = giants_of[o], .acc = acc[o]};
+        device::LinearCore::Output output{.columns = used[o], .giants = giants_of[o], .weights = nullptr, .full = {}, .acc = acc[o]};
         if (run_length == 1) {
           terms[o].resize(giants_of[o]);   // giant 1 has no terms at all
           for (std::size_t k = 0; k < used[o].size(); ++k) {

@@ -72,7 +72,7 @@ class CudaDriver final : public Driver {
 
   void launch(const gpu::Launch& launch) override {
     use();
-    const bool known = gpu::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+    const bool known = gpu::on_device::dispatch(launch, [&](auto* kernel, const auto& arguments) {
       const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
       kernel<<<grid, launch.threads, launch.shared_bytes, stream_>>>(arguments);
     });

@@ -60,7 +60,7 @@ class EmulatedDriver final : public Driver {
       if (++launches_ == options_.failing_launch) status_ = Error{ErrorCode::kUnavailable, "emulated device: launch " + std::to_string(launches_) + " was told to fail"};
       if (!status_) return;
     }
-    const bool known = gpu::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+    const bool known = gpu::on_host::dispatch(launch, [&](auto* kernel, const auto& arguments) {
       using Arguments = std::remove_cvref_t<decltype(arguments)>;
       static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");
       const auto call = [&] { kernel(arguments); };

@@ -6,7 +6,7 @@
 
 #include "kernels/words.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 /// One coefficient of up to kMax sources.
 template <int kMax>
@@ -78,4 +78,4 @@ BRAINLOCK_KERNEL convert_basis(BRAINLOCK_ARGUMENTS(ConvertArguments) a) {
   }
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

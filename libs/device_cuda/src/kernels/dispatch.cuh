@@ -8,7 +8,7 @@
 #include "kernels/pointwise.cuh"
 #include "kernels/switching.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 /// Calls run(kernel, arguments) for the kernel and variant of a launch; false if there is no such variant.
 template <class Run>
@@ -54,4 +54,4 @@ bool dispatch(const Launch& launch, const Run& run) {
   return false;
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

@@ -3,6 +3,8 @@
 //
 // Kernels are functions marked BRAINLOCK_KERNEL with one argument, a plain struct of arguments.hpp by value. Blocks are
 // one-dimensional, grids three-dimensional. Every thread of a block passes every barrier, or none does.
+//
+// One program holds kernels for both places, so each place has a namespace: BRAINLOCK_PLACE.
 #pragma once
 
 #include "kernels/arguments.hpp"
@@ -13,12 +15,13 @@
 
 #include "emulation/block_runner.hpp"
 
+#define BRAINLOCK_PLACE on_host
 #define BRAINLOCK_KERNEL inline void
 #define BRAINLOCK_DEVICE inline
 #define BRAINLOCK_ARGUMENTS(type) const type
 #define BRAINLOCK_UNROLL
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 inline unsigned thread_x() { return emulation::place.thread; }
 inline unsigned block_threads() { return emulation::place.threads; }
@@ -40,10 +43,11 @@ T load_constant(const T* p) {
   return *p;
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE
 
 #else
 
+#define BRAINLOCK_PLACE on_device
 #if defined(__clang__)
 // The toolkit's headers are absent: name what the compiler itself provides.
 #define BRAINLOCK_KERNEL __attribute__((global)) void
@@ -59,7 +63,7 @@ T load_constant(const T* p) {
 #endif
 #define BRAINLOCK_UNROLL _Pragma("unroll")
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 extern BRAINLOCK_SHARED Word block_shared_words[];
 BRAINLOCK_DEVICE Word* shared_words() { return block_shared_words; }
@@ -105,6 +109,6 @@ BRAINLOCK_DEVICE T load_constant(const T* p) {
 }
 #endif
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE
 
 #endif

@@ -6,7 +6,7 @@
 #include "kernels/pointwise.cuh"
 #include "kernels/switching.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 #define BRAINLOCK_STAGES(kernel)                                        \
   template BRAINLOCK_KERNEL kernel<5>(BRAINLOCK_ARGUMENTS(NttArguments)); \
@@ -26,4 +26,4 @@ BRAINLOCK_STAGES(ntt_inverse_columns)
 BRAINLOCK_SOURCES(convert_digits, ConvertDigitsArguments)
 BRAINLOCK_SOURCES(convert_basis, ConvertArguments)
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

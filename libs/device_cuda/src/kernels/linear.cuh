@@ -4,7 +4,7 @@
 
 #include "kernels/switching.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 constexpr unsigned kUsesAtOnce = 4;      ///< inputs that share the loads of one key
 
@@ -148,4 +148,4 @@ BRAINLOCK_KERNEL weight_columns_full(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
   output.acc[2 * g + 1][at] = montgomery_reduce(sum[1].sum, m);
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

@@ -19,7 +19,7 @@
 
 #include "kernels/words.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 BRAINLOCK_DEVICE unsigned padded(unsigned i) { return i + (i >> 5); }
 
@@ -250,4 +250,4 @@ BRAINLOCK_KERNEL ntt_inverse_columns(BRAINLOCK_ARGUMENTS(NttArguments) a) {
                             [&](unsigned i, Word x) { row.target[at(i)] = mul(x, scalar, q); });
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

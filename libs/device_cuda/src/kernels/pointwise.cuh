@@ -3,7 +3,7 @@
 
 #include "kernels/words.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 /// The word of a polynomial that a thread works on.
 BRAINLOCK_DEVICE std::size_t word_of_thread(Word log_degree) {
@@ -62,4 +62,4 @@ BRAINLOCK_KERNEL tensor_square(BRAINLOCK_ARGUMENTS(SquareArguments) a) {
   job.d2[at] = mul(montgomery_reduce_product(Wide{a1} * a1, m), load_constant(a.ring.r + l), m.q);
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

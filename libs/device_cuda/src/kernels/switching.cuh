@@ -3,7 +3,7 @@
 
 #include "kernels/words.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 /// A sum of products of words modulo one prime, of any length.
 struct ProductSum {
@@ -84,4 +84,4 @@ BRAINLOCK_KERNEL switch_keys(BRAINLOCK_ARGUMENTS(SwitchArguments) a) {
   job.out1[limb + t] = r1;
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

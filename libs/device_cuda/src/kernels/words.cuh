@@ -3,7 +3,7 @@
 
 #include "kernels/environment.cuh"
 
-namespace brainlock::device_cuda::gpu {
+namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
 BRAINLOCK_DEVICE Word smaller(Word a, Word b) { return a < b ? a : b; }
 /// x below 2 bound, to below bound.
@@ -49,4 +49,4 @@ BRAINLOCK_DEVICE Word automorphism_source(Word t, Word galois_element, Word log_
   return reverse_word(moved) >> shift;
 }
 
-}  // namespace brainlock::device_cuda::gpu
+}  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE
