@@ -19,6 +19,20 @@ std::uint32_t element_of(const plan::KeyUse& use, std::uint32_t ring_degree) {
   return 0;
 }
 
+/// A device of its own memory must hold weights, one set of keys and one request; said before minutes of loading, not after.
+Status check_memory(const device::Backend& backend, const plan::Program& program) {
+  const auto budget = backend.memory_budget();
+  if (!budget) return {};
+  const MemoryForecast forecast = forecast_memory(program);
+  const std::uint64_t needed = forecast.total() + budget->scratch_bytes;
+  if (needed <= budget->free_bytes) return {};
+  const auto mib = [](std::uint64_t bytes) { return std::to_string((bytes >> 20) + 1) + " MiB"; };
+  return {ErrorCode::kResource, backend.name() + ": program '" + program.model_name + "' needs about " + mib(needed) + " of device memory (weights " +
+                                    mib(forecast.weights) + ", keys " + mib(forecast.keys) + ", working memory " +
+                                    mib(forecast.working + budget->scratch_bytes) + "), " + mib(budget->free_bytes) +
+                                    " are free; free some, or take another device"};
+}
+
 }  // namespace
 
 std::vector<ckks::KeyRequest> key_requests(const plan::Program& program) {
@@ -78,6 +92,7 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
   if (spec != parameters.spec()) {
     return {ErrorCode::kMismatch, "program '" + program.model_name + "' is compiled for other parameters than the machine has"};
   }
+  BRAINLOCK_TRY(check_memory(*machine->backend, program));
   const std::shared_ptr<LoadedProgram> loaded(new LoadedProgram());
   Impl& impl = *loaded->impl_;
   impl.lifetimes = find_lifetimes(program);

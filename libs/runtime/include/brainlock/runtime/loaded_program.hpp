@@ -19,7 +19,8 @@ std::vector<ckks::KeyRequest> key_requests(const plan::Program& program);
 class LoadedProgram {
  public:
   /// kMalformed: the program does not pass plan::validate(); kMismatch: it is for other parameters; kUnsupported: a
-  /// rescale by more primes than one conversion takes; kInvalidArgument: a weight or bias does not fit its scale.
+  /// rescale by more primes than one conversion takes; kInvalidArgument: a weight or bias does not fit its scale;
+  /// kResource: weights, one set of keys and one request do not fit the memory of a device that has its own.
   /// Uses all threads of the machine. `progress` is called on this thread after each instruction: how many are ready, of
   /// how many, and the layer.
   using Progress = std::function<void(std::size_t, std::size_t, const std::string&)>;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/ckks/parameters.hpp"
 #include "brainlock/device/backend.hpp"
 #include "brainlock/device/thread_pool.hpp"
+#include "brainlock/device_cuda/select.hpp"
 
 namespace brainlock::runtime {
 
@@ -16,11 +18,15 @@ struct Machine {
   std::shared_ptr<device::ThreadPool> pool;
   std::shared_ptr<device::Backend> backend;
 
-  /// A machine on this processor. A pool may serve several machines.
+  std::string device_reason;   ///< why this backend, where it was left open (device "auto")
+
+  /// A machine on `device`; the pool does the host's part, and all of it on the CPU. A pool may serve several machines. Errors of
+  /// device_cuda::select_backend().
   static Result<std::shared_ptr<const Machine>> make(std::shared_ptr<const ckks::Parameters> parameters,
-                                                     std::shared_ptr<device::ThreadPool> pool);
+                                                     std::shared_ptr<device::ThreadPool> pool, const device_cuda::DeviceChoice& device = {});
   /// threads 0: as many as the processors that this process may use.
-  static Result<std::shared_ptr<const Machine>> make(std::shared_ptr<const ckks::Parameters> parameters, unsigned threads);
+  static Result<std::shared_ptr<const Machine>> make(std::shared_ptr<const ckks::Parameters> parameters, unsigned threads,
+                                                     const device_cuda::DeviceChoice& device = {});
 };
 
 }  // namespace brainlock::runtime
