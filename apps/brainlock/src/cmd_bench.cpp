@@ -30,11 +30,13 @@ double median(std::vector<double> values) {
 struct BenchOptions {
   std::string package;
   InputOptions input;
+  DeviceOption device;
   unsigned threads = default_threads(), repeats = 5;
   bool json = false;
 };
 
 void run_bench(const BenchOptions& options) {
+  must(device_cuda::check_device(options.device.choice()));   // before the keys, which take their time
   const auto package = must(package::Package::load(options.package));
   const Input input = must(load_input(options.input, package->program().input));
   const ckks::Encoder encoder(package->parameters());
@@ -43,7 +45,7 @@ void run_bench(const BenchOptions& options) {
   const double keygen_s = watch.seconds();
   const std::uint64_t client_rss = peak_rss_bytes();
   watch = {};
-  const Server server = must(Server::make(*package, options.threads, options.json));
+  const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
   const double load_s = watch.seconds();
   const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                            package->key_requests(), std::move(keys.evaluation)));
@@ -83,7 +85,7 @@ void run_bench(const BenchOptions& options) {
   if (options.json) {
     nlohmann::json json = {{"package", package->hash_hex()},
                            {"profile", package->program().profile},
-                           {"device", "cpu"},
+                           {"device", server.machine->backend->name()},
                            {"threads", options.threads},
                            {"repeats", options.repeats},
                            {"class", worst.encrypted_class},
@@ -107,8 +109,8 @@ void run_bench(const BenchOptions& options) {
     std::printf("%s\n", json.dump(2).c_str());
     return;
   }
-  std::printf("%s, profile %s, %u thread(s), median of %u\n", package->program().model_name.c_str(),
-              package->program().profile.c_str(), options.threads, options.repeats);
+  std::printf("%s, profile %s, %s, median of %u\n", package->program().model_name.c_str(),
+              package->program().profile.c_str(), server.description().c_str(), options.repeats);
   std::printf("  latency    %s (%s to %s)\n", human_seconds(latency).c_str(),
               human_seconds(*std::min_element(latency_s.begin(), latency_s.end())).c_str(),
               human_seconds(*std::max_element(latency_s.begin(), latency_s.end())).c_str());
@@ -313,6 +315,7 @@ void add_bench_commands(CLI::App& app) {
   auto* command = app.add_subcommand("bench", "measure a package: keys, encryption, latency per layer, decryption, sizes, memory");
   command->add_option("package", bench->package, "package folder")->required();
   bench->input.add_to(*command);
+  bench->device.add_to(*command);
   command->add_option("--threads", bench->threads)->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_option("--repeats", bench->repeats, "counted runs")->capture_default_str()->check(CLI::Range(1, 1000));
   command->add_flag("--json", bench->json);

@@ -136,6 +136,7 @@ void run_encrypt(const EncryptOptions& options) {
 
 struct RunCommand {
   std::string package, keys, in, out;
+  DeviceOption device;
   unsigned threads = default_threads();
   bool profile_layers = false, overwrite = false, json = false;
 };
@@ -148,7 +149,7 @@ void run_run(const RunCommand& options) {
   AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const auto requests = package->key_requests();
   const Stopwatch loading;
-  const Server server = must(Server::make(*package, options.threads, options.json));
+  const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
   ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
   {
     Progress progress("loading keys", options.json);
@@ -189,14 +190,14 @@ void run_run(const RunCommand& options) {
   must(out.write(bytes));
   must(out.commit());
   if (options.json) {
-    nlohmann::json json = {{"out", options.out}, {"latency_s", latency_s}, {"load_keys_s", load_s}, {"threads", options.threads},
+    nlohmann::json json = {{"out", options.out}, {"latency_s", latency_s}, {"load_keys_s", load_s}, {"device", server.machine->backend->name()}, {"threads", options.threads},
                            {"output_bytes", bytes.size()}, {"peak_rss_bytes", peak_rss_bytes()}, {"layers", layers_json(profile)}};
     json.update(security_json(*package));
     print_json(json);
     return;
   }
-  std::printf("%s: %s in %s on %u thread(s); keys loaded in %s, peak memory %s\n", options.out.c_str(), human_bytes(bytes.size()).c_str(),
-              human_seconds(latency_s).c_str(), options.threads, human_seconds(load_s).c_str(), human_bytes(peak_rss_bytes()).c_str());
+  std::printf("%s: %s in %s on %s; keys loaded in %s, peak memory %s\n", options.out.c_str(), human_bytes(bytes.size()).c_str(),
+              human_seconds(latency_s).c_str(), server.description().c_str(), human_seconds(load_s).c_str(), human_bytes(peak_rss_bytes()).c_str());
   if (options.profile_layers) print_layers(profile);
 }
 
@@ -258,6 +259,7 @@ void add_crypto_commands(CLI::App& app) {
   command->add_option("--keys", run->keys, "evaluation keys file")->required();
   command->add_option("--in", run->in, "ciphertext file")->required();
   command->add_option("--out", run->out, "ciphertext file to write")->required();
+  run->device.add_to(*command);
   command->add_option("--threads", run->threads)->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--profile-layers", run->profile_layers, "print the time of every layer");
   command->add_flag("--overwrite", run->overwrite, "replace the output file if it is there");

@@ -17,11 +17,13 @@ struct InferOptions {
   std::string package;
   InputOptions input;
   RangeOption range;
+  DeviceOption device;
   unsigned threads = default_threads();
   bool json = false;
 };
 
 void run_infer(const InferOptions& options) {
+  must(device_cuda::check_device(options.device.choice()));   // before the keys, which take their time
   const auto package = must(package::Package::load(options.package));
   const Input input = must(load_input(options.input, package->program().input));
   const package::ValueRange range = require_range(package, input.values, options.range);
@@ -31,7 +33,7 @@ void run_infer(const InferOptions& options) {
   Keys keys = must(make_keys(*package, options.threads, options.json));
   const double keygen_s = watch.seconds();
 
-  Server server = must(Server::make(*package, options.threads, options.json));
+  Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
   const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                            package->key_requests(), std::move(keys.evaluation)));
   watch = {};
@@ -70,6 +72,7 @@ void run_infer(const InferOptions& options) {
                            {"keygen_s", keygen_s},
                            {"encrypt_s", encrypt_s},
                            {"decrypt_s", decrypt_s},
+                           {"device", server.machine->backend->name()},
                            {"threads", options.threads},
                            {"package", package->hash_hex()},
                            {"profile", package->program().profile},
@@ -91,7 +94,7 @@ void run_infer(const InferOptions& options) {
               result.max_abs_error, 100 * result.relative_error, package->program().error_bound);
   if (const auto* worst = range.worst(); worst != nullptr)
     std::printf("  range      %s: layer %s reaches %.3g of at most %.3g\n", range.inside() ? "kept" : "LEFT", worst->layer.c_str(), worst->largest, worst->limit);
-  std::printf("  latency    %s on %u thread(s), keys loaded\n", human_seconds(latency_s).c_str(), options.threads);
+  std::printf("  latency    %s on %s, keys loaded\n", human_seconds(latency_s).c_str(), server.description().c_str());
   std::printf("  client     keys %s, encrypt %s, decrypt %s\n", human_seconds(keygen_s).c_str(), human_seconds(encrypt_s).c_str(), human_seconds(decrypt_s).c_str());
   std::printf("  sizes      keys %s, input %s, output %s; peak memory of this process (both sides) %s\n",
               human_bytes(uploaded_key_bytes(*package)).c_str(), human_bytes(input_bytes).c_str(), human_bytes(output_bytes).c_str(),
@@ -108,6 +111,7 @@ void add_infer_commands(CLI::App& app) {
   command->add_option("package", options->package, "package folder")->required();
   options->input.add_to(*command);
   options->range.add_to(*command);
+  options->device.add_to(*command);
   command->add_option("--threads", options->threads, "threads of the encrypted run")->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--json", options->json, "report as JSON");
   command->callback([options] { run_infer(*options); });

@@ -7,6 +7,7 @@
 #include "brainlock/miner/service.hpp"
 #include "chain_duties.hpp"
 #include "commands.hpp"
+#include "inference.hpp"
 #include "node.hpp"
 #include "ui.hpp"
 
@@ -23,6 +24,7 @@ struct MinerFlags {
   std::string external_ip;
   std::uint16_t external_port = 0;
   std::uint16_t metrics_port = 0;
+  DeviceOption device;
   unsigned threads = 0;
   double max_ram_gb = 0;
   bool open_to_everyone = false;
@@ -57,7 +59,7 @@ void run_miner(const MinerFlags& flags) {
   std::vector<std::shared_ptr<const package::Package>> packages;
   for (const auto& directory : flags.packages) packages.push_back(must(package::Package::load(directory)));
   const std::size_t key_sets = must(key_sets_that_fit(flags, packages));
-  auto engine = must(miner::make_fhe_engine(packages, flags.threads));
+  auto engine = must(miner::make_fhe_engine(packages, flags.threads, flags.device.choice()));
   if (!flags.misbehave.empty()) {
     engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms);
   }
@@ -119,6 +121,7 @@ void add_miner_commands(CLI::App& app) {
   command->add_option("--external-ip", flags->external_ip, "Address to announce on the ledger; none is announced without it");
   command->add_option("--external-port", flags->external_port, "Port to announce, where it differs");
   command->add_option("--metrics-port", flags->metrics_port, "Serve /metrics on 127.0.0.1 at this port");
+  flags->device.add_to(*command);
   command->add_option("--threads", flags->threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
   command->add_option("--max-ram", flags->max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded");
   command->add_flag("--open", flags->open_to_everyone, "Serve ordinary users too; they share one line in the queue");

@@ -14,14 +14,34 @@ namespace brainlock::app {
 
 unsigned default_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-Result<Server> Server::make(const package::Package& package, unsigned threads, bool quiet) {
+Result<Server> Server::make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device) {
   Server server;
-  BRAINLOCK_ASSIGN(server.machine, runtime::Machine::make(package.parameters(), threads));
+  BRAINLOCK_ASSIGN(server.machine, runtime::Machine::make(package.parameters(), threads, device));
   Progress progress("encoding weights", quiet);
   const auto show = [&](std::size_t done, std::size_t total, const std::string& layer) { progress.update(done, total, layer); };
   BRAINLOCK_ASSIGN(server.program, runtime::LoadedProgram::load(server.machine, package.program(), show));
   return server;
 }
+
+std::string Server::description() const {
+  std::string text = machine->backend->name();
+  if (text == "cpu") text += ", " + std::to_string(machine->pool->threads()) + " thread(s)";
+  if (!machine->device_reason.empty()) text += "; auto " + machine->device_reason;
+  return text;
+}
+
+void DeviceOption::add_to(CLI::App& command) {
+  command.add_option("--device", text, "where the encrypted run takes place: cpu, cuda (the first GPU), cuda:N, or auto (a GPU if one can be used)")
+      ->capture_default_str()
+      ->check(CLI::Validator(
+          [](const std::string& value) {
+            const auto choice = device_cuda::parse_device(value);
+            return choice ? std::string() : choice.error().message;
+          },
+          "DEVICE"));
+}
+
+device_cuda::DeviceChoice DeviceOption::choice() const { return device_cuda::parse_device(text).value(); }
 
 Result<std::vector<ckks::Ciphertext>> encrypt_input(const package::Package& package, const ckks_client::SecretKey& key,
                                                     const ckks::Encoder& encoder, std::span<const float> values) {

@@ -1,6 +1,7 @@
 // Everything one process needs to play client and server of a package: for infer, accuracy and bench.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,7 +24,18 @@ struct Server {
   std::shared_ptr<const runtime::LoadedProgram> program;
 
   /// Shows its progress unless `quiet`.
-  static Result<Server> make(const package::Package& package, unsigned threads, bool quiet);
+  static Result<Server> make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device = {});
+  /// What runs it, for people: "cpu, 8 thread(s)" or "cuda:0 (NVIDIA H200)", and why, where that was left open.
+  [[nodiscard]] std::string description() const;
+};
+
+/// `--device`: where the encrypted run takes place.
+struct DeviceOption {
+  std::string text = "cpu";
+
+  void add_to(CLI::App& command);
+  /// Valid once the command line was parsed: malformed values are refused there.
+  [[nodiscard]] device_cuda::DeviceChoice choice() const;
 };
 
 /// Encrypts a tensor as the package's input ciphertexts.

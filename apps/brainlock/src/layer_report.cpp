@@ -34,7 +34,7 @@ nlohmann::json layers_json(const runtime::RunProfile& profile) {
   nlohmann::json json = nlohmann::json::array();
   for (const Layer& layer : layers_of(profile))
     json.push_back({{"name", layer.name}, {"seconds", layer.seconds}, {"key_switches", layer.key_switches},
-                    {"hoisted_rotations", layer.hoisted}, {"limbs", layer.limbs}});
+                    {"hoisted_rotations", layer.hoisted}, {"limbs", layer.limbs}, {"device", profile.device}});
   return json;
 }
 
@@ -50,6 +50,7 @@ void print_layers(const runtime::RunProfile& profile) {
   for (const Layer& layer : layers_of(profile))
     std::printf("  %-14s %6u %10s %9llu %9llu\n", layer.name.c_str(), layer.limbs, human_seconds(layer.seconds).c_str(),
                 static_cast<unsigned long long>(layer.key_switches), static_cast<unsigned long long>(layer.hoisted));
+  std::printf("  all of it on %s\n", profile.device.c_str());
   std::printf("  linear layers: decompose %s, hoisted rotations and weights %s, giant steps %s, rescale %s; total %s\n",
               human_seconds(profile.decompose_seconds).c_str(), human_seconds(profile.core_seconds).c_str(),
               human_seconds(profile.horner_seconds).c_str(), human_seconds(profile.rescale_seconds).c_str(),

@@ -8,7 +8,7 @@
 
 namespace brainlock::app {
 
-/// [{name, seconds, key_switches, hoisted_rotations}], in model order.
+/// [{name, seconds, key_switches, hoisted_rotations, limbs, device}], in model order.
 nlohmann::json layers_json(const runtime::RunProfile& profile);
 /// security_bits, ring_degree, log_qp, eval_key_bytes.
 nlohmann::json security_json(const package::Package& package);

@@ -5,6 +5,7 @@
 #include "brainlock/device/cpu_backend.hpp"
 #include "brainlock/device_cuda/cuda_backend.hpp"
 #include "brainlock/device_cuda/emulated_backend.hpp"
+#include "cuda/cuda_driver.hpp"
 
 namespace brainlock::device_cuda {
 
@@ -22,6 +23,12 @@ Result<DeviceChoice> parse_device(std::string_view text) {
     if (error == std::errc{} && end == number.data() + number.size() && index < 1024) return DeviceChoice{Kind::kCuda, static_cast<int>(index)};
   }
   return {ErrorCode::kInvalidArgument, "device '" + std::string(text.substr(0, 40)) + "': expected cpu, cuda, cuda:N (the N-th GPU, from 0) or auto"};
+}
+
+Status check_device(const DeviceChoice& choice) {
+  if (choice.kind != DeviceChoice::Kind::kCuda) return {};
+  BRAINLOCK_TRY(make_cuda_driver(choice.index));
+  return {};
 }
 
 Result<Selected> select_backend(const DeviceChoice& choice, device::Ring ring, std::shared_ptr<device::ThreadPool> pool) {

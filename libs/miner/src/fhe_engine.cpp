@@ -18,12 +18,13 @@ struct LoadedKeySet final : Engine::Keys {
 
 class FheEngine final : public Engine {
  public:
-  static Result<std::unique_ptr<Engine>> make(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads) {
+  static Result<std::unique_ptr<Engine>> make(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
+                                              const device_cuda::DeviceChoice& device) {
     auto engine = std::make_unique<FheEngine>();
     for (auto& package : packages) {
       Task task;
-      BRAINLOCK_ASSIGN(auto machine, engine->pool_ ? runtime::Machine::make(package->parameters(), engine->pool_)
-                                                   : runtime::Machine::make(package->parameters(), threads));
+      BRAINLOCK_ASSIGN(auto machine, engine->pool_ ? runtime::Machine::make(package->parameters(), engine->pool_, device)
+                                                   : runtime::Machine::make(package->parameters(), threads, device));
       engine->pool_ = machine->pool;  // one pool for all packages: they share the processors
       BRAINLOCK_ASSIGN(task.program, runtime::LoadedProgram::load(std::move(machine), package->program()));
       const plan::Program& program = package->program();
@@ -96,11 +97,12 @@ class FheEngine final : public Engine {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads) {
+Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
+                                                const device_cuda::DeviceChoice& device) {
   if (packages.empty() || packages.size() > protocol::kMaxTasks) {
     return {ErrorCode::kInvalidArgument, "a miner serves 1 to " + std::to_string(protocol::kMaxTasks) + " packages"};
   }
-  return FheEngine::make(std::move(packages), threads);
+  return FheEngine::make(std::move(packages), threads, device);
 }
 
 RamForecast forecast_ram(const std::vector<std::shared_ptr<const package::Package>>& packages) {

@@ -24,6 +24,9 @@ struct DeviceChoice {
 /// "cpu", "cuda" (the first GPU), "cuda:2", "auto", "emulated". kInvalidArgument says what is expected.
 Result<DeviceChoice> parse_device(std::string_view text);
 
+/// Whether a GPU that was asked for can be opened: for those who have long work to do before they need it. Other choices pass.
+Status check_device(const DeviceChoice& choice);
+
 struct Selected {
   std::shared_ptr<device::Backend> backend;
   std::string reason;   ///< of auto: why it took what it took; otherwise empty

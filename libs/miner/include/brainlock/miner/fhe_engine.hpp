@@ -1,13 +1,16 @@
 // The real engine: packages on the runtime.
 #pragma once
 
+#include "brainlock/device_cuda/select.hpp"
 #include "brainlock/miner/engine.hpp"
 #include "brainlock/package/package.hpp"
 
 namespace brainlock::miner {
 
-/// Loads the packages (encodes their weights). threads 0: all processors of this process.
-Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads);
+/// Loads the packages (encodes their weights) for one device. threads 0: all processors of this process. Errors of runtime::Machine::make() and
+/// LoadedProgram::load().
+Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
+                                                const device_cuda::DeviceChoice& device = {});
 
 /// Forecast in bytes for serving the packages with one key set each and one request at a time.
 struct RamForecast {
