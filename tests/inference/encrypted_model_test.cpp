@@ -133,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(Models, SmallModel, testing::Values("test/mlp.onnx", "t
 struct SmallNet {
   const char* name;
   std::function<void(compiler::NetBuilder&)> build;
-  compiler::TensorShape input{1, 8, 8};
+  compiler::TensorShape input{1, 16, 16};
 };
 
 std::vector<SmallNet> small_nets() {

@@ -45,14 +45,16 @@ std::complex<float>* entry(plan::SlotVector& bias, std::uint32_t slot) {
 }
 
 /// Subtracts from the biases of one layer the mean of `difference` (per output register, summed over the samples) over
-/// the places of each channel in each ciphertext.
+/// the places of each channel in each ciphertext; place by place where weights repeat nowhere (zeros around a map), for each
+/// place then has rounding errors of its own.
 void subtract_means(plan::Linear& linear, const LoweredStage& stage, std::size_t plane, const std::map<plan::Register, Slots>& difference,
-                    double samples) {
+                    double samples, std::uint32_t slots) {
   struct Mean {
     double sum = 0, count = 0;
   };
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::size_t>, Mean> means;   // ciphertext, part, channel
-  const auto key = [&](const plan::Place& place) { return std::tuple(place.ciphertext, place.part, place.index / plane); };
+  const std::size_t group = linear.period < slots ? plane : 1;
+  const auto key = [&](const plan::Place& place) { return std::tuple(place.ciphertext, place.part, place.index / group); };
   for (const plan::Place& place : stage.places) {
     const Complex d = difference.at(linear.outputs[place.ciphertext].out)[place.slot];
     Mean& mean = means[key(place)];
@@ -95,7 +97,7 @@ Status correct_biases(plan::Program& program, const std::vector<LoweredStage>& s
   for (std::size_t l = 0; l < stages.size(); ++l) {
     auto& linear = std::get<plan::Linear>(program.instructions[stages[l].linear].op);
     const auto plane = static_cast<std::size_t>(plan.stages[l].out.height) * static_cast<std::size_t>(plan.stages[l].out.width);
-    subtract_means(linear, stages[l], plane, difference, static_cast<double>(samples.size()));
+    subtract_means(linear, stages[l], plane, difference, static_cast<double>(samples.size()), program.parameters.ring_degree / 2);
   }
   return {};
 }

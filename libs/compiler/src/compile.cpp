@@ -159,7 +159,7 @@ class Compiler {
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
       assign_levels(lowered, nominal_levels());
       std::vector<CarriedNoise> carried;
-      const LevelRequest request = make_request(lowered, carried);
+      const LevelRequest request = make_request(lowered, choice, carried);
       for (const LoweredStage& stage : lowered.stages)   // for clients: inputs beyond these are refused
         std::get<plan::Linear>(lowered.program.instructions[stage.linear].op).limit = request.stages[stage.rank].out_max;
       for (LevelChoice& levels : search_levels(request)) {
@@ -180,7 +180,7 @@ class Compiler {
     double gain = 0;           ///< as StageNeeds::weight_gain
   };
 
-  LevelRequest make_request(Lowered& lowered, std::vector<CarriedNoise>& carried) const {
+  LevelRequest make_request(Lowered& lowered, const LayoutChoice& choice, std::vector<CarriedNoise>& carried) const {
     LevelRequest request;
     request.ring_degree = options_.profile.ring_degree;
     request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
@@ -192,6 +192,8 @@ class Compiler {
     plan::SlotTrace trace;
     (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
     for (std::size_t r = 0; r < request.stages.size(); ++r) request.stages[r].plain = r > 0 && stages_.plain_ranks[r];
+    // Noise of weights is taken from the mean over all slots. Where most of them are empty, those that count meet more.
+    for (double& square : trace.mean_square) square /= std::min(1.0, choice.fill(stages_, slots_) / kSparse);
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) add_needs(lowered.program, lowered.stages[l], l, trace, request.stages[lowered.stages[l].rank]);
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) {
       LoweredStage& stage = lowered.stages[l];

@@ -555,6 +555,12 @@ std::string LayoutChoice::describe() const {
          (real_input ? ", real input" : "");
 }
 
+double LayoutChoice::fill(const StagePlan& plan, std::uint32_t slots) const {
+  if (channel_stride == 0) return 1;
+  const std::int64_t rows = (plan.stages.front().out.height + fy - 1) / fy;
+  return static_cast<double>(rows * grid_width * channel_stride) / slots;
+}
+
 Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, LowerDepth depth) {
   return Lowering(plan, slots, choice, depth == LowerDepth::kStructure).run();
 }
@@ -569,12 +575,11 @@ std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t
       const std::int64_t columns = (first.out.width + fx - 1) / fx, rows = (first.out.height + fy - 1) / fy;
       for (std::int64_t width = next_power_of_two(columns); width <= 2 * next_power_of_two(columns); width *= 2)
         for (std::int64_t stride = 4; stride <= 512; stride *= 2) {
-          // The map must fit, and filling less than an eighth of the slots is not worth it when denser ones exist.
-          const std::int64_t used = rows * width * stride;
-          if (used > slots) continue;
+          const LayoutChoice choice{stride, width, fy, fx, babies, false};
+          if (rows * width * stride > slots) continue;
           const std::int64_t wanted = next_power_of_two((first.out.channels + 1) / 2);
           if (stride > wanted * 4) continue;
-          (8 * used < slots ? sparse : choices).push_back({stride, width, fy, fx, babies, false});
+          (choice.fill(plan, slots) < kSparse ? sparse : choices).push_back(choice);
         }
     }
   return choices.empty() ? sparse : choices;

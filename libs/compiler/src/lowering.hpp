@@ -21,7 +21,11 @@ struct LayoutChoice {
   bool real_input = false;           ///< spend a second input ciphertext instead of a conjugation
 
   [[nodiscard]] std::string describe() const;
+  /// Share of the slots that the first feature map takes (1 for a dense first layer).
+  [[nodiscard]] double fill(const StagePlan& plan, std::uint32_t slots) const;
 };
+/// Layouts that fill less are only tried if there are no others.
+inline constexpr double kSparse = 1.0 / 8;
 
 /// Instruction indices of one stage, for levels and reports.
 struct LoweredStage {
