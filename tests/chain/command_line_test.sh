@@ -38,6 +38,8 @@ blocks() {  # N times 10
 }
 
 say wallets
+"$brainlock" wallet new-hotkey --wallet.name alone --wallet.hotkey h >/dev/null
+"$brainlock" wallet list | grep -q '^alone  no coldkey$' || die "a wallet without a coldkey is listed with one"
 echo //Alice | "$brainlock" wallet regen-coldkey --wallet.name dev --no-password >/dev/null
 echo //Bob | "$brainlock" wallet regen-hotkey --wallet.name dev --wallet.hotkey bob >/dev/null
 "$brainlock" wallet new-hotkey --wallet.name dev --wallet.hotkey fresh --json >"$work/new"

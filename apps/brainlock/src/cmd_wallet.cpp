@@ -123,8 +123,12 @@ void list_wallets(const WalletOptions& options, bool as_json) {
   }
   if (wallets.empty()) std::cout << "no wallets in " << options.path << "\n";
   for (const auto& wallet : wallets) {
-    std::cout << wallet.name << "  coldkey " << (wallet.coldkey_ss58.empty() ? "(no coldkeypub.txt)" : wallet.coldkey_ss58)
-              << (wallet.has_coldkey ? "  [" + wallet.coldkey_format + "]" : std::string("  [public only]")) << "\n";
+    if (wallet.coldkey_ss58.empty() && !wallet.has_coldkey) {
+      std::cout << wallet.name << "  no coldkey\n";
+    } else {
+      std::cout << wallet.name << "  coldkey " << (wallet.coldkey_ss58.empty() ? "(no coldkeypub.txt)" : wallet.coldkey_ss58)
+                << (wallet.has_coldkey ? "  [" + wallet.coldkey_format + "]" : std::string("  [public only]")) << "\n";
+    }
     for (const auto& hotkey : wallet.hotkeys) {
       std::cout << "  " << hotkey.name << "  "
                 << (hotkey.ss58.empty() ? "(encrypted or unreadable: " + hotkey.problem + ")" : hotkey.ss58) << "\n";
