@@ -86,6 +86,7 @@ TEST_F(SubnetTest, ARevealIsSentFromTheFirstToTheLastBlockOfItsWindow) {
     const std::uint64_t first = *out.revealed_at_block, last = first + 20;
     EXPECT_EQ(out.message, "committed; to be revealed in blocks " + std::to_string(first) + " to " + std::to_string(last));
     const int before = chain->submitted;
+    ASSERT_GT(first, chain->number() + 2);
     chain->mine((late ? last : first - 2) - chain->number());
     auto report = (*ledger)->reveal_due(hotkey);
     EXPECT_EQ(chain->submitted, before);  // What is sent now is in the next block: too early, or too late.
