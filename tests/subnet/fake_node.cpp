@@ -22,7 +22,7 @@ void say(const std::string& line) {
   if (::write(STDOUT_FILENO, text.data(), text.size()) < 0) std::_Exit(4);
 }
 
-void say_event(std::string_view event, const net::EventFields& fields) {
+void say_event(net::EventLevel, std::string_view event, const net::EventFields& fields) {
   std::string line(event);
   for (std::size_t i = 0; i < 3 && i < fields.size(); ++i) line.append(" ").append(fields[i].second);
   say(line);

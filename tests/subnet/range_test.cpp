@@ -76,7 +76,7 @@ struct OutOfRange : testing::Test {
     parts.tasks.push_back(validator::open_task(folder.path / "package", std::vector{package->hash()}, folder.path / "keys", 2).value());
     if (!checked) parts.tasks.back().range = {};
     parts.draw = [this](const validator::Task&, std::uint64_t) -> Result<sampler::Sample> { return drawn.at(std::min(next++, drawn.size() - 1)); };
-    parts.log = [this](std::string_view event, const net::EventFields& fields) {
+    parts.log = [this](net::EventLevel, std::string_view event, const net::EventFields& fields) {
       if (event != "input_rejected") return;
       for (const auto& [name, value] : fields) {
         if (name == "wraps") rejected.push_back(value);

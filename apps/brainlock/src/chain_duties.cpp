@@ -28,14 +28,14 @@ Result<bool> announce_axon(const std::shared_ptr<ledger::Ledger>& ledger, const 
     const auto served = ledger->serve_axon(*hotkey.ledger_signer, axon);
     if (!served.ok()) {
       if (first) return served.error();
-      net::log_event(log, "address_failed", {{"error", served.error().to_string()}});
+      net::log_event(log, net::EventLevel::kWarning, "address_failed", {{"error", served.error().to_string()}});
     } else if (served->accepted()) {
       net::log_event(log, "address_announced", {{"ip", axon.ip}, {"port", std::to_string(axon.port)}, {"block", std::to_string(served->block)}});
       return true;
     } else if (served->refusal != ledger::Refusal::kTooSoon) {
       return Error{ErrorCode::kDenied, "the ledger does not take the address: " + std::string(ledger::refusal_sentence(served->refusal)) + " " + served->message};
     } else {
-      net::log_event(log, "address_waits", {{"reason", served->message}});
+      net::log_event(log, net::EventLevel::kWarning, "address_waits", {{"reason", served->message}});
       if (const auto time = ledger->block_time(); time.ok()) {
         wait_ms = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::min<std::uint64_t>(served->blocks_to_wait, 100'000))) * time->block_interval_ms;
       }
@@ -57,7 +57,7 @@ Result<std::unique_ptr<VoteKeeper>> VoteKeeper::start(const std::shared_ptr<ledg
   BRAINLOCK_ASSIGN(const auto graph, on_chain->metagraph());
   const auto* neuron = graph.find(hotkey.ledger_signer->account());
   if (neuron != nullptr && !neuron->validator_permit && graph.owner_hotkey != neuron->hotkey) {
-    net::log_event(log, "no_permit", {{"uid", std::to_string(neuron->uid)},
+    net::log_event(log, net::EventLevel::kWarning, "no_permit", {{"uid", std::to_string(neuron->uid)},
                                       {"advice", std::string(ledger::refusal_sentence(ledger::Refusal::kNoPermit)) +
                                                      " Votes are refused until the hotkey has stake enough to be among the subnet's validators."}});
   }
@@ -73,7 +73,7 @@ void VoteKeeper::run(const std::stop_token& stop) {
     if (report.ok()) {
       for (const auto& message : report->messages) net::log_event(log_, "reveal", {{"message", message}});
     } else {
-      net::log_event(log_, "reveal_failed", {{"error", report.error().to_string()}});
+      net::log_event(log_, net::EventLevel::kWarning, "reveal_failed", {{"error", report.error().to_string()}});
     }
     if (const auto time = ledger_->block_time(); time.ok()) interval_ms = time->block_interval_ms;
     std::unique_lock lock(mutex);

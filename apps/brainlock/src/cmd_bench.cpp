@@ -11,6 +11,7 @@
 #include "brainlock/package/value_range.hpp"
 #include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/wire/ciphertext.hpp"
+#include "cmd_overhead.hpp"
 #include "inference.hpp"
 #include "inputs.hpp"
 #include "layer_report.hpp"
@@ -333,6 +334,8 @@ void add_bench_commands(CLI::App& app) {
   command->add_option("--threads", accuracy->threads)->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--json", accuracy->json);
   command->callback([accuracy] { run_accuracy(*accuracy); });
+
+  add_overhead_command(app);
 }
 
 }  // namespace brainlock::app

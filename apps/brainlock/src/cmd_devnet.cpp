@@ -30,7 +30,8 @@ struct DevnetFlags {
   bool once = false, as_json = false, keep = false;
   std::uint64_t rounds = 6;
   int page_port = 6971;
-  std::int64_t block_ms = 500, delay_ms = 1500;
+  std::int64_t block_ms = 500, delay_ms = 250;
+  double slow_factor = 3;
   unsigned threads = 0;
   std::string cheat = "replay";
   double pause_s = 2;
@@ -215,7 +216,7 @@ void run_devnet(const DevnetFlags& flags) {
   const fs::path package_directory = must(make_package(flags, directory));
   const auto package = must(package::Package::load(package_directory));
   const std::vector<Role> roles{{"honest", {}},
-                                {"slow", {"--misbehave", "slow", "--delay-ms", std::to_string(flags.delay_ms)}},
+                                {"slow", {"--misbehave", "slow", "--delay-ms", std::to_string(flags.delay_ms), "--slow-factor", std::to_string(flags.slow_factor)}},
                                 {"cheat", {"--misbehave", flags.cheat}}};
   const auto names = must(make_subnet(flags, directory, roles));
 
@@ -294,7 +295,8 @@ void add_devnet_commands(CLI::App& app) {
   up->add_flag("--json", flags->as_json, "Leaderboard as JSON");
   up->add_option("--page-port", flags->page_port, "Port of the page")->capture_default_str();
   up->add_option("--block-ms", flags->block_ms, "Milliseconds between blocks")->capture_default_str()->check(CLI::Range(50, 60'000));
-  up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is")->capture_default_str();
+  up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is at least")->capture_default_str();
+  up->add_option("--slow-factor", flags->slow_factor, "How many times the engine's time the slow miner takes")->capture_default_str()->check(CLI::Range(1.0, 30.0));
   up->add_option("--cheat", flags->cheat, "What the cheating miner does: replay, echo, zeros, noise, truncate, oversize, empty")->capture_default_str();
   up->add_option("--pause", flags->pause_s, "Seconds between rounds, without --once")->capture_default_str();
   up->add_option("--threads", flags->threads, "Threads of each miner; 0 takes all processors")->capture_default_str();

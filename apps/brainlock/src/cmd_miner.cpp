@@ -8,6 +8,7 @@
 #include "chain_duties.hpp"
 #include "commands.hpp"
 #include "inference.hpp"
+#include "log_options.hpp"
 #include "node.hpp"
 #include "ui.hpp"
 
@@ -32,9 +33,10 @@ struct MinerFlags {
   double min_stake_tao = 0;
   std::int64_t access_refresh_ms = 12'000;
   std::int64_t drain_s = 120;
-  bool quiet = false;
+  LogOptions log;
   std::string misbehave;
   std::int64_t delay_ms = 1000;
+  double slow_factor = 1;
 };
 
 /// Refuses to start where the first request would meet the memory limit; says how many key sets fit.
@@ -52,6 +54,7 @@ Result<std::size_t> key_sets_that_fit(const MinerFlags& flags, const std::vector
 
 void run_miner(const MinerFlags& flags) {
   hold_signals();  // before any thread exists
+  const net::EventLog log = must(flags.log.open("miner"));
   const Hotkey hotkey = must(load_hotkey(flags.wallet));
   const std::shared_ptr<ledger::Ledger> ledger = must(flags.ledger.open());
   must(check_registered(ledger, hotkey));
@@ -61,7 +64,7 @@ void run_miner(const MinerFlags& flags) {
   const std::size_t key_sets = must(key_sets_that_fit(flags, packages));
   auto engine = must(miner::make_fhe_engine(packages, flags.threads, flags.device.choice()));
   if (!flags.misbehave.empty()) {
-    engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms);
+    engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms, flags.slow_factor);
   }
 
   const std::filesystem::path state = flags.state;
@@ -79,7 +82,6 @@ void run_miner(const MinerFlags& flags) {
   miner::ServiceOptions options;
   options.version = BRAINLOCK_VERSION;
   options.loaded_key_sets = key_sets;
-  const net::EventLog log = flags.quiet ? net::EventLog{} : net::stderr_event_log("miner");
   const auto service = miner::Service::make(
       {hotkey.signer, std::move(engine), std::move(keys), miner::make_metagraph_access(ledger, access), nonces, clock, log}, options);
 
@@ -104,7 +106,7 @@ void run_miner(const MinerFlags& flags) {
   net::log_event(log, "stopping");
   const bool finished = service->drain(flags.drain_s * 1000);
   server->stop(2'000);
-  net::log_event(log, "stopped", {{"all_requests_finished", finished ? "yes" : "no"}});
+  net::log_event(log, finished ? net::EventLevel::kInfo : net::EventLevel::kWarning, "stopped", {{"all_requests_finished", finished ? "yes" : "no"}});
 }
 
 }  // namespace
@@ -129,9 +131,10 @@ void add_miner_commands(CLI::App& app) {
   command->add_option("--min-stake", flags->min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str();
   command->add_option("--access-refresh-ms", flags->access_refresh_ms, "How often the metagraph is read")->capture_default_str();
   command->add_option("--drain", flags->drain_s, "Seconds that running requests get after SIGTERM")->capture_default_str();
-  command->add_flag("--quiet", flags->quiet, "No events on standard error");
+  flags->log.add_to(*command);
   command->add_option("--misbehave", flags->misbehave, "Test networks only: answer wrongly or late on purpose")->group("Testing");
-  command->add_option("--delay-ms", flags->delay_ms, "Of --misbehave slow")->group("Testing");
+  command->add_option("--delay-ms", flags->delay_ms, "Of --misbehave slow: an answer is at least so late")->group("Testing");
+  command->add_option("--slow-factor", flags->slow_factor, "Of --misbehave slow: an answer takes so many times the engine's time")->group("Testing");
   command->callback([flags] { run_miner(*flags); });
 }
 

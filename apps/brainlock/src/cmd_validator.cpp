@@ -10,6 +10,7 @@
 #include "chain_duties.hpp"
 #include "commands.hpp"
 #include "inputs.hpp"
+#include "log_options.hpp"
 #include "node.hpp"
 #include "ui.hpp"
 
@@ -29,7 +30,8 @@ struct ValidatorFlags {
   unsigned parallel = 8, threads = 2;
   std::uint64_t slot_blocks = 30, vote_interval = 0, rounds = 0;
   double timeout_s = 120, pause_s = 10;
-  bool plain = false, private_addresses = false, quiet = false, json = false;
+  bool plain = false, private_addresses = false, json = false;
+  LogOptions log;
 };
 
 /// Inputs of a task's shape: CIFAR-10 style pictures where the shape is one, plain values for vectors.
@@ -77,6 +79,7 @@ void run_validator(const ValidatorFlags& flags) {
   for (const auto& text : flags.approved) approved.push_back(must(protocol::parse_content_id(text)));
 
   validator::ValidatorParts parts;
+  parts.log = must(flags.log.open("validator"));
   parts.self = hotkey.signer;
   parts.ledger_signer = hotkey.ledger_signer;
   parts.ledger = must(flags.ledger.open());
@@ -87,13 +90,12 @@ void run_validator(const ValidatorFlags& flags) {
   parts.store = must(store::open_store(must(store::store_address_from_environment([](const char* name) -> const char* { return std::getenv(name); },
                                                                                  state / "validator.sqlite"))));
   for (const auto& directory : flags.packages) {
-    Progress progress("making keys", flags.quiet);
+    Progress progress("making keys", flags.log.quiet);
     const auto package = must(package::Package::load(directory));
     parts.tasks.push_back(must(validator::open_task(directory, approved, state / "keys" / package->hash_hex().substr(0, 16), flags.threads,
                                                     [&](std::size_t done, std::size_t total) { progress.update(done, total); })));
   }
   parts.draw = make_draw(flags);
-  parts.log = flags.quiet ? net::EventLog{} : net::stderr_event_log("validator");
 
   validator::ValidatorOptions options;
   options.parallel = flags.parallel;
@@ -117,7 +119,7 @@ void run_validator(const ValidatorFlags& flags) {
   std::atomic<bool> done{false};
   {
     std::jthread worker([&](const std::stop_token& stop) {
-      if (const auto status = validator->run(stop, flags.rounds); !status.ok()) net::log_event(log, "failed", {{"error", status.error().to_string()}});
+      if (const auto status = validator->run(stop, flags.rounds); !status.ok()) net::log_event(log, net::EventLevel::kError, "failed", {{"error", status.error().to_string()}});
       done = true;
     });
     while (!done && !wait_for_signal(200)) {
@@ -152,7 +154,7 @@ void add_validator_commands(CLI::App& app) {
   command->add_option("--rounds", flags->rounds, "End after so many rounds and print the leaderboard");
   command->add_flag("--allow-private-addresses", flags->private_addresses, "Ask miners at addresses that are not of the public internet");
   command->add_flag("--plain", flags->plain, "Ask over plain HTTP; TLS bound to each miner's hotkey otherwise");
-  command->add_flag("--quiet", flags->quiet, "No events on standard error");
+  flags->log.add_to(*command);
   command->add_flag("--json", flags->json, "Leaderboard as JSON");
   command->callback([flags] { run_validator(*flags); });
 }

@@ -46,7 +46,7 @@ void add_query_commands(CLI::App& app);
 /// `keygen`, `encrypt`, `run`, `decrypt` (cmd_crypto.cpp).
 void add_crypto_commands(CLI::App& app);
 
-/// `bench`, `accuracy` (cmd_bench.cpp).
+/// `bench`, `accuracy` (cmd_bench.cpp), `overhead` (cmd_overhead.cpp).
 void add_bench_commands(CLI::App& app);
 
 }  // namespace brainlock::app

@@ -3,6 +3,7 @@
 #include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/sampler/image.hpp"
 #include "brainlock/sampler/random.hpp"
+#include "brainlock/sampler/source.hpp"
 #include "brainlock/sampler/synthetic.hpp"
 #if __has_include("brainlock/sampler/png.hpp")
 #include "brainlock/sampler/png.hpp"
@@ -51,6 +52,7 @@ Result<Input> load_input(const InputOptions& options, const plan::TensorMap& sha
 #endif
   }
   if (!options.dataset.empty()) {
+    BRAINLOCK_TRY(sampler::refuse_parquet(options.dataset));
     BRAINLOCK_ASSIGN(const sampler::Cifar10 set, sampler::Cifar10::read_directory(options.dataset));
     if (options.index >= set.size())
       return Error{ErrorCode::kInvalidArgument, "--index " + std::to_string(options.index) + ": the test batch holds " + std::to_string(set.size()) + " images"};

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
 
 namespace brainlock::miner {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr std::array<std::string_view, 8> kNames{"slow", "replay", "echo", "zeros", "noise", "truncate", "oversize", "empty"};
 
@@ -16,8 +19,8 @@ constexpr std::size_t kHeaderBytes = 96;
 
 class MisbehavingEngine final : public Engine {
  public:
-  MisbehavingEngine(std::unique_ptr<Engine> inner, Misbehaviour kind, std::int64_t delay_ms)
-      : inner_(std::move(inner)), kind_(kind), delay_ms_(delay_ms) {}
+  MisbehavingEngine(std::unique_ptr<Engine> inner, Misbehaviour kind, std::int64_t delay_ms, double slow_factor)
+      : inner_(std::move(inner)), kind_(kind), delay_ms_(delay_ms), slow_factor_(std::max(1.0, slow_factor)) {}
 
   std::vector<protocol::TaskOffer> offers() const override { return inner_->offers(); }
   Result<std::shared_ptr<const Keys>> load_keys(const protocol::ContentId& package, const std::filesystem::path& file) override {
@@ -32,15 +35,19 @@ class MisbehavingEngine final : public Engine {
       const std::lock_guard lock(mutex_);
       if (const auto known = answers_.find(&keys); known != answers_.end()) return known->second;
     }
-    if (kind_ == Misbehaviour::kSlow) {
-      std::mutex mutex;
-      std::unique_lock lock(mutex);
-      std::condition_variable_any wake;
-      wake.wait_for(lock, control.stop, std::chrono::milliseconds(delay_ms_), [] { return false; });
-      if (control.stop.stop_requested()) return {ErrorCode::kCancelled, "stopped"};
-    }
+    const auto begun = Clock::now();
     BRAINLOCK_ASSIGN(Bytes answer, inner_->infer(package, keys, question, control));
     switch (kind_) {
+      case Misbehaviour::kSlow: {
+        // In proportion to the engine's own time: what slows all miners of a machine leaves the order of their times as it is.
+        const auto extra = std::chrono::duration_cast<Clock::duration>((Clock::now() - begun) * (slow_factor_ - 1));
+        std::mutex mutex;
+        std::unique_lock lock(mutex);
+        std::condition_variable_any wake;
+        wake.wait_for(lock, control.stop, std::max<Clock::duration>(extra, std::chrono::milliseconds(delay_ms_)), [] { return false; });
+        if (control.stop.stop_requested()) return {ErrorCode::kCancelled, "stopped"};
+        break;
+      }
       case Misbehaviour::kReplay: {
         const std::lock_guard lock(mutex_);
         answers_[&keys] = std::move(answer);
@@ -64,6 +71,7 @@ class MisbehavingEngine final : public Engine {
   std::unique_ptr<Engine> inner_;
   const Misbehaviour kind_;
   const std::int64_t delay_ms_;
+  const double slow_factor_;
   std::mutex mutex_;
   std::map<const Keys*, Bytes> answers_;
 };
@@ -81,8 +89,8 @@ Result<Misbehaviour> misbehaviour_from_name(std::string_view name) {
   return {ErrorCode::kNotFound, "no such misbehaviour; there are " + all};
 }
 
-std::unique_ptr<Engine> make_misbehaving_engine(std::unique_ptr<Engine> inner, Misbehaviour kind, std::int64_t delay_ms) {
-  return std::make_unique<MisbehavingEngine>(std::move(inner), kind, delay_ms);
+std::unique_ptr<Engine> make_misbehaving_engine(std::unique_ptr<Engine> inner, Misbehaviour kind, std::int64_t delay_ms, double slow_factor) {
+  return std::make_unique<MisbehavingEngine>(std::move(inner), kind, delay_ms, slow_factor);
 }
 
 }  // namespace brainlock::miner

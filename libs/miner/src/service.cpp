@@ -142,7 +142,8 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   /// `head` null: the sender is not known, the refusal stays unsigned.
   net::Response refuse(std::string_view route, Refusal refusal, std::string_view message, const protocol::Head* head = nullptr) {
     metrics_.request(route, protocol::refusal_name(refusal));
-    net::log_event(parts_.log, "refused", {{"route", std::string(route)},
+    // A flood is counted, and told of only to who wants to know everything.
+    net::log_event(parts_.log, refusal == Refusal::kRateLimited ? net::EventLevel::kDebug : net::EventLevel::kInfo, "refused", {{"route", std::string(route)},
                                           {"refusal", std::string(protocol::refusal_name(refusal))},
                                           {"message", std::string(message)},
                                           {"sender", head == nullptr ? std::string() : crypto::ss58_encode(head->sender)}});

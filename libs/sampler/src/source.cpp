@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
+#include <string_view>
 
 #include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/sampler/png.hpp"
@@ -119,16 +121,25 @@ Result<std::shared_ptr<const ImageSource>> open_image_folder(const fs::path& fol
       std::make_shared<FolderSource>(folder.string(), std::move(names), std::move(files)));
 }
 
+Status refuse_parquet(const fs::path& path) {
+  std::error_code ignored;
+  bool parquet = path.extension() == ".parquet";
+  if (!parquet && fs::is_regular_file(path, ignored)) {
+    char magic[4] = {};
+    std::ifstream in(path, std::ios::binary);
+    parquet = in.read(magic, sizeof magic) && std::string_view(magic, sizeof magic) == "PAR1";
+  }
+  if (!parquet) return {};
+  return {ErrorCode::kUnsupported, path.string() +
+                                       ": parquet files are not read (Debian 12 has no parquet library for C++); convert the data set to "
+                                       "CIFAR-10 binary batches or to a folder of PNG files, CLASS/NAME.png: docs/operation.md shows how"};
+}
+
 Result<std::shared_ptr<const ImageSource>> open_image_source(const fs::path& path) {
   std::error_code failure;
   if (!fs::exists(path, failure)) return Error{ErrorCode::kNotFound, "nothing at " + path.string()};
-  const auto is_parquet = [](const fs::path& file) { return file.extension() == ".parquet"; };
-  const Error no_parquet{ErrorCode::kUnsupported,
-                         path.string() +
-                             ": parquet files are not read; convert the data set to CIFAR-10 binary "
-                             "batches or to a folder of PNG files"};
   if (fs::is_regular_file(path, failure)) {
-    if (is_parquet(path)) return no_parquet;
+    BRAINLOCK_TRY(refuse_parquet(path));
     BRAINLOCK_ASSIGN(Cifar10 data, Cifar10::read_file(path));
     return std::shared_ptr<const ImageSource>(std::make_shared<Cifar10Source>(std::move(data), path.string()));
   }
@@ -142,7 +153,7 @@ Result<std::shared_ptr<const ImageSource>> open_image_source(const fs::path& pat
   if (!folder.ok() && folder.error().code == ErrorCode::kNotFound) {
     for (fs::recursive_directory_iterator entry(path, failure), end; !failure && entry != end;
          entry.increment(failure)) {
-      if (is_parquet(entry->path())) return no_parquet;
+      BRAINLOCK_TRY(refuse_parquet(entry->path()));
     }
   }
   return folder;

@@ -184,6 +184,13 @@ TEST_F(Folder, SourcesAreRecognised) {
   std::ofstream(path_ / "hf" / "data" / "train-00000.parquet") << "PAR1";
   EXPECT_EQ(open_image_source(path_ / "hf").error().code, ErrorCode::kUnsupported);
   EXPECT_EQ(open_image_source(path_ / "hf" / "data" / "train-00000.parquet").error().code, ErrorCode::kUnsupported);
+  const auto refused = open_image_source(path_ / "hf" / "data" / "train-00000.parquet").error();
+  EXPECT_EQ(refused.message, (path_ / "hf" / "data" / "train-00000.parquet").string() +
+                                 ": parquet files are not read (Debian 12 has no parquet library for C++); convert the data set to CIFAR-10 binary batches "
+                                 "or to a folder of PNG files, CLASS/NAME.png: docs/operation.md shows how");
+  std::ofstream(path_ / "renamed.bin") << "PAR1 and more";  // by its first bytes
+  EXPECT_EQ(open_image_source(path_ / "renamed.bin").error().code, ErrorCode::kUnsupported);
+  EXPECT_TRUE(refuse_parquet(path_ / "absent").ok());
   put_png("flat/1.png", 1);
   const auto flat = open_image_source(path_ / "flat").value();
   EXPECT_EQ(flat->size(), 1U);

@@ -363,7 +363,7 @@ Result<std::optional<ledger::Outcome>> Validator::vote() {
     activity_.last_vote = outcome.accepted() ? (landed ? "landed" : "accepted") + std::string(" at block ") + std::to_string(outcome.block)
                                              : std::string(ledger::refusal_sentence(outcome.refusal)) + " " + outcome.message;
   }
-  net::log_event(parts_.log, "vote", {{"accepted", outcome.accepted() ? "yes" : "no"}, {"landed", landed ? "yes" : "no"},
+  net::log_event(parts_.log, outcome.accepted() ? net::EventLevel::kInfo : net::EventLevel::kWarning, "vote", {{"accepted", outcome.accepted() ? "yes" : "no"}, {"landed", landed ? "yes" : "no"},
                                      {"reason", row.reason}, {"detail", row.detail}, {"block", std::to_string(outcome.block)}});
   return std::optional<ledger::Outcome>(std::move(outcome));
 }
@@ -379,13 +379,13 @@ Status Validator::run(std::stop_token stop, std::uint64_t rounds) {
     const auto report = run_round(stop);
     if (!report.ok()) {
       // The ledger or the store is away, or the permit is not there yet: say so, and try again.
-      net::log_event(parts_.log, "round_failed", {{"error", report.error().to_string()}});
+      net::log_event(parts_.log, net::EventLevel::kWarning, "round_failed", {{"error", report.error().to_string()}});
       set_state("waiting: " + report.error().message);
       pause(std::min<std::int64_t>(options_.round_pause_ms, 2'000));
       continue;
     }
     ++done;
-    if (const auto voted = vote(); !voted.ok()) net::log_event(parts_.log, "vote_failed", {{"error", voted.error().to_string()}});
+    if (const auto voted = vote(); !voted.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "vote_failed", {{"error", voted.error().to_string()}});
     set_state("waiting for the next round");
     // Not to the second: a miner that knows when it is asked next could rest until then.
     const std::int64_t half = options_.round_pause_ms / 2;

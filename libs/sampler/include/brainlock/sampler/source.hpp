@@ -34,8 +34,11 @@ inline constexpr std::size_t kMaxFolderFiles = 1'000'000;
 /// for. Other files are passed over. kNotFound if there is no PNG, kTooLarge above kMaxFolderFiles.
 Result<std::shared_ptr<const ImageSource>> open_image_folder(const std::filesystem::path& folder);
 
-/// Whatever lies at `path`: CIFAR-10 binary batches (the folder, or one .bin file) or an image folder. kUnsupported
-/// with what to do for a parquet file (Debian has no parquet reader for C++).
+/// kUnsupported, with what to do, if this is a parquet file by its name or its first bytes: Debian has no parquet reader for C++.
+Status refuse_parquet(const std::filesystem::path& path);
+
+/// Whatever lies at `path`: CIFAR-10 binary batches (the folder, or one .bin file) or an image folder. As
+/// refuse_parquet for a parquet file, or a folder that holds nothing else.
 Result<std::shared_ptr<const ImageSource>> open_image_source(const std::filesystem::path& path);
 
 }  // namespace brainlock::sampler
