@@ -92,3 +92,22 @@ class Augmenter:
             for i in range(b):
                 x[i, :, max(0, top[i]):top[i] + c, max(0, left[i]):left[i] + c] = fill
         return x
+
+
+def odd(x, generator):
+    """Pictures at the edge of what a camera makes, from a batch of floats in [0, 1]: some sharpened, some of harsh contrast, some
+    with noise or fine stripes over them. A network of squares has to be shown how to stay bounded on these."""
+    b, size = len(x), x.shape[-1]
+    rand = lambda low, high: low + (high - low) * torch.rand((b, 1, 1, 1), generator=generator)
+    some = lambda share: (torch.rand((b, 1, 1, 1), generator=generator) < share).float()
+    blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    x = x + some(0.6) * rand(0.5, 4) * (x - blurred)
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = (x - mean) * (1 + some(0.5) * rand(0, 3)) + mean + some(0.3) * rand(-0.4, 0.4)
+    x = x + some(0.4) * rand(0, 0.25) * torch.randn(x.shape, generator=generator)
+    at = torch.arange(size)
+    period = torch.randint(1, 5, (b, 1, 1, 1), generator=generator)
+    rows, columns = some(0.5), some(0.5)
+    stripes = ((rows * at.view(-1, 1) + columns * at).div(period, rounding_mode="floor") % 2) * 2 - 1
+    tint = 2 * torch.rand((b, 3, 1, 1), generator=generator) - 1
+    return (x + some(0.3) * rand(0.1, 0.5) * stripes * tint).clamp(0, 1)

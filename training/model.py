@@ -65,7 +65,9 @@ class Quadratic(nn.Module):
         self.noise = 0.0        # standard deviation added to x (x has unit variance)
         self.penalty_from = 0.0  # penalise |x| above this; 0: off
         self.penalty = None
-        self.seen = None        # a list collects x in evaluation
+        self.seen = None        # a list collects x in evaluation, detached
+        self.tail_from = 0.0    # evaluation: `tail` says how far |x| of each image goes beyond this; 0: off
+        self.tail = None
 
     def forward(self, x):
         if self.training and self.activation == "quadratic" and not self.noise and self.blend >= 1.0:
@@ -80,6 +82,10 @@ class Quadratic(nn.Module):
         if self.seen is not None:
             self.seen.append(x.detach())
         self._penalise(x)
+        if self.tail_from:
+            beyond = x - x.clamp(-self.tail_from, self.tail_from)
+            self.tail = torch.log1p(beyond.square().flatten(1).mean(1))
+            x = x.clamp(-3 * self.tail_from, 3 * self.tail_from)   # the next layers' values stay finite
         if self.activation == "relu":
             return F.relu(x)
         a, b = self.a.view(-1, 1, 1), self.b.view(-1, 1, 1)

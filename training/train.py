@@ -67,6 +67,11 @@ def arguments():
     p.add_argument("--range-early", type=float, default=0, help="penalise |x| above this in the first two layers (0: never)")
     p.add_argument("--range", type=float, default=4.0, help="penalise |x| above this")
     p.add_argument("--range-weight", type=float, default=5.0)
+    p.add_argument("--odd", type=int, default=0,
+                   help="so many odd pictures (data.odd) with every micro-batch that trains all layers, on which |x| is held "
+                        "within the running statistics")
+    p.add_argument("--odd-from", type=float, default=6.0, help="penalise |x| of odd pictures above this")
+    p.add_argument("--odd-weight", type=float, default=0.1)
     p.add_argument("--teacher", help="checkpoint whose answers are learned too")
     p.add_argument("--teacher-weight", type=float, default=0.7)
     p.add_argument("--temperature", type=float, default=2.0)
@@ -215,9 +220,16 @@ def main():
         torch.save(state, str(path) + ".new")
         os.replace(str(path) + ".new", path)
 
+    def odd_pictures(k):
+        """For step k of an epoch; None where the first layers stand still."""
+        if not args.odd or k % args.early_every:
+            return None
+        some = torch.randint(0, len(labels), (args.odd,), generator=generator)
+        return prepare(cifar.odd(augment.batch(some, 0), generator), model)
+
     def learn(worker, job, weight, share):
         """Loss and gradient of one micro-batch on one copy of the net."""
-        part, x = job
+        part, x, odd = job
         x, y = x.to(device), labels[part].to(device)
         logits = worker(x)
         losses = F.cross_entropy(logits, y, label_smoothing=args.smoothing, reduction="none")
@@ -230,6 +242,17 @@ def main():
             loss = (1 - args.teacher_weight) * loss + args.teacher_weight * args.temperature * kd
         penalty = sum(a.penalty for a in nets.activations(worker) if a.penalty is not None)
         ((loss + args.range_weight * penalty) * share).backward()
+        if odd is not None:
+            # Normalised as in use: statistics of a batch with such pictures in it would hide how far they reach.
+            worker.eval()
+            for act in nets.activations(worker):
+                act.tail_from = args.odd_from
+            worker(odd.to(device))
+            tail = sum(a.tail.mean() for a in nets.activations(worker))
+            (args.odd_weight * tail * share).backward()
+            for act in nets.activations(worker):
+                act.tail_from, act.tail = 0.0, None
+            worker.train()
         return losses.sum().item(), (logits.argmax(1) == y).sum().item(), float(penalty) * len(part)
 
     # One thread per copy of the net waits for the others once a step; threads inside an operator
@@ -283,17 +306,17 @@ def main():
                 worker.still = 2 if k % args.early_every else 0
                 for act in nets.activations(worker):
                     act.blend = blend
-            parts = [(part, prepare(augment.batch(part, epoch), model)) for part in
+            parts = [(part, prepare(augment.batch(part, epoch), model), odd_pictures(k)) for part in
                      index.split(args.micro_batch)]
             model.train()
             for at in range(0, len(parts), len(workers)):
                 jobs = parts[at:at + len(workers)]
                 done = list(pool(learn, workers[:len(jobs)], jobs, [weight] * len(jobs),
-                                 [len(part) / len(index) for part, _ in jobs]))
+                                 [len(job[0]) / len(index) for job in jobs]))
                 total += sum(d[0] for d in done)
                 right += sum(d[1] for d in done)
                 penalties += sum(d[2] for d in done)
-                seen += sum(len(part) for part, _ in jobs)
+                seen += sum(len(job[0]) for job in jobs)
             gather(model, workers)
             torch.nn.utils.clip_grad_norm_(small, 1.0)
             if not math.isfinite(total):
