@@ -209,6 +209,38 @@ TEST(Adversaries, ServerThatAnotherHotkeyVouchesForIsNotTalkedTo) {
   EXPECT_EQ(trusting->run_round()->succeeded, 1u);
 }
 
+TEST(History, WhatIsTooOldIsDeletedAndWhatScoresNeedIsKept) {
+  const TemporaryFolder folder;
+  const auto ledger = std::make_shared<FakeLedger>();
+  const Person self = person("validator");
+  ledger->add(self.account(), true, 1000);
+  const auto uid = ledger->add(person("honest").account(), false, 0);
+  const FakeMiner honest = start_miner("honest", ledger, std::make_unique<FakeEngine>(), folder.path);
+  ledger->serve(uid, honest.server->port());
+  validator::ValidatorOptions options;
+  options.keep_ms = options.rule.window_ms;
+  options.round_pause_ms = 1;
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  const std::int64_t now_ms = validator->parts().clock();
+  for (const std::int64_t hours : {1, 71, 73, 1000}) {
+    store::RequestRow row;
+    row.uuid = "row of " + std::to_string(hours);
+    row.miner = person("honest").account();
+    row.finished_ms = now_ms - hours * 3'600'000;
+    row.reason = "ok";
+    ASSERT_TRUE(validator->parts().store->record_request(row).value());
+  }
+  ASSERT_TRUE(validator->run({}, 1).ok());
+  EXPECT_EQ(validator->parts().store->count_requests().value(), 3);   // 1 hour, 71 hours, and the round's own
+  // Not sooner than the score allows.
+  validator::ValidatorParts parts;
+  parts.tasks.emplace_back();
+  options.keep_ms = options.rule.window_ms - 1;
+  const auto refused = validator::Validator::make(std::move(parts), options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST(Adversaries, AbsentAndForbiddenAddressesHaveTheirReasons) {
   const TemporaryFolder folder;
   const auto ledger = std::make_shared<FakeLedger>();

@@ -343,7 +343,9 @@ TEST_F(Programs, ZLogsTellWhatHappenedAndNoSecret) {
   }
   for (const char* event : {"listening", "key_complete", "answered", "stopping", "stopped"}) EXPECT_GT(events[event], 0) << event;
   EXPECT_EQ(events["key_complete"], 2) << "the user's and the validator's";
-  EXPECT_NE(validator_log.find(" info validator measured uuid="), std::string::npos) << validator_log;
+  int measured = 0;
+  for (std::size_t at = 0; (at = validator_log.find(" info validator measured uuid=", at)) != std::string::npos; ++at) ++measured;
+  EXPECT_EQ(measured, 2) << "one a round\n" << validator_log;
   EXPECT_TRUE(miner->err().empty()) << miner->err();
 
   // What must be nowhere: hotkeys, FHE secret keys, the user's seed; as text, as bytes, in hexadecimal.
@@ -363,7 +365,6 @@ TEST_F(Programs, ZLogsTellWhatHappenedAndNoSecret) {
   EXPECT_GT(secrets.size(), 50U);
   const std::map<std::string, std::string> logs{{"miner", miner_log}, {"validator", validator_log}};
   for (const auto& [name, log] : logs) {
-    EXPECT_GT(log.size(), 500U);
     for (const auto& secret : secrets) {
       EXPECT_EQ(log.find(secret), std::string::npos) << "in the log of the " << name;
       EXPECT_EQ(log.find(hex_of(secret)), std::string::npos) << "in the log of the " << name;

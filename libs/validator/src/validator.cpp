@@ -14,6 +14,8 @@ using protocol::Reason;
 
 namespace {
 
+constexpr std::int64_t kPruneEveryMs = 3'600'000;
+
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
   crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
@@ -44,6 +46,10 @@ std::string why_zero(const score::Standing& standing, const std::string& last_re
 
 Result<std::unique_ptr<Validator>> Validator::make(ValidatorParts parts, ValidatorOptions options) {
   if (parts.tasks.empty()) return {ErrorCode::kInvalidArgument, "a validator needs at least one approved package"};
+  if (options.keep_ms != 0 && options.keep_ms < options.rule.window_ms) {
+    return {ErrorCode::kInvalidArgument, "requests are to be kept for " + std::to_string(options.keep_ms / 3'600'000) + " hours, and scores look back " +
+                                             std::to_string(options.rule.window_ms / 3'600'000) + "; keep them for longer, or for ever (0)"};
+  }
   std::unique_ptr<Validator> validator(new Validator(std::move(parts), options));
   // What was voted for last survives a restart in the store.
   BRAINLOCK_ASSIGN(const auto votes, validator->parts_.store->votes(20));
@@ -368,6 +374,15 @@ Result<std::optional<ledger::Outcome>> Validator::vote() {
   return std::optional<ledger::Outcome>(std::move(outcome));
 }
 
+Status Validator::prune() {
+  const std::int64_t now_ms = parts_.clock();
+  if (options_.keep_ms == 0 || (pruned_ms_ != 0 && now_ms < pruned_ms_ + kPruneEveryMs)) return {};
+  BRAINLOCK_ASSIGN(const std::int64_t removed, parts_.store->prune_requests(now_ms - options_.keep_ms));
+  pruned_ms_ = now_ms;
+  if (removed > 0) net::log_event(parts_.log, "pruned", {{"requests", std::to_string(removed)}});
+  return {};
+}
+
 Status Validator::run(std::stop_token stop, std::uint64_t rounds) {
   std::mutex mutex;
   std::condition_variable_any wake;
@@ -385,6 +400,7 @@ Status Validator::run(std::stop_token stop, std::uint64_t rounds) {
       continue;
     }
     ++done;
+    if (const auto pruned = prune(); !pruned.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "prune_failed", {{"error", pruned.error().to_string()}});
     if (const auto voted = vote(); !voted.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "vote_failed", {{"error", voted.error().to_string()}});
     set_state("waiting for the next round");
     // Not to the second: a miner that knows when it is asked next could rest until then.

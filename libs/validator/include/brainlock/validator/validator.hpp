@@ -34,6 +34,7 @@ struct ValidatorOptions {
   std::uint64_t permit_settle_blocks = 3;     ///< a permit that has just come is not yet known to miners, who read the ledger each block or so
   unsigned draws = 32;                        ///< of an input for one question, until one is in the package's range
   std::int64_t round_pause_ms = 10'000;       ///< between the ends and starts of rounds; drawn between half and all of it
+  std::int64_t keep_ms = 90LL * 24 * 3600 * 1000;  ///< requests that ended longer ago are deleted, once an hour; 0 keeps them all
 };
 
 struct ValidatorParts {
@@ -119,6 +120,7 @@ class Validator {
   void judge(Question& question);
   [[nodiscard]] store::RequestRow row_of(const Question& question) const;
   Status record(std::span<const Question> questions);
+  Status prune();
   void set_state(std::string state);
   Result<ledger::Metagraph> metagraph();
 
@@ -131,6 +133,7 @@ class Validator {
   std::map<std::pair<ledger::AccountId, protocol::ContentId>, bool> uploaded_;   ///< (miner, key): the miner said it has it
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   std::uint64_t last_vote_block_ = 0;
+  std::int64_t pruned_ms_ = 0;
   bool permit_was_missing_ = false;
   std::optional<std::uint64_t> permit_since_block_;   ///< of a permit that came while this validator ran
 };
