@@ -15,16 +15,11 @@
 #include "inference.hpp"
 #include "inputs.hpp"
 #include "layer_report.hpp"
+#include "median.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 // --- bench -------------------------------------------------------------------------------------------------------
 

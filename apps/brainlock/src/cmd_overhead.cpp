@@ -14,6 +14,7 @@
 #include "brainlock/miner/service.hpp"
 #include "commands.hpp"
 #include "inputs.hpp"
+#include "median.hpp"
 #include "node.hpp"
 #include "ui.hpp"
 
@@ -58,11 +59,6 @@ class Everybody final : public miner::Access {
  public:
   miner::Admission admit(const ledger::AccountId&) const override { return {protocol::Refusal::kNone, true}; }
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
-}
 
 /// Removed at the end, keys and all.
 struct TemporaryFolder {

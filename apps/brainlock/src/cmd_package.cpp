@@ -8,6 +8,7 @@
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
 #include "brainlock/package/package.hpp"
+#include "brainlock/plan/op_name.hpp"
 #include "brainlock/runtime/loaded_program.hpp"
 #include "brainlock/sampler/cifar10.hpp"
 #include "inference.hpp"
@@ -110,9 +111,8 @@ void run_inspect(const std::string& directory, bool json) {
   std::printf("  keys      %zu, %s to upload\n\n", p.keys.size(), human_bytes(uploaded_key_bytes(*package)).c_str());
   std::printf("  %-12s %-8s %5s %8s %8s %9s %8s %10s\n", "layer", "step", "limbs", "scale", "hoisted", "switches", "macs", "weights");
   for (const auto& instruction : p.instructions) {
-    static constexpr const char* kNames[] = {"split", "square", "combine", "linear", "drop", "add"};
     const plan::Cost cost = plan::count_cost(p, instruction);
-    std::printf("  %-12s %-8s %2u>%2u %8.1f %8llu %9llu %8llu %10s\n", instruction.layer.c_str(), kNames[instruction.op.index()],
+    std::printf("  %-12s %-8s %2u>%2u %8.1f %8llu %9llu %8llu %10s\n", instruction.layer.c_str(), plan::op_name(instruction),
                 instruction.limbs_in, instruction.limbs_out, std::log2(instruction.scale_out),
                 static_cast<unsigned long long>(cost.hoisted_rotations), static_cast<unsigned long long>(cost.key_switches),
                 static_cast<unsigned long long>(cost.plaintext_macs), human_bytes(cost.weight_bytes).c_str());

@@ -11,43 +11,35 @@ std::size_t at(int a, int b, int nb, int c, int nc) {
          static_cast<std::size_t>(c);
 }
 
+/// Reach of two windows in one dimension, the second over the results of the first.
+int reach(int first_kernel, int first_stride, int second_kernel) { return (second_kernel - 1) * first_stride + first_kernel; }
+
+/// Convolution and average pool as one convolution: each tap of the second meets each tap of the first.
+ConvParams composed(const ConvParams& conv, const PoolParams& pool, bool pool_first) {
+  ConvParams out = conv;
+  out.kernel_h = pool_first ? reach(pool.kernel_h, pool.stride_h, conv.kernel_h) : reach(conv.kernel_h, conv.stride_h, pool.kernel_h);
+  out.kernel_w = pool_first ? reach(pool.kernel_w, pool.stride_w, conv.kernel_w) : reach(conv.kernel_w, conv.stride_w, pool.kernel_w);
+  out.stride_h = conv.stride_h * pool.stride_h;
+  out.stride_w = conv.stride_w * pool.stride_w;
+  out.weights.assign(static_cast<std::size_t>(conv.out_channels * conv.in_channels * out.kernel_h * out.kernel_w), 0.0F);
+  const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
+  for (int oc = 0; oc < conv.out_channels * conv.in_channels; ++oc)
+    for (int ky = 0; ky < conv.kernel_h; ++ky)
+      for (int kx = 0; kx < conv.kernel_w; ++kx)
+        for (int py = 0; py < pool.kernel_h; ++py)
+          for (int px = 0; px < pool.kernel_w; ++px) {
+            const int y = pool_first ? ky * pool.stride_h + py : ky + py * conv.stride_h;
+            const int x = pool_first ? kx * pool.stride_w + px : kx + px * conv.stride_w;
+            out.weights[at(oc, y, out.kernel_h, x, out.kernel_w)] += factor * conv.weights[at(oc, ky, conv.kernel_h, kx, conv.kernel_w)];
+          }
+  return out;
+}
+
 }  // namespace
 
-ConvParams pool_then_conv(const PoolParams& pool, const ConvParams& conv) {
-  ConvParams out = conv;
-  out.kernel_h = (conv.kernel_h - 1) * pool.stride_h + pool.kernel_h;
-  out.kernel_w = (conv.kernel_w - 1) * pool.stride_w + pool.kernel_w;
-  out.stride_h = conv.stride_h * pool.stride_h;
-  out.stride_w = conv.stride_w * pool.stride_w;
-  out.weights.assign(static_cast<std::size_t>(conv.out_channels * conv.in_channels * out.kernel_h * out.kernel_w), 0.0F);
-  const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
-  for (int oc = 0; oc < conv.out_channels * conv.in_channels; ++oc)
-    for (int ky = 0; ky < conv.kernel_h; ++ky)
-      for (int kx = 0; kx < conv.kernel_w; ++kx)
-        for (int py = 0; py < pool.kernel_h; ++py)
-          for (int px = 0; px < pool.kernel_w; ++px)
-            out.weights[at(oc, ky * pool.stride_h + py, out.kernel_h, kx * pool.stride_w + px, out.kernel_w)] +=
-                factor * conv.weights[at(oc, ky, conv.kernel_h, kx, conv.kernel_w)];
-  return out;
-}
+ConvParams pool_then_conv(const PoolParams& pool, const ConvParams& conv) { return composed(conv, pool, true); }
 
-ConvParams conv_then_pool(const ConvParams& conv, const PoolParams& pool) {
-  ConvParams out = conv;
-  out.kernel_h = conv.kernel_h + (pool.kernel_h - 1) * conv.stride_h;
-  out.kernel_w = conv.kernel_w + (pool.kernel_w - 1) * conv.stride_w;
-  out.stride_h = conv.stride_h * pool.stride_h;
-  out.stride_w = conv.stride_w * pool.stride_w;
-  out.weights.assign(static_cast<std::size_t>(conv.out_channels * conv.in_channels * out.kernel_h * out.kernel_w), 0.0F);
-  const float factor = 1.0F / static_cast<float>(pool.kernel_h * pool.kernel_w);
-  for (int oc = 0; oc < conv.out_channels * conv.in_channels; ++oc)
-    for (int ky = 0; ky < conv.kernel_h; ++ky)
-      for (int kx = 0; kx < conv.kernel_w; ++kx)
-        for (int py = 0; py < pool.kernel_h; ++py)
-          for (int px = 0; px < pool.kernel_w; ++px)
-            out.weights[at(oc, ky + py * conv.stride_h, out.kernel_h, kx + px * conv.stride_w, out.kernel_w)] +=
-                factor * conv.weights[at(oc, ky, conv.kernel_h, kx, conv.kernel_w)];
-  return out;
-}
+ConvParams conv_then_pool(const ConvParams& conv, const PoolParams& pool) { return composed(conv, pool, false); }
 
 DenseParams conv_as_dense(const ConvParams& conv, const TensorShape& in, const TensorShape& out) {
   DenseParams dense;

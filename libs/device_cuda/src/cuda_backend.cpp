@@ -58,22 +58,20 @@ gpu::NttArguments CudaBackend::ntt_arguments(const gpu::RowMap& rows, const gpu:
   return arguments;
 }
 
-void CudaBackend::forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+void CudaBackend::launch_ntt(gpu::Kernel kernel, unsigned stages, gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
   const Grid grid{static_cast<unsigned>(degree_ >> log_tile_), rows, static_cast<unsigned>(jobs)};
   const std::size_t tile = std::size_t{1} << log_tile_;
-  const auto threads = static_cast<unsigned>(tile / kWordsPerThread);
-  const std::size_t shared = (tile + tile / 32) * sizeof(Word);
-  launch(gpu::Kernel::kNttForwardColumns, column_stages_, grid, threads, shared, arguments);
-  launch(gpu::Kernel::kNttForwardRows, row_stages_, grid, threads, shared, arguments);
+  launch(kernel, stages, grid, static_cast<unsigned>(tile / kWordsPerThread), (tile + tile / 32) * sizeof(Word), arguments);
+}
+
+void CudaBackend::forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  launch_ntt(gpu::Kernel::kNttForwardColumns, column_stages_, arguments, rows, jobs);
+  launch_ntt(gpu::Kernel::kNttForwardRows, row_stages_, arguments, rows, jobs);
 }
 
 void CudaBackend::inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  const Grid grid{static_cast<unsigned>(degree_ >> log_tile_), rows, static_cast<unsigned>(jobs)};
-  const std::size_t tile = std::size_t{1} << log_tile_;
-  const auto threads = static_cast<unsigned>(tile / kWordsPerThread);
-  const std::size_t shared = (tile + tile / 32) * sizeof(Word);
-  launch(gpu::Kernel::kNttInverseRows, row_stages_, grid, threads, shared, arguments);
-  launch(gpu::Kernel::kNttInverseColumns, column_stages_, grid, threads, shared, arguments);
+  launch_ntt(gpu::Kernel::kNttInverseRows, row_stages_, arguments, rows, jobs);
+  launch_ntt(gpu::Kernel::kNttInverseColumns, column_stages_, arguments, rows, jobs);
 }
 
 void CudaBackend::upload(const Stream& stream, std::span<const device::LimbTransfer> batch) {

@@ -65,6 +65,7 @@ class CudaBackend final : public device::Backend {
   /// One thread a word, `rows` limbs, for each job.
   template <typename Arguments>
   void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0);
+  void launch_ntt(gpu::Kernel kernel, unsigned stages, gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   void forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   void inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   gpu::NttArguments ntt_arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const;

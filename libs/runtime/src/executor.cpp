@@ -7,6 +7,7 @@
 
 #include "brainlock/ckks/evaluator.hpp"
 #include "brainlock/ckks/uniform.hpp"
+#include "brainlock/plan/op_name.hpp"
 #include "linear.hpp"
 #include "loaded_program_impl.hpp"
 
@@ -16,11 +17,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-const char* op_name(const plan::Instruction& instruction) {
-  static constexpr const char* kNames[] = {"split", "square", "combine", "linear", "drop", "add"};
-  return kNames[instruction.op.index()];
-}
 
 Status check_input(const LoadedProgram& program, ckks::Ciphertext& in, std::size_t i) {
   const Machine& machine = program.machine();
@@ -200,7 +196,7 @@ class Run {
       const plan::Instruction& instruction = program_.instructions[i];
       if (profile_ != nullptr) {
         const plan::Cost cost = plan::count_cost(program_, instruction);
-        profile_->entries.push_back({instruction.layer, op_name(instruction), seconds / static_cast<double>(end - begin),
+        profile_->entries.push_back({instruction.layer, plan::op_name(instruction), seconds / static_cast<double>(end - begin),
                                      cost.key_switches, cost.hoisted_rotations, instruction.limbs_in});
       }
       if (options_.progress) options_.progress(i + 1, program_.instructions.size(), instruction.layer);

@@ -74,13 +74,13 @@ BRAINLOCK_DEVICE void inverse_butterflies(Word (&x)[1 << kRadix], const Factor* 
 
 /// The stages of a pass from `kDone` on. stage: number of the step's first stage, where stage s has 2^s groups.
 /// first(i) gives word i of the tile to the first step, last(i, x) takes it from the last one.
-template <int kStages, int kDone, class First, class Last>
-BRAINLOCK_DEVICE void forward_steps(const Tile& tile, unsigned stage, const First& first, const Last& last) {
+template <bool kForward, int kStages, int kDone, class First, class Last>
+BRAINLOCK_DEVICE void pass_steps(const Tile& tile, unsigned stage, const First& first, const Last& last) {
   constexpr int kLeft = kStages - kDone;
   constexpr int kRadix = kNextRadix<kLeft>;
   constexpr unsigned kWords = 1u << kRadix;
   Word* const shared = shared_words();
-  const unsigned log_stride = tile.log_unit + (kLeft - kRadix);
+  const unsigned log_stride = tile.log_unit + (kForward ? kLeft - kRadix : kDone);
   for (unsigned item = thread_x(); item < 1u << (tile.log_words - kRadix); item += block_threads()) {
     const unsigned high = item >> log_stride;
     const unsigned base = high << (log_stride + kRadix) | (item & ((1u << log_stride) - 1));
@@ -94,7 +94,12 @@ BRAINLOCK_DEVICE void forward_steps(const Tile& tile, unsigned stage, const Firs
         x[k] = shared[padded(i)];
       }
     }
-    forward_butterflies<kRadix>(x, tile.twiddles, stage, (tile.first_word >> (log_stride + kRadix)) + high, tile.q);
+    const unsigned group = (tile.first_word >> (log_stride + kRadix)) + high;
+    if constexpr (kForward) {
+      forward_butterflies<kRadix>(x, tile.twiddles, stage, group, tile.q);
+    } else {
+      inverse_butterflies<kRadix>(x, tile.twiddles, stage, group, tile.q);
+    }
     BRAINLOCK_UNROLL
     for (unsigned k = 0; k < kWords; ++k) {
       const unsigned i = base + (k << log_stride);
@@ -107,44 +112,7 @@ BRAINLOCK_DEVICE void forward_steps(const Tile& tile, unsigned stage, const Firs
   }
   if constexpr (kLeft != kRadix) {
     barrier();
-    forward_steps<kStages, kDone + kRadix>(tile, stage + kRadix, first, last);
-  }
-}
-
-template <int kStages, int kDone, class First, class Last>
-BRAINLOCK_DEVICE void inverse_steps(const Tile& tile, unsigned stage, const First& first, const Last& last) {
-  constexpr int kLeft = kStages - kDone;
-  constexpr int kRadix = kNextRadix<kLeft>;
-  constexpr unsigned kWords = 1u << kRadix;
-  Word* const shared = shared_words();
-  const unsigned log_stride = tile.log_unit + kDone;
-  for (unsigned item = thread_x(); item < 1u << (tile.log_words - kRadix); item += block_threads()) {
-    const unsigned high = item >> log_stride;
-    const unsigned base = high << (log_stride + kRadix) | (item & ((1u << log_stride) - 1));
-    Word x[kWords];
-    BRAINLOCK_UNROLL
-    for (unsigned k = 0; k < kWords; ++k) {
-      const unsigned i = base + (k << log_stride);
-      if constexpr (kDone == 0) {
-        x[k] = first(i);
-      } else {
-        x[k] = shared[padded(i)];
-      }
-    }
-    inverse_butterflies<kRadix>(x, tile.twiddles, stage, (tile.first_word >> (log_stride + kRadix)) + high, tile.q);
-    BRAINLOCK_UNROLL
-    for (unsigned k = 0; k < kWords; ++k) {
-      const unsigned i = base + (k << log_stride);
-      if constexpr (kLeft == kRadix) {
-        last(i, x[k]);
-      } else {
-        shared[padded(i)] = x[k];
-      }
-    }
-  }
-  if constexpr (kLeft != kRadix) {
-    barrier();
-    inverse_steps<kStages, kDone + kRadix>(tile, stage - kRadix, first, last);
+    pass_steps<kForward, kStages, kDone + kRadix>(tile, kForward ? stage + kRadix : stage - kRadix, first, last);
   }
 }
 
@@ -187,7 +155,7 @@ BRAINLOCK_KERNEL ntt_forward_columns(BRAINLOCK_ARGUMENTS(NttArguments) a) {
   const Tile tile{a.ring.twiddles + (std::size_t{row.modulus} << a.ring.log_degree), load_constant(a.ring.moduli + row.modulus).q,
                   a.log_tile, log_unit, 0};
   const ColumnIndex at{log_unit, a.log_columns, block_x() << log_unit};
-  forward_steps<kStages, 0>(tile, 0, [&](unsigned i) { return row.source[at(i)]; },
+  pass_steps<true, kStages, 0>(tile, 0, [&](unsigned i) { return row.source[at(i)]; },
                             [&](unsigned i, Word x) { row.target[at(i)] = x; });
 }
 
@@ -201,7 +169,7 @@ BRAINLOCK_KERNEL ntt_forward_rows(BRAINLOCK_ARGUMENTS(NttArguments) a) {
   const Tile tile{a.ring.twiddles + (std::size_t{row.modulus} << a.ring.log_degree), q, a.log_tile, 0, first};
   Word* const shared = shared_words();
   Word* const out = row.target + first;
-  forward_steps<kStages, 0>(tile, a.ring.log_degree - kStages, [&](unsigned i) { return out[i]; },
+  pass_steps<true, kStages, 0>(tile, a.ring.log_degree - kStages, [&](unsigned i) { return out[i]; },
                             [&](unsigned i, Word x) { shared[padded(i)] = x; });
   barrier();
   const NttJob& job = a.jobs[block_z()];
@@ -232,7 +200,7 @@ BRAINLOCK_KERNEL ntt_inverse_rows(BRAINLOCK_ARGUMENTS(NttArguments) a) {
   Word* const shared = shared_words();
   for (unsigned i = thread_x(); i < 1u << a.log_tile; i += block_threads()) shared[padded(i)] = row.source[first + i];
   barrier();
-  inverse_steps<kStages, 0>(tile, a.ring.log_degree - 1, [&](unsigned i) { return shared[padded(i)]; },
+  pass_steps<false, kStages, 0>(tile, a.ring.log_degree - 1, [&](unsigned i) { return shared[padded(i)]; },
                             [&](unsigned i, Word x) { row.target[first + i] = x; });
 }
 
@@ -246,7 +214,7 @@ BRAINLOCK_KERNEL ntt_inverse_columns(BRAINLOCK_ARGUMENTS(NttArguments) a) {
   const Tile tile{a.ring.inverse_twiddles + (std::size_t{row.modulus} << a.ring.log_degree), q, a.log_tile, log_unit, 0};
   const ColumnIndex at{log_unit, a.log_columns, block_x() << log_unit};
   const Factor scalar = load_constant(a.scalars + block_y());
-  inverse_steps<kStages, 0>(tile, kStages - 1, [&](unsigned i) { return row.target[at(i)]; },
+  pass_steps<false, kStages, 0>(tile, kStages - 1, [&](unsigned i) { return row.target[at(i)]; },
                             [&](unsigned i, Word x) { row.target[at(i)] = mul(x, scalar, q); });
 }
 
