@@ -17,23 +17,13 @@
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "brainlock/runtime/executor.hpp"
 #include "brainlock/sampler/cifar10.hpp"
-#include "brainlock/sampler/random.hpp"
-#include "brainlock/sampler/synthetic.hpp"
 #include "net_builder.hpp"
+#include "samples.hpp"
 
 namespace brainlock {
 namespace {
 
 const std::string kModels = std::string(BRAINLOCK_SOURCE_DIR) + "/models/";
-
-std::vector<float> sample(std::uint64_t seed, const compiler::TensorShape& shape) {
-  auto image = sampler::synthetic_image(seed, shape.channels, shape.height, shape.width);
-  if (image.ok()) return image->pixels;
-  sampler::Random random(seed);
-  std::vector<float> values(shape.size());
-  for (float& v : values) v = static_cast<float>(random.uniform());
-  return values;
-}
 
 // Compiled once, then client and server of it.
 class Model {

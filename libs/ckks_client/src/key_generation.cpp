@@ -2,8 +2,8 @@
 #include <atomic>
 #include <mutex>
 #include <set>
-#include <thread>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/ckks/uniform.hpp"
 #include "brainlock/math/kernels.hpp"
 #include "sampling.hpp"
@@ -109,19 +109,6 @@ void make_digit(const SecretKey::Impl& secret, Job& job, std::uint32_t d, Worksp
   }
 }
 
-/// Runs body(item, workspace) for every item on up to `threads` threads.
-template <typename Body>
-void parallel(std::size_t items, unsigned threads, std::size_t n, const Body& body) {
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    Workspace workspace(n);
-    for (std::size_t i = next++; i < items; i = next++) body(i, workspace);
-  };
-  std::vector<std::jthread> helpers;
-  for (unsigned t = 1; t < std::min<std::size_t>(threads, items); ++t) helpers.emplace_back(work);
-  work();
-}
-
 /// Makes `jobs`, in parallel over their digits; `finished` is called with a job's index once its last digit is done.
 template <typename Finished>
 void make_keys(const SecretKey::Impl& secret, std::span<Job> jobs, unsigned threads, const Finished& finished) {
@@ -135,7 +122,8 @@ void make_keys(const SecretKey::Impl& secret, std::span<Job> jobs, unsigned thre
     left[j] = secret.parameters->digits(jobs[j].key.limbs);
     for (std::uint32_t d = 0; d < left[j]; ++d) items.push_back({j, d});
   }
-  parallel(items.size(), threads, secret.parameters->ring_degree(), [&](std::size_t i, Workspace& work) {
+  const auto workspace = [&] { return Workspace(secret.parameters->ring_degree()); };
+  parallel_for(items.size(), threads, workspace, [&](std::size_t i, Workspace& work) {
     make_digit(secret, jobs[items[i].job], items[i].digit, work);
     if (--left[items[i].job] == 0) finished(items[i].job);
   });

@@ -14,9 +14,9 @@
 namespace brainlock::compiler {
 
 /// Changes the biases of `program` (levels and scales assigned), whose stages are `stages`, by the mean difference that
-/// rounded weights make to each channel on the samples, layer by layer on exact inputs. Cost: two runs of the slot
-/// interpreter a sample, and one encoding of every weight vector.
+/// rounded weights make to each channel on the samples, layer by layer on exact inputs. Cost: that of
+/// rounding_differences.
 Status correct_biases(plan::Program& program, const std::vector<LoweredStage>& stages, const StagePlan& plan,
-                      std::span<const std::vector<float>> samples);
+                      std::span<const std::vector<float>> samples, unsigned threads);
 
 }  // namespace brainlock::compiler

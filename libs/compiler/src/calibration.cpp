@@ -19,11 +19,15 @@ Lanes<double> energy(const LaneTensor<float>& x) {
   return sum;
 }
 
-/// `x` less the mean of each channel over positions and the first `inputs` lanes: what rounded weights meet once biases
+/// Values of a channel, over which one bias takes back the mean error.
+std::size_t plane_of(const Stage& stage) {
+  return static_cast<std::size_t>(stage.is_dense ? 1 : stage.pooled.height * stage.pooled.width);
+}
+
+/// `x` less the mean of every `plane` neighbours over the first `inputs` lanes: what rounded weights meet once biases
 /// are corrected. Lengthened by what a mean of so few inputs misses. One input alone says nothing of a mean.
-LaneTensor<float> centred(const Stage& stage, LaneTensor<float> x, std::size_t inputs) {
+LaneTensor<float> centred(LaneTensor<float> x, std::size_t plane, std::size_t inputs) {
   if (inputs == 1) return x;
-  const auto plane = static_cast<std::size_t>(stage.is_dense ? 1 : stage.pooled.height * stage.pooled.width);
   const double n = static_cast<double>(inputs), positions = static_cast<double>(plane);
   const auto longer = static_cast<float>(std::sqrt(n / (n - 1) * (1 + 1 / n)));
   for (std::size_t first = 0; first < x.size(); first += plane) {
@@ -45,7 +49,7 @@ double terms_per_output(const Stage& stage) {
 
 /// Gains of up to kLanes inputs.
 struct LaneGains {
-  std::vector<Lanes<double>> noise, weights;   ///< per stage
+  std::vector<Lanes<double>> noise, weights, placed_weights;   ///< per stage
   Lanes<double> input{};
 };
 
@@ -54,7 +58,8 @@ struct LaneGains {
 LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& values,
                      const std::vector<double>& mean_square, std::size_t inputs, std::mt19937_64& random) {
   const std::size_t count = plan.stages.size();
-  LaneGains gains{std::vector<Lanes<double>>(count, Lanes<double>{}), std::vector<Lanes<double>>(count, Lanes<double>{})};
+  const std::vector<Lanes<double>> none(count, Lanes<double>{});
+  LaneGains gains{none, none, none};
   const double share = 1.0 / (kProbes * static_cast<double>(plan.stages.back().out.size()));
   const auto add = [&](Lanes<double>& to, const Lanes<double>& energy, double factor) {
     for (std::size_t k = 0; k < kLanes; ++k) to[k] += energy[k] * factor * share;
@@ -71,7 +76,12 @@ LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>
       if (g.empty()) g.resize(stage.out.size());
       add(gains.noise[l], energy(g), 1);
       // Errors of variance 1 on every weight cause a variance of terms * mean square at an output.
-      add(gains.weights[l], weight_gradient_energy(stage, centred(stage, reads[l], inputs), g), 1 / std::max(1e-30, terms_per_output(stage) * mean_square[l]));
+      const double square = std::max(1e-30, mean_square[l]);
+      add(gains.weights[l], weight_gradient_energy(stage, centred(reads[l], plane_of(stage), inputs), g), 1 / (terms_per_output(stage) * square));
+      Lanes<double> placed = energy(g);
+      const Lanes<double> left = energy(centred(reads[l], 1, inputs));
+      for (std::size_t k = 0; k < kLanes; ++k) placed[k] *= left[k];
+      add(gains.placed_weights[l], placed, 1 / (static_cast<double>(reads[l].size()) * square));
       if (stage.reads.empty()) add(gains.input, window_gradient_energy(stage, g), 1);
       else add_gradients(plan, stage, apply_stage_transposed(stage, g), values, at);
       if (stage.addend >= 0) at[static_cast<std::size_t>(stage.addend)] = std::move(g);
@@ -86,7 +96,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
   const std::size_t count = plan.stages.size();
   Calibration out;
   out.stages.resize(count);
-  std::vector<std::vector<double>> noise(count), weights(count);   // [stage][input]
+  std::vector<std::vector<double>> noise(count), weights(count), placed_weights(count);   // [stage][input]
   std::vector<double> input, mean_square;
   std::mt19937_64 random(1);
   for (std::size_t first = 0; first < samples.size(); first += kLanes) {
@@ -123,6 +133,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
     for (std::size_t l = 0; l < count; ++l) {
       append(noise[l], gains.noise[l]);
       append(weights[l], gains.weights[l]);
+      append(placed_weights[l], gains.placed_weights[l]);
     }
     append(input, gains.input);
   }
@@ -139,6 +150,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
   for (std::size_t l = 0; l < count; ++l) {
     out.stages[l].gain = summarise(noise[l]);
     out.stages[l].weight_gain = summarise(weights[l]);
+    out.stages[l].placed_weight_gain = summarise(placed_weights[l]);
     out.stages[l].rms = std::sqrt(out.stages[l].rms);
   }
   return out;

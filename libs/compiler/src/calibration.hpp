@@ -20,6 +20,9 @@ struct StageStats {
   /// the weights' errors cause at this output, for the first input's values; mean over the inputs. The mean error of
   /// each channel is left out: biases take it back (bias_correction.hpp).
   double weight_gain = 1;
+  /// As weight_gain, where each position has rounding errors of its own (weights that repeat nowhere, with zeros around a map)
+  /// and biases take back the mean of each position.
+  double placed_weight_gain = 1;
 };
 
 struct Calibration {

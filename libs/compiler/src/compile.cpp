@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
 #include "brainlock/ckks/parameters.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
@@ -12,6 +13,7 @@
 #include "levels.hpp"
 #include "lowering.hpp"
 #include "stages.hpp"
+#include "weight_rounding.hpp"
 
 namespace brainlock::compiler {
 namespace {
@@ -26,11 +28,13 @@ constexpr double kRangeMargin = 4.0;
 constexpr double kBoundDeviations = 8.0;
 // A carried stage chooses its weight scale freely: its rounded weights are to be off by no more than this share of what it adds to.
 constexpr double kCarriedError = 1.0 / 8192;
+// Weights are rounded to about this share of the values that they make, to measure what rounding does.
+constexpr double kProbeError = 1.0 / 512;
 // Samples from which the range of a polynomial's input is taken.
 constexpr std::size_t kRangeSamples = 8;
-// Standard deviation, per real part, of a Linear's output for weights rounded at scale 1: every vector is off by a
-// polynomial with uniform rounding errors (2 * period coefficients), and meets whatever its register holds, garbage too.
-double weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
+// Standard deviation, per real part, of a Linear's outputs for weights rounded at scale 1, if every vector were off by a polynomial
+// with independent, uniform rounding errors (2 * period coefficients) and all slots were alike.
+double plain_weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
   double worst = 0;
   for (const auto& output : linear.outputs) {
     double sum = 0;
@@ -43,10 +47,24 @@ double weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
   return std::sqrt(worst * linear.period / 12.0 * std::exp2(static_cast<double>(linear.rotate_sums.size())));
 }
 
+// The same as it is, in the slots of the stage's values, from weights that were rounded at the Linear's weight_scale. Vectors with a
+// pattern (zeros around a map, every other slot empty) have rounding errors with that pattern, so that the slots that count
+// are off by more than the mean.
+double measured_weight_noise(const plan::Linear& linear, const LoweredStage& stage, const RoundingDifferences& differences) {
+  double sum = 0;
+  for (const plan::Place& place : stage.places) {
+    const std::complex<double> d = differences.at(linear.outputs[place.ciphertext].out)[place.slot];
+    const double part = place.part == 0 ? d.real() : d.imag();
+    sum += part * part;
+  }
+  return std::sqrt(sum / static_cast<double>(stage.places.size())) * linear.weight_scale;
+}
+
 class Compiler {
  public:
   Compiler(const Graph& graph, const CompileOptions& options, CompileReport& report)
-      : graph_(graph), options_(options), report_(report), slots_(options.profile.ring_degree / 2) {}
+      : graph_(graph), options_(options), report_(report), slots_(options.profile.ring_degree / 2),
+        threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())) {}
 
   Result<plan::Program> run() {
     if (options_.calibration.empty()) return Error{ErrorCode::kInvalidArgument, "compile needs at least one calibration input"};
@@ -69,7 +87,7 @@ class Compiler {
                                              " holds this network's depth of " + std::to_string(stages_.ranks()) +
                                              " linear layers at 128-bit security; try a profile with a larger ring"};
     say("biases");
-    BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration));
+    BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration, threads_));
     BRAINLOCK_TRY(plan::validate(best_));
     return std::move(best_);
   }
@@ -159,10 +177,10 @@ class Compiler {
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
       assign_levels(lowered, nominal_levels());
       std::vector<CarriedNoise> carried;
-      const LevelRequest request = make_request(lowered, choice, carried);
+      BRAINLOCK_ASSIGN(const LevelRequest request, make_request(lowered, carried));
       for (const LoweredStage& stage : lowered.stages)   // for clients: inputs beyond these are refused
         std::get<plan::Linear>(lowered.program.instructions[stage.linear].op).limit = request.stages[stage.rank].out_max;
-      for (LevelChoice& levels : search_levels(request)) {
+      for (LevelChoice& levels : search_levels(request, threads_)) {
         assign_levels(lowered, levels);
         add_carried_noise(lowered, carried, levels);
         consider(lowered, choice, levels);
@@ -180,7 +198,29 @@ class Compiler {
     double gain = 0;           ///< as StageNeeds::weight_gain
   };
 
-  LevelRequest make_request(Lowered& lowered, const LayoutChoice& choice, std::vector<CarriedNoise>& carried) const {
+  static const plan::Linear& linear_of(const Lowered& lowered, const LoweredStage& stage) {
+    return std::get<plan::Linear>(lowered.program.instructions[stage.linear].op);
+  }
+
+  [[nodiscard]] double weight_gain(const plan::Linear& linear, std::size_t l) const {
+    return linear.period < slots_ ? calibration_.stages[l].weight_gain : calibration_.stages[l].placed_weight_gain;
+  }
+
+  /// Of each stage: measured_weight_noise for the first calibration input, with weights rounded so that they are off by about kProbeError.
+  Result<std::vector<double>> weight_noises(const Lowered& lowered, const plan::SlotTrace& trace) const {
+    plan::Program probe = lowered.program;
+    for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
+      auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
+      linear.weight_scale = std::max(1.0, plain_weight_noise(linear, trace) / (kProbeError * std::max(1e-30, calibration_.stages[l].rms)));
+    }
+    BRAINLOCK_ASSIGN(const RoundingDifferences differences, rounding_differences(probe, std::span(options_.calibration).first(1), threads_));
+    std::vector<double> out;
+    for (const LoweredStage& stage : lowered.stages)
+      out.push_back(measured_weight_noise(std::get<plan::Linear>(probe.instructions[stage.linear].op), stage, differences));
+    return out;
+  }
+
+  Result<LevelRequest> make_request(Lowered& lowered, std::vector<CarriedNoise>& carried) const {
     LevelRequest request;
     request.ring_degree = options_.profile.ring_degree;
     request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
@@ -191,23 +231,22 @@ class Compiler {
     for (StageNeeds& needs : request.stages) needs.later_gain = 0;
     plan::SlotTrace trace;
     (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
+    BRAINLOCK_ASSIGN(const std::vector<double> noises, weight_noises(lowered, trace));
     for (std::size_t r = 0; r < request.stages.size(); ++r) request.stages[r].plain = r > 0 && stages_.plain_ranks[r];
-    // Noise of weights is taken from the mean over all slots. Where most of them are empty, those that count meet more.
-    for (double& square : trace.mean_square) square /= std::min(1.0, choice.fill(stages_, slots_) / kSparse);
-    for (std::size_t l = 0; l < stages_.stages.size(); ++l) add_needs(lowered.program, lowered.stages[l], l, trace, request.stages[lowered.stages[l].rank]);
+    for (std::size_t l = 0; l < stages_.stages.size(); ++l) add_needs(lowered.program, lowered.stages[l], l, trace, noises[l], request.stages[lowered.stages[l].rank]);
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) {
       LoweredStage& stage = lowered.stages[l];
       if (!stage.carried) continue;
-      const double noise = weight_noise(std::get<plan::Linear>(lowered.program.instructions[stage.linear].op), trace);
-      carried.push_back({l, noise, calibration_.stages[l].weight_gain});
-      stage.min_weight_log2 = std::log2(std::max(noise, 1e-30) / (kCarriedError * request.stages[stage.rank].out_rms));
+      carried.push_back({l, noises[l], weight_gain(linear_of(lowered, stage), l)});
+      stage.min_weight_log2 = std::log2(std::max(noises[l], 1e-30) / (kCarriedError * request.stages[stage.rank].out_rms));
     }
     return request;
   }
 
   /// Adds stage l to what its rank needs. Of stages side by side the noises add up (each with its own gain), the largest value and the
   /// largest rms count.
-  void add_needs(const plan::Program& program, const LoweredStage& lowered, std::size_t l, const plan::SlotTrace& trace, StageNeeds& needs) const {
+  void add_needs(const plan::Program& program, const LoweredStage& lowered, std::size_t l, const plan::SlotTrace& trace, double noise,
+                 StageNeeds& needs) const {
     const StageStats& stats = calibration_.stages[l];
     const auto& linear = std::get<plan::Linear>(program.instructions[lowered.linear].op);
     needs.later_gain += stats.gain;
@@ -221,12 +260,12 @@ class Compiler {
     }
     needs.out_max = std::max(needs.out_max, largest);
     if (!lowered.carried) {
-      const double noise = weight_noise(linear, trace);
+      const double gain = weight_gain(linear, l);
       if (needs.weight_noise == 0) {
         needs.weight_noise = noise;
-        needs.weight_gain = stats.weight_gain;
+        needs.weight_gain = gain;
       } else {
-        const double both = needs.weight_noise * needs.weight_noise * needs.weight_gain + noise * noise * stats.weight_gain;
+        const double both = needs.weight_noise * needs.weight_noise * needs.weight_gain + noise * noise * gain;
         needs.weight_noise = std::max(needs.weight_noise, noise);
         needs.weight_gain = both / (needs.weight_noise * needs.weight_noise);
       }
@@ -285,6 +324,7 @@ class Compiler {
   const CompileOptions& options_;
   CompileReport& report_;
   std::uint32_t slots_;
+  unsigned threads_;
   StagePlan stages_;
   Calibration calibration_;
   std::string refusal_;

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <optional>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/math/modulus.hpp"
 
 namespace brainlock::compiler {
@@ -187,31 +189,42 @@ bool choose_primes(const LevelRequest& request, Shape shape, std::uint32_t limbs
 
 }  // namespace
 
-std::vector<LevelChoice> search_levels(const LevelRequest& request) {
-  std::vector<LevelChoice> out;
+namespace {
+
+/// The best chain for one key-switching shape, if there is one.
+std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shape) {
+  if (request.max_log_qp - 30.0 * shape.p_limbs < 3 * shape.q_bits) return std::nullopt;
+  State state;
+  if (!Search(request, shape).best(state)) return std::nullopt;
+  LevelChoice choice;
+  if (!choose_primes(request, shape, state.limbs, choice.parameters, choice.log_qp)) return std::nullopt;
+  choice.drop.assign(state.drops.rbegin(), state.drops.rend());
+  choice.weight_scale_log2.assign(state.weight_bits.rbegin(), state.weight_bits.rend());
+  choice.input_scale_log2 = state.scale;
+  choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
+  std::uint32_t limbs = state.limbs;
+  double scale = state.scale;
+  for (std::size_t l = 0; l < choice.drop.size(); ++l) {
+    choice.limbs_in.push_back(limbs);
+    limbs -= choice.drop[l];
+    scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + choice.weight_scale_log2[l] - choice.drop[l] * shape.q_bits;
+    choice.scale_log2.push_back(scale);
+  }
+  return choice;
+}
+
+}  // namespace
+
+std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads) {
+  std::vector<Shape> shapes;
   for (int q_bits : {28, 29, 30})
     for (int digit = 2; digit <= 6; ++digit)
-      for (int p : {digit, digit + 1}) {
-        const Shape shape{q_bits, p, digit};
-        if (request.max_log_qp - 30.0 * p < 3 * q_bits) continue;
-        State state;
-        if (!Search(request, shape).best(state)) continue;
-        LevelChoice choice;
-        if (!choose_primes(request, shape, state.limbs, choice.parameters, choice.log_qp)) continue;
-        choice.drop.assign(state.drops.rbegin(), state.drops.rend());
-        choice.weight_scale_log2.assign(state.weight_bits.rbegin(), state.weight_bits.rend());
-        choice.input_scale_log2 = state.scale;
-        choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
-        std::uint32_t limbs = state.limbs;
-        double scale = state.scale;
-        for (std::size_t l = 0; l < choice.drop.size(); ++l) {
-          choice.limbs_in.push_back(limbs);
-          limbs -= choice.drop[l];
-          scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + choice.weight_scale_log2[l] - choice.drop[l] * q_bits;
-          choice.scale_log2.push_back(scale);
-        }
-        out.push_back(std::move(choice));
-      }
+      for (int p : {digit, digit + 1}) shapes.push_back({q_bits, p, digit});
+  std::vector<std::optional<LevelChoice>> choices(shapes.size());
+  parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, shapes[i]); });
+  std::vector<LevelChoice> out;
+  for (auto& choice : choices)
+    if (choice) out.push_back(std::move(*choice));
   return out;
 }
 

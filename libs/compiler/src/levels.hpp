@@ -56,7 +56,7 @@ struct LevelRequest {
 };
 
 /// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one.
-std::vector<LevelChoice> search_levels(const LevelRequest& request);
+std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads);
 
 /// Writes limbs, scales and weight scales into a lowered program.
 void assign_levels(Lowered& lowered, const LevelChoice& choice);

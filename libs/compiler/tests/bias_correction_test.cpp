@@ -73,7 +73,7 @@ TEST(BiasCorrection, RoundedWeightsMatterLess) {
     return std::sqrt(sum);
   };
   const double before = error(lowered->program);
-  ASSERT_TRUE(correct_biases(lowered->program, lowered->stages, *stages, seen).ok());
+  ASSERT_TRUE(correct_biases(lowered->program, lowered->stages, *stages, seen, 2).ok());
   const double after = error(lowered->program);
   EXPECT_GT(before, 0);
   EXPECT_LT(after, 0.8 * before);

@@ -1,11 +1,11 @@
 #include "brainlock/simulation/simulation.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <map>
 #include <thread>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/ledger/yuma.hpp"
 #include "observer.hpp"
 #include "population.hpp"
@@ -34,17 +34,6 @@ Status check(const Options& options) {
   if (!(options.detection >= 0.0 && options.detection <= 1.0)) return refuse("expected a detection from 0 to 1");
   if (options.rule.window_requests < 1) return refuse("expected a window of at least 1 request");
   return {};
-}
-
-/// Runs work(0 .. count-1) on `threads` threads.
-void for_all(std::size_t count, std::size_t threads, const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next = 0;
-  const auto loop = [&] {
-    for (std::size_t i = next++; i < count; i = next++) work(i);
-  };
-  std::vector<std::jthread> helpers;
-  for (std::size_t t = 1; t < std::min(threads, count); ++t) helpers.emplace_back(loop);
-  loop();
 }
 
 /// Validators first, then miners.
@@ -159,7 +148,7 @@ Result<Report> run(const Options& options, const std::function<void(std::size_t)
     }
     return std::size_t{0};
   }();
-  const std::size_t threads =
+  const unsigned threads =
       options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
 
   EpochInput subnet = make_subnet(report);
@@ -167,7 +156,7 @@ Result<Report> run(const Options& options, const std::function<void(std::size_t)
   Ledger books(report);
   for (std::size_t tempo = 0; tempo < options.tempos; ++tempo) {
     subnet.block = (tempo + 1) * static_cast<BlockNumber>(kTempoBlocks);
-    for_all(report.validators.size(), threads, [&](std::size_t v) {
+    parallel_for(report.validators.size(), threads, [&](std::size_t v) {
       auto& neuron = subnet.neurons[v];
       switch (report.validators[v].kind) {
         case ValidatorKind::kHonest:

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/crypto/random.hpp"
 
 namespace brainlock::validator {
@@ -20,17 +21,6 @@ std::uint64_t random_seed() {
   std::uint64_t seed = 0;
   crypto::random_bytes({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
   return seed & 0x7fff'ffff'ffff'ffff;  // the store keeps signed 64-bit numbers
-}
-
-/// work(0) .. work(count - 1) on at most `threads` threads.
-void for_each_parallel(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next{0};
-  const auto loop = [&] {
-    for (std::size_t i; (i = next.fetch_add(1)) < count;) work(i);
-  };
-  std::vector<std::jthread> helpers;
-  for (unsigned t = 1; t < threads && t < count; ++t) helpers.emplace_back(loop);
-  loop();
 }
 
 std::string why_zero(const score::Standing& standing, const std::string& last_reason) {
@@ -259,12 +249,12 @@ Result<RoundReport> Validator::run_round(std::stop_token stop) {
       questions[i].task = &parts_.tasks[random_seed() % parts_.tasks.size()];
     }
     set_state("encrypting questions");
-    for_each_parallel(count, options_.threads, [&](std::size_t i) { prepare(questions[i]); });
+    parallel_for(count, options_.threads, [&](std::size_t i) { prepare(questions[i]); });
     set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
-    for_each_parallel(count, static_cast<unsigned>(count), [&](std::size_t i) { ask(questions[i], stop); });
+    parallel_for(count, static_cast<unsigned>(count), [&](std::size_t i) { ask(questions[i], stop); });
     if (stop.stop_requested()) break;  // what was cut off is nobody's failure
     set_state("judging answers");
-    for_each_parallel(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
+    parallel_for(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
     BRAINLOCK_TRY(record(questions));
     for (const Question& question : questions) {
       ++report.asked;

@@ -31,6 +31,7 @@ struct CompileOptions {
   std::vector<std::vector<float>> calibration;
   /// Called with a short text as stages finish; may be empty.
   std::function<void(const std::string&)> progress;
+  unsigned threads = 0;   ///< 0: one a processor; the program does not depend on it
 };
 
 /// One layout that was tried.

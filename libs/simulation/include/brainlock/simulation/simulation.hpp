@@ -38,7 +38,7 @@ struct Options {
   std::size_t queries_per_tempo = 2;  ///< of each validator to each miner
   double detection = 1.0;             ///< chance that a wrong answer is found out
   std::uint64_t seed = 1;
-  std::size_t threads = 0;  ///< 0: as many as the machine has
+  unsigned threads = 0;               ///< 0: as many as the machine has
   score::Rule rule;
 };
 

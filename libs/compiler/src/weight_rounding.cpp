@@ -1,0 +1,93 @@
+#include "weight_rounding.hpp"
+
+#include <algorithm>
+
+#include "brainlock/base/parallel.hpp"
+#include "brainlock/ckks/encoder.hpp"
+#include "brainlock/ckks/parameters.hpp"
+#include "brainlock/math/modulus.hpp"
+#include "brainlock/plan/slot_interpreter.hpp"
+
+namespace brainlock::compiler {
+namespace {
+
+using Complex = std::complex<double>;
+
+/// Rounding depends on no prime, but an encoder wants a whole set of parameters: the smallest.
+Result<ckks::Encoder> encoder_of(std::uint32_t ring_degree) {
+  const auto p = math::ntt_primes(30, 1, ring_degree);
+  BRAINLOCK_ASSIGN(const auto parameters, ckks::Parameters::create({ring_degree, math::ntt_primes(28, 1, ring_degree, p), p, 1}));
+  return ckks::Encoder(parameters);
+}
+
+/// `vector` encoded at `scale`, rounded, decoded.
+Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, ckks::Scale scale) {
+  BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(vector.expanded(), scale));
+  plan::SlotVector out;
+  out.period = vector.period;
+  for (const Complex& v : encoder.to_slots(coefficients, scale)) out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
+  return out;
+}
+
+/// The program with its weights as encryption meets them.
+Result<plan::Program> with_rounded_weights(const plan::Program& program, unsigned threads) {
+  BRAINLOCK_ASSIGN(const auto encoder, encoder_of(program.parameters.ring_degree));
+  plan::Program out = program;
+  struct Item {
+    plan::SlotVector* vector;
+    double scale;
+    Status status;
+  };
+  std::vector<Item> items;
+  for (plan::Instruction& instruction : out.instructions) {
+    auto* linear = std::get_if<plan::Linear>(&instruction.op);
+    if (linear == nullptr) continue;
+    for (plan::SlotVector& vector : linear->vectors) items.push_back({&vector, linear->weight_scale, {}});
+  }
+  parallel_for(items.size(), threads, [&](std::size_t i) {
+    auto vector = rounded(*items[i].vector, encoder, ckks::Scale::from_value(items[i].scale));
+    if (vector.ok()) *items[i].vector = std::move(*vector);
+    else items[i].status = vector.error();
+  });
+  for (const Item& item : items) BRAINLOCK_TRY(item.status);
+  return out;
+}
+
+/// For one sample.
+RoundingDifferences differences_of(const plan::SlotInterpreter& clear, const plan::SlotInterpreter& off, const std::vector<float>& sample) {
+  RoundingDifferences exact, differences;
+  plan::Noise record, compare;
+  record.after_linear = [&](const plan::Instruction&, const plan::Linear::Output& output, std::span<Complex> slots) {
+    exact[output.out].assign(slots.begin(), slots.end());
+  };
+  compare.after_linear = [&](const plan::Instruction&, const plan::Linear::Output& output, std::span<Complex> slots) {
+    const std::vector<Complex>& want = exact.at(output.out);
+    std::vector<Complex>& difference = differences[output.out];
+    difference.resize(slots.size());
+    for (std::size_t t = 0; t < slots.size(); ++t) difference[t] = slots[t] - want[t];
+    std::copy(want.begin(), want.end(), slots.begin());   // the next layer reads what is exact
+  };
+  (void)clear.run(sample, nullptr, &record);
+  (void)off.run(sample, nullptr, &compare);
+  return differences;
+}
+
+}  // namespace
+
+Result<RoundingDifferences> rounding_differences(const plan::Program& program, std::span<const std::vector<float>> samples, unsigned threads) {
+  BRAINLOCK_ASSIGN(const plan::Program rounded, with_rounded_weights(program, threads));
+  const plan::SlotInterpreter clear(program), off(rounded);
+  std::vector<RoundingDifferences> each(samples.size());
+  parallel_for(samples.size(), threads, [&](std::size_t i) { each[i] = differences_of(clear, off, samples[i]); });
+  RoundingDifferences sum;
+  for (const RoundingDifferences& differences : each) {
+    for (const auto& [output, slots] : differences) {
+      std::vector<Complex>& to = sum[output];
+      to.resize(slots.size());
+      for (std::size_t t = 0; t < slots.size(); ++t) to[t] += slots[t];
+    }
+  }
+  return sum;
+}
+
+}  // namespace brainlock::compiler
