@@ -339,7 +339,7 @@ class Compiler {
 
 Result<Profile> find_profile(const std::string& name) {
   if (name == "precise") return Profile{"precise", 1U << 15, 0.006};
-  if (name == "fast") return Profile{"fast", 1U << 14, 0.07};
+  if (name == "fast") return Profile{"fast", 1U << 14, 0.05};
   return Error{ErrorCode::kInvalidArgument, "unknown profile '" + name + "': expected precise or fast"};
 }
 
