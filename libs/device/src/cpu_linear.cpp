@@ -153,49 +153,20 @@ class CpuBackend::LinearWalk {
       }
     }
     std::size_t fetched = 0;
-    for (std::size_t c = 0; c < columns_.size();) {
-      // Columns of one rotation lie side by side: two of them share the key.
-      const std::size_t pair = c + 1 < columns_.size() && columns_[c + 1].key == columns_[c].key ? 2 : 1;
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
       // From L2 to L1 for the next inner product, from memory to L2 for the next step.
-      for (std::size_t next = c + pair; next < std::min(c + 2 * pair, columns_.size()); ++next) {
-        for (std::size_t i = 0; i < (digits_ + 1) * kUnitWords; i += kLineWords) __builtin_prefetch(columns_[next].digits + i);
+      if (c + 1 < columns_.size()) {
+        for (std::size_t i = 0; i < (digits_ + 1) * kUnitWords; i += kLineWords) __builtin_prefetch(columns_[c + 1].digits + i);
       }
-      for (const std::size_t until = fetches_.size() * (c + pair) / columns_.size(); fetched < until; ++fetched) {
+      for (const std::size_t until = fetches_.size() * (c + 1) / columns_.size(); fetched < until; ++fetched) {
         for (std::size_t i = 0; i < kUnitWords; i += kLineWords) __builtin_prefetch(fetches_[fetched] + i, 0, 2);
       }
-      switch_columns(c, pair);
-      c += pair;
-    }
-  }
-
-  /// The inner products of columns_[first, first + count), count 1 or 2, all under one key.
-  void switch_columns(std::size_t first, std::size_t count) {
-    const Word* key0[kMaxDigits];
-    const Word* key1[kMaxDigits];
-    const Word* digit[2][kMaxDigits];
-    const Word* addend[2];
-    Word* out[4];
-    const Column& one = columns_[first];
-    for (std::uint32_t d = 0; d < digits_; ++d) {
-      key0[d] = one.key + 2 * d * kUnitWords;
-      key1[d] = one.key + (2 * d + 1) * kUnitWords;
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      const Column& column = columns_[first + i];
-      const Word* const unit = limb_of(column.digits, column.source);
-      for (std::uint32_t d = 0; d < digits_; ++d) digit[i][d] = unit + d * kUnitWords;
-      addend[i] = unit + digits_ * kUnitWords;
-      for (std::uint32_t poly = 0; poly < 2; ++poly) {
-        out[2 * i + poly] = panel_ + (2 * column.column + poly) * kRowWords;
-        column_[poly][column.column] = out[2 * i + poly];
-      }
-    }
-    if (count == 2) {
-      const Word* const* const digits[2] = {digit[0], digit[1]};
-      backend_.k_.inner_product_gathered_pair(out, digits, key0, key1, digits_, addend, *one.automorphism, begin_, kUnitWords, modulus_);
-    } else {
-      backend_.k_.inner_product_gathered(out[0], out[1], digit[0], key0, key1, digits_, addend[0], *one.automorphism, begin_,
-                                         kUnitWords, modulus_);
+      const Column& column = columns_[c];
+      Word* const out0 = panel_ + 2 * column.column * kRowWords;
+      Word* const out1 = out0 + kRowWords;
+      column_[0][column.column] = out0;
+      column_[1][column.column] = out1;
+      backend_.k_.inner_product_unit(out0, out1, limb_of(column.digits, column.source), column.key, digits_, *column.automorphism, begin_, modulus_);
     }
   }
 

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "brainlock/math/ntt.hpp"
+#include "brainlock/math/kernels.hpp"
 
 namespace brainlock::device {
 
-inline constexpr std::size_t kUnitWords = 64;
+using math::kUnitWords;
 
 /// Word i of a limb is the value at psi^e, e = 2 brv(i) + 1, so a unit of 64 words is a residue class of e modulo 2B,
 /// B = N / 64 units, and the odd residues are +-5^k, k < B / 2. Rank: k for the sign +, B / 2 + k for -. A rotation by r

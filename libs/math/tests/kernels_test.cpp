@@ -265,24 +265,23 @@ TEST_P(KernelsTest, InnerProductWithAndWithoutAutomorphism) {
                                             begin, n, m_);
             ASSERT_EQ(gathered0, out0) << "digits " << digits << " g " << g << " begin " << begin;
             ASSERT_EQ(gathered1, out1) << "digits " << digits << " g " << g << " begin " << begin;
-            // As one of a pair, on either side of an input with other digits.
-            const std::vector<Words> other(x.rbegin(), x.rend());
-            Words alone0(n), alone1(n), pair[4] = {Words(n), Words(n), Words(n), Words(n)};
-            kernels_.inner_product_gathered(alone0.data(), alone1.data(), pointers(other).data(), piece0.data(),
-                                            piece1.data(), digits, nullptr, *table, begin, n, m_);
-            for (const bool first : {true, false}) {
-              const auto mine = pointers(x), theirs = pointers(other);
-              const U32* const* digit[2] = {first ? mine.data() : theirs.data(), first ? theirs.data() : mine.data()};
-              const U32* const given = with_addend ? addend.data() : nullptr;
-              const U32* addends[2] = {first ? given : nullptr, first ? nullptr : given};
-              U32* const out[4] = {pair[0].data(), pair[1].data(), pair[2].data(), pair[3].data()};
-              kernels_.inner_product_gathered_pair(out, digit, piece0.data(), piece1.data(), digits, addends, *table,
-                                                   begin, n, m_);
-              ASSERT_EQ(pair[first ? 0 : 2], out0) << "digits " << digits << " g " << g << " begin " << begin;
-              ASSERT_EQ(pair[first ? 1 : 3], out1) << "digits " << digits << " g " << g << " begin " << begin;
-              ASSERT_EQ(pair[first ? 2 : 0], alone0) << "digits " << digits << " g " << g << " begin " << begin;
-              ASSERT_EQ(pair[first ? 3 : 1], alone1) << "digits " << digits << " g " << g << " begin " << begin;
-            }
+          }
+        }
+        // Unit by unit, from units kept close: the digits and the addend, the pairs of keys.
+        if (!with_addend) continue;
+        for (std::size_t begin = 0; begin < kDegree; begin += kUnitWords) {
+          const std::size_t source = table->source[begin / 8] / kUnitWords * kUnitWords;
+          Words pieces((digits + 1) * kUnitWords), keys(2 * digits * kUnitWords), out0(kUnitWords), out1(kUnitWords);
+          for (std::size_t d = 0; d < digits; ++d) {
+            std::copy_n(x[d].begin() + source, kUnitWords, pieces.begin() + d * kUnitWords);
+            std::copy_n(turned0[d].begin() + begin, kUnitWords, keys.begin() + 2 * d * kUnitWords);
+            std::copy_n(turned1[d].begin() + begin, kUnitWords, keys.begin() + (2 * d + 1) * kUnitWords);
+          }
+          std::copy_n(addend.begin() + source, kUnitWords, pieces.begin() + digits * kUnitWords);
+          kernels_.inner_product_unit(out0.data(), out1.data(), pieces.data() - source, keys.data(), digits, *table, begin, m_);
+          for (std::size_t j = 0; j < kUnitWords; ++j) {
+            ASSERT_EQ(out0[j], permuted0[begin + j]) << "digits " << digits << " g " << g << " unit at " << begin;
+            ASSERT_EQ(out1[j], permuted1[begin + j]) << "digits " << digits << " g " << g << " unit at " << begin;
           }
         }
       }

@@ -92,22 +92,24 @@ struct VectorKernels {
                                      const U32* const* key1, std::size_t digits, const U32* addend0,
                                      const AutomorphismTable& table, std::size_t begin, std::size_t n,
                                      const Modulus& m) {
-    gathered<1>({{out0, out1, digit, addend0}}, key0, key1, digits, table, begin, n, m);
-  }
-  static void inner_product_gathered_pair(U32* const* out, const U32* const* const* digit, const U32* const* key0,
-                                          const U32* const* key1, std::size_t digits, const U32* const* addend0,
-                                          const AutomorphismTable& table, std::size_t begin, std::size_t n,
-                                          const Modulus& m) {
-    gathered<2>({{out[0], out[1], digit[0], addend0[0]}, {out[2], out[3], digit[1], addend0[1]}}, key0, key1, digits, table,
-                begin, n, m);
-  }
-  template <std::size_t kInputs>
-  static void gathered(const GatheredInput (&in)[kInputs], const U32* const* key0, const U32* const* key1,
-                       std::size_t digits, const AutomorphismTable& table, std::size_t begin, std::size_t n,
-                       const Modulus& m) {
     const std::size_t wide = begin % Wide::kLanes == 0 ? bulk(n) : 0;
-    inner_product_gathered_range<Wide>(in, key0, key1, digits, table, begin, m, 0, wide);
-    inner_product_gathered_range<Narrow>(in, key0, key1, digits, table, begin, m, wide, n);
+    inner_product_gathered_range<Wide>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, 0, wide);
+    inner_product_gathered_range<Narrow>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, wide, n);
+  }
+  static void inner_product_unit(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
+                                 const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
+    static_assert(kUnitWords % Wide::kLanes == 0);
+    switch (digits) {
+      case 1: return inner_product_unit_fixed<Wide, 1>(out0, out1, pieces, key, digits, table, begin, m);
+      case 2: return inner_product_unit_fixed<Wide, 2>(out0, out1, pieces, key, digits, table, begin, m);
+      case 3: return inner_product_unit_fixed<Wide, 3>(out0, out1, pieces, key, digits, table, begin, m);
+      case 4: return inner_product_unit_fixed<Wide, 4>(out0, out1, pieces, key, digits, table, begin, m);
+      case 5: return inner_product_unit_fixed<Wide, 5>(out0, out1, pieces, key, digits, table, begin, m);
+      case 6: return inner_product_unit_fixed<Wide, 6>(out0, out1, pieces, key, digits, table, begin, m);
+      case 7: return inner_product_unit_fixed<Wide, 7>(out0, out1, pieces, key, digits, table, begin, m);
+      case 8: return inner_product_unit_fixed<Wide, 8>(out0, out1, pieces, key, digits, table, begin, m);
+      default: return inner_product_unit_fixed<Wide, 0>(out0, out1, pieces, key, digits, table, begin, m);
+    }
   }
   static void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs,
                             const U32* w, std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length,
@@ -146,7 +148,7 @@ struct VectorKernels {
         .inner_product = inner_product,
         .inner_product_permuted = inner_product_permuted,
         .inner_product_gathered = inner_product_gathered,
-        .inner_product_gathered_pair = inner_product_gathered_pair,
+        .inner_product_unit = inner_product_unit,
         .gemm_periodic = gemm_periodic,
         .mac_full = mac_full,
     };

@@ -213,11 +213,17 @@ void inner_product_gathered(U32* out0, U32* out1, const U32* const* digit, const
   }
 }
 
-void inner_product_gathered_pair(U32* const* out, const U32* const* const* digit, const U32* const* key0,
-                                 const U32* const* key1, std::size_t digits, const U32* const* addend0,
-                                 const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus& m) {
-  for (std::size_t i = 0; i < 2; ++i)
-    inner_product_gathered(out[2 * i], out[2 * i + 1], digit[i], key0, key1, digits, addend0[i], table, begin, n, m);
+void inner_product_unit(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
+                        const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
+  const U32* digit[32];   // the most that there may be
+  const U32* key0[32];
+  const U32* key1[32];
+  for (std::size_t d = 0; d < digits; ++d) {
+    digit[d] = pieces + d * kUnitWords;
+    key0[d] = key + 2 * d * kUnitWords;
+    key1[d] = key + (2 * d + 1) * kUnitWords;
+  }
+  inner_product_gathered(out0, out1, digit, key0, key1, digits, pieces + digits * kUnitWords, table, begin, kUnitWords, m);
 }
 
 void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, const U32* w,
@@ -265,7 +271,7 @@ const Kernels kScalarKernels = {
     .inner_product = inner_product,
     .inner_product_permuted = inner_product_permuted,
     .inner_product_gathered = inner_product_gathered,
-    .inner_product_gathered_pair = inner_product_gathered_pair,
+    .inner_product_unit = inner_product_unit,
     .gemm_periodic = gemm_periodic,
     .mac_full = mac_full,
 };

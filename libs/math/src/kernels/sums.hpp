@@ -182,67 +182,77 @@ void inner_product_permuted_range(U32* out0, U32* out1, const U32* const* digit,
 #undef BRAINLOCK_CALL
 }
 
-/// What inner_product_gathered reads and writes for one input.
-struct GatheredInput {
-  U32 *out0, *out1;
-  const U32* const* digit;
-  const U32* addend0;
-};
-
-/// Output words [begin, end) of the limb piece; keys and outputs count from the piece, digits from the limb. Inputs
-/// under one key share its loads and shifts.
-template <class V, std::size_t kDigits, std::size_t kInputs>
-void inner_product_gathered_fixed(const GatheredInput (&in)[kInputs], const U32* const* key0, const U32* const* key1,
-                                  std::size_t digits, const AutomorphismTable& table, std::size_t table_begin,
-                                  const Modulus& m, std::size_t begin, std::size_t end) {
+/// Output words [begin, end) of the limb piece; keys and outputs count from the piece, digits from the limb.
+template <class V, std::size_t kDigits>
+void inner_product_gathered_fixed(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0, const U32* const* key1,
+                                  std::size_t digits, const U32* addend0, const AutomorphismTable& table,
+                                  std::size_t table_begin, const Modulus& m, std::size_t begin, std::size_t end) {
   const MontgomeryReducer<V> reducer(m);
   const std::size_t count = kDigits != 0 ? kDigits : digits;
   for (std::size_t t = begin; t < end; t += V::kLanes) {
     const auto places = V::places(table, (table_begin + t) / 8);
-    WideSum<V> acc0[kInputs];
-    WideSum<V> acc1[kInputs];
-    for (std::size_t i = 0; i < kInputs; ++i) acc0[i] = acc1[i] = {V::zero(), V::zero()};
+    WideSum<V> acc0 = {V::zero(), V::zero()};
+    WideSum<V> acc1 = {V::zero(), V::zero()};
     for (std::size_t d = 0; d < count; ++d) {
       if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
-        for (std::size_t i = 0; i < kInputs; ++i) {
-          acc0[i] = reducer.fold(acc0[i]);
-          acc1[i] = reducer.fold(acc1[i]);
-        }
+        acc0 = reducer.fold(acc0);
+        acc1 = reducer.fold(acc1);
       }
-      const auto k0 = V::load(key0[d] + t);
-      const auto k1 = V::load(key1[d] + t);
-#pragma GCC unroll 2
-      for (std::size_t i = 0; i < kInputs; ++i) {
-        const auto x = V::permute(V::load(in[i].digit[d] + places.block), places.lanes);
-        add_product<V>(acc0[i], x, k0);
-        add_product<V>(acc1[i], x, k1);
-      }
+      const auto x = V::permute(V::load(digit[d] + places.block), places.lanes);
+      add_product<V>(acc0, x, V::load(key0[d] + t));
+      add_product<V>(acc1, x, V::load(key1[d] + t));
     }
-#pragma GCC unroll 2
-    for (std::size_t i = 0; i < kInputs; ++i) {
-      auto r0 = reduce_sum<V, kDigits>(acc0[i], reducer);
-      if (in[i].addend0 != nullptr) {
-        const auto addend = V::permute(V::load(in[i].addend0 + places.block), places.lanes);
-        r0 = reduce_once<V>(V::add(r0, addend), reducer.q);
-      }
-      V::store(in[i].out0 + t, r0);
-      V::store(in[i].out1 + t, reduce_sum<V, kDigits>(acc1[i], reducer));
+    auto r0 = reduce_sum<V, kDigits>(acc0, reducer);
+    if (addend0 != nullptr) {
+      const auto addend = V::permute(V::load(addend0 + places.block), places.lanes);
+      r0 = reduce_once<V>(V::add(r0, addend), reducer.q);
     }
+    V::store(out0 + t, r0);
+    V::store(out1 + t, reduce_sum<V, kDigits>(acc1, reducer));
   }
 }
 
-template <class V, std::size_t kInputs>
-void inner_product_gathered_range(const GatheredInput (&in)[kInputs], const U32* const* key0, const U32* const* key1,
-                                  std::size_t digits, const AutomorphismTable& table, std::size_t table_begin,
-                                  const Modulus& m, std::size_t begin, std::size_t end) {
-#define BRAINLOCK_CASE(D) \
-  case D: return inner_product_gathered_fixed<V, D, kInputs>(in, key0, key1, digits, table, table_begin, m, begin, end);
+template <class V>
+void inner_product_gathered_range(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0, const U32* const* key1,
+                                  std::size_t digits, const U32* addend0, const AutomorphismTable& table,
+                                  std::size_t table_begin, const Modulus& m, std::size_t begin, std::size_t end) {
+#define BRAINLOCK_CASE(D)                                                                                                    \
+  case D:                                                                                                                    \
+    return inner_product_gathered_fixed<V, D>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, begin, end);
   switch (digits) {
     BRAINLOCK_CASE(1) BRAINLOCK_CASE(2) BRAINLOCK_CASE(3) BRAINLOCK_CASE(4)
     BRAINLOCK_CASE(5) BRAINLOCK_CASE(6) BRAINLOCK_CASE(7) BRAINLOCK_CASE(8)
-    default: return inner_product_gathered_fixed<V, 0, kInputs>(in, key0, key1, digits, table, table_begin, m, begin, end);
+    default: return inner_product_gathered_fixed<V, 0>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, begin, end);
   }
 #undef BRAINLOCK_CASE
+}
+
+/// A unit whose pieces lie one behind the other: every address is one of two pointers and a constant, where loads of pointers
+/// and spilled sums would be a third of all instructions.
+template <class V, std::size_t kDigits>
+void inner_product_unit_fixed(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
+                              const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
+  const MontgomeryReducer<V> reducer(m);
+  const std::size_t count = kDigits != 0 ? kDigits : digits;
+  for (std::size_t t = 0; t < kUnitWords; t += V::kLanes) {
+    const auto places = V::places(table, (begin + t) / 8);
+    const U32* const from = pieces + places.block;
+    const U32* const by = key + t;
+    WideSum<V> acc0 = {V::zero(), V::zero()};
+    WideSum<V> acc1 = {V::zero(), V::zero()};
+    for (std::size_t d = 0; d < count; ++d) {
+      if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
+        acc0 = reducer.fold(acc0);
+        acc1 = reducer.fold(acc1);
+      }
+      const auto x = V::permute(V::load(from + d * kUnitWords), places.lanes);
+      add_product<V>(acc0, x, V::load(by + 2 * d * kUnitWords));
+      add_product<V>(acc1, x, V::load(by + (2 * d + 1) * kUnitWords));
+    }
+    const auto addend = V::permute(V::load(from + count * kUnitWords), places.lanes);
+    V::store(out0 + t, reduce_once<V>(V::add(reduce_sum<V, kDigits>(acc0, reducer), addend), reducer.q));
+    V::store(out1 + t, reduce_sum<V, kDigits>(acc1, reducer));
+  }
 }
 
 /// ---- full-weight multiply-accumulate --------------------------------------------------------------------------

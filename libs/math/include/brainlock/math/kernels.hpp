@@ -16,6 +16,8 @@
 
 namespace brainlock::math {
 
+inline constexpr std::size_t kUnitWords = 64;   ///< of a unit: what one call of inner_product_unit makes
+
 /// One target prime of a base conversion.
 struct ConversionTarget {
   const Modulus* modulus;
@@ -92,12 +94,11 @@ struct Kernels {
                                  std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
                                  std::size_t begin, std::size_t n, const Modulus&);
 
-  /// The same for two inputs under one key, which is read once: input i takes digit[i] and addend0[i] (may be null) and
-  /// writes out[2 i], out[2 i + 1].
-  void (*inner_product_gathered_pair)(std::uint32_t* const* out, const std::uint32_t* const* const* digit,
-                                      const std::uint32_t* const* key0, const std::uint32_t* const* key1,
-                                      std::size_t digits, const std::uint32_t* const* addend0,
-                                      const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus&);
+  /// The same for the unit of kUnitWords words at `begin` (a multiple of them), whose pieces lie one behind the other: of `key` the
+  /// pairs key0[d], key1[d]; of `pieces` the digits and then the addend, from the unit that the automorphism takes the
+  /// words from. `pieces` counts as `digit` does, from where word 0 of a limb would be if its units lay this close.
+  void (*inner_product_unit)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* pieces, const std::uint32_t* key,
+                             std::size_t digits, const AutomorphismTable& table, std::size_t begin, const Modulus&);
 
   /// Periodic-weight modular GEMM: out[m][t] = sum_k W[run(t)][k][m] * x[k][t], t in [0, n), m < outputs, k < inputs.
   /// Weights: Montgomery form; run(t) = t / run_length; w points to W[0][0][0]; one run is `w_run_stride` words,
