@@ -16,6 +16,7 @@ set(BRAINLOCK_SANITIZE "" CACHE STRING "Comma-separated sanitizers, for example 
 find_program(BRAINLOCK_CCACHE ccache)
 if(BRAINLOCK_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${BRAINLOCK_CCACHE}")
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${BRAINLOCK_CCACHE}")
 endif()
 
 # Floating point must not depend on the compiler's mood: results are compared with == between

@@ -1,17 +1,12 @@
-// bench and accuracy: what a package costs and how true it is, measured.
+// bench: what a package costs, measured.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <thread>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
-#include "brainlock/package/simulator.hpp"
-#include "brainlock/package/value_range.hpp"
-#include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/wire/ciphertext.hpp"
-#include "cmd_overhead.hpp"
 #include "inference.hpp"
 #include "inputs.hpp"
 #include "layer_report.hpp"
@@ -21,13 +16,12 @@
 namespace brainlock::app {
 namespace {
 
-// --- bench -------------------------------------------------------------------------------------------------------
-
 struct BenchOptions {
   std::string package;
   InputOptions input;
   DeviceOption device;
   unsigned threads = default_threads(), repeats = 5;
+  std::string save;         ///< file for the JSON report; empty: none
   bool json = false;
 };
 
@@ -78,31 +72,33 @@ void run_bench(const BenchOptions& options) {
   for (std::size_t i = 0; i < latency_s.size(); ++i)
     if (std::fabs(latency_s[i] - latency) < std::fabs(latency_s[middle] - latency)) middle = i;
 
+  nlohmann::json json = {{"package", package->hash_hex()},
+                         {"profile", package->program().profile},
+                         {"device", server.machine->backend->name()},
+                         {"threads", options.threads},
+                         {"repeats", options.repeats},
+                         {"class", worst.encrypted_class},
+                         {"logits", logits},
+                         {"clear_logits", clear},
+                         {"max_abs_error", worst.max_abs_error},
+                         {"relative_error", worst.relative_error},
+                         {"latency_s", latency},
+                         {"latency_min_s", *std::min_element(latency_s.begin(), latency_s.end())},
+                         {"latency_max_s", *std::max_element(latency_s.begin(), latency_s.end())},
+                         {"keygen_s", keygen_s},
+                         {"load_package_s", load_s},
+                         {"encrypt_s", median(encrypt_s)},
+                         {"decrypt_s", median(decrypt_s)},
+                         {"input_bytes", input_bytes},
+                         {"output_bytes", output_bytes},
+                         {"client_peak_rss_bytes", client_rss},
+                         {"peak_rss_bytes", peak_rss_bytes()},
+                         {"layers", layers_json(profiles[middle])}};
+  json.update(security_json(*package));
+  const std::string report = json.dump(2) + "\n";
+  if (!options.save.empty()) must(write_file(options.save, {reinterpret_cast<const std::uint8_t*>(report.data()), report.size()}, {.overwrite = true}));
   if (options.json) {
-    nlohmann::json json = {{"package", package->hash_hex()},
-                           {"profile", package->program().profile},
-                           {"device", server.machine->backend->name()},
-                           {"threads", options.threads},
-                           {"repeats", options.repeats},
-                           {"class", worst.encrypted_class},
-                           {"logits", logits},
-                           {"clear_logits", clear},
-                           {"max_abs_error", worst.max_abs_error},
-                           {"relative_error", worst.relative_error},
-                           {"latency_s", latency},
-                           {"latency_min_s", *std::min_element(latency_s.begin(), latency_s.end())},
-                           {"latency_max_s", *std::max_element(latency_s.begin(), latency_s.end())},
-                           {"keygen_s", keygen_s},
-                           {"load_package_s", load_s},
-                           {"encrypt_s", median(encrypt_s)},
-                           {"decrypt_s", median(decrypt_s)},
-                           {"input_bytes", input_bytes},
-                           {"output_bytes", output_bytes},
-                           {"client_peak_rss_bytes", client_rss},
-                           {"peak_rss_bytes", peak_rss_bytes()},
-                           {"layers", layers_json(profiles[middle])}};
-    json.update(security_json(*package));
-    std::printf("%s\n", json.dump(2).c_str());
+    std::fputs(report.c_str(), stdout);
     return;
   }
   std::printf("%s, profile %s, %s, median of %u\n", package->program().model_name.c_str(),
@@ -120,193 +116,9 @@ void run_bench(const BenchOptions& options) {
   print_layers(profiles[middle]);
 }
 
-// --- accuracy ----------------------------------------------------------------------------------------------------
-
-struct AccuracyOptions {
-  std::string package, dataset;
-  std::size_t clear = 1000, simulated = 200, encrypted = 0, offset = 0;
-  std::uint64_t seed = 1;
-  unsigned threads = default_threads();
-  bool json = false;
-};
-
-struct Interval {
-  double low, high;
-};
-
-// Wilson's score interval at 95 %.
-Interval wilson(std::size_t hits, std::size_t n) {
-  if (n == 0) return {0, 1};
-  constexpr double z = 1.959964;
-  const double p = static_cast<double>(hits) / static_cast<double>(n), m = static_cast<double>(n);
-  const double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
-  const double half = z * std::sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / (1 + z * z / m);
-  return {centre - half, centre + half};
-}
-
-nlohmann::json share_json(std::size_t hits, std::size_t n) {
-  const Interval i = wilson(hits, n);
-  return {{"hits", hits}, {"of", n}, {"share", n == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(n)}, {"low95", i.low}, {"high95", i.high}};
-}
-
-void print_share(const char* what, std::size_t hits, std::size_t n) {
-  if (n == 0) return;
-  const Interval i = wilson(hits, n);
-  std::printf("  %-34s %5zu of %5zu = %6.2f %%  (95 %%: %.2f to %.2f)\n", what, hits, n,
-              100.0 * static_cast<double>(hits) / static_cast<double>(n), 100 * i.low, 100 * i.high);
-}
-
-std::size_t argmax(const auto& values) {
-  return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin());
-}
-
-/// Answers with errors (simulated or real) against those of the model in the clear.
-struct Tally {
-  std::size_t images = 0, hits = 0, same = 0, outside_bound = 0, out_of_range = 0;
-  double max_error = 0, difference = 0, norm = 0, count = 0;
-
-  void add(const std::vector<double>& logits, const std::vector<float>& clear, int label, double bound, bool in_range) {
-    const Comparison c = compare(logits, clear);
-    ++images;
-    if (c.encrypted_class == static_cast<std::size_t>(label)) ++hits;
-    if (c.encrypted_class == c.clear_class) ++same;
-    if (!in_range) ++out_of_range;
-    if (!(c.max_abs_error <= bound)) ++outside_bound;
-    max_error = std::max(max_error, c.max_abs_error);
-    for (std::size_t k = 0; k < clear.size(); ++k) {
-      const double reference = static_cast<double>(clear[k]);
-      difference += (logits[k] - reference) * (logits[k] - reference);
-      norm += reference * reference;
-    }
-    count += static_cast<double>(clear.size());
-  }
-  /// Of the logits over all images.
-  [[nodiscard]] double rms() const { return count > 0 ? std::sqrt(norm / count) : 0; }
-  [[nodiscard]] double relative() const { return norm > 0 ? std::sqrt(difference / norm) : 0; }
-  [[nodiscard]] double largest() const { return rms() > 0 ? max_error / rms() : 0; }
-
-  [[nodiscard]] nlohmann::json json() const {
-    nlohmann::json out = share_json(hits, images);
-    out.update({{"argmax_equal", share_json(same, images)}, {"max_abs_error", max_error}, {"max_relative_error", largest()},
-                {"relative_error", relative()}, {"logits_rms", rms()}, {"outside_bound", outside_bound}, {"out_of_range", out_of_range}});
-    return out;
-  }
-  void print(const char* what, double bound) const {
-    if (images == 0) return;
-    print_share((std::string(what) + ", right").c_str(), hits, images);
-    print_share((std::string(what) + ", class as in the clear").c_str(), same, images);
-    std::printf("  %-34s rms error %.3f %%, largest difference %.2f %% of the logits' rms of %.3g; %zu beyond the bound of %.3g; %zu out of range\n", "",
-                100 * relative(), 100 * largest(), rms(), outside_bound, bound, out_of_range);
-  }
-};
-
-/// Calls work(i) for i below `count` on `threads` threads; progress on this one.
-template <typename Work>
-void for_images(const char* what, bool quiet, std::size_t count, unsigned threads, const Work& work) {
-  Progress progress(what, quiet);
-  std::atomic<std::size_t> next{0}, done{0};
-  std::vector<std::jthread> workers;
-  for (unsigned t = 0; t < std::min<std::size_t>(threads, count); ++t)
-    workers.emplace_back([&] {
-      for (std::size_t i = next++; i < count; i = next++) {
-        work(i);
-        ++done;
-      }
-    });
-  while (done < count) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    progress.update(done, count);
-  }
-}
-
-void run_accuracy(const AccuracyOptions& options) {
-  const auto package = must(package::Package::load(options.package));
-  const plan::Program& program = package->program();
-  const auto set = must(sampler::Cifar10::read_directory(options.dataset));
-  const compiler::Graph graph = must(clear_model(*package));
-  const auto& shape = graph.nodes.front().shape;
-  if (set.size() > 0 && set.image(0).pixels.size() != shape.size())
-    fail({ErrorCode::kMismatch, "the model takes " + std::to_string(shape.channels) + " x " + std::to_string(shape.height) + " x " +
-                                    std::to_string(shape.width) + " values, the data set's images are 3 x 32 x 32"});
-  const std::size_t first = std::min(options.offset, set.size()), left = set.size() - first;
-  const std::size_t simulated_count = std::min(options.simulated, left), encrypted_count = std::min(options.encrypted, left);
-  const std::size_t clear_count = std::min(options.clear, left);
-
-  // The clear answers are the yardstick of the other two.
-  std::vector<std::vector<float>> clear(std::max({clear_count, simulated_count, encrypted_count}));
-  Stopwatch watch;
-  for_images("clear", options.json, clear.size(), options.threads, [&](std::size_t i) { clear[i] = compiler::run_float(graph, set.image(first + i).pixels); });
-  const double clear_s = watch.seconds();
-  std::size_t clear_hits = 0;
-  for (std::size_t i = 0; i < clear_count; ++i) clear_hits += argmax(clear[i]) == static_cast<std::size_t>(set.label(first + i)) ? 1 : 0;
-
-  Tally simulated;
-  watch = {};
-  if (simulated_count > 0) {
-    const auto simulator = must(package::Simulator::make(package));
-    std::vector<std::vector<double>> logits(simulated_count);
-    std::vector<char> inside(simulated_count);
-    for_images("simulated", options.json, simulated_count, options.threads, [&](std::size_t i) {
-      plan::SlotTrace trace;
-      logits[i] = simulator->run(set.image(first + i).pixels, options.seed + i, &trace);
-      inside[i] = package::value_range(program, trace, logits[i]).inside() ? 1 : 0;
-    });
-    for (std::size_t i = 0; i < simulated_count; ++i)
-      simulated.add(logits[i], clear[i], set.label(first + i), program.error_bound, inside[i] != 0);
-  }
-  const double simulated_s = watch.seconds();
-
-  Tally encrypted;
-  std::vector<double> latency;
-  if (encrypted_count > 0) {
-    const ckks::Encoder encoder(package->parameters());
-    const package::RangeChecker checker(package);
-    Keys keys = must(make_keys(*package, options.threads, options.json));
-    const Server server = must(Server::make(*package, options.threads, options.json));
-    const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
-                                             package->key_requests(), std::move(keys.evaluation)));
-    Progress progress("encrypted", options.json);
-    for (std::size_t i = 0; i < encrypted_count; ++i) {
-      const auto image = set.image(first + i);
-      auto ciphertexts = must(encrypt_input(*package, keys.secret, encoder, image.pixels));
-      const Stopwatch run_watch;
-      ciphertexts = must(runtime::Executor().run(*server.program, *loaded, std::move(ciphertexts)));
-      latency.push_back(run_watch.seconds());
-      const auto logits = must(decrypt_output(*package, keys.secret, encoder, ciphertexts));
-      encrypted.add(logits, clear[i], set.label(first + i), program.error_bound, checker.check(image.pixels).inside());
-      progress.update(i + 1, encrypted_count);
-    }
-  }
-  if (options.json) {
-    nlohmann::json json = {{"package", package->hash_hex()},
-                           {"profile", program.profile},
-                           {"first_image", first},
-                           {"clear", share_json(clear_hits, clear_count)},
-                           {"simulated", simulated.json()},
-                           {"encrypted", encrypted.json()},
-                           {"argmax_equal", share_json(encrypted.same, encrypted_count)},
-                           {"max_abs_error", encrypted.max_error},
-                           {"relative_error", encrypted.relative()},
-                           {"error_bound", program.error_bound},
-                           {"outside_bound", encrypted.outside_bound},
-                           {"out_of_range", encrypted.out_of_range},
-                           {"seed", options.seed},
-                           {"clear_s", clear_s},
-                           {"simulated_s", simulated_s},
-                           {"latency_s", latency.empty() ? 0.0 : median(latency)}};
-    std::printf("%s\n", json.dump(2).c_str());
-    return;
-  }
-  std::printf("%s, profile %s, images from %zu; 95 %% intervals by Wilson\n", program.model_name.c_str(), program.profile.c_str(), first);
-  print_share("clear, right", clear_hits, clear_count);
-  simulated.print("simulated", program.error_bound);
-  encrypted.print("encrypted", program.error_bound);
-  if (!latency.empty()) std::printf("  encrypted: median %s an image on %u thread(s)\n", human_seconds(median(latency)).c_str(), options.threads);
-}
-
 }  // namespace
 
-void add_bench_commands(CLI::App& app) {
+void add_bench_command(CLI::App& app) {
   auto bench = std::make_shared<BenchOptions>();
   auto* command = app.add_subcommand("bench", "measure a package: keys, encryption, latency per layer, decryption, sizes, memory");
   command->add_option("package", bench->package, "package folder")->required();
@@ -314,23 +126,9 @@ void add_bench_commands(CLI::App& app) {
   bench->device.add_to(*command);
   command->add_option("--threads", bench->threads)->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_option("--repeats", bench->repeats, "counted runs")->capture_default_str()->check(CLI::Range(1, 1000));
-  command->add_flag("--json", bench->json);
+  command->add_option("--save", bench->save, "write the report as JSON to this file, whatever is printed");
+  command->add_flag("--json", bench->json, "report as JSON");
   command->callback([bench] { run_bench(*bench); });
-
-  auto accuracy = std::make_shared<AccuracyOptions>();
-  command = app.add_subcommand("accuracy", "accuracy in the clear, simulated with the scheme's noise, and encrypted, with 95 % intervals");
-  command->add_option("package", accuracy->package, "package folder")->required();
-  command->add_option("--dataset", accuracy->dataset, "CIFAR-10 folder in the standard binary layout")->required();
-  command->add_option("--clear", accuracy->clear, "images in the clear")->capture_default_str();
-  command->add_option("--simulated", accuracy->simulated, "images with the scheme's errors drawn at random, without keys")->capture_default_str();
-  command->add_option("--seed", accuracy->seed, "of the simulated errors")->capture_default_str();
-  command->add_option("--encrypted", accuracy->encrypted, "images encrypted")->capture_default_str();
-  command->add_option("--offset", accuracy->offset, "first image")->capture_default_str();
-  command->add_option("--threads", accuracy->threads)->capture_default_str()->check(CLI::Range(1, 1024));
-  command->add_flag("--json", accuracy->json);
-  command->callback([accuracy] { run_accuracy(*accuracy); });
-
-  add_overhead_command(app);
 }
 
 }  // namespace brainlock::app

@@ -1,5 +1,5 @@
 // `brainlock overhead`: what a request takes beyond the engine's own work, on loopback.
-#include "cmd_overhead.hpp"
+#include "commands.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -12,7 +12,6 @@
 #include "brainlock/client/task_client.hpp"
 #include "brainlock/miner/fhe_engine.hpp"
 #include "brainlock/miner/service.hpp"
-#include "commands.hpp"
 #include "inputs.hpp"
 #include "median.hpp"
 #include "node.hpp"

@@ -46,7 +46,16 @@ void add_query_commands(CLI::App& app);
 /// `keygen`, `encrypt`, `run`, `decrypt` (cmd_crypto.cpp).
 void add_crypto_commands(CLI::App& app);
 
-/// `bench`, `accuracy` (cmd_bench.cpp), `overhead` (cmd_overhead.cpp).
-void add_bench_commands(CLI::App& app);
+/// `bench` (cmd_bench.cpp).
+void add_bench_command(CLI::App& app);
+
+/// `verify`, `devices` (cmd_verify.cpp).
+void add_verify_commands(CLI::App& app);
+
+/// `accuracy` (cmd_accuracy.cpp).
+void add_accuracy_command(CLI::App& app);
+
+/// `overhead` (cmd_overhead.cpp).
+void add_overhead_command(CLI::App& app);
 
 }  // namespace brainlock::app

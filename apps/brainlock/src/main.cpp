@@ -8,7 +8,11 @@ int main(int argc, char** argv) {
   brainlock::app::add_package_commands(app);
   brainlock::app::add_crypto_commands(app);
   brainlock::app::add_infer_commands(app);
-  brainlock::app::add_bench_commands(app);
+  brainlock::app::add_verify_commands(app);
+  brainlock::app::add_bench_command(app);
+#ifndef BRAINLOCK_BUNDLE   // which has what one machine needs by itself, see cmake/BrainlockBundle.cmake
+  brainlock::app::add_accuracy_command(app);
+  brainlock::app::add_overhead_command(app);
   brainlock::app::add_score_commands(app);
   brainlock::app::add_simulate_commands(app);
   brainlock::app::add_wallet_commands(app);
@@ -17,6 +21,7 @@ int main(int argc, char** argv) {
   brainlock::app::add_validator_commands(app);
   brainlock::app::add_devnet_commands(app);
   brainlock::app::add_query_commands(app);
+#endif
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
