@@ -21,11 +21,18 @@ Result<std::shared_ptr<device::Backend>> CudaBackend::make(device::Ring ring, st
   }
   auto pool = std::make_shared<DevicePool>(driver);
   BRAINLOCK_ASSIGN(RingTables tables, RingTables::make(ring, *driver, *pool));
-  return std::shared_ptr<device::Backend>(new CudaBackend(std::move(ring), std::move(driver), std::move(pool), std::move(tables)));
+  return std::shared_ptr<device::Backend>(new CudaBackend(std::move(ring), std::move(driver), std::move(pool),
+                                                          std::make_shared<const RingTables>(std::move(tables)), std::make_shared<Meter>()));
 }
 
-CudaBackend::CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, RingTables tables)
-    : ring_(std::move(ring)), driver_(std::move(driver)), pool_(std::move(pool)), tables_(std::move(tables)), degree_(ring_.degree()) {
+std::unique_ptr<CudaBackend> CudaBackend::on(std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<Meter> meter) const {
+  return std::unique_ptr<CudaBackend>(new CudaBackend(ring_, std::move(driver), std::move(pool), shared_tables_, std::move(meter)));
+}
+
+CudaBackend::CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool,
+                         std::shared_ptr<const RingTables> tables, std::shared_ptr<Meter> meter)
+    : ring_(std::move(ring)), driver_(std::move(driver)), pool_(std::move(pool)), shared_tables_(std::move(tables)), tables_(*shared_tables_),
+      meter_(std::move(meter)), degree_(ring_.degree()) {
   const unsigned log_degree = tables_.ring.log_degree;
   log_tile_ = std::min(kMostTile, log_degree);
   column_stages_ = log_degree / 2;
@@ -36,6 +43,12 @@ std::optional<device::MemoryBudget> CudaBackend::memory_budget() const {
   const auto memory = driver_->memory();
   if (!memory) return device::MemoryBudget{};
   return device::MemoryBudget{memory->free_bytes + pool_->idle_bytes(), scratch_words() * sizeof(Word)};
+}
+
+std::optional<device::Peaks> CudaBackend::peaks() const {
+  const device::Peaks peaks = driver_->peaks();
+  if (peaks.memory_bytes_per_s <= 0 && peaks.integer_operations_per_s <= 0) return std::nullopt;
+  return peaks;
 }
 
 std::size_t CudaBackend::scratch_words() const {
@@ -76,12 +89,12 @@ void CudaBackend::inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::
 
 void CudaBackend::upload(const Stream& stream, std::span<const device::LimbTransfer> batch) {
   if (stream.stopped()) return;
-  for (const device::LimbTransfer& t : batch) driver_->copy_in(t.device, t.host, degree_ * sizeof(Word));
+  for (const device::LimbTransfer& t : batch) meter_->copy_in(*driver_, t.device, t.host, degree_ * sizeof(Word));
 }
 
 Status CudaBackend::download(const Stream& stream, std::span<const device::LimbDownload> batch) {
   if (stream.stopped()) return {};
-  for (const device::LimbDownload& t : batch) driver_->copy_out(t.host, t.device, degree_ * sizeof(Word));
+  for (const device::LimbDownload& t : batch) meter_->copy_out(*driver_, t.host, t.device, degree_ * sizeof(Word));
   return driver_->status();
 }
 
@@ -91,7 +104,7 @@ Status CudaBackend::finish(const Stream&) {
 }
 
 void CudaBackend::upload_words(const Stream&, Word* device, std::span<const Word> host) {
-  driver_->copy_in(device, host.data(), host.size_bytes());
+  meter_->copy_in(*driver_, device, host.data(), host.size_bytes());
 }
 
 Status CudaBackend::upload_keys(const Stream& stream, std::span<const device::KeyTransfer> batch) {
@@ -104,7 +117,7 @@ Status CudaBackend::upload_keys(const Stream& stream, std::span<const device::Ke
     for (std::size_t i = 0; i < count; ++i) {
       const device::KeyTransfer& t = batch[first + i];
       Word* const in = staging.data() + i * degree_;
-      driver_->copy_in(in, t.host, degree_ * sizeof(Word));
+      meter_->copy_in(*driver_, in, t.host, degree_ * sizeof(Word));
       Word* const out = t.key->words.data() + ((std::size_t{t.limb} * t.key->digits + t.digit) * 2 + t.poly) * degree_;
       arguments.jobs[i] = {in, out, ring_.modulus_index(t.key->limbs, t.limb), t.key->galois_element};
     }

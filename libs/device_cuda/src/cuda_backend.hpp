@@ -1,8 +1,9 @@
 // The CUDA backend's class, shared by its source files (one per family of operations).
 #pragma once
 
-#include "brainlock/device/backend.hpp"
+#include "brainlock/device/recorder.hpp"
 #include "device_pool.hpp"
+#include "meter.hpp"
 #include "ring_tables.hpp"
 
 namespace brainlock::device_cuda {
@@ -15,12 +16,18 @@ using device::Word;
 //   keys:   [limb][digit][b, a][N], Montgomery form; a Galois key under its automorphism, so that an inner product reads it in the order
 //           of its outputs
 //
-// All requests share one queue of the device, in the order of the calls. Jobs travel as kernel arguments, kMaxJobs to a launch; only
-// the lists of a linear layer are copied to the device.
+// One queue of the device, in the order of the calls. Jobs travel as kernel arguments, kMaxJobs to a launch; only the lists of a linear
+// layer are copied to the device. A lane (recorder.hpp) is two more of these on a queue and memory of its own, one of which notes.
 class CudaBackend final : public device::Backend {
  public:
   /// Errors of check_ring(); kUnsupported for a ring degree outside [2^10, 2^17]; kResource without memory.
   static Result<std::shared_ptr<device::Backend>> make(device::Ring ring, std::shared_ptr<Driver> driver);
+  /// The same ring and constants with another queue, or one that only notes, and memory and counters of its own.
+  std::unique_ptr<CudaBackend> on(std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<Meter> meter) const;
+
+  /// From here on a linear layer's lists are copied to memory that is kept, from `pool`: launches that are noted read them much later.
+  void keep_lists(std::shared_ptr<DevicePool> pool) { lists_pool_ = std::move(pool); }
+  std::vector<device::Buffer> take_kept_lists() { return std::exchange(kept_lists_, {}); }
 
   const device::Ring& ring() const override { return ring_; }
   std::size_t limb_stride() const override { return degree_; }
@@ -46,6 +53,10 @@ class CudaBackend final : public device::Backend {
   void tensor_square(const Stream&, std::uint32_t limbs, std::span<const device::TensorSquare>) override;
   Status linear_core(const Stream&, const device::LinearCore&) override;
   Status finish(const Stream&) override;
+  void count(bool on) override { meter_->count(on); }
+  std::optional<device::Counters> counters() const override { return meter_->counters(); }
+  std::optional<device::Peaks> peaks() const override;
+  Result<std::shared_ptr<device::Recorder>> make_recorder() override;
 
  private:
   struct Grid {
@@ -58,13 +69,16 @@ class CudaBackend final : public device::Backend {
   };
   struct LinearLists;
 
-  CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, RingTables tables);
+  CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<const RingTables> tables,
+              std::shared_ptr<Meter> meter);
 
   template <typename Arguments>
-  void launch(gpu::Kernel kernel, unsigned variant, Grid grid, unsigned threads, std::size_t shared_bytes, const Arguments& arguments);
+  void launch(gpu::Kernel kernel, unsigned variant, Grid grid, unsigned threads, std::size_t shared_bytes, const Arguments& arguments,
+              const gpu::LinearWork& linear = {});
   /// One thread a word, `rows` limbs, for each job.
   template <typename Arguments>
-  void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0);
+  void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0,
+                    const gpu::LinearWork& linear = {});
   void launch_ntt(gpu::Kernel kernel, unsigned stages, gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   void forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   void inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
@@ -80,22 +94,27 @@ class CudaBackend final : public device::Backend {
   device::Ring ring_;
   std::shared_ptr<Driver> driver_;
   std::shared_ptr<DevicePool> pool_;
-  RingTables tables_;
+  std::shared_ptr<const RingTables> shared_tables_;
+  const RingTables& tables_;
+  std::shared_ptr<Meter> meter_;
   std::size_t degree_;
   unsigned log_tile_, column_stages_, row_stages_;
+  std::shared_ptr<DevicePool> lists_pool_;       ///< null: lists are done with when the call returns
+  std::vector<device::Buffer> kept_lists_;
 };
 
 template <typename Arguments>
 void CudaBackend::launch(gpu::Kernel kernel, unsigned variant, Grid grid, unsigned threads, std::size_t shared_bytes,
-                         const Arguments& arguments) {
-  static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");
-  driver_->launch({kernel, variant, {grid.x, grid.y, grid.z}, threads, shared_bytes, &arguments});
+                         const Arguments& arguments, const gpu::LinearWork& linear) {
+  static_assert(sizeof(Arguments) <= 4096 && std::is_trivially_copyable_v<Arguments>, "kernel arguments are limited");
+  meter_->launch(*driver_, {kernel, variant, {grid.x, grid.y, grid.z}, threads, shared_bytes, &arguments, sizeof(Arguments), linear});
 }
 
 template <typename Arguments>
-void CudaBackend::launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant) {
+void CudaBackend::launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant,
+                               const gpu::LinearWork& linear) {
   launch(kernel, variant, {static_cast<unsigned>(degree_ / gpu::kPointThreads), rows, static_cast<unsigned>(jobs)}, gpu::kPointThreads, 0,
-         arguments);
+         arguments, linear);
 }
 
 /// Calls work(first, count) for pieces of a batch.

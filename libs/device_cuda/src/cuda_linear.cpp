@@ -113,7 +113,7 @@ Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& 
   }
   const std::size_t at_terms = host.add(terms), at_outputs = host.add(outputs);
 
-  BRAINLOCK_ASSIGN(device::Buffer memory, pool_->allocate(host.bytes().size() / sizeof(Word) + 1));
+  BRAINLOCK_ASSIGN(device::Buffer memory, (lists_pool_ != nullptr ? *lists_pool_ : *pool_).allocate(host.bytes().size() / sizeof(Word) + 1));
   const char* const base = reinterpret_cast<const char*>(memory.data());
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     outputs[o] = {reinterpret_cast<const Word*>(base + at[o].columns), core.outputs[o].weights,
@@ -121,9 +121,18 @@ Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& 
                   static_cast<Word>(core.outputs[o].columns.size()), core.outputs[o].giants};
   }
   host.set(at_outputs, outputs);
-  driver_->copy_in(memory.data(), host.bytes().data(), host.bytes().size());
+  meter_->copy_in(*driver_, memory.data(), host.bytes().data(), host.bytes().size());
+  if (lists_pool_ != nullptr) kept_lists_.push_back(std::move(memory));
 
   const auto log_run = static_cast<unsigned>(std::countr_zero(core.run_length));
+  gpu::LinearWork work{.key_loads = 0, .uses = lists.uses.size(), .columns = core.column_count, .weight_words = 0, .products = 0, .giants = 0};
+  for (const gpu::LinearRotation& rotation : lists.rotations) work.key_loads += (rotation.use_count + gpu::kUsesAtOnce - 1) / gpu::kUsesAtOnce;
+  for (const device::LinearCore::Output& output : core.outputs) {
+    work.giants += output.giants;
+    if (!full) work.products += std::uint64_t{output.giants} * output.columns.size();
+  }
+  if (full) work.products = terms.size();
+  work.weight_words = work.products * (full ? degree_ : degree_ >> log_run);
   const unsigned giant_tiles = full ? most_giants : (most_giants + gpu::kGiantTile - 1) / gpu::kGiantTile;
   for (std::uint32_t c = 0; c < chunks; ++c) {
     if (stream.stopped()) return {};
@@ -134,7 +143,7 @@ Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& 
                                         .uses = reinterpret_cast<const gpu::LinearUse*>(base + at_uses),
                                         .inputs = reinterpret_cast<const gpu::LinearInput*>(base + at_inputs), .columns = chunk_columns,
                                         .limbs = core.limbs, .digits = ring_.digits(core.limbs), .first_limb = first};
-      launch_words(gpu::Kernel::kRotateColumns, limbs, lists.rotations.size(), rotate);
+      launch_words(gpu::Kernel::kRotateColumns, limbs, lists.rotations.size(), rotate, 0, work);
     }
     if (giant_tiles == 0) continue;
     const gpu::WeightArguments weight{.ring = tables_.ring, .columns = chunk_columns,
@@ -142,12 +151,12 @@ Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& 
                                       .terms = reinterpret_cast<const gpu::LinearTerm*>(base + at_terms), .limbs = core.limbs,
                                       .first_limb = first, .log_run = log_run, .giant_tiles = giant_tiles};
     if (full) {
-      launch_words(gpu::Kernel::kWeightColumnsFull, limbs * giant_tiles, outputs.size(), weight);
+      launch_words(gpu::Kernel::kWeightColumnsFull, limbs * giant_tiles, outputs.size(), weight, 0, work);
     } else {
       const unsigned runs = ((gpu::kWeightThreads - 1) >> log_run) + 1;
       launch(gpu::Kernel::kWeightColumns, 0,
              {static_cast<unsigned>(degree_ / gpu::kWeightThreads), limbs * giant_tiles, static_cast<unsigned>(outputs.size())}, gpu::kWeightThreads,
-             std::size_t{runs} * gpu::kColumnChunk * gpu::kGiantTile * sizeof(Word), weight);
+             std::size_t{runs} * gpu::kColumnChunk * gpu::kGiantTile * sizeof(Word), weight, work);
     }
   }
   return driver_->status();

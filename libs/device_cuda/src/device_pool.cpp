@@ -8,7 +8,6 @@ namespace brainlock::device_cuda {
 namespace {
 
 constexpr std::size_t kAlignment = 256;
-constexpr std::size_t kSlabBytes = std::size_t{64} << 20;
 
 }  // namespace
 
@@ -41,7 +40,7 @@ Result<device::Buffer> DevicePool::allocate(std::size_t words) {
 
 Status DevicePool::grow(std::size_t bytes) {
   // A whole slab first; near the end of the memory just what is needed, at last without what lies idle.
-  std::size_t taken = std::max(bytes, kSlabBytes);
+  std::size_t taken = std::max(bytes, options_.slab_bytes);
   auto memory = driver_->allocate(taken);
   if (!memory && taken > bytes) memory = driver_->allocate(taken = bytes);
   if (!memory) {
@@ -79,6 +78,7 @@ void DevicePool::trim() {
 }
 
 void DevicePool::trim_locked() {
+  if (options_.lasting) return;
   for (auto it = slabs_.begin(); it != slabs_.end();) {
     const auto piece = free_.find(it->first);
     if (piece == free_.end() || piece->second.bytes != it->second) {

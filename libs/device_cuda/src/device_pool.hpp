@@ -16,7 +16,12 @@ namespace brainlock::device_cuda {
 /// all work in the order of the calls, so what still reads the old contents has its turn first.
 class DevicePool : public device::BufferOwner, public std::enable_shared_from_this<DevicePool> {
  public:
-  explicit DevicePool(std::shared_ptr<Driver> driver) : driver_(std::move(driver)) {}
+  struct Options {
+    std::size_t slab_bytes = std::size_t{64} << 20;   ///< of an allocation of the driver, at least
+    bool lasting = false;   ///< memory stays the pool's until its end, because launches that were noted will use it
+  };
+  explicit DevicePool(std::shared_ptr<Driver> driver) : DevicePool(std::move(driver), Options()) {}
+  DevicePool(std::shared_ptr<Driver> driver, Options options) : driver_(std::move(driver)), options_(options) {}
   ~DevicePool() override;
   DevicePool(const DevicePool&) = delete;
   DevicePool& operator=(const DevicePool&) = delete;
@@ -24,7 +29,7 @@ class DevicePool : public device::BufferOwner, public std::enable_shared_from_th
   /// kResource when the device has no more, with what was asked for and what is free.
   Result<device::Buffer> allocate(std::size_t words);
   void release(std::uint32_t* data, std::size_t capacity_bytes) override;
-  /// Gives allocations of which nothing is in use back to the device.
+  /// Gives allocations of which nothing is in use back to the device; a lasting pool does not.
   void trim();
   /// Held by the pool, but in no buffer.
   std::uint64_t idle_bytes();
@@ -38,6 +43,7 @@ class DevicePool : public device::BufferOwner, public std::enable_shared_from_th
   void trim_locked();
 
   std::shared_ptr<Driver> driver_;
+  const Options options_;
   std::mutex mutex_;
   std::map<std::uintptr_t, std::size_t> slabs_;   ///< start -> bytes
   std::map<std::uintptr_t, Piece> free_;          ///< start -> piece

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "brainlock/base/result.hpp"
+#include "brainlock/device/counters.hpp"
 
 namespace brainlock::device_cuda {
 
@@ -24,6 +26,16 @@ constexpr bool uses_barriers(Kernel kernel) {
   return kernel <= Kernel::kNttInverseColumns || kernel == Kernel::kWeightColumns;
 }
 
+/// Of a linear layer's lists, which lie in device memory: what cost_of() must know of them.
+struct LinearWork {
+  std::uint64_t key_loads = 0;      ///< rotations, counted once for each group of inputs that shares the loads of a key
+  std::uint64_t uses = 0;           ///< rotated columns
+  std::uint64_t columns = 0;        ///< that weights are put on
+  std::uint64_t weight_words = 0;   ///< of one limb
+  std::uint64_t products = 0;       ///< columns times giants, over all outputs
+  std::uint64_t giants = 0;         ///< over all outputs
+};
+
 struct Launch {
   Kernel kernel;
   unsigned variant;          ///< of kernel templates: stages, or most sources
@@ -31,12 +43,20 @@ struct Launch {
   unsigned threads;
   std::size_t shared_bytes;
   const void* arguments;     ///< the kernel's struct of arguments.hpp
+  std::size_t argument_bytes;
+  LinearWork linear;         ///< of kRotateColumns and later
 };
 
 }  // namespace gpu
 
 struct DeviceMemory {
   std::uint64_t free_bytes = 0, total_bytes = 0;
+};
+
+/// Launches as one unit. Holds all that they need of the host.
+class Graph {
+ public:
+  virtual ~Graph() = default;
 };
 
 /// All calls may come from any thread; work is done in the order in which the calls were made. A failed copy or launch is kept and
@@ -62,6 +82,15 @@ class Driver {
   virtual void wait() = 0;
   /// First failure so far.
   virtual Status status() const = 0;
+
+  /// Launches in this order as one unit; their arguments are copied. Errors: the device takes no such unit.
+  virtual Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches) = 0;
+  /// Of this driver, or of one that this one is a sibling of.
+  virtual void run(const Graph& graph) = 0;
+  /// The same device and memory with a queue of its own, in no order with this one's.
+  virtual Result<std::shared_ptr<Driver>> make_sibling() = 0;
+  /// What the device could do at best; zeros: not known.
+  virtual device::Peaks peaks() const = 0;
 };
 
 }  // namespace brainlock::device_cuda

@@ -11,6 +11,7 @@
 namespace brainlock::device_cuda {
 namespace {
 
+using Word = std::uint32_t;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 class DevicePoolTest : public ::testing::Test {
@@ -60,6 +61,22 @@ TEST_F(DevicePoolTest, TrimGivesBackWhatIsWhollyFree) {
   EXPECT_EQ(used(), 64 * kMiB);
   kept = {};
   pool_->trim();
+  EXPECT_EQ(used(), 0U);
+}
+
+TEST_F(DevicePoolTest, ALastingPoolKeepsWhatItHas) {
+  driver_ = make_emulated_driver({.memory_bytes = 100 * kMiB});
+  pool_ = std::make_shared<DevicePool>(driver_, DevicePool::Options{.slab_bytes = kMiB, .lasting = true});
+  Word* place = nullptr;
+  {
+    auto buffer = pool_->allocate(40 * kMiB / sizeof(Word)).value();
+    place = buffer.data();
+  }
+  pool_->trim();
+  EXPECT_EQ(used(), 40 * kMiB);
+  EXPECT_FALSE(pool_->allocate(70 * kMiB / sizeof(Word)).ok());   // would fit in its place
+  EXPECT_EQ(pool_->allocate(40 * kMiB / sizeof(Word)).value().data(), place);
+  pool_.reset();
   EXPECT_EQ(used(), 0U);
 }
 

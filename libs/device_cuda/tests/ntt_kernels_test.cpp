@@ -36,7 +36,7 @@ class NttKernels : public ::testing::TestWithParam<std::tuple<Machine, int>> {
   void launch(gpu::Kernel kernel, unsigned stages, const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
     const std::size_t tile = std::size_t{1} << a.log_tile;
     driver_->launch({kernel, stages, {static_cast<unsigned>(n_ / tile), rows, jobs}, static_cast<unsigned>(tile / 16),
-                     (tile + tile / 32) * sizeof(Word), &a});
+                     (tile + tile / 32) * sizeof(Word), &a, sizeof(a), {}});
   }
   void forward(const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
     launch(gpu::Kernel::kNttForwardColumns, log_degree_ / 2, a, rows, jobs);

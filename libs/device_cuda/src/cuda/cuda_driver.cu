@@ -10,9 +10,22 @@
 namespace brainlock::device_cuda {
 namespace {
 
-constexpr int kLeastMajor = 8;
-
 std::string text(cudaError_t error) { return std::string(cudaGetErrorName(error)) + " (" + cudaGetErrorString(error) + ")"; }
+
+/// An instantiated graph; a captured launch has its arguments in it.
+class CudaGraph final : public Graph {
+ public:
+  CudaGraph(int device, cudaGraphExec_t executable) : device_(device), executable_(executable) {}
+  ~CudaGraph() override {
+    cudaSetDevice(device_);
+    cudaGraphExecDestroy(executable_);
+  }
+  cudaGraphExec_t get() const { return executable_; }
+
+ private:
+  const int device_;
+  const cudaGraphExec_t executable_;
+};
 
 class CudaDriver final : public Driver {
  public:
@@ -72,11 +85,7 @@ class CudaDriver final : public Driver {
 
   void launch(const gpu::Launch& launch) override {
     use();
-    const bool known = gpu::on_device::dispatch(launch, [&](auto* kernel, const auto& arguments) {
-      const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
-      kernel<<<grid, launch.threads, launch.shared_bytes, stream_>>>(arguments);
-    });
-    note(known ? cudaGetLastError() : cudaErrorInvalidDeviceFunction, "launch");
+    note(launch_on(stream_, launch), "launch");
   }
   void wait() override {
     use();
@@ -87,7 +96,55 @@ class CudaDriver final : public Driver {
     return failure_ ? Status(*failure_) : Status();
   }
 
+  Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches) override {
+    use();
+    // On a stream of its own, so that what other threads do meanwhile is no part of it.
+    cudaStream_t stream = nullptr;
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    if (error == cudaSuccess) {
+      error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+      if (error == cudaSuccess) {
+        for (const gpu::Launch& launch : launches) {
+          if (error == cudaSuccess) error = launch_on(stream, launch);
+        }
+        const cudaError_t ended = cudaStreamEndCapture(stream, &graph);   // also after a failure: the stream must leave its state
+        if (error == cudaSuccess) error = ended;
+      }
+    }
+    if (error == cudaSuccess) error = cudaGraphInstantiate(&executable, graph, 0);
+    if (error == cudaSuccess) error = cudaGraphUpload(executable, stream_);   // the first replay is then as fast as the others
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    if (stream != nullptr) cudaStreamDestroy(stream);
+    if (error == cudaSuccess) return std::shared_ptr<const Graph>(std::make_shared<CudaGraph>(info_.index, executable));
+    if (executable != nullptr) cudaGraphExecDestroy(executable);
+    cudaGetLastError();  // not to be taken for a later launch's
+    const ErrorCode code = error == cudaErrorMemoryAllocation ? ErrorCode::kResource : ErrorCode::kUnavailable;
+    return {code, name() + ": no graph of " + std::to_string(launches.size()) + " launches: " + text(error)};
+  }
+  void run(const Graph& graph) override {
+    use();
+    note(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_), "launch of a graph");
+  }
+  Result<std::shared_ptr<Driver>> make_sibling() override { return make(info_); }
+  device::Peaks peaks() const override {
+    // 32-bit integer lanes of a multiprocessor: 64 at compute capability 8 and 9; later ones are not looked up.
+    const double lanes = info_.major <= 9 ? 64 : 0;
+    device::Peaks peaks;
+    peaks.memory_bytes_per_s = static_cast<double>(info_.memory_bytes_per_s);
+    peaks.integer_operations_per_s = lanes * info_.multiprocessors * static_cast<double>(info_.clock_hz);
+    return peaks;
+  }
+
  private:
+  static cudaError_t launch_on(cudaStream_t stream, const gpu::Launch& launch) {
+    const bool known = gpu::on_device::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+      const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
+      kernel<<<grid, launch.threads, launch.shared_bytes, stream>>>(arguments);
+    });
+    return known ? cudaGetLastError() : cudaErrorInvalidDeviceFunction;
+  }
   /// The current device belongs to the calling thread.
   void use() const { cudaSetDevice(info_.index); }
   void note(cudaError_t error, const char* what) {
@@ -140,6 +197,14 @@ Result<std::vector<DeviceInfo>> list_devices() {
     info.memory_bytes = properties.totalGlobalMem;
     info.multiprocessors = static_cast<unsigned>(properties.multiProcessorCount);
     info.last_cache_bytes = static_cast<std::uint64_t>(properties.l2CacheSize);
+    int clock_khz = 0, memory_khz = 0, memory_bits = 0;
+    if (cudaDeviceGetAttribute(&clock_khz, cudaDevAttrClockRate, i) == cudaSuccess) info.clock_hz = std::uint64_t{1000} * static_cast<unsigned>(clock_khz);
+    if (cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, i) == cudaSuccess &&
+        cudaDeviceGetAttribute(&memory_bits, cudaDevAttrGlobalMemoryBusWidth, i) == cudaSuccess) {
+      // Two transfers a clock.
+      info.memory_bytes_per_s = std::uint64_t{2000} * static_cast<unsigned>(memory_khz) * static_cast<unsigned>(memory_bits) / 8;
+    }
+    cudaGetLastError();
     out.push_back(info);
   }
   return out;
@@ -149,7 +214,7 @@ Result<std::shared_ptr<Driver>> make_cuda_driver(int index) {
   BRAINLOCK_ASSIGN(const std::vector<DeviceInfo> devices, list_devices());
   for (const DeviceInfo& info : devices) {
     if (info.index != index) continue;
-    if (info.major < kLeastMajor) {
+    if (info.major < kLeastComputeCapability) {
       return {ErrorCode::kUnsupported, "cuda:" + std::to_string(index) + " (" + info.name + "): compute capability " + std::to_string(info.major) + "." +
                                            std::to_string(info.minor) + ", needed is 8.0 or newer; take another GPU or --device cpu"};
     }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "kernels/dispatch.cuh"
 
@@ -13,20 +14,21 @@ namespace {
 
 constexpr std::size_t kAlignment = 256;   // as cudaMalloc
 
-class EmulatedDriver final : public Driver {
+/// The memory and the failures of a device, shared by its drivers.
+class EmulatedDevice {
  public:
-  explicit EmulatedDriver(const EmulationOptions& options) : options_(options) {}
-  ~EmulatedDriver() override {
+  explicit EmulatedDevice(const EmulationOptions& options) : options_(options) {}
+  EmulatedDevice(const EmulatedDevice&) = delete;
+  EmulatedDevice& operator=(const EmulatedDevice&) = delete;
+  ~EmulatedDevice() {
     for (const auto& [memory, bytes] : blocks_) std::free(memory);
   }
 
-  std::string name() const override { return "emulated"; }
-  Result<DeviceMemory> memory() override {
+  DeviceMemory memory() {
     const std::lock_guard lock(mutex_);
     return DeviceMemory{options_.memory_bytes - used_, options_.memory_bytes};
   }
-
-  Result<void*> allocate(std::size_t bytes) override {
+  Result<void*> allocate(std::size_t bytes) {
     const std::lock_guard lock(mutex_);
     const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
     void* const memory = rounded <= options_.memory_bytes - used_ ? std::aligned_alloc(kAlignment, rounded) : nullptr;
@@ -38,7 +40,7 @@ class EmulatedDriver final : public Driver {
     blocks_.emplace(memory, rounded);
     return memory;
   }
-  void release(void* memory) override {
+  void release(void* memory) {
     const std::lock_guard lock(mutex_);
     const auto it = blocks_.find(memory);
     if (it == blocks_.end()) return;
@@ -47,33 +49,17 @@ class EmulatedDriver final : public Driver {
     blocks_.erase(it);
   }
 
-  void copy_in(void* device, const void* host, std::size_t bytes) override {
-    if (bytes != 0) std::memcpy(device, host, bytes);
+  /// Whether the next launch is to be done.
+  bool launches() {
+    const std::lock_guard lock(mutex_);
+    if (++launches_ == options_.failing_launch) status_ = Error{ErrorCode::kUnavailable, "emulated device: launch " + std::to_string(launches_) + " was told to fail"};
+    return status_.ok();
   }
-  void copy_out(void* host, const void* device, std::size_t bytes) override {
-    if (bytes != 0) std::memcpy(host, device, bytes);
+  void fail(const char* what) {
+    const std::lock_guard lock(mutex_);
+    if (status_) status_ = Error{ErrorCode::kInternal, what};
   }
-
-  void launch(const gpu::Launch& launch) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (++launches_ == options_.failing_launch) status_ = Error{ErrorCode::kUnavailable, "emulated device: launch " + std::to_string(launches_) + " was told to fail"};
-      if (!status_) return;
-    }
-    const bool known = gpu::on_host::dispatch(launch, [&](auto* kernel, const auto& arguments) {
-      using Arguments = std::remove_cvref_t<decltype(arguments)>;
-      static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");
-      const auto call = [&] { kernel(arguments); };
-      emulation::Shape shape{{launch.grid[0], launch.grid[1], launch.grid[2]}, launch.threads, launch.shared_bytes, gpu::uses_barriers(launch.kernel)};
-      emulation::run_grid(shape, [](const void* context) { (*static_cast<decltype(&call)>(context))(); }, &call);
-    });
-    if (!known) {
-      const std::lock_guard lock(mutex_);
-      if (status_) status_ = Error{ErrorCode::kInternal, "emulated device: no such kernel"};
-    }
-  }
-  void wait() override {}
-  Status status() const override {
+  Status status() const {
     const std::lock_guard lock(mutex_);
     return status_;
   }
@@ -87,8 +73,74 @@ class EmulatedDriver final : public Driver {
   Status status_;
 };
 
+/// Launches with copies of their arguments, as a device's graph has them.
+class EmulatedGraph final : public Graph {
+ public:
+  explicit EmulatedGraph(const std::vector<gpu::Launch>& launches) : launches_(launches) {
+    for (gpu::Launch& launch : launches_) {
+      // Arguments are aligned to 16 bytes at most.
+      auto& copy = arguments_.emplace_back((launch.argument_bytes + 15) / 16);
+      std::memcpy(copy.data(), launch.arguments, launch.argument_bytes);
+      launch.arguments = copy.data();
+    }
+  }
+  const std::vector<gpu::Launch>& launches() const { return launches_; }
+
+ private:
+  struct alignas(16) Piece {
+    char bytes[16];
+  };
+  std::vector<gpu::Launch> launches_;
+  std::vector<std::vector<Piece>> arguments_;
+};
+
+class EmulatedDriver final : public Driver {
+ public:
+  explicit EmulatedDriver(std::shared_ptr<EmulatedDevice> device) : device_(std::move(device)) {}
+
+  std::string name() const override { return "emulated"; }
+  Result<DeviceMemory> memory() override { return device_->memory(); }
+  Result<void*> allocate(std::size_t bytes) override { return device_->allocate(bytes); }
+  void release(void* memory) override { device_->release(memory); }
+
+  void copy_in(void* device, const void* host, std::size_t bytes) override {
+    if (bytes != 0) std::memcpy(device, host, bytes);
+  }
+  void copy_out(void* host, const void* device, std::size_t bytes) override {
+    if (bytes != 0) std::memcpy(host, device, bytes);
+  }
+
+  void launch(const gpu::Launch& launch) override {
+    if (!device_->launches()) return;
+    const bool known = gpu::on_host::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+      using Arguments = std::remove_cvref_t<decltype(arguments)>;
+      static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");
+      const auto call = [&] { kernel(arguments); };
+      emulation::Shape shape{{launch.grid[0], launch.grid[1], launch.grid[2]}, launch.threads, launch.shared_bytes, gpu::uses_barriers(launch.kernel)};
+      emulation::run_grid(shape, [](const void* context) { (*static_cast<decltype(&call)>(context))(); }, &call);
+    });
+    if (!known) device_->fail("emulated device: no such kernel");
+  }
+  void wait() override {}
+  Status status() const override { return device_->status(); }
+
+  Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches) override {
+    return std::shared_ptr<const Graph>(std::make_shared<EmulatedGraph>(launches));
+  }
+  void run(const Graph& graph) override {
+    for (const gpu::Launch& launch : static_cast<const EmulatedGraph&>(graph).launches()) EmulatedDriver::launch(launch);
+  }
+  Result<std::shared_ptr<Driver>> make_sibling() override { return std::shared_ptr<Driver>(std::make_shared<EmulatedDriver>(device_)); }
+  device::Peaks peaks() const override { return {}; }
+
+ private:
+  std::shared_ptr<EmulatedDevice> device_;
+};
+
 }  // namespace
 
-std::shared_ptr<Driver> make_emulated_driver(const EmulationOptions& options) { return std::make_shared<EmulatedDriver>(options); }
+std::shared_ptr<Driver> make_emulated_driver(const EmulationOptions& options) {
+  return std::make_shared<EmulatedDriver>(std::make_shared<EmulatedDevice>(options));
+}
 
 }  // namespace brainlock::device_cuda

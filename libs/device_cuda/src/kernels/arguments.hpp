@@ -43,6 +43,7 @@ constexpr unsigned kPointThreads = 256;   ///< threads of a block of kernels tha
 constexpr unsigned kTargetsPerThread = 8; ///< limbs that a thread of a conversion makes
 constexpr unsigned kWeightThreads = 128;  ///< threads, and words of a tile, of weight_columns
 constexpr unsigned kGiantTile = 8;        ///< outputs of a thread of weight_columns, for each polynomial
+constexpr unsigned kUsesAtOnce = 4;       ///< inputs of rotate_columns that share the loads of one key
 constexpr unsigned kColumnChunk = 32;     ///< columns whose weights lie in shared memory at a time
 
 /// Which limb, and which of its pieces, row r of a transform is.

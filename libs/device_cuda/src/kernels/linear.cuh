@@ -6,8 +6,6 @@
 
 namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
-constexpr unsigned kUsesAtOnce = 4;      ///< inputs that share the loads of one key
-
 /// column = automorphism(inner product of the input's digits with the rotation's key + (c0, 0)). Grid x = words, y = limbs from
 /// first_limb on, z = rotations. Rotations by zero are not among them: their columns are the inputs themselves.
 BRAINLOCK_KERNEL rotate_columns(BRAINLOCK_ARGUMENTS(RotateArguments) a) {

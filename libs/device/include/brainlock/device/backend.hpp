@@ -16,6 +16,7 @@
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/device/buffer.hpp"
+#include "brainlock/device/counters.hpp"
 #include "brainlock/math/ntt.hpp"
 
 namespace brainlock::device {
@@ -191,6 +192,8 @@ struct LinearCore {
   std::span<const Output> outputs;
 };
 
+class Recorder;   // recorder.hpp
+
 /// Memory of a device.
 struct MemoryBudget {
   std::uint64_t free_bytes = 0;      ///< what allocate() could still give
@@ -242,6 +245,14 @@ class Backend {
   /// Waits for what the stream was given so far. An accelerator may fail after an operation has returned; finish() and download()
   /// say so, and so does every later operation that returns a Status. kUnavailable: the device is lost.
   virtual Status finish(const Stream&) = 0;
+
+  /// Begins to count from zero, or stops. Costs nothing while it is off, as it is at first; a clock's reading a launch while it is on.
+  virtual void count(bool) {}
+  /// Nothing where there is nothing to count: the CPU has no launches, and shares the host's memory.
+  [[nodiscard]] virtual std::optional<Counters> counters() const { return std::nullopt; }
+  [[nodiscard]] virtual std::optional<Peaks> peaks() const { return std::nullopt; }
+  /// A lane of this device for operations that are done again and again (recorder.hpp); null: this backend has none. kResource.
+  virtual Result<std::shared_ptr<Recorder>> make_recorder() { return std::shared_ptr<Recorder>(); }
 };
 
 }  // namespace brainlock::device

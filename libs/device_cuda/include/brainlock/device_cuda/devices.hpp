@@ -17,7 +17,11 @@ struct DeviceInfo {
   std::uint64_t memory_bytes = 0;
   unsigned multiprocessors = 0;
   std::uint64_t last_cache_bytes = 0;
+  std::uint64_t clock_hz = 0;           ///< of the multiprocessors, at most; 0: not said
+  std::uint64_t memory_bytes_per_s = 0; ///< by the memory's clock and width; 0: not said
 };
+
+constexpr int kLeastComputeCapability = 8;   ///< major
 
 /// Whether this build holds CUDA code.
 bool built_with_cuda();

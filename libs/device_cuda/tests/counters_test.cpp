@@ -1,0 +1,268 @@
+// Counters against sums by hand, and lanes: recordings replayed word for word.
+#include <thread>
+
+#include "brainlock/device/cpu_backend.hpp"
+#include "brainlock/device/recorder.hpp"
+#include "cuda_backend.hpp"
+#include "rig.hpp"
+
+namespace brainlock::device_cuda {
+namespace {
+
+using test::Words;
+
+class OnDevice : public ::testing::TestWithParam<test::Machine> {
+ protected:
+  void SetUp() override {
+    auto driver = test::make_driver(GetParam());
+    if (driver == nullptr) GTEST_SKIP() << test::why_no_gpu();
+    backend_ = CudaBackend::make(ring_.ring(), driver).value();
+  }
+  device::Buffer upload(const Words& words) {
+    auto buffer = backend_->allocate(words.size()).value();
+    backend_->upload_words({}, buffer.data(), words);
+    return buffer;
+  }
+  /// A relinearisation key of `limbs` limbs of random words.
+  device::SwitchingKey make_key(std::uint32_t limbs) {
+    device::SwitchingKey key;
+    key.limbs = limbs;
+    key.digits = ring_.ring().digits(limbs);
+    key.words = backend_->allocate(backend_->key_words(limbs)).value();
+    std::vector<Words> rows;
+    std::vector<device::KeyTransfer> transfers;
+    for (std::uint32_t l = 0; l < limbs + ring_.ring().p_count; ++l) {
+      for (std::uint32_t d = 0; d < key.digits; ++d) {
+        for (std::uint32_t poly = 0; poly < 2; ++poly) {
+          Words row(kDegree);
+          test::fill(row, ring_.modulus(ring_.ring().modulus_index(limbs, l)).q, random_);
+          rows.push_back(std::move(row));
+          transfers.push_back({&key, rows.back().data(), l, d, poly});
+        }
+      }
+    }
+    EXPECT_TRUE(backend_->upload_keys({}, transfers).ok());
+    return key;
+  }
+
+  static constexpr std::uint64_t kDegree = 1024;
+  std::mt19937 random_{7};
+  test::TestRing ring_{kDegree, 5, 2, 2};   // digits of limbs {0, 1}, {2, 3}, {4}
+  std::shared_ptr<device::Backend> backend_;
+};
+
+TEST_P(OnDevice, NothingIsCountedUnlessAsked) {
+  const device::Buffer in = upload(test::polynomial(ring_.ring(), 3, false, random_));
+  device::Buffer out = backend_->allocate(backend_->poly_words(3, true)).value();
+  const device::Lift job{in.data(), out.data()};
+  backend_->lift({}, 3, {&job, 1});
+  EXPECT_EQ(backend_->counters()->kernels, 0U);
+  backend_->count(true);
+  backend_->lift({}, 3, {&job, 1});
+  EXPECT_EQ(backend_->counters()->kernels, 1U);
+  backend_->count(false);
+  backend_->lift({}, 3, {&job, 1});
+  EXPECT_EQ(backend_->counters()->kernels, 1U);
+  backend_->count(true);
+  EXPECT_EQ(backend_->counters()->kernels, 0U);
+}
+
+TEST_P(OnDevice, WordsOfPointwiseOperations) {
+  const device::Buffer z = upload(test::polynomial(ring_.ring(), 4, false, random_)), zbar = upload(test::polynomial(ring_.ring(), 4, true, random_));
+  device::Buffer out = backend_->allocate(backend_->poly_words(4, true)).value(), other = backend_->allocate(backend_->poly_words(4, true)).value();
+  device::Buffer third = backend_->allocate(backend_->poly_words(4, true)).value();
+  std::uint64_t words = 0;
+  backend_->count(true);
+  const auto expect = [&](std::uint64_t more, std::uint64_t launches, std::uint32_t distinct) {
+    words += more;
+    const device::Counters c = *backend_->counters();
+    EXPECT_EQ(c.memory_bytes, 4 * kDegree * words);
+    EXPECT_EQ(c.launches, launches);
+    EXPECT_EQ(c.kernels, launches);
+    EXPECT_EQ(c.distinct_kernels, distinct);
+    EXPECT_GT(c.submit_s, 0);
+  };
+  const device::Lift lift{z.data(), out.data()};
+  backend_->lift({}, 4, {&lift, 1});
+  expect(4 + 6, 1, 1);
+  const std::vector<device::Add> adds(17, {out.data(), zbar.data(), zbar.data()});   // one more than a launch takes
+  backend_->add({}, 4, true, adds);
+  expect(17 * 3 * 6, 3, 2);
+  const device::Add copy{out.data(), zbar.data(), nullptr};
+  backend_->add({}, 3, false, {&copy, 1});
+  expect(2 * 3, 4, 2);
+  const device::SplitParts split{z.data(), zbar.data(), out.data(), other.data()};
+  backend_->split_parts({}, 4, {&split, 1});
+  expect(4 + 6 + 2 * 6, 5, 3);
+  const device::TensorSquare square{z.data(), z.data(), nullptr, nullptr, false, out.data(), other.data(), third.data()};
+  backend_->tensor_square({}, 4, {&square, 1});
+  expect(2 * 4 + 3 * 4, 6, 4);
+  const std::uint64_t before = backend_->counters()->integer_operations;
+  EXPECT_GT(before, 4 * kDegree);
+  backend_->add({}, 3, false, {&copy, 1});
+  EXPECT_EQ(backend_->counters()->integer_operations, before);   // a copy computes nothing
+}
+
+TEST_P(OnDevice, WordsOfAKeySwitchAndOfARescale) {
+  const device::SwitchingKey key = make_key(5);
+  const device::Buffer c0 = upload(test::polynomial(ring_.ring(), 5, false, random_)), c1 = upload(test::polynomial(ring_.ring(), 5, false, random_));
+  device::Buffer out0 = backend_->allocate(backend_->poly_words(5, true)).value(), out1 = backend_->allocate(backend_->poly_words(5, true)).value();
+  backend_->count(true);
+  const device::SwitchOnce once{c0.data(), c1.data(), false, &key, nullptr, nullptr, 0, out0.data(), out1.data()};
+  ASSERT_TRUE(backend_->switch_once({}, 5, {&once, 1}).ok());
+  constexpr std::uint64_t kLimbs = 5, kRows = 7, kDigits = 3;
+  const std::uint64_t made = kDigits * kRows - kLimbs;   // limbs of digits, but their own
+  std::uint64_t words = 2 * 2 * kLimbs                   // inverse transform, two passes
+                        + kLimbs + made                  // conversion
+                        + 2 * 2 * made                   // forward transforms
+                        + kRows * (kDigits + 2 * kDigits + 2) + kLimbs;   // digits, key, results; c0 times P on the q limbs
+  device::Counters c = *backend_->counters();
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * words);
+  EXPECT_EQ(c.launches, 6U);
+  EXPECT_EQ(c.distinct_kernels, 6U);
+  // 10 operations a butterfly, 10 stages; the scaling; conversions of 2, 2 and 1 sources; two inner products, their reductions, c0.
+  const std::uint64_t conversions = 2 * (7 - 2) * (3 * 2 + 6) + (7 - 1) * (2 * 2 + 6);
+  EXPECT_EQ(c.integer_operations, kDegree * (kLimbs * (5 * 10 + 5) + conversions + made * 5 * 10 + kRows * (2 * 3 * 2 + 2 * 6) + kLimbs * (2 + 5)));
+
+  backend_->count(true);
+  device::Buffer down = backend_->allocate(backend_->poly_words(4, false)).value();
+  const device::ModDown job{out0.data(), down.data(), c0.data()};
+  ASSERT_TRUE(backend_->mod_down({}, 5, 1, {&job, 1}).ok());
+  words = 2 * 2 * 3 + (3 + 4) + 2 * 2 * 4 + 2 * 4;   // three divisors, four limbs left; minuend and addend
+  c = *backend_->counters();
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * words);
+  EXPECT_EQ(c.launches, 5U);
+}
+
+TEST_P(OnDevice, WordsOfALinearLayer) {
+  const device::SwitchingKey key = make_key(3);
+  constexpr std::uint64_t kLimbs = 3, kRows = 5, kDigits = 2, kGiants = 9, kRun = 64;
+  const device::Buffer c0 = upload(test::polynomial(ring_.ring(), 3, true, random_)), c1 = upload(test::polynomial(ring_.ring(), 3, true, random_));
+  device::Buffer digits = backend_->allocate(backend_->digit_words(3)).value();
+  const device::Decompose decompose{c0.data(), c1.data(), true, digits.data()};
+  ASSERT_TRUE(backend_->decompose({}, 3, {&decompose, 1}).ok());
+  const std::vector<std::uint32_t> columns{0, 1, 2, 3, 4, 5};
+  const device::Buffer weights = upload(Words(kRows * (kDegree / kRun) * columns.size() * kGiants, 1));
+  std::vector<device::Buffer> outputs;
+  std::vector<Word*> acc;
+  for (std::size_t i = 0; i < 2 * kGiants; ++i) {
+    outputs.push_back(backend_->allocate(backend_->poly_words(3, true)).value());
+    acc.push_back(outputs.back().data());
+  }
+  const std::vector<device::LinearCore::Input> inputs{{c0.data(), c1.data(), digits.data()}};
+  const std::vector<device::LinearCore::Use> plain{{0, 0}}, turned{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}};   // two loads of the key
+  const std::vector<device::LinearCore::Rotation> rotations{{nullptr, plain}, {&key, turned}};
+  const std::vector<device::LinearCore::Output> core_outputs{{.columns = columns, .giants = kGiants, .weights = weights.data(), .full = {}, .acc = acc}};
+  backend_->count(true);
+  ASSERT_TRUE(backend_->linear_core({}, {.limbs = kLimbs, .column_count = 6, .run_length = kRun, .inputs = inputs, .rotations = rotations,
+                                         .outputs = core_outputs}).ok());
+  const std::uint64_t words = kRows * (2 * 2 * kDigits + 5 * (kDigits + 3))   // key, digits and c0, columns
+                              + kRows * 2 * (6 + kGiants);                      // columns, results
+  const device::Counters c = *backend_->counters();
+  EXPECT_EQ(c.memory_bytes, 4 * (kDegree * words + kRows * (kDegree / kRun) * 6 * kGiants));
+  EXPECT_EQ(c.launches, 2U);
+  EXPECT_EQ(c.copies_to_device, 1U);   // the lists
+  EXPECT_GT(c.bytes_to_device, 6 * 2 * sizeof(Word*));
+}
+
+TEST_P(OnDevice, BytesCopied) {
+  const Words words = test::polynomial(ring_.ring(), 3, false, random_);
+  device::Buffer buffer = backend_->allocate(words.size()).value();
+  Words back(words.size());
+  backend_->count(true);
+  std::vector<device::LimbTransfer> in;
+  std::vector<device::LimbDownload> out;
+  for (std::uint32_t l = 0; l < 3; ++l) {
+    in.push_back({buffer.data() + l * kDegree, words.data() + l * kDegree});
+    out.push_back({back.data() + l * kDegree, buffer.data() + l * kDegree});
+  }
+  backend_->upload({}, in);
+  ASSERT_TRUE(backend_->download({}, std::span(out).first(2)).ok());
+  const device::Counters c = *backend_->counters();
+  EXPECT_EQ(c.copies_to_device, 3U);
+  EXPECT_EQ(c.bytes_to_device, 3 * kDegree * 4);
+  EXPECT_EQ(c.copies_from_device, 2U);
+  EXPECT_EQ(c.bytes_from_device, 2 * kDegree * 4);
+  EXPECT_EQ(c.kernels, 0U);
+}
+
+TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
+  auto lane = backend_->make_recorder().value();
+  ASSERT_NE(lane, nullptr);
+  device::Buffer in = lane->noting().allocate(backend_->poly_words(3, false)).value(), out = lane->noting().allocate(backend_->poly_words(3, true)).value();
+  const Words first = test::polynomial(ring_.ring(), 3, false, random_), second = test::polynomial(ring_.ring(), 3, false, random_);
+  lane->doing().upload_words({}, in.data(), first);
+  {
+    const device::Lift job{in.data(), out.data()};
+    lane->noting().lift({}, 3, {&job, 1});
+    const std::vector<device::Add> twice{{out.data(), out.data(), out.data()}};
+    lane->noting().add({}, 3, true, twice);
+  }
+  const auto recording = lane->take().value();
+  EXPECT_EQ(recording->kernels(), 2U);
+
+  device::Buffer expected = backend_->allocate(backend_->poly_words(3, true)).value();
+  const auto read = [&](device::Backend& backend, const device::Buffer& buffer) {
+    Words words(buffer.words());
+    std::vector<device::LimbDownload> rows;
+    for (std::size_t l = 0; l < words.size() / kDegree; ++l) rows.push_back({words.data() + l * kDegree, buffer.data() + l * kDegree});
+    EXPECT_TRUE(backend.download({}, rows).ok());
+    return words;
+  };
+  // The lane's memory is in use by what was recorded, whoever holds a buffer.
+  { const device::Buffer idle = lane->noting().allocate(std::size_t{32} << 20).value(); }
+  const std::uint64_t free_bytes = backend_->memory_budget()->free_bytes;
+  lane->noting().trim();
+  lane->doing().trim();
+  EXPECT_EQ(backend_->memory_budget()->free_bytes, free_bytes);
+  backend_->count(true);
+  for (const Words* input : {&first, &second, &first}) {
+    lane->doing().upload_words({}, in.data(), *input);
+    recording->replay();
+    const device::Buffer plain = upload(*input);
+    const device::Lift job{plain.data(), expected.data()};
+    backend_->lift({}, 3, {&job, 1});
+    const device::Add twice{expected.data(), expected.data(), expected.data()};
+    backend_->add({}, 3, true, {&twice, 1});
+    EXPECT_EQ(read(lane->doing(), out), read(*backend_, expected));
+  }
+  const device::Counters c = *backend_->counters();
+  EXPECT_EQ(c.replays, 3U);
+  EXPECT_EQ(c.launches, 6U);
+  EXPECT_EQ(c.kernels, 12U);
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * 6 * (3 + 5 + 3 * 5));
+  EXPECT_EQ(c.distinct_kernels, 2U);
+}
+
+TEST_P(OnDevice, WhatCannotBeNotedIsSaid) {
+  auto lane = backend_->make_recorder().value();
+  device::Buffer buffer = lane->noting().allocate(kDegree).value();
+  Words words(kDegree);
+  const device::LimbDownload row{words.data(), buffer.data()};
+  EXPECT_FALSE(lane->noting().download({}, {&row, 1}).ok());
+  const auto recording = lane->take();
+  ASSERT_FALSE(recording.ok());
+  EXPECT_EQ(recording.error().code, ErrorCode::kUnsupported);
+  EXPECT_TRUE(lane->take().ok());   // begins anew
+  const auto nested = lane->noting().make_recorder();
+  ASSERT_FALSE(nested.ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(Machines, OnDevice, ::testing::Values(test::Machine::kEmulated, test::Machine::kGpu), test::machine_name);
+
+TEST(Counters, TheCpuHasNone) {
+  const test::TestRing ring(1024, 2, 1, 1);
+  const auto cpu = device::make_cpu_backend(ring.ring(), std::make_shared<device::ThreadPool>(1U)).value();
+  cpu->count(true);
+  EXPECT_FALSE(cpu->counters().has_value());
+  EXPECT_FALSE(cpu->peaks().has_value());
+  EXPECT_EQ(cpu->make_recorder().value(), nullptr);
+}
+
+TEST(Counters, AnEmulatedDeviceHasNoPeaks) {
+  const test::TestRing ring(1024, 2, 1, 1);
+  EXPECT_FALSE(make_emulated_backend(ring.ring()).value()->peaks().has_value());
+}
+
+}  // namespace
+}  // namespace brainlock::device_cuda
