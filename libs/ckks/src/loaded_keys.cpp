@@ -26,7 +26,9 @@ KeyLoader::KeyLoader(std::shared_ptr<device::Backend> backend, std::shared_ptr<d
                      std::shared_ptr<const Parameters> parameters, std::span<const KeyRequest> requests)
     : backend_(std::move(backend)), pool_(std::move(pool)), parameters_(std::move(parameters)),
       requests_(requests.begin(), requests.end()), loaded_(std::make_shared<LoadedKeys>()) {
+  static std::atomic<std::uint64_t> sets{0};
   loaded_->parameters_id_ = parameters_->id();
+  loaded_->serial_ = ++sets;
 }
 
 Status KeyLoader::add(const EvaluationKey& key) {

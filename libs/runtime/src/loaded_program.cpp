@@ -96,6 +96,7 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
   const std::shared_ptr<LoadedProgram> loaded(new LoadedProgram());
   Impl& impl = *loaded->impl_;
   impl.lifetimes = find_lifetimes(program);
+  impl.forecast = forecast_memory(program);
   impl.linear.resize(program.instructions.size());
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
     plan::Instruction& instruction = program.instructions[i];
@@ -117,12 +118,14 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
   machine->backend->trim();
   impl.machine = std::move(machine);
   impl.program = std::move(program);
+  impl.replays = Replays::make(*impl.machine);
   return std::shared_ptr<const LoadedProgram>(loaded);
 }
 
 const Machine& LoadedProgram::machine() const { return *impl_->machine; }
 const plan::Program& LoadedProgram::program() const { return impl_->program; }
 std::size_t LoadedProgram::weight_bytes() const { return impl_->weight_bytes; }
+LoadedProgram::ReplayReport LoadedProgram::replay_report() const { return impl_->replays == nullptr ? ReplayReport{} : impl_->replays->report(); }
 
 Status LoadedProgram::check_keys(const ckks::LoadedKeys& keys) const {
   if (keys.parameters_id() != machine().parameters->id()) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "brainlock/runtime/loaded_program.hpp"
+#include "replays.hpp"
 
 namespace brainlock::runtime {
 
@@ -40,6 +41,8 @@ struct LoadedProgram::Impl {
   std::vector<PreparedLinear> linear;             ///< by instruction; empty where it is no Linear
   Lifetimes lifetimes;
   std::size_t weight_bytes = 0;
+  MemoryForecast forecast;
+  std::unique_ptr<Replays> replays;               ///< null: the device takes no recordings. Last, so that it goes before what it uses
 };
 
 /// Encodes weights and biases. `weight_bytes` grows by what was allocated.

@@ -24,9 +24,12 @@ class LoadedKeys {
   /// Device memory held.
   std::size_t bytes() const { return bytes_; }
   const std::vector<std::uint8_t>& parameters_id() const { return parameters_id_; }
+  /// Of this set in this process, never given twice: what was prepared for one set is not taken for another that came to lie in its place.
+  std::uint64_t serial() const { return serial_; }
 
  private:
   friend class KeyLoader;
+  std::uint64_t serial_ = 0;
   std::map<std::uint32_t, device::SwitchingKey> keys_;
   std::size_t bytes_ = 0;
   std::vector<std::uint8_t> parameters_id_;

@@ -14,7 +14,10 @@ namespace brainlock::runtime {
 struct RunOptions {
   /// Called after each instruction on the calling thread: (instructions done, of how many, layer).
   std::function<void(std::size_t, std::size_t, const std::string&)> progress;
-  std::stop_token stop;   ///< checked between batches of work
+  std::stop_token stop;   ///< checked between batches of work; of a replayed run before and after it
+  /// On a device that takes it, requests with keys that were used before run as one unit that was recorded then: the same words, and no
+  /// host between the kernels. `progress` is then called once, at the end. A profiled run is never replayed.
+  bool replay = true;
 };
 
 /// Where the time went, in program order. On an accelerator each part is waited for, which costs some overlap. Instructions that ran as one batch share their time evenly.

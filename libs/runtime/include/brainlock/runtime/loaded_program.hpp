@@ -36,6 +36,15 @@ class LoadedProgram {
   /// kNotFound or kMismatch names the first key that is missing or too short.
   [[nodiscard]] Status check_keys(const ckks::LoadedKeys& keys) const;
 
+  /// How requests ran so far, and why not otherwise.
+  struct ReplayReport {
+    std::uint64_t plain = 0, recorded = 0, replayed = 0;   ///< runs; a run that was recorded is then replayed
+    std::uint64_t kernels = 0;                             ///< of the last recording
+    unsigned lanes = 0;                                    ///< requests that can run at the same time
+    std::string reason;                                    ///< why some or all lanes do not record; empty: they do
+  };
+  [[nodiscard]] ReplayReport replay_report() const;
+
   struct Impl;
   [[nodiscard]] const Impl& impl() const { return *impl_; }
 

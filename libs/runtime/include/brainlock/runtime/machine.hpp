@@ -19,14 +19,16 @@ struct Machine {
   std::shared_ptr<device::Backend> backend;
 
   std::string device_reason;   ///< why this backend, where it was left open (device "auto")
+  unsigned lanes = 1;          ///< requests of a program that a GPU runs at the same time, each with working memory of its own
 
   /// A machine on `device`; the pool does the host's part, and all of it on the CPU. A pool may serve several machines. Errors of
   /// device_cuda::select_backend().
   static Result<std::shared_ptr<const Machine>> make(std::shared_ptr<const ckks::Parameters> parameters,
-                                                     std::shared_ptr<device::ThreadPool> pool, const device_cuda::DeviceChoice& device = {});
+                                                     std::shared_ptr<device::ThreadPool> pool, const device_cuda::DeviceChoice& device = {},
+                                                     unsigned lanes = 1);
   /// threads 0: as many as the processors that this process may use.
   static Result<std::shared_ptr<const Machine>> make(std::shared_ptr<const ckks::Parameters> parameters, unsigned threads,
-                                                     const device_cuda::DeviceChoice& device = {});
+                                                     const device_cuda::DeviceChoice& device = {}, unsigned lanes = 1);
 };
 
 }  // namespace brainlock::runtime
