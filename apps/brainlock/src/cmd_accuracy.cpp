@@ -21,6 +21,7 @@ struct AccuracyOptions {
   std::string package, dataset;
   std::size_t clear = 1000, simulated = 200, encrypted = 0, offset = 0;
   std::uint64_t seed = 1;
+  DeviceOption device;
   unsigned threads = default_threads();
   bool json = false;
 };
@@ -115,6 +116,7 @@ void for_images(const char* what, bool quiet, std::size_t count, unsigned thread
 }
 
 void run_accuracy(const AccuracyOptions& options) {
+  if (options.encrypted > 0) must(device_cuda::check_device(options.device.choice()));   // before the other columns, which take their time
   const auto package = must(package::Package::load(options.package));
   const plan::Program& program = package->program();
   const auto set = must(sampler::Cifar10::read_directory(options.dataset));
@@ -153,11 +155,13 @@ void run_accuracy(const AccuracyOptions& options) {
 
   Tally encrypted;
   std::vector<double> latency;
+  std::string device;
   if (encrypted_count > 0) {
     const ckks::Encoder encoder(package->parameters());
     const package::RangeChecker checker(package);
     Keys keys = must(make_keys(*package, options.threads, options.json));
-    const Server server = must(Server::make(*package, options.threads, options.json));
+    const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
+    device = server.description();
     const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                              package->key_requests(), std::move(keys.evaluation)));
     Progress progress("encrypted", options.json);
@@ -188,6 +192,7 @@ void run_accuracy(const AccuracyOptions& options) {
                            {"seed", options.seed},
                            {"clear_s", clear_s},
                            {"simulated_s", simulated_s},
+                           {"device", device.empty() ? nlohmann::json() : nlohmann::json(device)},
                            {"latency_s", latency.empty() ? 0.0 : median(latency)}};
     std::printf("%s\n", json.dump(2).c_str());
     return;
@@ -196,7 +201,7 @@ void run_accuracy(const AccuracyOptions& options) {
   print_share("clear, right", clear_hits, clear_count);
   simulated.print("simulated", program.error_bound);
   encrypted.print("encrypted", program.error_bound);
-  if (!latency.empty()) std::printf("  encrypted: median %s an image on %u thread(s)\n", human_seconds(median(latency)).c_str(), options.threads);
+  if (!latency.empty()) std::printf("  encrypted: median %s an image on %s\n", human_seconds(median(latency)).c_str(), device.c_str());
 }
 
 }  // namespace
@@ -211,6 +216,7 @@ void add_accuracy_command(CLI::App& app) {
   command->add_option("--seed", accuracy->seed, "of the simulated errors")->capture_default_str();
   command->add_option("--encrypted", accuracy->encrypted, "images encrypted")->capture_default_str();
   command->add_option("--offset", accuracy->offset, "first image")->capture_default_str();
+  accuracy->device.add_to(*command);
   command->add_option("--threads", accuracy->threads)->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--json", accuracy->json);
   command->callback([accuracy] { run_accuracy(*accuracy); });

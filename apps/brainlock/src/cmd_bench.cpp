@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/wire/ciphertext.hpp"
+#include "bench_device.hpp"
 #include "inference.hpp"
 #include "inputs.hpp"
 #include "layer_report.hpp"
@@ -20,7 +22,11 @@ struct BenchOptions {
   std::string package;
   InputOptions input;
   DeviceOption device;
-  unsigned threads = default_threads(), repeats = 5;
+  unsigned threads = default_threads();
+  std::optional<unsigned> repeats, warm_up;   ///< as the device wants, see below
+  std::vector<unsigned> batches;
+  unsigned in_flight = 0;   ///< 0: as the device wants
+  bool no_replay = false;
   std::string save;         ///< file for the JSON report; empty: none
   bool json = false;
 };
@@ -35,48 +41,68 @@ void run_bench(const BenchOptions& options) {
   const double keygen_s = watch.seconds();
   const std::uint64_t client_rss = peak_rss_bytes();
   watch = {};
-  const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
+  // The CPU gives all of itself to one request; of a GPU, one request leaves parts idle.
+  const unsigned lanes = options.batches.empty() ? 1 : options.in_flight != 0 ? options.in_flight : options.device.text == "cpu" ? 1 : 4;
+  const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice(), lanes));
   const double load_s = watch.seconds();
   const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                            package->key_requests(), std::move(keys.evaluation)));
   const std::vector<float> clear = compiler::run_float(must(clear_model(*package)), input.values);
 
+  // The CPU is profiled as it is timed. A GPU's parts can only be timed by waiting for each, so it is timed first, as services run it, and profiled then;
+  // its first request runs plainly and its second one is recorded (runtime::RunOptions::replay), so two warm it up.
+  const bool on_cpu = server.machine->backend->name() == "cpu";
+  const unsigned repeats = options.repeats.value_or(on_cpu ? 5 : 20), warm_up = options.warm_up.value_or(on_cpu ? 1 : 2);
+  const runtime::RunOptions run{.progress = {}, .stop = {}, .replay = !options.no_replay};
   std::vector<double> encrypt_s, latency_s, decrypt_s;
   std::vector<runtime::RunProfile> profiles;
   Comparison worst;
   std::vector<double> logits;
   std::size_t input_bytes = 0, output_bytes = 0;
+  std::vector<ckks::Ciphertext> question, answer;
   Progress progress("bench", options.json);
-  for (unsigned i = 0; i <= options.repeats; ++i) {   // the first run warms up and is not counted
+  for (unsigned i = 0; i < warm_up + repeats; ++i) {
     watch = {};
-    auto ciphertexts = must(encrypt_input(*package, keys.secret, encoder, input.values));
+    question = must(encrypt_input(*package, keys.secret, encoder, input.values));
     encrypt_s.push_back(watch.seconds());
-    input_bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters())).size();
+    input_bytes = must(wire::serialize_ciphertexts(question, *package->parameters())).size();
+    std::vector<ckks::Ciphertext> copies = copy_ciphertexts(question);
     runtime::RunProfile profile;
     watch = {};
-    ciphertexts = must(runtime::Executor().run(*server.program, *loaded, std::move(ciphertexts), {}, &profile));
+    answer = must(runtime::Executor().run(*server.program, *loaded, std::move(copies), run, on_cpu ? &profile : nullptr));
     latency_s.push_back(watch.seconds());
     profiles.push_back(std::move(profile));
-    output_bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters())).size();
+    output_bytes = must(wire::serialize_ciphertexts(answer, *package->parameters())).size();
     watch = {};
-    logits = must(decrypt_output(*package, keys.secret, encoder, ciphertexts));
+    logits = must(decrypt_output(*package, keys.secret, encoder, answer));
     decrypt_s.push_back(watch.seconds());
     const Comparison c = compare(logits, clear);
     if (c.max_abs_error >= worst.max_abs_error) worst = c;
-    progress.update(i + 1, options.repeats + 1);
+    progress.update(i + 1, warm_up + repeats);
   }
-  for (auto* series : {&encrypt_s, &latency_s, &decrypt_s}) series->erase(series->begin());
-  profiles.erase(profiles.begin());
+  for (auto* series : {&encrypt_s, &latency_s, &decrypt_s}) series->erase(series->begin(), series->begin() + warm_up);
+  profiles.erase(profiles.begin(), profiles.begin() + warm_up);
   const double latency = median(latency_s);
   std::size_t middle = 0;
   for (std::size_t i = 0; i < latency_s.size(); ++i)
     if (std::fabs(latency_s[i] - latency) < std::fabs(latency_s[middle] - latency)) middle = i;
 
+  const std::optional<DeviceWork> work = count_work(server, *loaded, copy_ciphertexts(question), run, latency);
+  runtime::RunProfile profile = profiles[middle];
+  if (!on_cpu) must(runtime::Executor().run(*server.program, *loaded, copy_ciphertexts(question), run, &profile));
+  std::vector<Throughput> throughput;
+  for (const unsigned batch : options.batches) {
+    // Every lane has recorded by then: as many requests as lanes, twice (the first time round some lane may get two).
+    if (throughput.empty()) must(measure_throughput(server, *loaded, question, answer, 2 * lanes, lanes, run));
+    throughput.push_back(must(measure_throughput(server, *loaded, question, answer, batch, lanes, run)));
+  }
+
   nlohmann::json json = {{"package", package->hash_hex()},
                          {"profile", package->program().profile},
                          {"device", server.machine->backend->name()},
                          {"threads", options.threads},
-                         {"repeats", options.repeats},
+                         {"repeats", repeats},
+                         {"warm_up", warm_up},
                          {"class", worst.encrypted_class},
                          {"logits", logits},
                          {"clear_logits", clear},
@@ -93,7 +119,12 @@ void run_bench(const BenchOptions& options) {
                          {"output_bytes", output_bytes},
                          {"client_peak_rss_bytes", client_rss},
                          {"peak_rss_bytes", peak_rss_bytes()},
-                         {"layers", layers_json(profiles[middle])}};
+                         {"device_work", work ? work->json() : nlohmann::json()},
+                         {"replay", replay_json(server)},
+                         {"throughput", nlohmann::json::array()},
+                         {"layers", layers_json(profile)}};
+  for (const Throughput& t : throughput)
+    json["throughput"].push_back({{"batch", t.batch}, {"in_flight", t.in_flight}, {"seconds", t.seconds}, {"images_per_s", t.images_per_s()}});
   json.update(security_json(*package));
   const std::string report = json.dump(2) + "\n";
   if (!options.save.empty()) must(write_file(options.save, {reinterpret_cast<const std::uint8_t*>(report.data()), report.size()}, {.overwrite = true}));
@@ -102,7 +133,7 @@ void run_bench(const BenchOptions& options) {
     return;
   }
   std::printf("%s, profile %s, %s, median of %u\n", package->program().model_name.c_str(),
-              package->program().profile.c_str(), server.description().c_str(), options.repeats);
+              package->program().profile.c_str(), server.description().c_str(), repeats);
   std::printf("  latency    %s (%s to %s)\n", human_seconds(latency).c_str(),
               human_seconds(*std::min_element(latency_s.begin(), latency_s.end())).c_str(),
               human_seconds(*std::max_element(latency_s.begin(), latency_s.end())).c_str());
@@ -113,7 +144,10 @@ void run_bench(const BenchOptions& options) {
   std::printf("  precision  largest difference %.2g, %.2f %% of the logits' rms (worst of the runs)\n", worst.max_abs_error, 100 * worst.relative_error);
   std::printf("  security   %d bits: N = %u, log2(QP) = %.1f\n", package->parameters()->security_bits(),
               package->parameters()->ring_degree(), package->parameters()->log_qp());
-  print_layers(profiles[middle]);
+  if (work) work->print();
+  for (const Throughput& t : throughput)
+    std::printf("  batch      %u images, %u at a time: %s, %.4g images a second\n", t.batch, t.in_flight, human_seconds(t.seconds).c_str(), t.images_per_s());
+  print_layers(profile);
 }
 
 }  // namespace
@@ -125,7 +159,11 @@ void add_bench_command(CLI::App& app) {
   bench->input.add_to(*command);
   bench->device.add_to(*command);
   command->add_option("--threads", bench->threads)->capture_default_str()->check(CLI::Range(1, 1024));
-  command->add_option("--repeats", bench->repeats, "counted runs")->capture_default_str()->check(CLI::Range(1, 1000));
+  command->add_option("--repeats", bench->repeats, "counted runs (default: 5, on a GPU 20)")->check(CLI::Range(1, 1000));
+  command->add_option("--warm-up", bench->warm_up, "runs before them (default: 1, on a GPU 2)")->check(CLI::Range(0, 1000));
+  command->add_option("--batch", bench->batches, "measure images a second too, for batches of these sizes")->check(CLI::Range(1, 10000));
+  command->add_option("--in-flight", bench->in_flight, "requests of a batch at a time (default: 1, on a GPU 4)")->check(CLI::Range(1, 64));
+  command->add_flag("--no-replay", bench->no_replay, "on a GPU: launch every kernel, instead of a recording of the whole network");
   command->add_option("--save", bench->save, "write the report as JSON to this file, whatever is printed");
   command->add_flag("--json", bench->json, "report as JSON");
   command->callback([bench] { run_bench(*bench); });

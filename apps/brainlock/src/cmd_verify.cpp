@@ -9,6 +9,7 @@
 #include "brainlock/device_cuda/devices.hpp"
 #include "brainlock/math/kernels.hpp"
 #include "brainlock/package/value_range.hpp"
+#include "bench_device.hpp"
 #include "expectation.hpp"
 #include "inference.hpp"
 #include "ui.hpp"
@@ -36,15 +37,9 @@ struct Loaded {
     keys = must(loader.finish());
   }
   [[nodiscard]] std::vector<ckks::Ciphertext> run(std::span<const ckks::Ciphertext> inputs) const {
-    std::vector<ckks::Ciphertext> copies;
-    for (const auto& input : inputs) copies.push_back(input.clone());
-    return must(runtime::Executor().run(*server.program, *keys, std::move(copies)));
+    return must(runtime::Executor().run(*server.program, *keys, copy_ciphertexts(inputs)));
   }
 };
-
-bool same_words(std::span<const ckks::Ciphertext> a, std::span<const ckks::Ciphertext> b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.c0 == y.c0 && x.c1 == y.c1; });
-}
 
 void run_verify(const VerifyOptions& options) {
   must(device_cuda::check_device(options.device.choice()));

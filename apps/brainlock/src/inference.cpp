@@ -14,9 +14,9 @@ namespace brainlock::app {
 
 unsigned default_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
 
-Result<Server> Server::make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device) {
+Result<Server> Server::make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device, unsigned lanes) {
   Server server;
-  BRAINLOCK_ASSIGN(server.machine, runtime::Machine::make(package.parameters(), threads, device));
+  BRAINLOCK_ASSIGN(server.machine, runtime::Machine::make(package.parameters(), threads, device, lanes));
   Progress progress("encoding weights", quiet);
   const auto show = [&](std::size_t done, std::size_t total, const std::string& layer) { progress.update(done, total, layer); };
   BRAINLOCK_ASSIGN(server.program, runtime::LoadedProgram::load(server.machine, package.program(), show));

@@ -23,8 +23,8 @@ struct Server {
   std::shared_ptr<const runtime::Machine> machine;
   std::shared_ptr<const runtime::LoadedProgram> program;
 
-  /// Shows its progress unless `quiet`.
-  static Result<Server> make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device = {});
+  /// Shows its progress unless `quiet`. `lanes`: requests that a GPU runs at the same time.
+  static Result<Server> make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device = {}, unsigned lanes = 1);
   /// What runs it, for people: "cpu, 8 thread(s)" or "cuda:0 (NVIDIA H200)", and why, where that was left open.
   [[nodiscard]] std::string description() const;
 };

@@ -1,0 +1,114 @@
+#include "bench_device.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "ui.hpp"
+
+namespace brainlock::app {
+
+std::vector<ckks::Ciphertext> copy_ciphertexts(std::span<const ckks::Ciphertext> in) {
+  std::vector<ckks::Ciphertext> out;
+  for (const auto& ciphertext : in) out.push_back(ciphertext.clone());
+  return out;
+}
+
+bool same_words(std::span<const ckks::Ciphertext> a, std::span<const ckks::Ciphertext> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.c0 == y.c0 && x.c1 == y.c1; });
+}
+
+std::optional<DeviceWork> count_work(const Server& server, const ckks::LoadedKeys& keys, std::vector<ckks::Ciphertext> inputs,
+                                     const runtime::RunOptions& options, double latency_s) {
+  device::Backend& backend = *server.machine->backend;
+  if (!backend.counters()) return std::nullopt;
+  backend.count(true);
+  must(runtime::Executor().run(*server.program, keys, std::move(inputs), options));
+  DeviceWork out{*backend.counters(), backend.peaks(), latency_s};
+  backend.count(false);
+  return out;
+}
+
+namespace {
+
+std::optional<double> share(std::uint64_t amount, double seconds, double peak_per_s) {
+  if (!(peak_per_s > 0) || !(seconds > 0)) return std::nullopt;
+  return static_cast<double>(amount) / seconds / peak_per_s;
+}
+
+nlohmann::json number(const std::optional<double>& value) { return value ? nlohmann::json(*value) : nlohmann::json(); }
+
+std::string percent(const std::optional<double>& value) { return value ? std::to_string(static_cast<int>(100 * *value + 0.5)) + " %" : "?"; }
+
+}  // namespace
+
+std::optional<double> DeviceWork::memory_share() const { return share(counters.memory_bytes, latency_s, peaks ? peaks->memory_bytes_per_s : 0); }
+std::optional<double> DeviceWork::integer_share() const {
+  return share(counters.integer_operations, latency_s, peaks ? peaks->integer_operations_per_s : 0);
+}
+
+nlohmann::json DeviceWork::json() const {
+  return {{"kernels", counters.kernels},
+          {"distinct_kernels", counters.distinct_kernels},
+          {"launches", counters.launches},
+          {"replays", counters.replays},
+          {"submit_s", counters.submit_s},
+          {"copies_to_device", counters.copies_to_device},
+          {"copies_from_device", counters.copies_from_device},
+          {"bytes_to_device", counters.bytes_to_device},
+          {"bytes_from_device", counters.bytes_from_device},
+          {"memory_bytes", counters.memory_bytes},
+          {"integer_operations", counters.integer_operations},
+          {"memory_peak_bytes_per_s", peaks ? peaks->memory_bytes_per_s : 0},
+          {"integer_peak_per_s", peaks ? peaks->integer_operations_per_s : 0},
+          {"memory_share", number(memory_share())},
+          {"integer_share", number(integer_share())}};
+}
+
+void DeviceWork::print() const {
+  std::printf("  device     %llu kernels (%u kinds) in %llu launches and %llu replays, %s to submit; %s in, %s out\n",
+              static_cast<unsigned long long>(counters.kernels), counters.distinct_kernels, static_cast<unsigned long long>(counters.launches),
+              static_cast<unsigned long long>(counters.replays), human_seconds(counters.submit_s).c_str(),
+              human_bytes(counters.bytes_to_device).c_str(), human_bytes(counters.bytes_from_device).c_str());
+  std::printf("             memory traffic %s, %.3g G integer operations: %s and %s of the peaks\n", human_bytes(counters.memory_bytes).c_str(),
+              1e-9 * static_cast<double>(counters.integer_operations), percent(memory_share()).c_str(), percent(integer_share()).c_str());
+}
+
+nlohmann::json replay_json(const Server& server) {
+  const auto report = server.program->replay_report();
+  if (report.lanes == 0 && report.reason.empty()) return nullptr;
+  return {{"lanes", report.lanes}, {"plain", report.plain}, {"recorded", report.recorded}, {"replayed", report.replayed},
+          {"kernels", report.kernels}, {"reason", report.reason.empty() ? nlohmann::json() : nlohmann::json(report.reason)}};
+}
+
+Result<Throughput> measure_throughput(const Server& server, const ckks::LoadedKeys& keys, std::span<const ckks::Ciphertext> inputs,
+                                      std::span<const ckks::Ciphertext> expected, unsigned batch, unsigned in_flight, const runtime::RunOptions& options) {
+  std::vector<std::vector<ckks::Ciphertext>> questions;
+  for (unsigned i = 0; i < batch; ++i) questions.push_back(copy_ciphertexts(inputs));
+  std::atomic<unsigned> next{0};
+  std::mutex mutex;
+  Status failure;
+  Throughput out{batch, std::min(batch, in_flight), 0};
+  const Stopwatch watch;
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned t = 0; t < out.in_flight; ++t) {
+      threads.emplace_back([&] {
+        for (unsigned i = next++; i < batch; i = next++) {
+          auto answer = runtime::Executor().run(*server.program, keys, std::move(questions[i]), options);
+          const bool right = answer.ok() && same_words(*answer, expected);
+          if (right) continue;
+          const std::lock_guard lock(mutex);
+          if (failure.ok()) failure = answer.ok() ? Error{ErrorCode::kInternal, "an answer of the batch has other words than the same request alone"} : answer.error();
+        }
+      });
+    }
+  }
+  out.seconds = watch.seconds();
+  BRAINLOCK_TRY(failure);
+  return out;
+}
+
+}  // namespace brainlock::app
