@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "brainlock/device_cuda/device_list.hpp"
+#include "brainlock/miner/device_engines.hpp"
 #include "brainlock/miner/fhe_engine.hpp"
 #include "brainlock/miner/misbehaving_engine.hpp"
 #include "brainlock/miner/service.hpp"
@@ -25,8 +27,8 @@ struct MinerFlags {
   std::string external_ip;
   std::uint16_t external_port = 0;
   std::uint16_t metrics_port = 0;
-  DeviceOption device;
-  unsigned threads = 0;
+  std::string devices = "cpu";
+  unsigned threads = 0, in_flight = 1;
   double max_ram_gb = 0;
   bool open_to_everyone = false;
   bool any_registered = false;
@@ -54,6 +56,7 @@ Result<std::size_t> key_sets_that_fit(const MinerFlags& flags, const std::vector
 
 void run_miner(const MinerFlags& flags) {
   hold_signals();  // before any thread exists
+  (void)must(device_cuda::parse_devices(flags.devices));
   const net::EventLog log = must(flags.log.open("miner"));
   const Hotkey hotkey = must(load_hotkey(flags.wallet));
   const std::shared_ptr<ledger::Ledger> ledger = must(flags.ledger.open());
@@ -62,7 +65,10 @@ void run_miner(const MinerFlags& flags) {
   std::vector<std::shared_ptr<const package::Package>> packages;
   for (const auto& directory : flags.packages) packages.push_back(must(package::Package::load(directory)));
   const std::size_t key_sets = must(key_sets_that_fit(flags, packages));
-  auto engine = must(miner::make_fhe_engine(packages, flags.threads, flags.device.choice()));
+  const auto devices = must(device_cuda::parse_devices(flags.devices));
+  std::vector<std::unique_ptr<miner::Engine>> engines;
+  for (const auto& device : devices) engines.push_back(must(miner::make_fhe_engine(packages, flags.threads, device, flags.in_flight)));
+  auto engine = engines.size() == 1 ? std::move(engines[0]) : miner::make_device_engines(std::move(engines));
   if (!flags.misbehave.empty()) {
     engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms, flags.slow_factor);
   }
@@ -82,6 +88,7 @@ void run_miner(const MinerFlags& flags) {
   miner::ServiceOptions options;
   options.version = BRAINLOCK_VERSION;
   options.loaded_key_sets = key_sets;
+  options.queue.workers = static_cast<unsigned>(devices.size()) * flags.in_flight;
   const auto service = miner::Service::make(
       {hotkey.signer, std::move(engine), std::move(keys), miner::make_metagraph_access(ledger, access), nonces, clock, log}, options);
 
@@ -123,7 +130,11 @@ void add_miner_commands(CLI::App& app) {
   command->add_option("--external-ip", flags->external_ip, "Address to announce on the ledger; none is announced without it");
   command->add_option("--external-port", flags->external_port, "Port to announce, where it differs");
   command->add_option("--metrics-port", flags->metrics_port, "Serve /metrics on 127.0.0.1 at this port");
-  flags->device.add_to(*command);
+  command->add_option("--device", flags->devices, "Where requests run: cpu, cuda, cuda:N, auto; several with commas between, or cuda:all, share one queue")
+      ->capture_default_str();
+  command->add_option("--in-flight", flags->in_flight, "Requests that each device runs at the same time; a GPU has memory to work in for each")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
   command->add_option("--threads", flags->threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
   command->add_option("--max-ram", flags->max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded");
   command->add_flag("--open", flags->open_to_everyone, "Serve ordinary users too; they share one line in the queue");

@@ -19,12 +19,12 @@ struct LoadedKeySet final : Engine::Keys {
 class FheEngine final : public Engine {
  public:
   static Result<std::unique_ptr<Engine>> make(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
-                                              const device_cuda::DeviceChoice& device) {
+                                              const device_cuda::DeviceChoice& device, unsigned lanes) {
     auto engine = std::make_unique<FheEngine>();
     for (auto& package : packages) {
       Task task;
-      BRAINLOCK_ASSIGN(auto machine, engine->pool_ ? runtime::Machine::make(package->parameters(), engine->pool_, device)
-                                                   : runtime::Machine::make(package->parameters(), threads, device));
+      BRAINLOCK_ASSIGN(auto machine, engine->pool_ ? runtime::Machine::make(package->parameters(), engine->pool_, device, lanes)
+                                                   : runtime::Machine::make(package->parameters(), threads, device, lanes));
       engine->pool_ = machine->pool;  // one pool for all packages: they share the processors
       BRAINLOCK_ASSIGN(task.program, runtime::LoadedProgram::load(std::move(machine), package->program()));
       const plan::Program& program = package->program();
@@ -98,11 +98,11 @@ class FheEngine final : public Engine {
 }  // namespace
 
 Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
-                                                const device_cuda::DeviceChoice& device) {
+                                                const device_cuda::DeviceChoice& device, unsigned lanes) {
   if (packages.empty() || packages.size() > protocol::kMaxTasks) {
     return {ErrorCode::kInvalidArgument, "a miner serves 1 to " + std::to_string(protocol::kMaxTasks) + " packages"};
   }
-  return FheEngine::make(std::move(packages), threads, device);
+  return FheEngine::make(std::move(packages), threads, device, lanes);
 }
 
 RamForecast forecast_ram(const std::vector<std::shared_ptr<const package::Package>>& packages) {

@@ -7,10 +7,10 @@
 
 namespace brainlock::miner {
 
-/// Loads the packages (encodes their weights) for one device. threads 0: all processors of this process. Errors of runtime::Machine::make() and
-/// LoadedProgram::load().
+/// Loads the packages (encodes their weights) for one device. threads 0: all processors of this process. `lanes`: requests of a package that a GPU
+/// runs at the same time. Errors of runtime::Machine::make() and LoadedProgram::load().
 Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
-                                                const device_cuda::DeviceChoice& device = {});
+                                                const device_cuda::DeviceChoice& device = {}, unsigned lanes = 1);
 
 /// Forecast in bytes for serving the packages with one key set each and one request at a time.
 struct RamForecast {
