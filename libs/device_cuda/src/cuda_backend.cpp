@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace brainlock::device_cuda {
 namespace {
@@ -10,6 +11,21 @@ constexpr std::uint32_t kLeastDegree = 1u << 10, kMostDegree = 1u << 17;
 constexpr unsigned kMostTile = 12;             ///< log2 of the words of a tile: 16.5 KB of shared memory
 constexpr std::size_t kWordsPerThread = 16;    ///< of a tile
 constexpr std::size_t kScratchBytes = std::size_t{256} << 20;
+
+/// Calls copy(first, words) for limbs that lie one after another both here and there: a copy costs more than the words of a limb.
+template <typename Transfer, typename Copy>
+void for_neighbours(std::span<const Transfer> batch, std::size_t degree, const Copy& copy) {
+  std::vector<Transfer> sorted(batch.begin(), batch.end());
+  std::sort(sorted.begin(), sorted.end(), [](const Transfer& a, const Transfer& b) { return std::less<>()(a.device, b.device); });
+  for (std::size_t first = 0, next = 0; first < sorted.size(); first = next) {
+    const Transfer& begin = sorted[first];
+    for (next = first + 1; next < sorted.size(); ++next) {
+      const std::size_t words = (next - first) * degree;
+      if (sorted[next].device != begin.device + words || sorted[next].host != begin.host + words) break;
+    }
+    copy(begin, (next - first) * degree);
+  }
+}
 
 }  // namespace
 
@@ -89,12 +105,16 @@ void CudaBackend::inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::
 
 void CudaBackend::upload(const Stream& stream, std::span<const device::LimbTransfer> batch) {
   if (stream.stopped()) return;
-  for (const device::LimbTransfer& t : batch) meter_->copy_in(*driver_, t.device, t.host, degree_ * sizeof(Word));
+  for_neighbours(batch, degree_, [&](const device::LimbTransfer& t, std::size_t words) {
+    meter_->copy_in(*driver_, t.device, t.host, words * sizeof(Word));
+  });
 }
 
 Status CudaBackend::download(const Stream& stream, std::span<const device::LimbDownload> batch) {
   if (stream.stopped()) return {};
-  for (const device::LimbDownload& t : batch) meter_->copy_out(*driver_, t.host, t.device, degree_ * sizeof(Word));
+  for_neighbours(batch, degree_, [&](const device::LimbDownload& t, std::size_t words) {
+    meter_->copy_out(*driver_, t.host, t.device, words * sizeof(Word));
+  });
   return driver_->status();
 }
 

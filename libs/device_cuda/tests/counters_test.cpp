@@ -176,14 +176,26 @@ TEST_P(OnDevice, BytesCopied) {
     in.push_back({buffer.data() + l * kDegree, words.data() + l * kDegree});
     out.push_back({back.data() + l * kDegree, buffer.data() + l * kDegree});
   }
+  std::swap(in[0], in[2]);   // the order of the list does not matter
   backend_->upload({}, in);
-  ASSERT_TRUE(backend_->download({}, std::span(out).first(2)).ok());
-  const device::Counters c = *backend_->counters();
-  EXPECT_EQ(c.copies_to_device, 3U);
+  ASSERT_TRUE(backend_->download({}, out).ok());
+  device::Counters c = *backend_->counters();
+  EXPECT_EQ(back, words);
+  EXPECT_EQ(c.copies_to_device, 1U);   // neighbours here and there
   EXPECT_EQ(c.bytes_to_device, 3 * kDegree * 4);
-  EXPECT_EQ(c.copies_from_device, 2U);
-  EXPECT_EQ(c.bytes_from_device, 2 * kDegree * 4);
+  EXPECT_EQ(c.copies_from_device, 1U);
+  EXPECT_EQ(c.bytes_from_device, 3 * kDegree * 4);
   EXPECT_EQ(c.kernels, 0U);
+
+  // Limbs that change places are neighbours on one side only.
+  std::swap(out[0].host, out[1].host);
+  ASSERT_TRUE(backend_->download({}, out).ok());
+  c = *backend_->counters();
+  EXPECT_EQ(c.copies_from_device, 4U);
+  EXPECT_EQ(c.bytes_from_device, 6 * kDegree * 4);
+  EXPECT_TRUE(std::equal(back.begin(), back.begin() + kDegree, words.begin() + kDegree));
+  EXPECT_TRUE(std::equal(back.begin() + kDegree, back.begin() + 2 * kDegree, words.begin()));
+  EXPECT_TRUE(std::equal(back.begin() + 2 * kDegree, back.end(), words.begin() + 2 * kDegree));
 }
 
 TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
