@@ -57,6 +57,11 @@ Result<const Value*> failure_of(const Value& events, std::size_t index) {
   return Error{ErrorCode::kNotFound, "the block's events say nothing of the transaction"};
 }
 
+// The node answered, but not with what was asked for: it has no such method or will not say.
+bool is_refusal(const Error& error) {
+  return error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kDenied || error.code == ErrorCode::kNotFound;
+}
+
 // Version 14, which every node answers with when it is not asked for another: enough for everything but runtime calls. For
 // a version 15 that cannot be read, whose error is returned when this does not work either.
 Result<Metadata> older_metadata(Rpc& rpc, const BlockHash& hash, const Error& error) {
@@ -164,17 +169,18 @@ Result<SigningContext> ChainClient::signing_context(const crypto::AccountId& acc
   BRAINLOCK_ASSIGN(const auto view, best());
   context.spec_version = view.version.spec_version;
   context.transaction_version = view.version.transaction_version;
-  // The era begins at the finalised head, which no fork takes back. Development nodes may never finalise, or not speak of it:
-  // an era that far back would be over, so the best block stands in.
+  // The era begins at the finalised head, which no fork takes back. Development nodes may never finalise, or not speak of it, in
+  // whatever words: an era that far back would be over, so the best block stands in.
   std::uint64_t current = view.number;
   context.mortality = view.hash;
   if (const auto finalized = rpc_.finalized_hash(); finalized.ok()) {
-    BRAINLOCK_ASSIGN(const auto header, rpc_.header(*finalized));
-    if (header.number + options.era_period / 2 >= view.number) {
-      current = header.number;
+    const auto header = rpc_.header(*finalized);
+    if (!header.ok() && !is_refusal(header.error())) return header.error();
+    if (header.ok() && header->number <= view.number && header->number + options.era_period / 2 >= view.number) {
+      current = header->number;
       context.mortality = *finalized;
     }
-  } else if (finalized.error().code != ErrorCode::kUnsupported) {
+  } else if (!is_refusal(finalized.error())) {
     return finalized.error();
   }
   context.era = Era::mortal(options.era_period, current);
@@ -182,7 +188,7 @@ Result<SigningContext> ChainClient::signing_context(const crypto::AccountId& acc
     BRAINLOCK_ASSIGN(context.mortality, rpc_.block_hash(birth));
   }
   auto nonce = rpc_.next_nonce(crypto::ss58_encode(account));
-  if (!nonce.ok() && nonce.error().code == ErrorCode::kUnsupported) {  // A node without it: as of the best block, without the pool.
+  if (!nonce.ok() && is_refusal(nonce.error())) {  // A node without it: as of the best block, without the pool.
     BRAINLOCK_ASSIGN(const auto info, read(view, "System", "Account", {Value::bytes(account)}));
     BRAINLOCK_ASSIGN(const auto* number, info.field("nonce"));
     nonce = number->as_u32();

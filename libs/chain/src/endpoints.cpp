@@ -127,10 +127,15 @@ class ReconnectingTransport : public Transport {
 
 }  // namespace
 
-std::string Endpoint::url() const {
+std::string Endpoint::authority() const {
   const bool bracketed = host.find(':') != std::string::npos;
+  std::string out = bracketed ? "[" : "";
+  return out.append(host).append(bracketed ? "]:" : ":").append(port);
+}
+
+std::string Endpoint::url() const {
   std::string out = websocket ? "ws" : "http";
-  out.append(tls ? "s://" : "://").append(bracketed ? "[" : "").append(host).append(bracketed ? "]:" : ":").append(port);
+  out.append(tls ? "s://" : "://").append(authority());
   return path == "/" ? out : out + path;
 }
 

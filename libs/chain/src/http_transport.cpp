@@ -31,7 +31,7 @@ class Exchange {
     request_.method(http::verb::post);
     request_.target(endpoint_.path);
     request_.version(11);
-    request_.set(http::field::host, endpoint_.host + ":" + endpoint_.port);
+    request_.set(http::field::host, endpoint_.authority());
     request_.set(http::field::content_type, "application/json");
     request_.set(http::field::connection, "close");
     request_.body() = std::move(body);
@@ -54,9 +54,12 @@ class Exchange {
       if (code_.category() == asio::error::get_ssl_category()) kind = ErrorCode::kInsecure;
       return Error{kind, endpoint_.url() + ": " + code_.message()};
     }
+    // Nodes put refusals of a request into JSON whatever the status; a page that something else made is not for parsing.
     const auto& response = parser_.get();
-    if (response.result_int() != 200 && response.body().empty()) {
-      return Error{ErrorCode::kUnavailable, endpoint_.url() + " answered HTTP " + std::to_string(response.result_int())};
+    if (response.result_int() != 200 && !response.body().starts_with('{')) {
+      std::string text = endpoint_.url() + " answered HTTP " + std::to_string(response.result_int());
+      if (response.result() == http::status::upgrade_required) text += ": it takes WebSocket connections only, use ws:// or wss://";
+      return Error{ErrorCode::kUnavailable, std::move(text)};
     }
     return std::move(parser_.get().body());
   }

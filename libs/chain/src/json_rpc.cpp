@@ -221,7 +221,7 @@ Result<RpcMessage> parse_message(std::string_view text) {
         parsed.code = code->get<std::int64_t>();
       }
       if (const auto note = error->find("message"); note != error->end()) parsed.message = as_text(*note);
-      if (const auto data = error->find("data"); data != error->end()) parsed.data = as_text(*data);
+      if (const auto data = error->find("data"); data != error->end() && !data->is_null()) parsed.data = as_text(*data);
     } else {
       parsed.message = as_text(*error);
     }

@@ -17,8 +17,8 @@ class MetadataReader {
     BRAINLOCK_ASSIGN(const auto magic, in_.u32());
     if (magic != 0x6174656d) return Error{ErrorCode::kMalformed, "metadata does not begin with 'meta'"};
     BRAINLOCK_ASSIGN(const auto version, in_.u8());
-    if (version != 14 && version != 15) {
-      return Error{ErrorCode::kUnsupported, "metadata version " + std::to_string(version) + "; 14 and 15 are known"};
+    if (version < 14 || version > 16) {
+      return Error{ErrorCode::kUnsupported, "metadata version " + std::to_string(version) + "; 14, 15 and 16 are known"};
     }
     out_.version_ = version;
     BRAINLOCK_TRY(read_types());
@@ -26,9 +26,9 @@ class MetadataReader {
     for (; pallets_left > 0; --pallets_left) {
       BRAINLOCK_TRY(read_pallet());
     }
-    BRAINLOCK_TRY(version == 14 ? read_extrinsic_14() : read_extrinsic_15());
-    BRAINLOCK_TRY(read_type_id(unused_));  // The runtime's own type.
-    if (version == 15) {
+    BRAINLOCK_TRY(version == 14 ? read_extrinsic_14() : version == 15 ? read_extrinsic_15() : read_extrinsic_16());
+    if (version < 16) BRAINLOCK_TRY(read_type_id(unused_));  // The runtime's own type.
+    if (version >= 15) {
       BRAINLOCK_ASSIGN(auto apis_left, in_.length(3));
       for (; apis_left > 0; --apis_left) {
         BRAINLOCK_TRY(read_api());
@@ -176,6 +176,56 @@ class MetadataReader {
     });
   }
 
+  // What version 16 says of an item that is going out of use: whether, a note, since when.
+  Status skip_deprecation() {
+    if (out_.version_ < 16) return {};
+    BRAINLOCK_ASSIGN(const auto state, in_.u8());
+    if (state > 2) return Error{ErrorCode::kMalformed, "unknown state of deprecation: " + std::to_string(state)};
+    if (state < 2) return {};
+    BRAINLOCK_TRY(in_.skip_text());
+    std::string since;
+    return read_optional_text(since);
+  }
+
+  // Calls, events or errors of a pallet: the type, and in version 16 which of its cases are going out of use.
+  Status read_optional_enum(std::optional<TypeId>& out) {
+    BRAINLOCK_TRY(read_optional_type_id(out));
+    if (!out || out_.version_ < 16) return {};
+    return list(2, [&]() -> Status {
+      BRAINLOCK_TRY(in_.u8());
+      return skip_deprecation();
+    });
+  }
+
+  Status read_inputs(std::vector<Field>& out) {
+    return list(2, [&]() -> Status {
+      Field input;
+      BRAINLOCK_TRY(read_text(input.name));
+      BRAINLOCK_TRY(read_type_id(input.type));
+      out.push_back(std::move(input));
+      return {};
+    });
+  }
+
+  // Types that a pallet is built with, and calls that answer about its state: version 16 lists them, nothing here needs them.
+  Status skip_associated_types_and_views() {
+    const Status associated = list(3, [&]() -> Status {
+      BRAINLOCK_TRY(in_.skip_text());
+      BRAINLOCK_TRY(read_type_id(unused_));
+      return skip_docs();
+    });
+    if (!associated.ok()) return associated;
+    return list(37, [&]() -> Status {
+      BRAINLOCK_TRY(in_.raw(32));
+      BRAINLOCK_TRY(in_.skip_text());
+      std::vector<Field> inputs;
+      BRAINLOCK_TRY(read_inputs(inputs));
+      BRAINLOCK_TRY(read_type_id(unused_));
+      BRAINLOCK_TRY(skip_docs());
+      return skip_deprecation();
+    });
+  }
+
   Status read_pallet() {
     Pallet pallet;
     BRAINLOCK_TRY(read_text(pallet.name));
@@ -189,8 +239,8 @@ class MetadataReader {
         pallet.storage.push_back(std::move(entry));
       }
     }
-    BRAINLOCK_TRY(read_optional_type_id(pallet.calls));
-    BRAINLOCK_TRY(read_optional_type_id(pallet.events));
+    BRAINLOCK_TRY(read_optional_enum(pallet.calls));
+    BRAINLOCK_TRY(read_optional_enum(pallet.events));
     BRAINLOCK_ASSIGN(auto constants_left, in_.length(4));
     for (; constants_left > 0; --constants_left) {
       Constant constant;
@@ -199,11 +249,14 @@ class MetadataReader {
       BRAINLOCK_ASSIGN(const auto value, in_.bytes());
       constant.value.assign(value.begin(), value.end());
       BRAINLOCK_TRY(skip_docs());
+      BRAINLOCK_TRY(skip_deprecation());
       pallet.constants.push_back(std::move(constant));
     }
-    BRAINLOCK_TRY(read_optional_type_id(pallet.errors));
+    BRAINLOCK_TRY(read_optional_enum(pallet.errors));
+    if (out_.version_ >= 16) BRAINLOCK_TRY(skip_associated_types_and_views());
     BRAINLOCK_ASSIGN(pallet.index, in_.u8());
-    if (out_.version_ == 15) BRAINLOCK_TRY(skip_docs());
+    if (out_.version_ >= 15) BRAINLOCK_TRY(skip_docs());
+    BRAINLOCK_TRY(skip_deprecation());
     out_.pallets_.push_back(std::move(pallet));
     return {};
   }
@@ -236,7 +289,8 @@ class MetadataReader {
     }
     BRAINLOCK_ASSIGN(const auto value, in_.bytes());
     entry.default_value.assign(value.begin(), value.end());
-    return skip_docs();
+    BRAINLOCK_TRY(skip_docs());
+    return skip_deprecation();
   }
 
   // One hasher takes the key whole; several take a tuple of as many keys.
@@ -276,6 +330,33 @@ class MetadataReader {
     return read_signed_extensions();
   }
 
+  // Several versions of transactions, each with a list of the extensions it takes. Only a list that is all of them in order says
+  // for certain what a signature covers.
+  Status read_extrinsic_16() {
+    BRAINLOCK_ASSIGN(const auto versions, in_.bytes());
+    const bool has_4 = std::find(versions.begin(), versions.end(), 4) != versions.end();
+    out_.extrinsic_version_ = has_4 ? 4 : versions.empty() ? 0 : versions.back();
+    for (int i = 0; i < 3; ++i) BRAINLOCK_TRY(read_type_id(unused_));  // Address, call, signature.
+    std::vector<std::vector<std::uint32_t>> choices;
+    const Status listed = list(2, [&]() -> Status {
+      BRAINLOCK_TRY(in_.u8());
+      choices.emplace_back();
+      return list(1, [&]() -> Status {
+        BRAINLOCK_ASSIGN(const auto place, in_.compact_u32());
+        choices.back().push_back(place);
+        return {};
+      });
+    });
+    if (!listed.ok()) return listed;
+    BRAINLOCK_TRY(read_signed_extensions());
+    for (const auto& choice : choices) {
+      bool whole = choice.size() == out_.signed_extensions_.size();
+      for (std::size_t i = 0; whole && i < choice.size(); ++i) whole = choice[i] == i;
+      if (!whole) return Error{ErrorCode::kUnsupported, "a version of this runtime's transactions takes only some of its extensions"};
+    }
+    return {};
+  }
+
   Status read_api() {
     std::string api;
     BRAINLOCK_TRY(read_text(api));
@@ -284,18 +365,17 @@ class MetadataReader {
       RuntimeMethod method;
       method.api = api;
       BRAINLOCK_TRY(read_text(method.name));
-      BRAINLOCK_ASSIGN(auto inputs_left, in_.length(2));
-      for (; inputs_left > 0; --inputs_left) {
-        Field input;
-        BRAINLOCK_TRY(read_text(input.name));
-        BRAINLOCK_TRY(read_type_id(input.type));
-        method.inputs.push_back(std::move(input));
-      }
+      BRAINLOCK_TRY(read_inputs(method.inputs));
       BRAINLOCK_TRY(read_type_id(method.output));
       BRAINLOCK_TRY(skip_docs());
+      BRAINLOCK_TRY(skip_deprecation());
       out_.runtime_methods_.push_back(std::move(method));
     }
-    return skip_docs();
+    BRAINLOCK_TRY(skip_docs());
+    if (out_.version_ >= 16) {
+      BRAINLOCK_TRY(in_.compact_u32());  // The version of the API.
+    }
+    return skip_deprecation();
   }
 
   // Lower bounds on encoded sizes by rounds of relaxation from zero: each round is a valid bound, and nesting deeper than

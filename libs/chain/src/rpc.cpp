@@ -53,8 +53,12 @@ Result<std::uint64_t> number_of(std::string_view method, const json& value) {
 Error to_error(const RpcError& error, std::string_view method) {
   std::string words = error.message;
   std::transform(words.begin(), words.end(), words.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const bool missing = error.code == kMethodNotFound || words.find("method not found") != std::string::npos ||
-                       words.find("unknown method") != std::string::npos;
+  // Without a code only the words tell.
+  constexpr std::string_view kMissing[] = {"method not found", "unknown method", "no such method", "method not supported", "unsupported method",
+                                           "not implemented", "method does not exist", "method not available", "method is not available"};
+  const bool missing = error.code == kMethodNotFound || std::any_of(std::begin(kMissing), std::end(kMissing), [&](std::string_view phrase) {
+                         return words.find(phrase) != std::string::npos;
+                       });
   std::string text = std::string(method) + ": " + error.message;
   if (!error.data.empty()) text += " (" + error.data + ")";
   if (error.code) text += " [" + std::to_string(*error.code) + "]";
@@ -78,18 +82,30 @@ Result<BlockHash> Rpc::hash_of(std::string_view method, std::string_view params)
 Result<Bytes> Rpc::bytes_of(std::string_view method, std::string_view params) {
   BRAINLOCK_ASSIGN(const auto text, result_of(method, params));
   BRAINLOCK_ASSIGN(const auto value, parse(method, text));
+  if (value.is_null()) return Error{ErrorCode::kNotFound, "the node answers nothing to " + std::string(method)};
   return hex_of(method, value);
 }
 
-Result<BlockHash> Rpc::best_hash() { return hash_of("chain_getBlockHash", "[]"); }
+Result<BlockHash> Rpc::best_hash() {
+  auto hash = hash_of("chain_getBlockHash", "[]");
+  const auto refused = [](const Error& error) {
+    return error.code == ErrorCode::kDenied || error.code == ErrorCode::kUnsupported || error.code == ErrorCode::kNotFound;
+  };
+  if (hash.ok() || !refused(hash.error())) return hash;
+  // A node that wants a number: that of its newest header.
+  const auto best = header_of("[]");
+  return best.ok() ? block_hash(best->number) : hash;
+}
 Result<BlockHash> Rpc::finalized_hash() { return hash_of("chain_getFinalizedHead", "[]"); }
 Result<BlockHash> Rpc::block_hash(std::uint64_t number) {
   return hash_of("chain_getBlockHash", json::array({number}).dump());
 }
 
-Result<Header> Rpc::header(const BlockHash& at) {
+Result<Header> Rpc::header(const BlockHash& at) { return header_of(json::array({crypto::hex_encode_0x(at)}).dump()); }
+
+Result<Header> Rpc::header_of(std::string_view params) {
   constexpr std::string_view kMethod = "chain_getHeader";
-  BRAINLOCK_ASSIGN(const auto text, result_of(kMethod, json::array({crypto::hex_encode_0x(at)}).dump()));
+  BRAINLOCK_ASSIGN(const auto text, result_of(kMethod, params));
   BRAINLOCK_ASSIGN(const auto value, parse(kMethod, text));
   if (value.is_null()) return Error{ErrorCode::kNotFound, "the node does not know the block"};
   if (!value.is_object() || !value.contains("number") || !value.contains("parentHash") || !value["parentHash"].is_string()) {
@@ -116,16 +132,18 @@ Result<RuntimeVersion> Rpc::runtime_version(const BlockHash& at) {
 }
 
 Result<Bytes> Rpc::metadata(const BlockHash& at) {
-  // Option<Vec<u8>> of version 15; older runtimes lack the call or answer None.
-  const auto version = scale_codec::Encoder().u32(15).take();
-  if (const auto answer = call("Metadata_metadata_at_version", version, at); answer.ok()) {
+  // Option<Vec<u8>> of a version; older runtimes lack the call or answer None.
+  for (const std::uint32_t version : {15u, 16u}) {
+    const auto answer = call("Metadata_metadata_at_version", scale_codec::Encoder().u32(version).take(), at);
+    if (!answer.ok()) {
+      const auto code = answer.error().code;
+      if (code == ErrorCode::kDenied || code == ErrorCode::kUnsupported || code == ErrorCode::kNotFound || code == ErrorCode::kMalformed) break;
+      return answer.error();
+    }
     scale_codec::Decoder in(*answer);
     if (const auto some = in.u8(); some.ok() && *some == 1) {
       if (const auto blob = in.bytes(); blob.ok() && in.at_end()) return Bytes(blob->begin(), blob->end());
     }
-  } else if (answer.error().code != ErrorCode::kDenied && answer.error().code != ErrorCode::kUnsupported &&
-             answer.error().code != ErrorCode::kMalformed) {
-    return answer.error();
   }
   return bytes_of("state_getMetadata", json::array({crypto::hex_encode_0x(at)}).dump());
 }

@@ -85,7 +85,7 @@ Result<std::vector<ledger::Weight>> weights_of(const Value& row) {
 
 // Fills neurons from the runtime's own metagraph.
 Status fill_from_runtime(const Value& answer, Metagraph& out) {
-  if (answer.is_none()) return Error{ErrorCode::kNotFound, "the network has no subnet " + std::to_string(out.netuid)};
+  if (answer.is_none()) return Error{ErrorCode::kNotFound, "the runtime gives no metagraph of subnet " + std::to_string(out.netuid)};
   const Value& graph = answer.inner();
   BRAINLOCK_ASSIGN(const auto count, number_field(graph, "num_uids"));
   if (count > 65536) return Error{ErrorCode::kMalformed, "a subnet has at most 65536 neurons"};
@@ -149,10 +149,19 @@ Status fill_from_storage(ChainClient& client, const BlockView& view, Metagraph& 
   BRAINLOCK_ASSIGN(const auto axons, client.read_many(view, kPallet, "Axons", by_hotkey));
   BRAINLOCK_ASSIGN(const auto registered, client.read_many(view, kPallet, "BlockAtRegistration", by_uid));
   auto alpha = client.read_many(view, kPallet, "TotalHotkeyAlpha", stakes);
+  const bool dynamic = alpha.ok();
   if (!alpha.ok() && alpha.error().code == ErrorCode::kNotFound) {
     alpha = client.read_many(view, kPallet, "TotalHotkeyStake", owners);  // Before dynamic TAO stake was global.
   }
   if (!alpha.ok()) return alpha.error();
+  // Stake on the root network counts with a weight that is a fraction of 2^64 - 1.
+  std::vector<Value> root(hotkeys.size(), Value::number(0));
+  std::uint64_t root_weight = 0;
+  if (dynamic) {
+    for (std::size_t i = 0; i < size; ++i) stakes[i][1] = Value::number(0);
+    BRAINLOCK_ASSIGN(root, client.read_many(view, kPallet, "TotalHotkeyAlpha", stakes));
+    BRAINLOCK_ASSIGN(root_weight, number_or(client, view, "TaoWeight", {}, 0));
+  }
   for (std::size_t i = 0; i < size; ++i) {
     Neuron& neuron = out.neurons[i];
     neuron.uid = static_cast<ledger::Uid>(i);
@@ -161,6 +170,9 @@ Status fill_from_storage(ChainClient& client, const BlockView& view, Metagraph& 
     BRAINLOCK_ASSIGN(neuron.axon, axon_of(axons[i]));
     BRAINLOCK_ASSIGN(neuron.registered_at, registered[i].as_u64());
     BRAINLOCK_ASSIGN(neuron.stake_rao, (*alpha)[i].as_u64());
+    BRAINLOCK_ASSIGN(const auto on_root, root[i].as_u64());
+    const U128 weighted = static_cast<U128>(on_root) * root_weight / UINT64_MAX;
+    neuron.stake_rao += std::min(static_cast<std::uint64_t>(weighted), UINT64_MAX - neuron.stake_rao);
   }
   const auto column = [&](const char* entry, auto assign) -> Status {
     const auto value = client.read(view, kPallet, entry, {netuid});
@@ -184,6 +196,20 @@ Status fill_from_storage(ChainClient& client, const BlockView& view, Metagraph& 
   BRAINLOCK_TRY(column("Dividends", [](Neuron& n, std::uint64_t v) { n.dividends = static_cast<std::uint16_t>(v); }));
   BRAINLOCK_TRY(column("Consensus", [](Neuron& n, std::uint64_t v) { n.consensus = static_cast<std::uint16_t>(v); }));
   return {};
+}
+
+// The runtime's metagraph where it describes and gives one; false leaves the work to plain storage. A node that refuses the call,
+// and a runtime that gives other fields than are known here, are no reason to know nothing. A lost connection is one, and so is
+// an answer that is not what the metadata says.
+Result<bool> try_runtime(ChainClient& client, const BlockView& view, Metagraph& out) {
+  if (!view.metadata->runtime_method("SubnetInfoRuntimeApi", "get_metagraph").ok()) return false;
+  const auto answer = client.call(view, "SubnetInfoRuntimeApi", "get_metagraph", {Value::number(out.netuid)});
+  if (!answer.ok()) {
+    const auto code = answer.error().code;
+    if (code == ErrorCode::kDenied || code == ErrorCode::kUnsupported || code == ErrorCode::kNotFound) return false;
+    return answer.error();
+  }
+  return fill_from_runtime(*answer, out).ok();
 }
 
 // Block of the last epoch such that the next one is a tempo later. Newer runtimes store it; older ones run an epoch where
@@ -296,11 +322,9 @@ Result<Metagraph> read_metagraph(ChainClient& client, const BlockView& view, std
       out.owner_hotkey = *account;
     }
   }
-  if (view.metadata->runtime_method("SubnetInfoRuntimeApi", "get_metagraph").ok()) {
-    BRAINLOCK_ASSIGN(const auto answer,
-                     client.call(view, "SubnetInfoRuntimeApi", "get_metagraph", {Value::number(netuid)}));
-    BRAINLOCK_TRY(fill_from_runtime(answer, out));
-  } else {
+  BRAINLOCK_ASSIGN(const bool filled, try_runtime(client, view, out));
+  if (!filled) {
+    out.neurons.clear();
     BRAINLOCK_TRY(fill_from_storage(client, view, out));
   }
   if (const auto trust = client.read(view, kPallet, "ValidatorTrust", {Value::number(netuid)}); trust.ok()) {

@@ -67,11 +67,12 @@ Result<Outcome> register_neuron(ChainClient& client, const ledger::Signer& coldk
                       std::to_string(balance),
                   view.number);
   }
-  Arguments arguments{{"netuid", Value::number(netuid)}, {"hotkey", Value::bytes(hotkey)}};
-  const bool limited = limit_rao && has_call(*view.metadata, kPallet, "register_limit");
-  if (limited) arguments.emplace_back("limit_price", Value::number(*limit_rao));
-  BRAINLOCK_ASSIGN(const auto sent,
-                   client.submit(coldkey, kPallet, limited ? "register_limit" : "burned_register", arguments));
+  const Arguments plain{{"netuid", Value::number(netuid)}, {"hotkey", Value::bytes(hotkey)}};
+  Arguments limited = plain;
+  limited.emplace_back("limit_price", Value::number(limit_rao.value_or(0)));
+  // Where the runtime has no such call, or one of another shape, the comparison above is the limit.
+  const bool chain_limits = limit_rao && encode_call(*view.metadata, kPallet, "register_limit", limited).ok();
+  BRAINLOCK_ASSIGN(const auto sent, client.submit(coldkey, kPallet, chain_limits ? "register_limit" : "burned_register", chain_limits ? limited : plain));
   Outcome out = outcome_of(sent);
   if (!out.accepted()) return out;
   BRAINLOCK_ASSIGN(const auto after, client.at(sent.block));

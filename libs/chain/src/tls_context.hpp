@@ -1,6 +1,7 @@
 // The TLS settings of every outgoing connection.
 #pragma once
 
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -21,8 +22,9 @@ inline boost::asio::ssl::context make_tls_context() {
 /// Names the host to the server (SNI) and requires its certificate to be for that name.
 template <typename Stream>
 void expect_host(Stream& stream, const std::string& host) {
-  SSL_set_tlsext_host_name(stream.native_handle(), host.c_str());
-  boost::system::error_code ignored;
+  boost::system::error_code ignored, no_address;
+  (void)boost::asio::ip::make_address(host, no_address);
+  if (no_address) SSL_set_tlsext_host_name(stream.native_handle(), host.c_str());  // SNI takes names, not addresses.
   stream.set_verify_callback(boost::asio::ssl::host_name_verification(host), ignored);
 }
 

@@ -23,7 +23,9 @@ Error network_error(const std::string& url, std::string_view act, const error_co
   ErrorCode kind = ErrorCode::kUnavailable;
   if (code == websocket::error::message_too_big) kind = ErrorCode::kTooLarge;
   if (code.category() == asio::error::get_ssl_category()) kind = ErrorCode::kInsecure;
-  return {kind, std::string(act) + " " + url + ": " + code.message()};
+  std::string text = std::string(act) + " " + url + ": " + code.message();
+  if (code == websocket::error::upgrade_declined) text += " (a node without WebSocket is reached with http:// or https://)";
+  return {kind, std::move(text)};
 }
 
 // One connection, driven by running its own io_context only while a caller waits: no thread of its own.
@@ -63,7 +65,7 @@ class WebSocketChannel : public MessageChannel {
     }
     socket_.read_message_max(kMaxMessageBytes);
     BRAINLOCK_TRY(wait("WebSocket handshake with", deadline, [&](auto done) {
-      socket_.async_handshake(endpoint_.host + ":" + endpoint_.port, endpoint_.path, [done](error_code code) { done(code); });
+      socket_.async_handshake(endpoint_.authority(), endpoint_.path, [done](error_code code) { done(code); });
     }));
     socket_.text(true);
     return {};

@@ -39,6 +39,8 @@ class FakeChain : public Transport {
   bool lose_connection_after_submit = false;
   bool never_finalizes = false;
   std::set<std::string> missing_methods;  ///< that the node does not have
+  std::string missing_words = "Unknown method";  ///< how it says so, without a code
+  bool wants_block_numbers = false;  ///< chain_getBlockHash without a number is refused
   int failing_requests = 0;           ///< after a submission so many requests find no connection
   bool forget_notifications = false;  ///< only "ready" is ever told
   bool fail_in_pool_later = false;    ///< taken at first, then reported as invalid with its reason

@@ -238,7 +238,10 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
     if (method.starts_with("state_get")) return answer(nullptr);
     return RpcReply{"null", RpcError{1, "Block not found", {}}};
   }
-  if (missing_methods.contains(std::string(method))) return RpcReply{"null", RpcError{{}, "Unknown method", {}}};
+  if (missing_methods.contains(std::string(method))) return RpcReply{"null", RpcError{{}, missing_words, {}}};
+  if (method == "chain_getBlockHash" && params.empty() && wants_block_numbers) {
+    return RpcReply{"null", RpcError{{}, "expected a number", {}}};
+  }
   if (method == "chain_getBlockHash") {
     if (params.empty()) return answer(crypto::hex_encode_0x(blocks_.back().hash));
     const auto wanted = params[0].get<std::uint64_t>();
@@ -304,7 +307,7 @@ Result<RpcReply> FakeChain::request(std::string_view method, std::string_view pa
 
 Result<SubscribeReply> FakeChain::subscribe(std::string_view method, std::string_view params_text, std::string_view, Milliseconds) {
   if (http_only) return Error{ErrorCode::kUnsupported, "no subscriptions"};
-  if (missing_methods.contains(std::string(method))) return SubscribeReply{nullptr, RpcError{-32601, "Method not found", {}}};
+  if (missing_methods.contains(std::string(method))) return SubscribeReply{nullptr, RpcError{{}, missing_words, {}}};
   const std::lock_guard lock(mutex_);
   const json params = json::parse(params_text);
   if (auto error = take(*crypto::hex_decode(params[0].get<std::string>()))) {

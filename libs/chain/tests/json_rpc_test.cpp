@@ -186,6 +186,9 @@ TEST(Endpoints, NamesAndAddresses) {
   EXPECT_EQ(parse_endpoint("local")->url(), "ws://127.0.0.1:9944");
   EXPECT_TRUE(parse_endpoint("test")->tls);
   EXPECT_EQ(parse_endpoint("ws://[::1]:1234/rpc")->url(), "ws://[::1]:1234/rpc");
+  EXPECT_EQ(parse_endpoint("ws://[::1]:1234/rpc")->host, "::1");
+  EXPECT_EQ(parse_endpoint("ws://[::1]:1234/rpc")->authority(), "[::1]:1234");
+  EXPECT_EQ(parse_endpoint("http://h:80")->authority(), "h:80");
   EXPECT_EQ(parse_endpoint("https://node.example")->port, "443");
   EXPECT_FALSE(parse_endpoint("http://h:80")->websocket);
   for (const char* bad : {"", "ftp://x", "ws://", "ws://:9944", "ws://h:", "ws://h:99999", "ws://h:0", "ws://u@h",

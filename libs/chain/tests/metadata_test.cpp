@@ -54,8 +54,14 @@ TEST(Metadata, GarbledBytesNeverCrash) {
 
 TEST(Metadata, OtherVersionsAndShapesAreRefusedByName) {
   auto bytes = blob();
-  bytes[4] = 16;
-  EXPECT_EQ(Metadata::decode(bytes).error().code, ErrorCode::kUnsupported);
+  for (const std::uint8_t version : crypto::Bytes{0, 13, 17, 255}) {
+    bytes[4] = version;
+    EXPECT_EQ(Metadata::decode(bytes).error().code, ErrorCode::kUnsupported);
+  }
+  for (const std::uint8_t version : crypto::Bytes{15, 16}) {  // Not what the bytes are.
+    bytes[4] = version;
+    EXPECT_FALSE(Metadata::decode(bytes).ok());
+  }
   bytes[0] = 0;
   EXPECT_EQ(Metadata::decode(bytes).error().code, ErrorCode::kMalformed);
   bytes = blob();
@@ -78,6 +84,37 @@ TEST(Metadata, Version15CarriesTheSameAndTheRuntimeCalls) {
   for (std::size_t size = 0; size < blob15.size(); size += size + 300 > blob15.size() ? 1 : 1009) {
     ASSERT_FALSE(Metadata::decode(crypto::ByteView(blob15).first(size)).ok()) << size;
   }
+}
+
+TEST(Metadata, Version16CarriesTheSame) {
+  const std::vector<RuntimeMethod> methods{{"Api", "ask", {{"netuid", 2}}, 1}, {"Other", "tell", {}, 1}};
+  const auto blob16 = write_metadata(16, genuine(), {}, methods);
+  const auto metadata = Metadata::decode(blob16);
+  ASSERT_TRUE(metadata.ok()) << metadata.error().to_string();
+  EXPECT_EQ(metadata->version(), 16);
+  EXPECT_EQ(metadata->extrinsic_version(), 4);
+  ASSERT_EQ(metadata->pallets().size(), genuine().pallets().size());
+  for (std::size_t i = 0; i < metadata->pallets().size(); ++i) {
+    const auto &here = metadata->pallets()[i], &there = genuine().pallets()[i];
+    EXPECT_EQ(here.name, there.name);
+    EXPECT_EQ(here.index, there.index);
+    EXPECT_EQ(here.calls, there.calls);
+    EXPECT_EQ(here.errors, there.errors);
+    EXPECT_EQ(here.storage.size(), there.storage.size());
+    EXPECT_EQ(here.constants.size(), there.constants.size());
+  }
+  EXPECT_EQ(metadata->signed_extensions().size(), genuine().signed_extensions().size());
+  EXPECT_EQ((*metadata->runtime_method("Api", "ask"))->inputs[0].type, 2u);
+  EXPECT_TRUE(metadata->runtime_method("Other", "tell").ok());
+  const Arguments remark{{"remark", Value::bytes(crypto::Bytes{1, 2, 3})}};
+  EXPECT_EQ(*encode_call(*metadata, "System", "remark", remark), *encode_call(genuine(), "System", "remark", remark));
+  for (std::size_t size = 0; size < blob16.size(); size += size + 300 > blob16.size() ? 1 : 1009) {
+    ASSERT_FALSE(Metadata::decode(crypto::ByteView(blob16).first(size)).ok()) << size;
+  }
+  // Which extensions a signature covers must be certain.
+  const auto some = Metadata::decode(write_metadata(16, genuine(), {}, {}, {}, {}, {0, 1, 3}));
+  ASSERT_FALSE(some.ok());
+  EXPECT_EQ(some.error().code, ErrorCode::kUnsupported);
 }
 
 TEST(StorageKey, KnownPrefixesAndHashers) {

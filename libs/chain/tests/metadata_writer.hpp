@@ -1,7 +1,8 @@
-// Writes decoded metadata as a version 15 blob, with runtime calls and types added: a runtime of the kind that no stored
+// Writes decoded metadata as a blob of version 15 or 16, with runtime calls and types added: a runtime of the kind that no stored
 // blob describes.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -50,17 +51,32 @@ inline void write_type(scale_codec::Encoder& out, TypeId id, const TypeDefinitio
 
 /// `extra_types` follow the metadata's own, `edit` may change any of them; tuples of keys are made here for maps of several.
 /// `extra_storage` goes into the subnet's pallet.
-inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<TypeDefinition> extra_types,
-                                       const std::vector<RuntimeMethod>& methods,
-                                       const std::function<void(std::vector<TypeDefinition>&)>& edit = {},
-                                       const std::vector<StorageEntry>& extra_storage = {}) {
+inline crypto::Bytes write_metadata(int version, const Metadata& metadata, std::vector<TypeDefinition> extra_types,
+                                    const std::vector<RuntimeMethod>& methods,
+                                    const std::function<void(std::vector<TypeDefinition>&)>& edit = {},
+                                    const std::vector<StorageEntry>& extra_storage = {},
+                                    const std::vector<std::uint8_t>& extension_choice = {}) {
   std::vector<TypeDefinition> types = metadata.types();
   for (auto& type : extra_types) types.push_back(std::move(type));
   if (edit) edit(types);
   scale_codec::Encoder pallets;
+  const bool is_16 = version == 16;
+  // Deprecations of version 16, of each form in turn: none, bare, with a note, with a note and a version.
+  std::size_t deprecations = 0;
+  const auto deprecation = [&](scale_codec::Encoder& out) {
+    if (!is_16) return;
+    const auto form = deprecations++ % 4;
+    out.u8(static_cast<std::uint8_t>(std::min<std::size_t>(form, 2)));
+    if (form >= 2) out.text("use another").boolean(form == 3);
+    if (form == 3) out.text("1.2.3");
+  };
   const auto optional = [&](const std::optional<TypeId>& id) {
     pallets.boolean(id.has_value());
     if (id) pallets.compact(*id);
+    if (!id || !is_16) return;
+    const auto cases = deprecations % 3;
+    pallets.compact(cases);
+    for (std::size_t i = 0; i < cases; ++i) deprecation(pallets.u8(static_cast<std::uint8_t>(i)));
   };
   pallets.compact(metadata.pallets().size());
   for (const auto& pallet : metadata.pallets()) {
@@ -84,6 +100,7 @@ inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<Typ
           pallets.compact(key);
         }
         pallets.compact(entry.value).bytes(entry.default_value).compact(0);
+        deprecation(pallets);
       }
     }
     optional(pallet.calls);
@@ -91,27 +108,54 @@ inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<Typ
     pallets.compact(pallet.constants.size());
     for (const auto& constant : pallet.constants) {
       pallets.text(constant.name).compact(constant.type).bytes(constant.value).compact(0);
+      deprecation(pallets);
     }
     optional(pallet.errors);
+    if (is_16) {  // An associated type and a view with one input.
+      pallets.compact(1).text("Hash").compact(1).compact(0);
+      pallets.compact(1).raw(crypto::Bytes(32, 7)).text("view").compact(1).text("key").compact(2).compact(1).compact(0);
+      deprecation(pallets);
+    }
     pallets.u8(pallet.index).compact(0);
+    deprecation(pallets);
   }
   scale_codec::Encoder out;
-  out.u32(0x6174656d).u8(15).compact(types.size());
+  out.u32(0x6174656d).u8(static_cast<std::uint8_t>(version)).compact(types.size());
   for (TypeId id = 0; id < types.size(); ++id) write_type(out, id, types[id]);
-  out.raw(pallets.data()).u8(metadata.extrinsic_version());
-  for (int i = 0; i < 4; ++i) out.compact(0);
+  out.raw(pallets.data());
+  if (is_16) {
+    out.bytes(crypto::Bytes{metadata.extrinsic_version(), 5}).compact(0).compact(0).compact(0);
+    out.compact(1).u8(0).compact(extension_choice.empty() ? metadata.signed_extensions().size() : extension_choice.size());
+    for (std::size_t i = 0; extension_choice.empty() && i < metadata.signed_extensions().size(); ++i) out.compact(i);
+    for (const auto place : extension_choice) out.compact(place);
+  } else {
+    out.u8(metadata.extrinsic_version());
+    for (int i = 0; i < 4; ++i) out.compact(0);
+  }
   out.compact(metadata.signed_extensions().size());
   for (const auto& extension : metadata.signed_extensions()) {
     out.text(extension.identifier).compact(extension.extra).compact(extension.additional);
   }
-  out.compact(0).compact(methods.size());
+  if (!is_16) out.compact(0);  // The runtime's own type.
+  out.compact(methods.size());
   for (const auto& method : methods) {  // One API a method keeps the writer short.
     out.text(method.api).compact(1).text(method.name).compact(method.inputs.size());
     for (const auto& input : method.inputs) out.text(input.name).compact(input.type);
-    out.compact(method.output).compact(0).compact(0);
+    out.compact(method.output).compact(0);
+    deprecation(out);
+    out.compact(0);
+    if (is_16) out.compact(3);  // The version of the API.
+    deprecation(out);
   }
   for (int i = 0; i < 4; ++i) out.compact(0);  // Three outer enums, no custom values.
   return out.take();
+}
+
+inline crypto::Bytes write_metadata_15(const Metadata& metadata, std::vector<TypeDefinition> extra_types,
+                                       const std::vector<RuntimeMethod>& methods,
+                                       const std::function<void(std::vector<TypeDefinition>&)>& edit = {},
+                                       const std::vector<StorageEntry>& extra_storage = {}) {
+  return write_metadata(15, metadata, std::move(extra_types), methods, edit, extra_storage);
 }
 
 }  // namespace brainlock::chain

@@ -92,6 +92,24 @@ TEST_F(SubnetTest, NodesWithFewMethodsAndWithoutFinalityServe) {
   EXPECT_EQ(graph->neurons.size(), 5u);
 }
 
+// Refusals without codes, in words of the node's own; the best block is found through its header.
+TEST_F(SubnetTest, RefusalsInOtherWordsAreUnderstoodToo) {
+  chain->mine(10);
+  chain->missing_words = "this is not offered here";
+  chain->missing_methods = {"chain_getFinalizedHead", "state_queryStorageAt", "system_accountNextIndex"};
+  chain->wants_block_numbers = true;
+  const auto sent = client->submit(coldkey, "System", "remark", {{"remark", Value::bytes(crypto::Bytes{1})}});
+  ASSERT_TRUE(sent.ok()) << sent.error().to_string();
+  EXPECT_TRUE(sent->succeeded());
+  EXPECT_EQ(sent->block_number, chain->number());
+  EXPECT_TRUE(read_metagraph(*client, *client->best(), kNetuid, true).ok());
+  for (const char* words : {"Method not found", "unsupported method: x", "the method does not exist"}) {
+    chain->missing_words = words;
+    chain->missing_methods.insert("author_submitAndWatchExtrinsic");
+    EXPECT_TRUE(client->submit(coldkey, "System", "remark", {{"remark", Value::bytes(crypto::Bytes{1})}})->succeeded()) << words;
+  }
+}
+
 TEST_F(SubnetTest, AReasonThatComesAfterwardsIsUnderstood) {
   ASSERT_TRUE(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).accepted());
   chain->silent_errors = true;
@@ -313,6 +331,47 @@ TEST_F(RuntimeMetagraphTest, EveryTruncationOfTheAnswerIsAnError) {
     chain->runtime_answers["SubnetInfoRuntimeApi_get_metagraph"] = crypto::Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
     ASSERT_FALSE(read_metagraph(*client, view, kNetuid, false).ok()) << size;
   }
+}
+
+// A refused call, an empty answer and fields that are not known: storage tells the same in more requests.
+TEST_F(RuntimeMetagraphTest, WithoutTheRuntimesAnswerStorageIsRead) {
+  offer_runtime_metagraph(2);
+  const auto alpha = [&](std::uint64_t netuid, std::uint64_t rao) {
+    chain->put(kPallet, "TotalHotkeyAlpha", {Value::bytes(chain->neuron_key(1)), Value::number(netuid)}, Value::number(rao));
+  };
+  alpha(kNetuid, 1000);
+  alpha(0, 4000);
+  chain->put(kPallet, "TaoWeight", {}, Value::number(UINT64_MAX / 4));
+  const auto whole = chain->runtime_answers["SubnetInfoRuntimeApi_get_metagraph"];
+  ASSERT_EQ(read_metagraph(*client, *client->best(), kNetuid, false)->neurons.size(), 2u);
+  const auto from_storage = [&](const char* why) {
+    const auto graph = read_metagraph(*client, *client->best(), kNetuid, false);
+    ASSERT_TRUE(graph.ok()) << why << graph.error().to_string();
+    ASSERT_EQ(graph->neurons.size(), 4u) << why;
+    EXPECT_EQ(graph->neurons[1].hotkey, chain->neuron_key(1));
+    EXPECT_EQ(graph->neurons[1].stake_rao, 1999u) << why;  // A quarter of the root stake counts, rounded down.
+    EXPECT_EQ(graph->neurons[2].stake_rao, 0u) << why;
+  };
+  chain->runtime_answers.clear();
+  from_storage("refused ");
+  chain->runtime_answers["SubnetInfoRuntimeApi_get_metagraph"] = {0};
+  from_storage("none ");
+  chain->runtime_answers["SubnetInfoRuntimeApi_get_metagraph"] = whole;
+  chain->missing_methods = {"state_call"};
+  from_storage("no calls ");
+}
+
+TEST_F(RuntimeMetagraphTest, FieldsThatAreNotKnownAreLeftToStorage) {
+  offer_runtime_metagraph(2);
+  // The name of one field, in the blob that the node gives: the bytes of the answer stay as they were.
+  const std::string known = "total_stake", other = "stake_total";
+  auto& blob = chain->metadata_15;
+  const auto at = std::search(blob.begin(), blob.end(), known.begin(), known.end());
+  ASSERT_NE(at, blob.end());
+  std::copy(other.begin(), other.end(), at);
+  const auto graph = read_metagraph(*client, *client->best(), kNetuid, false);
+  ASSERT_TRUE(graph.ok()) << graph.error().to_string();
+  EXPECT_EQ(graph->neurons.size(), 4u);
 }
 
 TEST_F(RuntimeMetagraphTest, Of256NeuronsTakesLittleOfOurTime) {

@@ -90,14 +90,14 @@ struct RuntimeMethod {
   TypeId output = 0;
 };
 
-/// Decoded metadata, version 14 or 15. Immutable and safe from many threads. About 2 MB for a real chain.
+/// Decoded metadata, version 14, 15 or 16. Immutable and safe from many threads. About 2 MB for a real chain.
 class Metadata {
  public:
   /// Largest blob that is read; real ones are below 1 MiB.
   static constexpr std::size_t kMaxBytes = 16 * 1024 * 1024;
 
-  /// Reads metadata bytes ("meta", version, ...). kUnsupported for a version that is not 14 or 15, otherwise the codec's
-  /// errors. Cost: some milliseconds.
+  /// Reads metadata bytes ("meta", version, ...). kUnsupported for another version, and for version 16 with transactions of which
+  /// some take only part of the extensions; otherwise the codec's errors. Cost: some milliseconds.
   [[nodiscard]] static Result<Metadata> decode(crypto::ByteView bytes);
 
   [[nodiscard]] int version() const { return version_; }

@@ -48,7 +48,7 @@ class Rpc {
   [[nodiscard]] Result<BlockHash> block_hash(std::uint64_t number);
   [[nodiscard]] Result<Header> header(const BlockHash& at);
   [[nodiscard]] Result<RuntimeVersion> runtime_version(const BlockHash& at);
-  /// Metadata version 15 where the runtime offers it, else 14.
+  /// Metadata version 15 where the runtime offers it, else 16, else what the node gives unasked (14).
   [[nodiscard]] Result<crypto::Bytes> metadata(const BlockHash& at);
   [[nodiscard]] Result<std::optional<crypto::Bytes>> storage(crypto::ByteView key, const BlockHash& at);
   /// Many keys in few requests, in the order given.
@@ -62,6 +62,7 @@ class Rpc {
   [[nodiscard]] Result<std::vector<crypto::Bytes>> block_extrinsics(const BlockHash& at);
 
  private:
+  Result<Header> header_of(std::string_view params);
   Result<std::string> result_of(std::string_view method, std::string_view params);
   Result<BlockHash> hash_of(std::string_view method, std::string_view params);
   Result<crypto::Bytes> bytes_of(std::string_view method, std::string_view params);

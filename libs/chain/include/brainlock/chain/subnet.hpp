@@ -19,8 +19,9 @@ namespace brainlock::chain {
 [[nodiscard]] Result<ledger::Hyperparameters> read_hyperparameters(ChainClient& client, const BlockView& view,
                                                                    std::uint16_t netuid);
 
-/// All neurons at one block. One runtime call where the metadata describes it (version 15), plain storage otherwise;
-/// then stake_rao is the hotkey's alpha alone. Votes are read on request. kNotFound for an unknown subnet.
+/// All neurons at one block. One runtime call where the metadata describes it (version 15 and newer) and the node answers it in a
+/// shape that is known, plain storage otherwise; then stake_rao is the hotkey's own alpha and weighted root stake, without what
+/// other hotkeys pass on to it. Votes are read on request. kNotFound for an unknown subnet.
 [[nodiscard]] Result<ledger::Metagraph> read_metagraph(ChainClient& client, const BlockView& view, std::uint16_t netuid,
                                                        bool with_weights);
 

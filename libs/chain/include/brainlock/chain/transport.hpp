@@ -65,6 +65,8 @@ struct Endpoint {
   std::string port;
   std::string path = "/";
 
+  /// Host and port as in URLs and Host headers: an IPv6 address stands in brackets.
+  [[nodiscard]] std::string authority() const;
   [[nodiscard]] std::string url() const;
 };
 
