@@ -28,7 +28,7 @@ struct ValidatorFlags {
   std::string listen = "127.0.0.1";
   int page_port = 6971;
   unsigned parallel = 8, threads = 2;
-  std::uint64_t slot_blocks = 30, vote_interval = 0, rounds = 0;
+  std::uint64_t slot_blocks = 30, vote_interval = 0, version_key = 0, rounds = 0;
   double timeout_s = 120, pause_s = 10;
   unsigned keep_days = 90;
   bool plain = false, private_addresses = false, json = false;
@@ -103,6 +103,7 @@ void run_validator(const ValidatorFlags& flags) {
   options.threads = flags.threads;
   options.slot_blocks = flags.slot_blocks;
   options.vote_interval_blocks = flags.vote_interval;
+  options.version_key = flags.version_key;
   options.request_timeout_ms = static_cast<std::int64_t>(flags.timeout_s * 1000);
   options.round_pause_ms = static_cast<std::int64_t>(flags.pause_s * 1000);
   options.keep_ms = std::int64_t{flags.keep_days} * 24 * 3600 * 1000;
@@ -151,6 +152,7 @@ void add_validator_commands(CLI::App& app) {
   command->add_option("--threads", flags->threads, "Threads for keys, encryption and judging")->capture_default_str();
   command->add_option("--slot-blocks", flags->slot_blocks, "Blocks after which validators change miners; 0: this validator asks all")->capture_default_str();
   command->add_option("--vote-interval", flags->vote_interval, "Blocks between votes, besides the ledger's own limit")->capture_default_str();
+  command->add_option("--version-key", flags->version_key, "Version key of the votes, where the subnet asks for one (weights_version)")->capture_default_str();
   command->add_option("--timeout", flags->timeout_s, "Seconds a miner has for an answer")->capture_default_str();
   command->add_option("--pause", flags->pause_s, "Longest pause between rounds, in seconds")->capture_default_str();
   command->add_option("--keep-days", flags->keep_days, "Days for which requests stay in the store; 0: for ever")->check(CLI::Range(0U, 36'500U))->capture_default_str();

@@ -11,7 +11,8 @@ using crypto::Bytes;
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr Milliseconds kPollInterval{1000};
+// Between looks for a transaction: development nodes make its block at once, others within seconds.
+constexpr Milliseconds kFirstPoll{50}, kLongestPoll{1000};
 
 Milliseconds left_until(Clock::time_point deadline) {
   return std::max(Milliseconds{0}, std::chrono::duration_cast<Milliseconds>(deadline - Clock::now()));
@@ -296,14 +297,14 @@ Result<std::optional<Submission>> ChainClient::scan(const Bytes& extrinsic, std:
 Result<Submission> ChainClient::search(const Bytes& extrinsic, std::uint64_t from_block, Milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   std::uint64_t next = from_block + 1;
-  for (;;) {
+  for (Milliseconds pause = kFirstPoll;; pause = std::min(2 * pause, kLongestPoll)) {
     // A node that does not answer now may answer later: only the time ends the search.
     if (auto found = scan(extrinsic, next); found.ok() && *found) return std::move(**found);
     if (left_until(deadline).count() == 0) {
       return Error{ErrorCode::kTimeout, "the transaction is in no block up to " + std::to_string(next - 1) +
                                             "; it may still be included until its era ends"};
     }
-    std::this_thread::sleep_for(std::min(kPollInterval, left_until(deadline)));
+    std::this_thread::sleep_for(std::min(pause, left_until(deadline)));
   }
 }
 

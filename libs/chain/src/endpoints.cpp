@@ -165,16 +165,18 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
       rest = rest.substr(colon);
     }
     if (rest.starts_with(':')) endpoint.port = rest.substr(1);
-    const bool port_ok = !endpoint.port.empty() && endpoint.port.size() <= 5 &&
-                         std::all_of(endpoint.port.begin(), endpoint.port.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
-                         std::stoi(endpoint.port) >= 1 && std::stoi(endpoint.port) <= 65535;
+    const bool port_ok =
+        !endpoint.port.empty() && endpoint.port.size() <= 5 &&
+        std::all_of(endpoint.port.begin(), endpoint.port.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+        std::stoi(endpoint.port) >= 1 && std::stoi(endpoint.port) <= 65535;
     const bool clean = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
     if (endpoint.host.empty() || endpoint.host.find('@') != std::string::npos || !port_ok || !clean) break;
     return endpoint;
   }
-  return Error{ErrorCode::kInvalidArgument,
-               "'" + std::string(text.substr(0, 200)) +
-                   "' is not an endpoint: expected finney, test, local, or a ws://, wss://, http:// or https:// address"};
+  std::string words = "'";
+  words.append(text.substr(0, 200))
+      .append("' is not an endpoint: expected finney, test, local, or a ws://, wss://, http:// or https:// address");
+  return Error{ErrorCode::kInvalidArgument, std::move(words)};
 }
 
 Result<std::unique_ptr<Transport>> connect(const Endpoint& endpoint, Milliseconds timeout) {

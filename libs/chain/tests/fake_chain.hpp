@@ -1,7 +1,9 @@
-// A chain in memory behind the transport interface: genuine metadata, storage by real keys, signatures checked, one block
-// for each accepted extrinsic. The rules are the few that the tests need, written from the chain's documentation.
+// A chain in memory behind the transport interface: genuine metadata, storage by real keys, signatures checked, one
+// block for each accepted extrinsic. The rules are the few that the tests need, written from the chain's documentation.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -32,20 +34,22 @@ class FakeChain : public Transport {
   void mine(std::uint64_t blocks);
   std::uint64_t number() const { return blocks_.size() - 1; }
 
-  bool http_only = false;          ///< no subscriptions
-  bool silent_errors = false;      ///< refusals as JSON in the message and without data, as the test peer of the chain gives them
-  bool checks_late = false;        ///< votes are judged in their block, not in the pool, as runtime 293 does
-  bool epochs_counted = false;     ///< the chain numbers its epochs (50 blocks each), as newer runtimes do
+  bool http_only = false;  ///< no subscriptions
+  bool silent_errors =
+      false;  ///< refusals as JSON in the message and without data, as the test peer of the chain gives them
+  bool checks_late = false;     ///< votes are judged in their block, not in the pool, as runtime 293 does
+  bool epochs_counted = false;  ///< the chain numbers its epochs (50 blocks each), as newer runtimes do
   bool lose_connection_after_submit = false;
   bool never_finalizes = false;
-  std::set<std::string> missing_methods;  ///< that the node does not have
-  std::string missing_words = "Unknown method";  ///< how it says so, without a code
-  bool wants_block_numbers = false;  ///< chain_getBlockHash without a number is refused
-  int failing_requests = 0;           ///< after a submission so many requests find no connection
-  bool forget_notifications = false;  ///< only "ready" is ever told
-  bool fail_in_pool_later = false;    ///< taken at first, then reported as invalid with its reason
-  crypto::Bytes metadata_15;                            ///< answered to requests for version 15, when not empty
+  std::set<std::string> missing_methods;                 ///< that the node does not have
+  std::string missing_words = "Unknown method";          ///< how it says so, without a code
+  bool wants_block_numbers = false;                      ///< chain_getBlockHash without a number is refused
+  int failing_requests = 0;                              ///< after a submission so many requests find no connection
+  bool forget_notifications = false;                     ///< only "ready" is ever told
+  bool fail_in_pool_later = false;                       ///< taken at first, then reported as invalid with its reason
+  crypto::Bytes metadata_15;                             ///< answered to requests for version 15, when not empty
   std::map<std::string, crypto::Bytes> runtime_answers;  ///< of runtime calls, by "Api_method"
+  std::chrono::milliseconds block_delay{0};  ///< from a transaction to its block, where that does not come at once
   int requests = 0;
   int failed_requests = 0;
   int submitted = 0;
@@ -60,6 +64,9 @@ class FakeChain : public Transport {
   struct Parsed;
 
   std::optional<RpcError> take(crypto::Bytes extrinsic);
+  Result<Value> decode_call(const Parsed& parsed, bool& of_subtensor) const;
+  void include(const Parsed& parsed, const Value& call, const crypto::Bytes& extrinsic);
+  void settle();
   std::optional<RpcError> judge(const crypto::AccountId& signer, const Value& call) const;
   Result<Parsed> parse(const crypto::Bytes& extrinsic) const;
   std::string dispatch(const crypto::AccountId& signer, const std::string& call, const Value& arguments);
@@ -68,9 +75,11 @@ class FakeChain : public Transport {
   std::uint64_t epoch(const Value& netuid, std::uint64_t block) const;
   std::uint64_t reveal_epoch(const Value& netuid, const Value& commit) const;
   bool too_fast(const Value& netuid, const Value& uid, std::uint64_t block) const;
-  std::string vote_error(const Value& n, const Value& key, const std::vector<Value>& uids, std::uint64_t version, bool rate) const;
+  std::string vote_error(const Value& n, const Value& key, const std::vector<Value>& uids, std::uint64_t version,
+                         bool rate) const;
   crypto::Hash256 hash_of_reveal(const crypto::AccountId& signer, const Value& call) const;
   std::vector<Value> live_commits(const Value& netuid, const Value& key) const;
+  void set_rule(const std::string& call, const Value& arguments);
   void set_account(const Value& account, const char* field, const Value& value);
   bool pay(const Value& account, std::uint64_t rao);
   void remove(const char* pallet, const char* entry, const std::vector<Value>& keys);
@@ -87,6 +96,7 @@ class FakeChain : public Transport {
   std::map<std::string, crypto::Bytes> storage_;
   std::map<crypto::AccountId, std::uint32_t> nonces_;
   std::vector<std::uint16_t> subnets_;
+  std::deque<std::pair<std::chrono::steady_clock::time_point, crypto::Bytes>> waiting_;  ///< accepted, not yet in a block
 };
 
 }  // namespace brainlock::chain

@@ -1,5 +1,5 @@
-// The rules of FakeChain: what the pool refuses, what a call does. Written from the chain's documentation; it holds no tests of
-// its own.
+// The rules of FakeChain: what the pool refuses, what a call does. Written from the chain's documentation; it holds no
+// tests of its own.
 #include <algorithm>
 #include <set>
 
@@ -20,16 +20,19 @@ std::optional<RpcError> FakeChain::judge(const crypto::AccountId& signer, const 
   if (call.name() == "serve_axon") {
     const Value n = **call.field("netuid");
     if (get(kPallet, "Uids", {n, key}).is_none()) return refuse(10);
-    if (*(*call.field("ip"))->as_u128() == 0x7f000001) return refuse(11);
+    if (*(*call.field("ip"))->as_u128() == (*(*call.field("ip_type"))->as_u64() == 4 ? 0x7f000001 : 1))
+      return refuse(11);
     if (*(*call.field("port"))->as_u64() == 0) return refuse(13);
     const auto before = get(kPallet, "Axons", {n, key});
-    if (!before.is_none() && next < *(*before.inner().field("block"))->as_u64() + *get(kPallet, "ServingRateLimit", {n}).as_u64()) {
+    if (!before.is_none() &&
+        next < *(*before.inner().field("block"))->as_u64() + *get(kPallet, "ServingRateLimit", {n}).as_u64()) {
       return refuse(12);
     }
   }
   if (call.name() == "burned_register") {
     const Value n = **call.field("netuid");
-    if (number_of("RegistrationsThisInterval", n) >= 3 * number_of("TargetRegistrationsPerInterval", n)) return refuse(6);
+    if (number_of("RegistrationsThisInterval", n) >= 3 * number_of("TargetRegistrationsPerInterval", n))
+      return refuse(6);
   }
   if (call.name() == "reveal_weights") {
     const Value n = **call.field("netuid");
@@ -37,7 +40,8 @@ std::optional<RpcError> FakeChain::judge(const crypto::AccountId& signer, const 
     if (commits.is_none()) return refuse(16);
     const auto hash = hash_of_reveal(signer, call);
     const auto& list = commits.items();
-    const auto match = std::find_if(list.begin(), list.end(), [&](const Value& c) { return *c.items()[0].as_account() == hash; });
+    const auto match =
+        std::find_if(list.begin(), list.end(), [&](const Value& c) { return *c.items()[0].as_account() == hash; });
     if (match == list.end()) return refuse(16);
     if (epoch(n, next) != reveal_epoch(n, *match)) return refuse(17);
   }
@@ -50,7 +54,9 @@ std::optional<RpcError> FakeChain::judge(const crypto::AccountId& signer, const 
   return {};
 }
 
-std::uint64_t FakeChain::number_of(const char* entry, const Value& netuid) const { return *get(kPallet, entry, {netuid}).as_u64(); }
+std::uint64_t FakeChain::number_of(const char* entry, const Value& netuid) const {
+  return *get(kPallet, entry, {netuid}).as_u64();
+}
 
 // Both as the chain counts them: an epoch has tempo + 1 blocks, and its first is shifted by the number of the subnet.
 std::uint64_t FakeChain::epoch(const Value& netuid, std::uint64_t block) const {
@@ -70,15 +76,18 @@ bool FakeChain::too_fast(const Value& netuid, const Value& uid, std::uint64_t bl
 }
 
 // The rules of a vote in the order of the chain; the name of the first that is broken.
-std::string FakeChain::vote_error(const Value& n, const Value& key, const std::vector<Value>& uids, std::uint64_t version, bool rate) const {
+std::string FakeChain::vote_error(const Value& n, const Value& key, const std::vector<Value>& uids,
+                                  std::uint64_t version, bool rate) const {
   const Value uid = get(kPallet, "Uids", {n, key});
   const std::uint64_t size = number_of("SubnetworkN", n);
   if (uids.size() > size) return "UidsLengthExceedUidsInSubNet";
   if (uid.is_none()) return "HotKeyNotRegisteredInSubNet";
-  if (const auto wanted = number_of("WeightsVersionKey", n); wanted != 0 && version < wanted) return "IncorrectWeightVersionKey";
+  if (const auto wanted = number_of("WeightsVersionKey", n); wanted != 0 && version < wanted)
+    return "IncorrectWeightVersionKey";
   if (rate && too_fast(n, uid, number())) return "SettingWeightsTooFast";
   const bool self_only = uids.size() == 1 && uids.front() == uid;
-  if (!self_only && !*get(kPallet, "ValidatorPermit", {n}).items()[*uid.as_u64()].as_bool()) return "NeuronNoValidatorPermit";
+  if (!self_only && !*get(kPallet, "ValidatorPermit", {n}).items()[*uid.as_u64()].as_bool())
+    return "NeuronNoValidatorPermit";
   std::set<std::uint64_t> seen;
   for (const auto& other : uids) {
     if (!seen.insert(*other.as_u64()).second) return "DuplicateUids";
@@ -139,9 +148,20 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
     for (std::size_t i = 0; i < u.size(); ++i) row.push_back(Value::list({u[i], v[i]}));
     put(kPallet, "Weights", {n, get(kPallet, "Uids", {n, key})}, Value::list(row));
   };
-  if (call == "sudo_set_commit_reveal_weights_enabled") {
-    const Value n = **a.field("netuid");
-    if (get(kPallet, "SubnetOwner", {n}) == key) put(kPallet, "CommitRevealWeightsEnabled", {n}, **a.field("enabled"));
+  if (call == "sudo") {
+    const auto root = get("Sudo", "Key", {});
+    const Value inner = (*a.field("call"))->items().front();
+    if (!root.is_none() && root.inner() == key) set_rule(inner.name(), inner);
+  } else if (call.starts_with("sudo_set_")) {
+    const auto n = a.field("netuid");
+    if (n.ok() && get(kPallet, "SubnetOwner", {**n}) == key) set_rule(call, a);
+  } else if (call == "register_network") {
+    std::uint16_t number = 1;
+    while (*get(kPallet, "NetworksAdded", {Value::number(number)}).as_bool()) ++number;
+    add_subnet(number, 1);
+    const Value n = Value::number(number);
+    put(kPallet, "SubnetOwner", {n}, key);
+    put(kPallet, "CommitRevealWeightsEnabled", {n}, Value::boolean(true));
   } else if (call == "serve_axon") {
     std::vector<std::pair<std::string, Value>> fields{{"block", Value::number(now)}};
     for (const char* name : {"version", "ip", "port", "ip_type", "protocol", "placeholder1", "placeholder2"}) {
@@ -166,9 +186,10 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
     const std::uint64_t tempo = number_of("Tempo", n);
     const std::uint64_t due = epoch(n, now) + *get(kPallet, "RevealPeriodEpochs", {n}).as_u64();
     const std::uint64_t first = due * (tempo + 1) - (*n.as_u64() + 1);
-    commits.push_back(epochs_counted
-                          ? Value::list({**a.field("commit_hash"), Value::number(epoch(n, now)), Value::number(now), Value::number(0)})
-                          : Value::list({**a.field("commit_hash"), Value::number(now), Value::number(first), Value::number(first + tempo)}));
+    commits.push_back(epochs_counted ? Value::list({**a.field("commit_hash"), Value::number(epoch(n, now)),
+                                                    Value::number(now), Value::number(0)})
+                                     : Value::list({**a.field("commit_hash"), Value::number(now), Value::number(first),
+                                                    Value::number(first + tempo)}));
     put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
     stamp(n);
   } else if (call == "reveal_weights") {
@@ -177,7 +198,8 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
     const auto hash = hash_of_reveal(signer, a);
     auto commits = live_commits(n, key);
     if (commits.empty()) return "NoWeightsCommitFound";
-    const auto match = std::find_if(commits.begin(), commits.end(), [&](const Value& c) { return *c.items()[0].as_account() == hash; });
+    const auto match = std::find_if(commits.begin(), commits.end(),
+                                    [&](const Value& c) { return *c.items()[0].as_account() == hash; });
     if (match == commits.end()) return "InvalidRevealCommitHashNotMatch";
     if (epoch(n, now) != reveal_epoch(n, *match)) return "RevealTooEarly";
     const auto error = vote_error(n, key, (*a.field("uids"))->items(), *(*a.field("version_key"))->as_u64(), false);
@@ -191,6 +213,22 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
     store_row(n, "uids", "values");
   }
   return {};
+}
+
+// What the calls of AdminUtils change, here those that tests make.
+void FakeChain::set_rule(const std::string& call, const Value& arguments) {
+  constexpr const char* kRules[][2] = {
+      {"sudo_set_commit_reveal_weights_enabled", "CommitRevealWeightsEnabled"},
+      {"sudo_set_weights_set_rate_limit", "WeightsSetRateLimit"},
+      {"sudo_set_tempo", "Tempo"},
+      {"sudo_set_stake_threshold", "StakeThreshold"},
+      {"sudo_set_network_registration_allowed", "NetworkRegistrationAllowed"},
+      {"sudo_set_target_registrations_per_interval", "TargetRegistrationsPerInterval"}};
+  for (const auto& [name, entry] : kRules) {
+    if (call != name) continue;
+    const auto n = arguments.field("netuid");
+    put(kPallet, entry, n.ok() ? std::vector<Value>{**n} : std::vector<Value>{}, arguments.items().back());
+  }
 }
 
 // The commits of a hotkey less those whose epoch has passed.

@@ -171,25 +171,54 @@ std::optional<RpcError> FakeChain::take(Bytes extrinsic) {
   if (!crypto::sr25519_verify(parsed->signer, signing_payload(parsed->call, parsed->context), parsed->signature)) {
     return refuse("badProof", "Transaction has a bad signature");
   }
-  auto& nonce = nonces_[parsed->signer];
+  const auto nonce = nonces_[parsed->signer];
   if (parsed->context.nonce < nonce) return refuse("stale", "Transaction is outdated");
-  if (parsed->context.nonce > nonce) return refuse("future", "Transaction will be valid in the future");
-  // The call, through the metadata: pallet index, then the pallet's own enum.
-  const auto pallet = std::find_if(metadata_->pallets().begin(), metadata_->pallets().end(),
-                                   [&](const Pallet& p) { return p.index == parsed->call.front(); });
-  const auto call = decode_value(*metadata_, *pallet->calls, crypto::ByteView(parsed->call).subspan(1));
+  // A pool lets a transaction wait for those before it.
+  if (parsed->context.nonce > nonce && waiting_.empty()) return refuse("future", "Transaction will be valid in the future");
+  bool of_subtensor = false;
+  const auto call = decode_call(*parsed, of_subtensor);
   if (!call.ok()) return RpcError{1002, "Verification Error", call.error().message};
-  if (pallet->name == kPallet) {
+  if (of_subtensor) {
     if (auto error = judge(parsed->signer, *call)) return error;
   }
-  ++nonce;
+  if (block_delay.count() > 0) {
+    waiting_.emplace_back(std::chrono::steady_clock::now() + block_delay, std::move(extrinsic));
+  } else {
+    include(*parsed, *call, extrinsic);
+  }
+  return {};
+}
+
+// The call, through the metadata: pallet index, then the pallet's own enum.
+Result<Value> FakeChain::decode_call(const Parsed& parsed, bool& of_subtensor) const {
+  const auto pallet = std::find_if(metadata_->pallets().begin(), metadata_->pallets().end(),
+                                   [&](const Pallet& p) { return p.index == parsed.call.front(); });
+  of_subtensor = pallet->name == kPallet;
+  return decode_value(*metadata_, *pallet->calls, crypto::ByteView(parsed.call).subspan(1));
+}
+
+// A block of its own for the transaction.
+void FakeChain::include(const Parsed& parsed, const Value& call, const Bytes& extrinsic) {
+  const auto nonce = ++nonces_[parsed.signer];
   append_block();
-  set_account(Value::bytes(parsed->signer), "nonce", Value::number(nonce));
+  set_account(Value::bytes(parsed.signer), "nonce", Value::number(nonce));
   blocks_.back().extrinsics = {Bytes{0x04, 0x00}, extrinsic};  // Something inherent comes first.
-  const std::string failure = dispatch(parsed->signer, call->name(), *call);
+  const std::string failure = dispatch(parsed.signer, call.name(), call);
   set_events(failure);
   blocks_.back().storage = storage_;
-  return {};
+}
+
+// Makes the blocks whose time has come. What has become invalid meanwhile is dropped without a word, as a pool does.
+void FakeChain::settle() {
+  while (!waiting_.empty() && waiting_.front().first <= std::chrono::steady_clock::now()) {
+    const Bytes extrinsic = std::move(waiting_.front().second);
+    waiting_.pop_front();
+    const auto parsed = parse(extrinsic);
+    bool of_subtensor = false;
+    const auto call = decode_call(*parsed, of_subtensor);
+    if (parsed->context.nonce != nonces_[parsed->signer] || (of_subtensor && judge(parsed->signer, *call))) continue;
+    include(*parsed, *call, extrinsic);
+  }
 }
 
 void FakeChain::set_events(const std::string& failure) {
@@ -217,6 +246,7 @@ void FakeChain::set_events(const std::string& failure) {
 Result<RpcReply> FakeChain::request(std::string_view method, std::string_view params_text, Milliseconds) {
   const std::lock_guard lock(mutex_);
   ++requests;
+  settle();
   if (submitted > 0 && failing_requests > 0) {
     --failing_requests;
     ++failed_requests;

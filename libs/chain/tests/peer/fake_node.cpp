@@ -1,7 +1,10 @@
-// The chain in memory behind a real socket: WebSocket and HTTP POST on one port of the loop-back address. The command line
-// and the tests against a node run on it. The wire side is written with sockets alone, so that the client's own is checked by
-// another hand: large answers come in fragments, and a transaction's inclusion is told before the answer and before "ready", as
-// the test peer of the chain does. SIGUSR1 makes 10 blocks, SIGUSR2 switches commit-reveal on.
+// The chain in memory behind a real socket: WebSocket and HTTP POST on one port of the loop-back address. The command
+// line and the tests against a node run on it. The wire side is written with sockets alone, so that the client's own is
+// checked by another hand: large answers come in fragments, and a transaction's inclusion is told before the answer and
+// before "ready", as the test peer of the chain does.
+// --bare makes it a development chain at its beginning: a block comes a moment after a transaction and not otherwise,
+// nothing is ever finalised, many methods are missing, errors have neither codes nor data, votes are judged in their
+// block, the subnet has nobody's owner and commit-reveal on. //Alice has sudo there, unless --nobody is given too.
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -11,12 +14,12 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <csignal>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <vector>
 
 #include "../fake_chain.hpp"
 #include "brainlock/chain/subnet.hpp"
@@ -91,13 +94,20 @@ bool receive_text(int fd, std::string& out) {
   }
 }
 
+bool bare = false;
+
+json error_of(const RpcError& error) {
+  json out{{"message", error.message}};
+  if (error.code && !bare) out["code"] = *error.code;
+  if (!error.data.empty() && !bare) out["data"] = error.data;
+  return out;
+}
+
 std::string reply_of(FakeChain& chain, const json& request) {
   const auto reply = chain.request(request["method"].get<std::string>(), request["params"].dump(), Milliseconds{0});
   json out{{"jsonrpc", "2.0"}, {"id", request["id"]}};
   if (reply->error) {
-    out["error"] = {{"message", reply->error->message}};
-    if (reply->error->code) out["error"]["code"] = *reply->error->code;
-    if (!reply->error->data.empty()) out["error"]["data"] = reply->error->data;
+    out["error"] = error_of(*reply->error);
   } else {
     out["result"] = json::parse(reply->result);
   }
@@ -120,14 +130,17 @@ void serve_websocket(FakeChain& chain, int fd) {
     }
     auto reply = chain.subscribe(method, request["params"].dump(), "", Milliseconds{0});
     if (reply->error) {
-      const json answer{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"error", {{"message", reply->error->message}, {"data", reply->error->data}}}};
+      const json answer{{"jsonrpc", "2.0"}, {"id", request["id"]}, {"error", error_of(*reply->error)}};
       if (!send_text(fd, answer.dump())) return;
       continue;
     }
     const std::string id = "subscription " + std::to_string(++subscriptions);
     std::vector<std::string> messages;
-    for (auto told = reply->subscription->next(Milliseconds{0}); told.ok(); told = reply->subscription->next(Milliseconds{0})) {
-      const json note{{"jsonrpc", "2.0"}, {"method", "author_extrinsicUpdate"}, {"params", {{"subscription", id}, {"result", json::parse(*told)}}}};
+    for (auto told = reply->subscription->next(Milliseconds{0}); told.ok();
+         told = reply->subscription->next(Milliseconds{0})) {
+      const json note{{"jsonrpc", "2.0"},
+                      {"method", "author_extrinsicUpdate"},
+                      {"params", {{"subscription", id}, {"result", json::parse(*told)}}}};
       const bool included = told->find("inBlock") != std::string::npos;
       messages.insert(included ? messages.begin() : messages.end(), note.dump());
     }
@@ -144,21 +157,26 @@ void serve(FakeChain& chain, int fd) {
     if (!read_exactly(fd, c, 1)) break;
   }
   std::string lower(head);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   const auto header = [&](const std::string& name) -> std::string {
     const auto at = lower.find("\r\n" + name + ": ");
     if (at == std::string::npos) return {};
     const auto from = at + name.size() + 4;
     return head.substr(from, head.find("\r\n", from) - from);
   };
-  if (const auto key = header("sec-websocket-key"); !key.empty()) {
+  if (const auto host = header("host");
+      host.empty() || (std::count(host.begin(), host.end(), ':') > 1 && !host.starts_with('['))) {
+    write_all(fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  } else if (const auto key = header("sec-websocket-key"); !key.empty()) {
     const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     std::array<std::uint8_t, 20> digest{};
     SHA1(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), digest.data());
     std::array<std::uint8_t, 32> base64{};
     EVP_EncodeBlock(base64.data(), digest.data(), digest.size());
-    write_all(fd, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
-                      std::string(reinterpret_cast<const char*>(base64.data())) + "\r\n\r\n");
+    write_all(
+        fd, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+                std::string(reinterpret_cast<const char*>(base64.data())) + "\r\n\r\n");
     serve_websocket(chain, fd);
   } else if (const auto length = header("content-length"); !length.empty()) {
     std::string body;
@@ -167,22 +185,38 @@ void serve(FakeChain& chain, int fd) {
       // Here blocks come with transactions alone, and nothing is changed but by them.
       if (request["method"].get<std::string>().starts_with("dev_")) request["method"] = "none";
       const auto answer = reply_of(chain, request);
-      write_all(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(answer.size()) +
-                        "\r\nConnection: close\r\n\r\n" + answer);
+      write_all(fd, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+                        std::to_string(answer.size()) + "\r\nConnection: close\r\n\r\n" + answer);
     }
   }
   ::close(fd);
 }
 
 // Subnet 1: neurons that do nothing, and //Bob with a permit. //Alice has funds and is the owner.
-void arrange(const std::shared_ptr<FakeChain>& chain, std::size_t neurons) {
-  const ledger::KeySigner alice(crypto::Sr25519KeyPair::from_uri("//Alice").value()), bob(crypto::Sr25519KeyPair::from_uri("//Bob").value());
+void arrange(const std::shared_ptr<FakeChain>& chain, std::size_t neurons, bool anybody) {
+  const ledger::KeySigner alice(crypto::Sr25519KeyPair::from_uri("//Alice").value()),
+      bob(crypto::Sr25519KeyPair::from_uri("//Bob").value());
   chain->add_subnet(kNetuid, neurons);
   chain->put("System", "Account", {Value::bytes(alice.account())},
-             Value::record({{"nonce", Value::number(0)}, {"consumers", Value::number(0)}, {"providers", Value::number(1)},
+             Value::record({{"nonce", Value::number(0)},
+                            {"consumers", Value::number(0)},
+                            {"providers", Value::number(1)},
                             {"sufficients", Value::number(0)},
-                            {"data", Value::record({{"free", Value::number(1'000'000'000'000'000)}, {"reserved", Value::number(0)},
-                                                    {"frozen", Value::number(0)}, {"flags", Value::number(0)}})}}));
+                            {"data", Value::record({{"free", Value::number(1'000'000'000'000'000)},
+                                                    {"reserved", Value::number(0)},
+                                                    {"frozen", Value::number(0)},
+                                                    {"flags", Value::number(0)}})}}));
+  if (bare) {
+    chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(true));
+    if (anybody) chain->put("Sudo", "Key", {}, Value::bytes(alice.account()));
+    chain->never_finalizes = true;
+    chain->block_delay = Milliseconds{100};
+    chain->checks_late = true;
+    chain->missing_methods = {"author_submitAndWatchExtrinsic", "chain_getFinalizedHead", "state_queryStorageAt",
+                              "system_accountNextIndex",        "dev_newBlock",           "dev_setStorage"};
+    chain->missing_words = "Method not found: it";
+    return;
+  }
   chain->put(kPallet, "SubnetOwner", {Value::number(kNetuid)}, Value::bytes(alice.account()));
   ChainClient client(chain);
   chain->mine(3);
@@ -192,48 +226,56 @@ void arrange(const std::shared_ptr<FakeChain>& chain, std::size_t neurons) {
   chain->put(kPallet, "ValidatorPermit", {Value::number(kNetuid)}, Value::list(permits));
 }
 
-std::atomic<int> blocks_wanted{0};
-std::atomic<bool> commits_wanted{false};
-
-void obey(const std::shared_ptr<FakeChain>& chain) {
-  for (;; std::this_thread::sleep_for(Milliseconds{10})) {
-    if (const int blocks = blocks_wanted.exchange(0); blocks > 0) chain->mine(static_cast<std::uint64_t>(blocks));
-    if (commits_wanted.exchange(false)) {
-      chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(true));
-    }
+int listen_on(bool ipv6, std::uint16_t& port) {
+  const int listener = ::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_storage address{};
+  socklen_t size = ipv6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address);
+  if (ipv6) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_addr = in6addr_loopback;
+  } else {
+    v4->sin_family = AF_INET;
+    v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   }
+  auto* any = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(listener, any, size) != 0 || ::listen(listener, 16) != 0 || ::getsockname(listener, any, &size) != 0)
+    return -1;
+  port = ntohs(ipv6 ? v6->sin6_port : v4->sin_port);
+  return listener;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 3) {
-    std::cerr << "usage: chain_fake_node METADATA [NEURONS]; prints its port\n";
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto given = [&](const char* flag) {
+    return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
+  };
+  if (arguments.empty()) {
+    std::cerr << "usage: chain_fake_node METADATA [NEURONS] [--bare] [--nobody] [--ipv6]; prints its port\n";
     return 2;
   }
-  std::ifstream in(argv[1], std::ios::binary);
+  std::ifstream in(arguments[0], std::ios::binary);
   const crypto::Bytes blob{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   auto metadata = Metadata::decode(blob);
   if (!metadata.ok()) {
     std::cerr << metadata.error().to_string() << "\n";
     return 1;
   }
+  bare = given("--bare");
   const auto chain = std::make_shared<FakeChain>(std::make_shared<const Metadata>(std::move(*metadata)), blob);
   chain->silent_errors = true;
-  arrange(chain, argc == 3 ? std::stoul(argv[2]) : 4);
-  std::signal(SIGUSR1, [](int) { blocks_wanted += 10; });
-  std::signal(SIGUSR2, [](int) { commits_wanted = true; });
-  std::thread([chain] { obey(chain); }).detach();
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (::bind(listener, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener, 16) != 0 ||
-      ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+  arrange(chain, arguments.size() > 1 && !arguments[1].starts_with("--") ? std::stoul(arguments[1]) : 4,
+          !given("--nobody"));
+  std::uint16_t port = 0;
+  const int listener = listen_on(given("--ipv6"), port);
+  if (listener < 0) {
+    std::cout << "no socket" << std::endl;
     return 1;
   }
-  std::cout << ntohs(address.sin_port) << std::endl;
+  std::cout << port << std::endl;
   for (;;) {
     const int fd = ::accept(listener, nullptr, nullptr);
     if (fd >= 0) std::thread([&chain, fd] { serve(*chain, fd); }).detach();
