@@ -33,6 +33,7 @@ int run(const std::string& url, const std::string& act, const std::string& argum
   } else if (act == "open-registration") {
     if (node.now(kRegistrationAllowed) == Value::boolean(false))
       (void)node.put(kRegistrationAllowed, Value::boolean(true));
+    if (node.now(kSubtokenEnabled) == Value::boolean(false)) (void)node.put(kSubtokenEnabled, Value::boolean(true));
     return yes(node.put(kTargetRegistrations, Value::number(100)));
   } else if (act == "quick-votes") {
     (void)node.put(kStakeThreshold, Value::number(0));
