@@ -1,6 +1,7 @@
 // Arbitrary text as what a node sends, line by line: each as a message of its own, then as the answers to the client's
 // requests over the real connection, through the typed methods that read them, and as a refusal. And as an endpoint.
 #include <deque>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "brainlock/chain/refusal.hpp"
@@ -65,7 +66,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)parse_endpoint(text);
   if (const auto message = parse_message(text); message.ok() && message->reply.error) {
-    (void)refusal_from_rpc(*message->reply.error).to_string();
+    // Goes on into JSON, which takes whole characters only.
+    (void)nlohmann::json(refusal_from_rpc(*message->reply.error).to_string()).dump();
     (void)to_error(*message->reply.error, "m");
   }
   ask_everything(text);

@@ -19,7 +19,11 @@ constexpr std::size_t kMaxErrorText = 2000;
 
 std::string as_text(const json& value) {
   std::string text = value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() > kMaxErrorText) text.resize(kMaxErrorText);
+  if (text.size() > kMaxErrorText) {
+    std::size_t size = kMaxErrorText;  // Not within a character: the text goes on into JSON.
+    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
+    text.resize(size);
+  }
   return text;
 }
 
@@ -209,12 +213,14 @@ Result<RpcMessage> parse_message(std::string_view text) {
     return out;
   }
   const auto id = message.find("id");
+  const auto error = message.find("error");
+  const bool is_error = error != message.end() && !error->is_null();
   if (id != message.end() && id->is_number_unsigned()) {
     out.id = id->get<std::uint64_t>();
-  } else if (id == message.end() || !id->is_null()) {
+  } else if (id == message.end() ? !is_error : !id->is_null()) {
     return Error{ErrorCode::kMalformed, "a JSON-RPC answer has no number as its id"};
   }
-  if (const auto error = message.find("error"); error != message.end() && !error->is_null()) {
+  if (is_error) {
     RpcError parsed;
     if (error->is_object()) {
       if (const auto code = error->find("code"); code != error->end() && code->is_number_integer()) {

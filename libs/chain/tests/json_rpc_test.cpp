@@ -62,6 +62,16 @@ TEST(JsonRpc, ErrorsWithAndWithoutCodes) {
   reply = c.transport->request("m", "[]", kShort);
   EXPECT_FALSE(reply->error->code.has_value());
   EXPECT_EQ(reply->error->message, "something");
+  std::string accents;
+  for (int i = 0; i < 3000; ++i) accents += "\u00e9";  // Two bytes each; cut to a length, but not within one.
+  for (const char* prefix : {"", "x"}) {
+    error = json{{"message", prefix + accents}, {"data", nullptr}}.dump();
+    reply = c.transport->request("m", "[]", kShort);
+    EXPECT_LT(reply->error->message.size(), 2001u);
+    EXPECT_GT(reply->error->message.size(), 1997u);
+    EXPECT_NO_THROW((void)json(reply->error->message).dump());
+    EXPECT_EQ(reply->error->data, "");
+  }
   error = R"("plain text")";
   EXPECT_EQ(c.transport->request("m", "[]", kShort)->error->message, "plain text");
 }
@@ -69,12 +79,16 @@ TEST(JsonRpc, ErrorsWithAndWithoutCodes) {
 // A node that cannot read a request does not know its number.
 TEST(JsonRpc, AnErrorWithoutAnIdAnswersTheRequest) {
   Connection c;
-  c.script->on_send = [](const std::string&, auto& script) {
-    script.inbox.push_back(R"({"id":null,"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid JSON Request"}})");
+  std::string id;
+  c.script->on_send = [&](const std::string&, auto& script) {
+    script.inbox.push_back("{" + id + R"("jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid JSON Request"}})");
   };
-  const auto reply = c.transport->request("m", "[]", kShort);
-  ASSERT_TRUE(reply.ok()) << reply.error().to_string();
-  EXPECT_EQ(reply->error->code, -32600);
+  for (const char* written : {R"("id":null,)", ""}) {
+    id = written;
+    const auto reply = c.transport->request("m", "[]", kShort);
+    ASSERT_TRUE(reply.ok()) << reply.error().to_string();
+    EXPECT_EQ(reply->error->code, -32600);
+  }
 }
 
 // A channel that waits as a real one does.
