@@ -30,8 +30,10 @@ constexpr double kBoundDeviations = 8.0;
 constexpr double kCarriedError = 1.0 / 8192;
 // Weights are rounded to about this share of the values that they make, to measure what rounding does.
 constexpr double kProbeError = 1.0 / 512;
+constexpr double kLeastShare = 1.0 / 64;   // of the plain estimate that a measured one is taken for
 // Samples from which the range of a polynomial's input is taken.
 constexpr std::size_t kRangeSamples = 8;
+
 // Standard deviation, per real part, of a Linear's outputs for weights rounded at scale 1, if every vector were off by a polynomial
 // with independent, uniform rounding errors (2 * period coefficients) and all slots were alike.
 double plain_weight_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
@@ -207,17 +209,21 @@ class Compiler {
   }
 
   /// Of each stage: measured_weight_noise for the first calibration input, with weights rounded so that they are off by about kProbeError.
+  /// Weights that happen to be exact at one scale are not at another: never far below the plain estimate.
   Result<std::vector<double>> weight_noises(const Lowered& lowered, const plan::SlotTrace& trace) const {
     plan::Program probe = lowered.program;
+    std::vector<double> noises;
     for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
       auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
-      linear.weight_scale = std::max(1.0, plain_weight_noise(linear, trace) / (kProbeError * std::max(1e-30, calibration_.stages[l].rms)));
+      noises.push_back(plain_weight_noise(linear, trace));
+      linear.weight_scale = std::max(1.0, noises[l] / (kProbeError * std::max(1e-30, calibration_.stages[l].rms)));
     }
     BRAINLOCK_ASSIGN(const RoundingDifferences differences, rounding_differences(probe, std::span(options_.calibration).first(1), threads_));
-    std::vector<double> out;
-    for (const LoweredStage& stage : lowered.stages)
-      out.push_back(measured_weight_noise(std::get<plan::Linear>(probe.instructions[stage.linear].op), stage, differences));
-    return out;
+    for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
+      const auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
+      noises[l] = std::max(kLeastShare * noises[l], measured_weight_noise(linear, lowered.stages[l], differences));
+    }
+    return noises;
   }
 
   Result<LevelRequest> make_request(Lowered& lowered, std::vector<CarriedNoise>& carried) const {
