@@ -62,7 +62,7 @@ class Net {
  private:
   int add(OpKind kind, std::vector<int> inputs, TensorShape s, decltype(Node::params) params) {
     const int index = static_cast<int>(graph_.nodes.size());
-    graph_.nodes.push_back({kind, "n" + std::to_string(index), std::move(inputs), s, std::move(params)});
+    graph_.nodes.push_back({kind, numbered("n", index), std::move(inputs), s, std::move(params)});
     return index;
   }
   Graph graph_;

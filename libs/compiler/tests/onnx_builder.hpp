@@ -12,6 +12,12 @@
 
 namespace brainlock::compiler {
 
+/// "t", 3 -> "t3". (Not by operator+: GCC 12 warns of an overlap there that cannot be.)
+inline std::string numbered(std::string name, std::size_t number) {
+  name += std::to_string(number);
+  return name;
+}
+
 enum class Storage { kRaw, kTyped, kDouble, kHalf };
 
 class OnnxBuilder {

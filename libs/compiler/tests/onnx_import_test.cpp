@@ -401,7 +401,7 @@ TEST(OnnxImport, PolynomialsMayHaveCoefficientsPerChannel) {
   const std::vector<std::vector<float>> c{{0.5f, -1, 2}, {1, 0.25f, -0.5f}, {0.3f, 0.2f, 0.1f}, {-0.2f, 0, 0.4f}, {0.05f, 0.1f, -0.3f}};
   OnnxBuilder model;
   model.input("x", {1, 3, 2, 2}).output("y");
-  for (std::size_t k = 0; k < c.size(); ++k) model.reals("c" + std::to_string(k), {3, 1, 1}, c[k]);
+  for (std::size_t k = 0; k < c.size(); ++k) model.reals(numbered("c", k), {3, 1, 1}, c[k]);
   model.node("Mul", {"x", "c4"}, {"m4"}).node("Add", {"m4", "c3"}, {"s3"}).node("Mul", {"s3", "x"}, {"m3"});
   model.node("Add", {"m3", "c2"}, {"s2"}).node("Mul", {"s2", "x"}, {"m2"}).node("Add", {"m2", "c1"}, {"s1"});
   model.node("Mul", {"x", "s1"}, {"m1"}).node("Add", {"m1", "c0"}, {"y"});

@@ -327,7 +327,7 @@ TEST(OnnxRefusal, WeightsUsedOverAndOverAreBounded) {
   OnnxBuilder m;
   m.input("x", {1, 512}).output("t5000").reals("w", {512, 512}, std::vector<float>(512 * 512, 0.001f));
   for (int i = 0; i < 5000; ++i)
-    m.node("MatMul", {i == 0 ? std::string("x") : "t" + std::to_string(i), "w"}, {"t" + std::to_string(i + 1)});
+    m.node("MatMul", {i == 0 ? std::string("x") : numbered("t", i), "w"}, {numbered("t", i + 1)});
   EXPECT_THAT(import_error(m).message, HasSubstr("out of proportion"));
 }
 
@@ -335,7 +335,7 @@ TEST(OnnxRefusal, TenThousandNodesOfOneNameTakeNoQuadraticTime) {
   OnnxBuilder m;
   m.input("x", {1, 1}).output("t9000").reals("w", {1, 1}, {1});
   for (int i = 0; i < 9000; ++i) {
-    m.node("MatMul", {i == 0 ? std::string("x") : "t" + std::to_string(i), "w"}, {"t" + std::to_string(i + 1)}, {},
+    m.node("MatMul", {i == 0 ? std::string("x") : numbered("t", i), "w"}, {numbered("t", i + 1)}, {},
            "same");
   }
   const auto start = std::chrono::steady_clock::now();
