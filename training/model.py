@@ -6,6 +6,8 @@ square, q(x) = a (x + b/2a)^2 - (a + b^2/4a), and evaluates nothing but the squa
 its precision when |b/2a| is small, so `project()` holds a >= A_MIN and |b/2a| <= SHIFT_MAX after
 every step. The sign of a is free to be positive: the next linear layer can flip a channel.
 """
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -51,6 +53,75 @@ class NormQuadratic(torch.autograd.Function):
         return dx, s2 - s0, s1, None, None, None, None
 
 
+class NormBlend(torch.autograd.Function):
+    """Batch normalisation, then t times the quadratic and 1 - t times relu(gain z + shift) - offset: a gradual replacement."""
+
+    @staticmethod
+    def forward(ctx, x, a, b, mean, var, momentum, eps, t, gain, shift, offset):
+        per_channel = lambda v: v.view(-1, 1, 1)
+        z, _, invstd = torch.native_batch_norm(x, None, None, mean, var, True, momentum, eps)
+        gain, shift, offset = per_channel((1 - t) * gain), per_channel((1 - t) * shift), per_channel((1 - t) * offset)
+        ctx.save_for_backward(z, a, b, invstd, gain, shift)
+        ctx.t = t
+        ctx.set_materialize_grads(False)
+        a, b = per_channel(t * a), per_channel(t * b)
+        y = torch.addcmul(b, a, z)
+        y = torch.addcmul(-a - offset, z, y, out=y)
+        return y.add_(torch.addcmul(shift, gain, z).clamp_(min=0)), z
+
+    @staticmethod
+    def backward(ctx, g, gz):
+        z, a, b, invstd, gain, shift = ctx.saved_tensors
+        per_channel = lambda v: v.view(-1, 1, 1)
+        n = z.numel() // z.shape[1]
+        p = g * z
+        s0, s1 = g.sum((0, 2, 3)), p.sum((0, 2, 3))
+        s2 = p.mul_(z).sum((0, 2, 3))
+        on = torch.addcmul(shift, gain, z) > 0
+        dz = torch.addcmul(per_channel(ctx.t * b), z, per_channel(2 * ctx.t * a), out=p).addcmul_(on, gain).mul_(g)
+        if gz is not None:
+            dz.add_(gz)
+        m0, m1 = dz.sum((0, 2, 3)) / n, (dz * z).sum((0, 2, 3)) / n
+        dx = dz.addcmul_(z, per_channel(-m1)).sub_(per_channel(m0)).mul_(per_channel(invstd))
+        return (dx, ctx.t * (s2 - s0), ctx.t * s1) + (None,) * 8
+
+
+class FrozenQuadratic(torch.autograd.Function):
+    """The same with fixed statistics, as a trained net is used, on values clamped to `limit` deviations.
+
+    A batch's own statistics hide an image that a net of squares blows up; fixed ones show it, and the clamp keeps that one image from
+    drowning the others' gradients. The second output is the unclamped z, for penalties.
+    """
+
+    @staticmethod
+    def forward(ctx, x, a, b, mean, var, eps, limit):
+        per_channel = lambda v: v.view(-1, 1, 1)
+        invstd = torch.rsqrt(var + eps)
+        z = torch.addcmul(per_channel(-mean * invstd), x, per_channel(invstd))
+        low, high = torch.aminmax(z)
+        ctx.limit = limit if max(-low.item(), high.item()) > limit else None
+        inside = z.clamp(-limit, limit) if ctx.limit else z
+        ctx.save_for_backward(inside, a, b, invstd)
+        ctx.set_materialize_grads(False)
+        a, b = per_channel(a), per_channel(b)
+        y = torch.addcmul(b, a, inside)
+        return torch.addcmul(-a, inside, y, out=y), z
+
+    @staticmethod
+    def backward(ctx, g, gz):
+        z, a, b, invstd = ctx.saved_tensors
+        per_channel = lambda v: v.view(-1, 1, 1)
+        p = g * z
+        s0, s1 = g.sum((0, 2, 3)), p.sum((0, 2, 3))
+        s2 = p.mul_(z).sum((0, 2, 3))
+        dx = torch.addcmul(per_channel(b * invstd), z, per_channel(2 * a * invstd), out=p).mul_(g)
+        if ctx.limit:
+            dx.masked_fill_(z.abs() >= ctx.limit, 0.0)
+        if gz is not None:
+            dx.addcmul_(gz, per_channel(invstd))
+        return dx, s2 - s0, s1, None, None, None, None
+
+
 class Quadratic(nn.Module):
     """Batch normalisation, then a (x^2 - 1) + b x per channel (or ReLU, or a blend of both)."""
 
@@ -62,19 +133,31 @@ class Quadratic(nn.Module):
             self.a = nn.Parameter(torch.full((channels,), 0.30))
             self.b = nn.Parameter(torch.full((channels,), 0.80))
         self.blend = 1.0        # 1: quadratic, 0: ReLU; raised in a gradual replacement
+        # The ReLU to replace, of x: relu(gain x + shift) - offset. As given here, of about a fresh quadratic's size.
+        self.relu = tuple(torch.full((channels,), v) for v in (1.6, 0.0, 0.64))
         self.noise = 0.0        # standard deviation added to x (x has unit variance)
         self.penalty_from = 0.0  # penalise |x| above this; 0: off
         self.penalty = None
+        self.frozen = 0.0       # training: fixed statistics, and x clamped to this; 0: the batch's own
+        self.keep = False       # `normalised` holds x of the last batch, with its gradient
+        self.normalised = None
         self.seen = None        # a list collects x in evaluation, detached
         self.tail_from = 0.0    # evaluation: `tail` says how far |x| of each image goes beyond this; 0: off
         self.tail = None
 
     def forward(self, x):
-        if self.training and self.activation == "quadratic" and not self.noise and self.blend >= 1.0:
+        if self.training and self.activation == "quadratic" and not self.noise:
             n = self.norm
-            y, z = NormQuadratic.apply(x, self.a, self.b, n.running_mean, n.running_var,
-                                       n.momentum, n.eps)
+            if self.blend < 1.0:
+                y, z = NormBlend.apply(x, self.a, self.b, n.running_mean, n.running_var, n.momentum, n.eps, self.blend,
+                                       *(v.to(x.device) for v in self.relu))
+            elif self.frozen:
+                y, z = FrozenQuadratic.apply(x, self.a, self.b, n.running_mean, n.running_var, n.eps, self.frozen)
+            else:
+                y, z = NormQuadratic.apply(x, self.a, self.b, n.running_mean, n.running_var,
+                                           n.momentum, n.eps)
             self._penalise(z)
+            self.normalised = z if self.keep else None
             return y
         x = self.norm(x)
         if self.noise:
@@ -82,6 +165,7 @@ class Quadratic(nn.Module):
         if self.seen is not None:
             self.seen.append(x.detach())
         self._penalise(x)
+        self.normalised = x if self.keep else None
         if self.tail_from:
             beyond = x - x.clamp(-self.tail_from, self.tail_from)
             self.tail = torch.log1p(beyond.square().flatten(1).mean(1))
@@ -91,8 +175,8 @@ class Quadratic(nn.Module):
         a, b = self.a.view(-1, 1, 1), self.b.view(-1, 1, 1)
         y = torch.addcmul(-a, x, torch.addcmul(b, a, x))
         if self.blend < 1.0:
-            # ReLU without its mean, doubled, has about the same size as the quadratic.
-            y = self.blend * y + (1.0 - self.blend) * (1.6 * F.relu(x) - 0.64)
+            gain, shift, offset = (v.to(x.device).view(-1, 1, 1) for v in self.relu)
+            y = self.blend * y + (1.0 - self.blend) * (F.relu(gain * x + shift) - offset)
         return y
 
     def _penalise(self, x):
@@ -182,3 +266,33 @@ def activations(model):
 def project(model):
     for act in activations(model):
         act.project()
+
+
+@torch.no_grad()
+def replace_relu(net, state):
+    """Gives the quadratic `net` the weights of the ReLU network of `state`, and quadratics near its activations.
+
+    For normal z, the quadratic nearest to relu(g z + h) in the mean square is its expansion in Hermite polynomials up to the second:
+    g Phi(h/|g|) z + |g| phi(h/|g|) / 2 (z^2 - 1), and a mean, which the next batch normalisation takes away again (the head's bias
+    takes the last one up). A ReLU loses 3 % of its variance by that. It adds up: eight at once leave little of the answers, so `blend`
+    is best raised slowly from 0, where the net is still the ReLU network. A channel that is nearly straight is bent more, and a faint
+    one is scaled up and the next layer's weights down, as far as the limits of `project()` ask for it.
+    """
+    made = {k: v.clone() for k, v in state.items() if not (k.startswith("act.") and k.endswith(("norm.weight", "norm.bias")))}
+    for i, act in enumerate(net.act):
+        g, h = state[f"act.{i}.norm.weight"], state[f"act.{i}.norm.bias"]
+        size = g.abs().clamp_min(1e-6)
+        t = h / size
+        below = 0.5 * (1.0 + torch.erf(t / math.sqrt(2.0)))
+        density = torch.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
+        a, b, mean = 0.5 * size * density, g * below, h * below + size * density
+        a = torch.maximum(a, b.abs() / (2.0 * SHIFT_MAX))
+        scale = (1.2 * A_MIN / a.clamp_min(1e-6)).clamp_min(1.6)   # 1.6: to the size of a fresh quadratic's output
+        following = f"linear.{i + 1}.weight" if i + 1 < len(net.act) else "head.weight"
+        weight = state[following]
+        if i + 1 == len(net.act):
+            made["head.bias"] = state["head.bias"] + weight.flatten(1) @ mean
+        made[following] = weight / scale.view(1, -1, 1, 1)
+        made[f"act.{i}.a"], made[f"act.{i}.b"] = a * scale, b * scale
+        act.relu = (g * scale, h * scale, mean * scale)
+    net.load_state_dict(made)

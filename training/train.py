@@ -70,12 +70,19 @@ def arguments():
     p.add_argument("--odd", type=int, default=0,
                    help="so many odd pictures (data.odd) with every micro-batch that trains all layers, on which |x| is held "
                         "within the running statistics")
+    p.add_argument("--odd-after", type=float, default=0, help="only after this share of the run")
     p.add_argument("--odd-from", type=float, default=6.0, help="penalise |x| of odd pictures above this")
     p.add_argument("--odd-weight", type=float, default=0.1)
     p.add_argument("--teacher", help="checkpoint whose answers are learned too")
     p.add_argument("--teacher-weight", type=float, default=0.7)
     p.add_argument("--temperature", type=float, default=2.0)
-    p.add_argument("--init", help="checkpoint to start from (fine-tuning)")
+    p.add_argument("--hint", type=float, default=0,
+                   help="weight of the distance between the normalised pre-activations of net and teacher in the layers from the "
+                        "fifth on (they need the same widths)")
+    p.add_argument("--init", help="checkpoint to start from (fine-tuning); a ReLU network is converted (use --gradual)")
+    p.add_argument("--freeze", type=float, default=0,
+                   help="fixed normalisation statistics, those of the moving average, in this last share of the run: what is trained "
+                        "then is what is used")
     p.add_argument("--gradual", type=float, default=0,
                    help="replace ReLU by the quadratic linearly over this share of the run")
     p.add_argument("--finetune-noise", type=float, default=0,
@@ -128,6 +135,52 @@ class Average:
                 self.state[k].copy_(v)
 
 
+# The layers before hold large pictures, whose every pixel a student need not repeat.
+HINTS_FROM = 4
+
+
+class Teacher:
+    """A trained network's logits, and its normalised pre-activations from layer HINTS_FROM on.
+
+    Normalisation is folded into the convolutions, and the layers before HINTS_FROM take scale and shift too: fewer passes over memory.
+    """
+
+    def __init__(self, path, device):
+        loaded = torch.load(path, map_location=device)
+        self.config = loaded["config"]
+        self.net = nets.build(self.config).to(device)
+        self.net.load_state_dict(loaded["model"])
+        self.net.eval()
+        self.folded = []
+        with torch.no_grad():
+            for i, (linear, act) in enumerate(zip(self.net.linear, self.net.act)):
+                norm = act.norm
+                gain = 1.0 / torch.sqrt(norm.running_var + norm.eps)
+                bias = -norm.running_mean * gain
+                if act.activation == "relu" and i < HINTS_FROM:
+                    gain, bias = gain * norm.weight, bias * norm.weight + norm.bias
+                weight = (linear.weight * gain.view(-1, 1, 1, 1)).contiguous(memory_format=torch.channels_last)
+                self.folded.append((weight, bias))
+
+    @torch.no_grad()
+    def __call__(self, x):
+        net, features = self.net, {}
+        x = (x - net.mean) / net.std
+        for i, ((weight, bias), act) in enumerate(zip(self.folded, net.act)):
+            x = F.conv2d(x, weight, bias)
+            if i >= HINTS_FROM:
+                features[i] = x
+            if act.activation == "relu":
+                if i >= HINTS_FROM:
+                    x = x * act.norm.weight.view(-1, 1, 1) + act.norm.bias.view(-1, 1, 1)
+                x = F.relu_(x)
+            else:
+                x = x * (act.a.view(-1, 1, 1) * x + act.b.view(-1, 1, 1)) - act.a.view(-1, 1, 1)
+            if i in net.pool_after:
+                x = F.avg_pool2d(x, 2)
+        return net.head(x).flatten(1), features
+
+
 def spread(model, workers):
     """Copy the weights to the workers and clear their gradients."""
     for worker in workers:
@@ -137,6 +190,15 @@ def spread(model, workers):
             with torch.no_grad():
                 for mine, theirs in zip(model.parameters(), worker.parameters()):
                     theirs.copy_(mine)
+
+
+def freeze(model, workers, average, limit):
+    """From now on, normalise with the moving average's statistics. Doing it again changes nothing."""
+    for copied in {id(m): m for m in [model, *workers]}.values():
+        for i, act in enumerate(copied.act):
+            act.frozen = limit
+            for name in ("running_mean", "running_var"):
+                getattr(act.norm, name).copy_(average.state[f"act.{i}.norm.{name}"])
 
 
 def gather(model, workers):
@@ -173,14 +235,18 @@ def main():
         config["width"] = args.width
     model = nets.build(config).to(device).to(memory_format=torch.channels_last)
     if args.init:
-        model.load_state_dict(torch.load(args.init, map_location=device)["model"])
-    teacher = None
-    if args.teacher:
-        loaded = torch.load(args.teacher, map_location=device)
-        teacher = nets.build(loaded["config"]).to(device).to(memory_format=torch.channels_last)
-        teacher.load_state_dict(loaded["model"])
-        teacher.eval()
+        loaded = torch.load(args.init, map_location=device)
+        if loaded["config"]["activation"] == "relu" and args.activation == "quadratic":
+            nets.replace_relu(model, loaded["model"])
+        else:
+            model.load_state_dict(loaded["model"])
+    teacher = Teacher(args.teacher, device) if args.teacher else None
     acts = nets.activations(model)
+    hinted = [i for i in range(HINTS_FROM, len(acts)) if args.hint and teacher is not None]
+    if hinted and teacher.config.get("width") != model.config.get("width"):
+        raise SystemExit("--hint needs a teacher of the same width as the net")
+    for i in hinted:
+        acts[i].keep = True
     for i, act in enumerate(acts):
         # The first two layers hold most of the values and have the mildest tails.
         start = args.range if i >= 2 or args.net == "tiny" else args.range_early
@@ -222,7 +288,7 @@ def main():
 
     def odd_pictures(k):
         """For step k of an epoch; None where the first layers stand still."""
-        if not args.odd or k % args.early_every:
+        if not args.odd or k % args.early_every or p < args.odd_after:
             return None
         some = torch.randint(0, len(labels), (args.odd,), generator=generator)
         return prepare(cifar.odd(augment.batch(some, 0), generator), model)
@@ -236,10 +302,13 @@ def main():
         score[part] = losses.detach().float().cpu()
         loss = (losses * weight[part].to(device)).mean()
         if teacher is not None:
-            with torch.no_grad():
-                target = F.softmax(teacher(x) / args.temperature, 1)
+            answer, features = teacher(x)
+            target = F.softmax(answer / args.temperature, 1)
             kd = -(target * F.log_softmax(logits / args.temperature, 1)).sum(1).mean()
             loss = (1 - args.teacher_weight) * loss + args.teacher_weight * args.temperature * kd
+            mine = nets.activations(worker)
+            for i in hinted:
+                loss = loss + args.hint / len(hinted) * F.mse_loss(mine[i].normalised, features[i])
         penalty = sum(a.penalty for a in nets.activations(worker) if a.penalty is not None)
         ((loss + args.range_weight * penalty) * share).backward()
         if odd is not None:
@@ -300,6 +369,8 @@ def main():
                 group["lr"] = args.lr * factor * group["factor"]
             adam.param_groups[0]["lr"] = args.lr_small * factor
             blend = min(1.0, p / args.gradual) if args.gradual else 1.0
+            if args.freeze and p >= 1.0 - args.freeze and not model.act[0].frozen:
+                freeze(model, workers, average, 3.0 * args.range)
             index = order[k * args.batch:(k + 1) * args.batch]
             spread(model, workers)
             for worker in workers:

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/package/simulator.hpp"
 #include "brainlock/package/value_range.hpp"
@@ -18,7 +19,7 @@ namespace brainlock::app {
 namespace {
 
 struct AccuracyOptions {
-  std::string package, dataset;
+  std::string package, dataset, logits;
   std::size_t clear = 1000, simulated = 200, encrypted = 0, offset = 0;
   std::uint64_t seed = 1;
   DeviceOption device;
@@ -115,6 +116,20 @@ void for_images(const char* what, bool quiet, std::size_t count, unsigned thread
   }
 }
 
+/// A line per image, enough digits to give every float back: for comparing this interpreter with others.
+Status write_logits(const std::string& file, std::span<const std::vector<float>> images) {
+  std::string text;
+  char number[32];
+  for (const auto& logits : images) {
+    for (std::size_t k = 0; k < logits.size(); ++k) {
+      std::snprintf(number, sizeof number, "%s%.9g", k == 0 ? "" : " ", static_cast<double>(logits[k]));
+      text += number;
+    }
+    text += '\n';
+  }
+  return write_file(file, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, {.overwrite = true});
+}
+
 void run_accuracy(const AccuracyOptions& options) {
   if (options.encrypted > 0) must(device_cuda::check_device(options.device.choice()));   // before the other columns, which take their time
   const auto package = must(package::Package::load(options.package));
@@ -134,6 +149,7 @@ void run_accuracy(const AccuracyOptions& options) {
   Stopwatch watch;
   for_images("clear", options.json, clear.size(), options.threads, [&](std::size_t i) { clear[i] = compiler::run_float(graph, set.image(first + i).pixels); });
   const double clear_s = watch.seconds();
+  if (!options.logits.empty()) must(write_logits(options.logits, std::span(clear).first(clear_count)));
   std::size_t clear_hits = 0;
   for (std::size_t i = 0; i < clear_count; ++i) clear_hits += argmax(clear[i]) == static_cast<std::size_t>(set.label(first + i)) ? 1 : 0;
 
@@ -212,6 +228,7 @@ void add_accuracy_command(CLI::App& app) {
   command->add_option("package", accuracy->package, "package folder")->required();
   command->add_option("--dataset", accuracy->dataset, "CIFAR-10 folder in the standard binary layout")->required();
   command->add_option("--clear", accuracy->clear, "images in the clear")->capture_default_str();
+  command->add_option("--logits", accuracy->logits, "where to write the logits in the clear, a line per image");
   command->add_option("--simulated", accuracy->simulated, "images with the scheme's errors drawn at random, without keys")->capture_default_str();
   command->add_option("--seed", accuracy->seed, "of the simulated errors")->capture_default_str();
   command->add_option("--encrypted", accuracy->encrypted, "images encrypted")->capture_default_str();
