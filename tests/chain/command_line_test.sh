@@ -102,6 +102,13 @@ if ready off; then
   patient_vote fresh --uids "$uid" --values 0.5 || { cat "$work/out"; die "no vote"; }
   weights show --wallet.name dev --wallet.hotkey fresh | grep -q "$uid 65535" || die "the vote is not there"
   refused "next allowed in" vote fresh --uids "$uid" --values 1
+  if on_chain weights-version 7; then
+    refused "version key 6 is below the subnet's 7" vote fresh --uids "$uid" --values 1 --version-key 6
+    patient_vote fresh --uids "$uid" --values 1 --version-key 7 || { cat "$work/out"; die "no vote with the subnet's version key"; }
+    on_chain weights-version 0
+  else
+    echo "not shown: the version key cannot be changed here"
+  fi
   if patient_vote fresh --uids 0 --values 1; then
     subnet metagraph --json | tr -d '\n ' | grep -q "\"hotkey\":\"$fresh\"[^}]*\"validator_permit\":true" || die "a vote without a permit"
     echo "not shown: this chain gives permits to neurons without stake"

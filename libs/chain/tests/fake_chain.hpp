@@ -53,6 +53,7 @@ class FakeChain : public Transport {
   int requests = 0;
   int failed_requests = 0;
   int submitted = 0;
+  std::string last_call;                                 ///< the name of the call that was applied last
   std::function<void(crypto::Bytes&)> tamper;  ///< changes an extrinsic on its way in
 
  private:

@@ -29,7 +29,7 @@ std::optional<RpcError> FakeChain::judge(const crypto::AccountId& signer, const 
       return refuse(12);
     }
   }
-  if (call.name() == "burned_register") {
+  if (call.name() == "burned_register" || call.name() == "register_limit") {
     const Value n = **call.field("netuid");
     if (number_of("RegistrationsThisInterval", n) >= 3 * number_of("TargetRegistrationsPerInterval", n))
       return refuse(6);
@@ -117,9 +117,11 @@ crypto::Hash256 FakeChain::hash_of_reveal(const crypto::AccountId& signer, const
 std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::string& call, const Value& a) {
   const Value key = Value::bytes(signer);
   const std::uint64_t now = number();
-  if (call == "burned_register") {
+  if (call == "burned_register" || call == "register_limit") {
     const Value n = **a.field("netuid"), hotkey = **a.field("hotkey");
     const auto uid = number_of("SubnetworkN", n);
+    if (const auto limit = a.field("limit_price"); limit.ok() && *(*limit)->as_u64() < number_of("Burn", n))
+      return "RegistrationPriceLimitExceeded";
     if (!*get(kPallet, "NetworksAdded", {n}).as_bool()) return "SubNetworkDoesNotExist";
     if (!*get(kPallet, "NetworkRegistrationAllowed", {n}).as_bool()) return "SubNetRegistrationDisabled";
     if (!get(kPallet, "Uids", {n, hotkey}).is_none()) return "HotKeyAlreadyRegisteredInSubNet";
@@ -220,6 +222,7 @@ void FakeChain::set_rule(const std::string& call, const Value& arguments) {
   constexpr const char* kRules[][2] = {
       {"sudo_set_commit_reveal_weights_enabled", "CommitRevealWeightsEnabled"},
       {"sudo_set_weights_set_rate_limit", "WeightsSetRateLimit"},
+      {"sudo_set_weights_version_key", "WeightsVersionKey"},
       {"sudo_set_tempo", "Tempo"},
       {"sudo_set_stake_threshold", "StakeThreshold"},
       {"sudo_set_network_registration_allowed", "NetworkRegistrationAllowed"},

@@ -203,6 +203,7 @@ void FakeChain::include(const Parsed& parsed, const Value& call, const Bytes& ex
   append_block();
   set_account(Value::bytes(parsed.signer), "nonce", Value::number(nonce));
   blocks_.back().extrinsics = {Bytes{0x04, 0x00}, extrinsic};  // Something inherent comes first.
+  last_call = call.name();
   const std::string failure = dispatch(parsed.signer, call.name(), call);
   set_events(failure);
   blocks_.back().storage = storage_;

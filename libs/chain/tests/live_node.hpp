@@ -36,6 +36,7 @@ inline constexpr Setting kCommitReveal{"CommitRevealWeightsEnabled", "sudo_set_c
                                        "enabled"};
 inline constexpr Setting kWeightsRateLimit{"WeightsSetRateLimit", "sudo_set_weights_set_rate_limit",
                                            "weights_set_rate_limit"};
+inline constexpr Setting kWeightsVersion{"WeightsVersionKey", "sudo_set_weights_version_key", "weights_version_key"};
 inline constexpr Setting kTempo{"Tempo", "sudo_set_tempo", "tempo"};
 inline constexpr Setting kStakeThreshold{"StakeThreshold", "sudo_set_stake_threshold", "min_stake", false};
 inline constexpr Setting kRegistrationAllowed{"NetworkRegistrationAllowed", "sudo_set_network_registration_allowed",

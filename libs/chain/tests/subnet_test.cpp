@@ -17,6 +17,7 @@ TEST_F(SubnetTest, RegistrationIsConfirmedByItsUid) {
   EXPECT_TRUE(out.accepted()) << out.message;
   EXPECT_EQ(out.uid, 4);
   EXPECT_EQ(out.block, chain->number());
+  EXPECT_EQ(chain->last_call, "burned_register");   // this runtime has no call with a limit
   const auto again = must(register_neuron(*client, coldkey, kNetuid, hotkey.account()));
   EXPECT_EQ(again.refusal, Refusal::kAlreadyRegistered);
   EXPECT_EQ(again.uid, 4);
@@ -31,6 +32,42 @@ TEST_F(SubnetTest, RegistrationRefusalsCostNothing) {
   chain->put(kPallet, "NetworkRegistrationAllowed", {Value::number(kNetuid)}, Value::boolean(false));
   EXPECT_EQ(must(register_neuron(*client, coldkey, kNetuid, hotkey.account())).refusal, Refusal::kRegistrationClosed);
   EXPECT_EQ(chain->submitted, 0);
+}
+
+/// The genuine metadata with another call of its shape under the name `register_limit`, as later runtimes have it.
+crypto::Bytes metadata_with_limited_registration() {
+  auto blob = read_vector_file("metadata-spec224.scale");
+  const auto rename = [&blob](std::size_t from, std::string_view before, std::string_view after) {
+    const auto text = [](std::string_view name) {   // SCALE: the length, compact, and the bytes
+      crypto::Bytes out{static_cast<std::uint8_t>(name.size() << 2)};
+      out.insert(out.end(), name.begin(), name.end());
+      return out;
+    };
+    const auto old = text(before), put = text(after);
+    const auto at = std::search(blob.begin() + static_cast<std::ptrdiff_t>(from), blob.end(), old.begin(), old.end());
+    const auto place = static_cast<std::size_t>(at - blob.begin());
+    blob.erase(at, at + static_cast<std::ptrdiff_t>(old.size()));
+    blob.insert(blob.begin() + static_cast<std::ptrdiff_t>(place), put.begin(), put.end());
+    return place;
+  };
+  rename(rename(0, "add_stake", "register_limit"), "amount_staked", "limit_price");
+  return blob;
+}
+
+// Where the runtime knows a limit it is given ours, and refuses a price that rose after it was read; without a limit the plain call is made.
+TEST_F(SubnetTest, ALimitIsLeftToTheRuntimeThatKnowsOne) {
+  const auto blob = metadata_with_limited_registration();
+  const auto metadata = std::make_shared<const Metadata>(Metadata::decode(blob).value());
+  chain = std::make_shared<FakeChain>(metadata, blob);
+  chain->add_subnet(kNetuid, 4);
+  client = std::make_unique<ChainClient>(chain);
+  fund(coldkey.account(), 2'000'000'000);
+  chain->mine(5);
+  EXPECT_EQ(must(register_neuron(*client, coldkey, kNetuid, hotkey.account(), 600'000'000)).uid, 4);
+  EXPECT_EQ(chain->last_call, "register_limit");
+  const auto other = signer("//Charlie");
+  EXPECT_EQ(must(register_neuron(*client, coldkey, kNetuid, other.account())).uid, 5);
+  EXPECT_EQ(chain->last_call, "burned_register");
 }
 
 TEST_F(SubnetTest, TheSameOverHttp) {

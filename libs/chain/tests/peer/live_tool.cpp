@@ -39,6 +39,8 @@ int run(const std::string& url, const std::string& act, const std::string& argum
     (void)node.put(kStakeThreshold, Value::number(0));
     (void)node.put(kTempo, Value::number(40));
     return yes(node.put(kWeightsRateLimit, Value::number(std::stoull(argument))));
+  } else if (act == "weights-version") {
+    return yes(node.put(kWeightsVersion, Value::number(std::stoull(argument))));
   } else if (act == "commit-reveal") {
     return yes(node.put(kCommitReveal, Value::boolean(argument == "on")));
   } else {
@@ -52,7 +54,7 @@ int run(const std::string& url, const std::string& act, const std::string& argum
 int main(int argc, char** argv) {
   if (argc != 3 && argc != 4) {
     std::cerr << "usage: chain_live_tool URL netuid | advance BLOCKS | fund ADDRESS | open-registration | quick-votes "
-                 "LIMIT | commit-reveal on|off\n";
+                 "LIMIT | weights-version KEY | commit-reveal on|off\n";
     return 2;
   }
   try {
