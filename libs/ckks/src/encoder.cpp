@@ -128,12 +128,14 @@ Encoder::Encoder(std::shared_ptr<const Parameters> parameters) : parameters_(std
   }
 }
 
+Status Encoder::check_period(std::size_t p) const {
+  if (std::has_single_bit(p) && p <= parameters_->slots()) return {};
+  return {ErrorCode::kInvalidArgument, "encode: " + std::to_string(p) + " slots, expected a power of two up to " + std::to_string(parameters_->slots())};
+}
+
 Result<std::vector<std::int64_t>> Encoder::to_coefficients(std::span<const Complex> slots, Scale scale) const {
   const std::size_t p = slots.size();
-  if (!std::has_single_bit(p) || p > parameters_->slots()) {
-    return {ErrorCode::kInvalidArgument, "encode: " + std::to_string(p) + " slots, expected a power of two up to " +
-                                             std::to_string(parameters_->slots())};
-  }
+  BRAINLOCK_TRY(check_period(p));
   std::vector<Complex> values(slots.begin(), slots.end());
   for (std::size_t length = p; length >= 2; length /= 2) {
     const std::size_t half = length / 2;

@@ -105,6 +105,45 @@ TEST_P(EncoderRing, SlotsOfCoefficientsAreTheValuesThatWereRounded) {
   }
 }
 
+/// Abreast as one by one, to the last bit: every number of vectors, every period, small and large scales (2^60: beyond the fast rounding).
+TEST_P(EncoderRing, RoundTripsAbreastAreThoseOneByOne) {
+  using Floats = std::vector<std::complex<float>>;
+  const auto parameters = testing::make_toy(GetParam());
+  const Encoder encoder(parameters);
+  std::uint32_t seed = 1;
+  for (const double scale : {100.0, 0x1p13, 3.7e5, 0x1p60}) {
+    for (std::size_t period = 1; period <= parameters->slots(); period *= 2) {
+      for (std::size_t count = 0; count <= Encoder::kRoundTripLanes; ++count) {
+        std::vector<Floats> vectors(count), expected(count);
+        std::vector<std::complex<float>*> pointers;
+        for (std::size_t v = 0; v < count; ++v) {
+          for (const Complex& z : random_slots(period, 1, ++seed)) vectors[v].emplace_back(z);
+          const std::vector<Complex> slots(vectors[v].begin(), vectors[v].end());
+          for (const Complex& z : encoder.to_slots(encoder.to_coefficients(slots, Scale::from_value(scale)).value(), Scale::from_value(scale)))
+            expected[v].emplace_back(z);
+          pointers.push_back(vectors[v].data());
+        }
+        ASSERT_TRUE(encoder.round_trip(pointers, period, Scale::from_value(scale)).ok());
+        ASSERT_EQ(vectors, expected) << "scale " << scale << ", period " << period << ", " << count << " vectors";
+      }
+    }
+  }
+}
+
+TEST(Encoder, RoundTripsRefuseWhatCannotBeEncoded) {
+  const auto parameters = testing::make_toy(16);
+  const Encoder encoder(parameters);
+  std::vector<std::complex<float>> good(8, 1.0F), bad(8, 1.0F);
+  const std::vector<std::complex<float>*> pointers{good.data(), bad.data()};
+  bad[3] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(encoder.round_trip(pointers, 8, Scale::from_value(0x1p13)).error().code, ErrorCode::kInvalidArgument);
+  bad[3] = 1e30F;
+  EXPECT_EQ(encoder.round_trip(pointers, 8, Scale::from_value(0x1p13)).error().code, ErrorCode::kInvalidArgument);
+  bad[3] = 1.0F;
+  EXPECT_EQ(encoder.round_trip(pointers, 3, Scale::from_value(0x1p13)).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(encoder.round_trip(pointers, 16, Scale::from_value(0x1p13)).error().code, ErrorCode::kInvalidArgument);
+}
+
 TEST_P(EncoderRing, AutomorphismRotatesSlotsLeft) {
   const auto parameters = testing::make_toy(GetParam());
   const Encoder encoder(parameters);

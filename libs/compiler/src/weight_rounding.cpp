@@ -20,36 +20,43 @@ Result<ckks::Encoder> encoder_of(std::uint32_t ring_degree) {
   return ckks::Encoder(parameters);
 }
 
-/// `vector` encoded at `scale`, rounded, decoded.
-Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, ckks::Scale scale) {
-  BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(vector.expanded(), scale));
+/// The same vector with its zeros.
+plan::SlotVector written_out(const plan::SlotVector& vector) {
   plan::SlotVector out;
   out.period = vector.period;
-  for (const Complex& v : encoder.to_slots(coefficients, scale)) out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
+  for (const Complex& v : vector.expanded()) out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
   return out;
 }
 
-/// The program with its weights as encryption meets them.
+/// The program with its weights as encryption meets them: encoded, rounded, decoded.
 Result<plan::Program> with_rounded_weights(const plan::Program& program, unsigned threads) {
   BRAINLOCK_ASSIGN(const auto encoder, encoder_of(program.parameters.ring_degree));
   plan::Program out = program;
-  struct Item {
-    plan::SlotVector* vector;
+  struct Batch {
+    std::vector<std::complex<float>*> vectors;
+    std::uint32_t period;
     double scale;
     Status status;
   };
-  std::vector<Item> items;
+  std::vector<Batch> batches;
   for (plan::Instruction& instruction : out.instructions) {
     auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
-    for (plan::SlotVector& vector : linear->vectors) items.push_back({&vector, linear->weight_scale, {}});
+    const std::size_t first = batches.size();   // of this layer: the scale is its own
+    for (plan::SlotVector& vector : linear->vectors) {
+      if (!vector.dense()) vector = written_out(vector);
+      const auto open = std::find_if(batches.begin() + static_cast<std::ptrdiff_t>(first), batches.end(), [&](const Batch& batch) {
+        return batch.period == vector.period && batch.vectors.size() < ckks::Encoder::kRoundTripLanes;
+      });
+      Batch& batch = open != batches.end() ? *open : batches.emplace_back(Batch{{}, vector.period, linear->weight_scale, {}});
+      batch.vectors.push_back(vector.values.data());
+    }
   }
-  parallel_for(items.size(), threads, [&](std::size_t i) {
-    auto vector = rounded(*items[i].vector, encoder, ckks::Scale::from_value(items[i].scale));
-    if (vector.ok()) *items[i].vector = std::move(*vector);
-    else items[i].status = vector.error();
+  parallel_for(batches.size(), threads, [&](std::size_t i) {
+    Batch& batch = batches[i];
+    batch.status = encoder.round_trip(batch.vectors, batch.period, ckks::Scale::from_value(batch.scale));
   });
-  for (const Item& item : items) BRAINLOCK_TRY(item.status);
+  for (const Batch& batch : batches) BRAINLOCK_TRY(batch.status);
   return out;
 }
 

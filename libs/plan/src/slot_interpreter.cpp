@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "brainlock/base/vector_clones.hpp"
+
 namespace brainlock::plan {
 namespace {
 
@@ -13,6 +15,8 @@ using Reals = std::vector<double>;    // a lifted one
 
 // Inner loops run over at least this many neighbouring weights: shorter periods are written out several times.
 constexpr std::uint32_t kShortestTile = 64;
+// So many slots of a sum are finished before the next ones are begun: both parts stay in the first cache.
+constexpr std::uint32_t kBlock = 1024;
 
 // A weight vector with its real and imaginary parts apart, so that loops over slots are plain vector loops.
 struct Weights {
@@ -20,10 +24,18 @@ struct Weights {
   std::vector<float> re, im;
 };
 
-// target[t] += w[t mod tile] * x[t + shift] for t in [0, count); count a multiple of the tile.
-void mac(double* __restrict target, const float* __restrict w, const double* __restrict x, std::size_t tile, std::size_t count) {
-  for (std::size_t base = 0; base < count; base += tile)
-    for (std::size_t j = 0; j < tile; ++j) target[base + j] += static_cast<double>(w[j]) * x[base + j];
+// (re, im)[t] += w[t mod tile] * x[t - begin] for t in [begin, end).
+BRAINLOCK_VECTOR_CLONES void multiply_add(double* __restrict re, double* __restrict im, const float* __restrict w_re, const float* __restrict w_im,
+                                          const double* __restrict x, std::size_t tile, std::size_t begin, std::size_t end) {
+  while (begin < end) {
+    const std::size_t from = begin & (tile - 1), count = std::min(tile - from, end - begin);
+    for (std::size_t j = 0; j < count; ++j) {
+      re[begin + j] += static_cast<double>(w_re[from + j]) * x[j];
+      im[begin + j] += static_cast<double>(w_im[from + j]) * x[j];
+    }
+    begin += count;
+    x += count;
+  }
 }
 
 template <typename T>
@@ -159,20 +171,25 @@ class Run {
   }
 
   void step(const Instruction& instruction, const Linear& op, const std::vector<Weights>& weights, std::uint32_t tile) {
+    std::vector<Term> terms;
     for (const auto& output : op.outputs) {
       Reals re(n_), im(n_), part_re(n_), part_im(n_);
       for (std::uint32_t g = 0; g < output.giants; ++g) {
         std::fill(part_re.begin(), part_re.end(), 0.0);
         std::fill(part_im.begin(), part_im.end(), 0.0);
+        terms.clear();
         bool any = false;
         for (std::size_t k = 0; k < output.columns.size(); ++k) {
           const std::int32_t w = output.weights[k * output.giants + g];
           if (w < 0) continue;
           any = true;
           const auto& column = op.columns[output.columns[k]];
-          multiply_add(part_re, part_im, weights[static_cast<std::size_t>(w)], lifted_[op.inputs[column.input]], wrap(column.rotation), tile);
+          const Term term{&weights[static_cast<std::size_t>(w)], lifted_[op.inputs[column.input]].data(), wrap(column.rotation)};
+          if (term.weights->slots.empty()) terms.push_back(term);
+          else add_sparse(part_re, part_im, term);
         }
         if (!any) continue;
+        add_dense(part_re, part_im, terms, tile);
         const std::uint32_t shift = wrap(static_cast<std::int64_t>(g) * op.giant_step);
         add_rotated(re, part_re, shift);
         add_rotated(im, part_im, shift);
@@ -258,29 +275,34 @@ class Run {
     return static_cast<std::uint32_t>(((rotation % n_) + n_) % n_);
   }
 
-  void multiply_add(Reals& re, Reals& im, const Weights& w, const Reals& x, std::uint32_t shift, std::uint32_t tile) const {
-    if (!w.slots.empty()) {
-      for (std::size_t i = 0; i < w.slots.size(); ++i) {
-        const std::uint32_t t = w.slots[i];
-        const double value = x[(t + shift) & (n_ - 1)];
-        re[t] += static_cast<double>(w.re[i]) * value;
-        im[t] += static_cast<double>(w.im[i]) * value;
+  // Weights times an input rotated by `shift`: slot t takes x[t + shift].
+  struct Term {
+    const Weights* weights;
+    const double* x;
+    std::uint32_t shift;
+  };
+
+  void add_sparse(Reals& re, Reals& im, const Term& term) const {
+    const Weights& w = *term.weights;
+    for (std::size_t i = 0; i < w.slots.size(); ++i) {
+      const std::uint32_t t = w.slots[i];
+      const double value = term.x[(t + term.shift) & (n_ - 1)];
+      re[t] += static_cast<double>(w.re[i]) * value;
+      im[t] += static_cast<double>(w.im[i]) * value;
+    }
+  }
+
+  void add_dense(Reals& re, Reals& im, std::span<const Term> terms, std::uint32_t tile) const {
+    for (std::uint32_t begin = 0; begin < n_; begin += kBlock) {
+      const std::uint32_t end = std::min(n_, begin + kBlock);
+      for (const Term& term : terms) {
+        const float* w_re = term.weights->re.data();
+        const float* w_im = term.weights->im.data();
+        const std::uint32_t wraps = std::clamp(n_ - term.shift, begin, end);   // from here on x is read from its beginning
+        multiply_add(re.data(), im.data(), w_re, w_im, term.x + ((begin + term.shift) & (n_ - 1)), tile, begin, wraps);
+        multiply_add(re.data(), im.data(), w_re, w_im, term.x + ((wraps + term.shift) & (n_ - 1)), tile, wraps, end);
       }
-      return;
     }
-    // Whole tiles before the place where x wraps around, the tile in which it does, whole tiles after it.
-    const std::size_t head = (n_ - shift) / tile * tile;
-    mac(re.data(), w.re.data(), x.data() + shift, tile, head);
-    mac(im.data(), w.im.data(), x.data() + shift, tile, head);
-    if (head == n_) return;
-    for (std::size_t j = 0; j < tile; ++j) {
-      const double value = x[(head + j + shift) & (n_ - 1)];
-      re[head + j] += static_cast<double>(w.re[j]) * value;
-      im[head + j] += static_cast<double>(w.im[j]) * value;
-    }
-    const std::size_t rest = head + tile;
-    mac(re.data() + rest, w.re.data(), x.data() + (rest + shift - n_), tile, n_ - rest);
-    mac(im.data() + rest, w.im.data(), x.data() + (rest + shift - n_), tile, n_ - rest);
   }
 
   const Program& program_;

@@ -27,6 +27,12 @@ class Encoder {
   /// The inverse: the p slots of a polynomial with these 2p coefficients (2p a power of two from 2 to N), over scale.
   std::vector<std::complex<double>> to_slots(std::span<const std::int64_t> coefficients, Scale scale) const;
 
+  /// At most so many vectors take part in one round_trip().
+  static constexpr std::size_t kRoundTripLanes = 8;
+  /// What encoding and decoding again makes of `vectors`, each of `period` slots, in place: to_slots(to_coefficients()), to the last bit,
+  /// but abreast, which costs a fifth. Errors of to_coefficients(); the vectors are then as they were or rounded.
+  Status round_trip(std::span<std::complex<float>* const> vectors, std::size_t period, Scale scale) const;
+
   /// NTT values of such a polynomial modulo modulus index m, at the 2p distinct points: run r of N / 2p consecutive
   /// evaluation-domain words (see NttTables) all have value out[r]. coefficients.size() == out.size() == 2p.
   void to_run_values(std::span<const std::int64_t> coefficients, std::uint32_t m, std::span<std::uint32_t> out) const;
@@ -39,6 +45,7 @@ class Encoder {
   std::vector<std::complex<double>> decode(std::span<const std::uint32_t> plaintext, std::uint32_t limbs, Scale scale) const;
 
  private:
+  Status check_period(std::size_t p) const;
   /// Values at the slots' roots, from coefficient k + i * coefficient (p + k) at place k; in place.
   void transform(std::span<std::complex<double>> values) const;
 
