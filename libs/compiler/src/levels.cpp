@@ -32,13 +32,21 @@ double switching_noise(double n, double digits, double digit_bits, double p_bits
   return coefficient * std::sqrt(n / 2);
 }
 
+constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+
+// What was chosen for a stage: limbs that its rescale drops, log2 of its weights' scale.
+struct Decision {
+  std::uint32_t drop = 0;
+  double weight_bits = 0;
+  std::size_t later = kNone;   // the next stage's, among the decisions of the search
+};
+
 struct State {
   double scale = 0;        // log2 of the output scale of the current stage
   std::uint32_t limbs = 0; // ciphertext limbs after the current stage
   double error = 0;        // variance of the final output from everything after this stage
   double cost = 0;
-  std::vector<std::uint32_t> drops;      // of later stages, last first
-  std::vector<double> weight_bits;
+  Decision decision;       // of the stage after this one; its `later` leads to those behind it
 };
 
 class Search {
@@ -46,9 +54,11 @@ class Search {
   Search(const LevelRequest& request, Shape shape)
       : request_(request), shape_(shape), n_(request.ring_degree),
         max_limbs_(static_cast<std::uint32_t>((request.max_log_qp - 30.0 * shape.p_limbs) / shape.q_bits)) {
+    for (std::uint32_t limbs = 0; limbs <= max_limbs_; ++limbs) conjugation_.push_back(conjugation_noise(limbs));
   }
 
-  bool best(State& chosen) {
+  /// The cheapest chain that meets the target, or the most exact one; false if none fits. Decisions are in the order of the stages.
+  bool best(State& chosen, std::vector<Decision>& decisions) {
     const std::size_t last = request_.stages.size() - 1;
     std::vector<State> states;
     const double head = std::log2(request_.stages[last].out_max) + 2;   // sign and a factor of two to spare
@@ -63,18 +73,23 @@ class Search {
       states = step_back(states, l);
       if (states.empty()) return false;
     }
-    return finish(states, chosen);
+    if (!finish(states, chosen)) return false;
+    decisions.clear();
+    for (Decision d = chosen.decision;; d = decisions_[d.later]) {
+      decisions.push_back(d);
+      if (d.later == kNone) return true;
+    }
   }
 
  private:
   // Noise that stage l adds to its own output by rescaling (and, if it is squared next, by the conjugation).
   double own_noise(std::size_t l, double scale, std::uint32_t limbs) const {
     double variance = square(rounding_noise(n_) / std::exp2(scale));
-    if (l + 1 < request_.stages.size()) variance += square(conjugation(limbs) / 2 / std::exp2(scale));
+    if (l + 1 < request_.stages.size()) variance += square(conjugation_[limbs] / 2 / std::exp2(scale));
     return variance * request_.stages[l].later_gain;
   }
   static double square(double x) { return x * x; }
-  double conjugation(std::uint32_t limbs) const {
+  double conjugation_noise(std::uint32_t limbs) const {
     const double digits = std::ceil(static_cast<double>(limbs) / shape_.digit_limbs);
     const double bits = std::min<double>(limbs, shape_.digit_limbs) * shape_.q_bits;
     return switching_noise(n_, digits, bits, 30.0 * shape_.p_limbs) + rounding_noise(n_);
@@ -90,45 +105,57 @@ class Search {
     return s.macs * 2 * qp * 0.75 + s.hoisted * digits * qp * 8 + s.key_switches * (digits + 1) * qp * 24;
   }
 
+  struct Rounding {
+    double bits, variance;
+  };
   // Candidate roundings of stage l's weights: relative errors at its output from 2^-5 to 2^-13.
-  std::vector<double> weight_options(std::size_t l) const {
-    std::vector<double> options;
+  std::vector<Rounding> roundings(std::size_t l) const {
+    std::vector<Rounding> options;
     const StageNeeds& s = request_.stages[l];
-    for (double e = 5; e <= 13; e += 0.5) options.push_back(std::log2(s.weight_noise / (std::exp2(-e) * s.out_rms)));
+    for (double e = 5; e <= 13; e += 0.5) {
+      const double bits = std::log2(s.weight_noise / (std::exp2(-e) * s.out_rms));
+      options.push_back({bits, weight_variance(l, bits)});
+    }
     return options;
   }
 
   // From states after stage l to states after stage l - 1: chooses the drop and weight rounding of stage l.
-  std::vector<State> step_back(const std::vector<State>& states, std::size_t l) const {
+  std::vector<State> step_back(const std::vector<State>& states, std::size_t l) {
     std::map<std::pair<int, std::uint32_t>, State> kept;
+    const std::vector<Rounding> options = roundings(l);
+    const bool plain = request_.stages[l].plain;
+    const double rms = request_.stages[l - 1].out_rms, head = std::log2(request_.stages[l - 1].out_max) + 2;
+    const double noise = rounding_noise(n_);
     for (const State& state : states)
       for (std::uint32_t drop = 1; drop <= 3; ++drop) {
         const std::uint32_t limbs = state.limbs + drop;
         if (limbs > max_limbs_) break;
-        for (double w : weight_options(l)) {
-          const double product = state.scale + drop * shape_.q_bits - w;   // of what the stage reads
-          const double scale = request_.stages[l].plain ? product : product / 2;
+        for (const Rounding& w : options) {
+          const double product = state.scale + drop * shape_.q_bits - w.bits;   // of what the stage reads
+          const double scale = plain ? product : product / 2;
           if (scale < kLowestScale || scale > kHighestScale) continue;
-          // Squares turn noise into a bias once it is no longer small beside the value.
-          if (rounding_noise(n_) / std::exp2(scale) > kLargestNoise * request_.stages[l - 1].out_rms) continue;
           // The values before this stage's rescale must fit its modulus, and so must the previous stage's output.
-          if (scale + std::log2(request_.stages[l - 1].out_max) + 2 > limbs * shape_.q_bits) continue;
-          const double error = state.error + weight_variance(l, w) + own_noise(l - 1, scale, limbs);
+          if (scale + head > limbs * shape_.q_bits) continue;
+          // Squares turn noise into a bias once it is no longer small beside the value.
+          if (noise / std::exp2(scale) > kLargestNoise * rms) continue;
+          const double error = state.error + w.variance + own_noise(l - 1, scale, limbs);
           const auto [it, fresh] = kept.try_emplace({static_cast<int>(std::floor(scale / kScaleBucket)), limbs});
           if (!fresh && error >= it->second.error) continue;
-          State& next = it->second;
-          next = state;
-          next.scale = scale;
-          next.limbs = limbs;
-          next.error = error;
-          next.cost += stage_cost(l, limbs);
-          next.drops.push_back(drop);
-          next.weight_bits.push_back(w);
+          it->second = {scale, limbs, error, state.cost + stage_cost(l, limbs), {drop, w.bits, later(states, state)}};
         }
       }
     std::vector<State> out;
-    for (auto& [key, state] : kept) out.push_back(std::move(state));
+    for (const auto& [key, state] : kept) {
+      decisions_.push_back(state.decision);
+      out.push_back(state);
+    }
+    first_ = decisions_.size() - out.size();
     return out;
+  }
+
+  // Where the decision of one of the last states lies.
+  std::size_t later(const std::vector<State>& states, const State& state) const {
+    return first_ == kNone ? kNone : first_ + static_cast<std::size_t>(&state - states.data());
   }
 
   // The first stage: no square before it, the input's own noise, an optional rescale.
@@ -136,28 +163,28 @@ class Search {
     const double last_rms = request_.stages.back().out_rms;
     const double target = square(request_.target_error * last_rms);
     bool found = false, found_good = false;
+    const std::vector<Rounding> options = roundings(0);
     for (const State& state : states)
       for (std::uint32_t drop = 0; drop <= 2; ++drop) {
         const std::uint32_t limbs = state.limbs + drop;
         if (limbs > max_limbs_) break;
-        for (double w : weight_options(0)) {
+        for (const Rounding& w : options) {
           State next = state;
-          const double input_scale = state.scale + drop * shape_.q_bits - w;
+          const double input_scale = state.scale + drop * shape_.q_bits - w.bits;
           if (input_scale < kLowestScale || input_scale > 45) continue;
           // Fresh noise, and the hoisted rotations (and conjugation) at the input's own, small scale: each rotation also
           // rounds c1 / P.
-          const double switching = conjugation(limbs) - rounding_noise(n_);
+          const double switching = conjugation_[limbs] - rounding_noise(n_);
           const double decomposing = std::sqrt(n_ / 2 * (2 * n_ / 3) / 12);
           const double noise = (square(kSigma * std::sqrt(n_ / 2)) + square(switching) * (request_.split_input ? 1.5 : 1.0) +
                                 square(decomposing)) /
                                square(std::exp2(input_scale));
-          next.error += weight_variance(0, w) + noise * request_.input_gain;
+          next.error += w.variance + noise * request_.input_gain;
           if (drop == 0) next.error -= square(rounding_noise(n_) / std::exp2(state.scale)) * request_.stages[0].later_gain * 0.5;
           next.scale = input_scale;
           next.limbs = limbs;
           next.cost += stage_cost(0, limbs);
-          next.drops.push_back(drop);
-          next.weight_bits.push_back(w);
+          next.decision = {drop, w.bits, later(states, state)};
           const bool good = next.error <= target;
           const bool better = !found || (good && !found_good) ||
                               (good == found_good && (good ? next.cost < chosen.cost : next.error < chosen.error));
@@ -173,6 +200,9 @@ class Search {
   Shape shape_;
   double n_;
   std::uint32_t max_limbs_;
+  std::vector<double> conjugation_;     // noise, by limbs
+  std::vector<Decision> decisions_;     // of all states kept so far
+  std::size_t first_ = kNone;           // of those of the last states
 };
 
 bool choose_primes(const LevelRequest& request, Shape shape, std::uint32_t limbs, plan::ParameterChoice& out, double& log_qp) {
@@ -195,11 +225,14 @@ namespace {
 std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shape) {
   if (request.max_log_qp - 30.0 * shape.p_limbs < 3 * shape.q_bits) return std::nullopt;
   State state;
-  if (!Search(request, shape).best(state)) return std::nullopt;
+  std::vector<Decision> decisions;
+  if (!Search(request, shape).best(state, decisions)) return std::nullopt;
   LevelChoice choice;
   if (!choose_primes(request, shape, state.limbs, choice.parameters, choice.log_qp)) return std::nullopt;
-  choice.drop.assign(state.drops.rbegin(), state.drops.rend());
-  choice.weight_scale_log2.assign(state.weight_bits.rbegin(), state.weight_bits.rend());
+  for (const Decision& decision : decisions) {
+    choice.drop.push_back(decision.drop);
+    choice.weight_scale_log2.push_back(decision.weight_bits);
+  }
   choice.input_scale_log2 = state.scale;
   choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
   std::uint32_t limbs = state.limbs;

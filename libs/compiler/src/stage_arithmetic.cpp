@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "brainlock/base/vector_clones.hpp"
 #include "stage_maps.hpp"
 
 namespace brainlock::compiler {
@@ -18,6 +19,20 @@ void add_scaled(Lanes<T>& sum, T factor, const Lanes<T>& x) {
   for (std::size_t k = 0; k < kLanes; ++k) sum[k] += factor * x[k];
 }
 
+/// The same for `count` neighbours, one factor each way.
+BRAINLOCK_VECTOR_CLONES void add_scaled_run(float* sum, float factor, const float* x, std::size_t count) {
+  for (std::size_t e = 0; e < count * kLanes; ++e) sum[e] += factor * x[e];
+}
+BRAINLOCK_VECTOR_CLONES void add_scaled_run(double* sum, double factor, const double* x, std::size_t count) {
+  for (std::size_t e = 0; e < count * kLanes; ++e) sum[e] += factor * x[e];
+}
+
+/// sum += the products of neighbours, lane by lane.
+BRAINLOCK_VECTOR_CLONES void add_products_run(float* sum, const float* x, const float* y, std::size_t count) {
+  for (std::size_t e = 0; e < count; ++e)
+    for (std::size_t k = 0; k < kLanes; ++k) sum[k] += x[e * kLanes + k] * y[e * kLanes + k];
+}
+
 /// Calls visit(element before the pool, element after it) for every pair that the pool connects.
 template <typename Visit>
 void for_pool(const PoolParams& pool, const TensorShape& in, const TensorShape& out, Visit&& visit) {
@@ -29,39 +44,24 @@ void for_pool(const PoolParams& pool, const TensorShape& in, const TensorShape& 
             visit(at(c, y, in.height, x, in.width), at(c, i, out.height, j, out.width));
 }
 
-template <typename T>
-LaneTensor<T> convolve(const Stage& stage, const LaneTensor<T>& x) {
-  const ConvParams& c = stage.conv;
-  const TensorShape &in = stage.pooled, &out = stage.out;
-  LaneTensor<T> y(out.size(), Lanes<T>{});
-  for (int oc = 0; oc < out.channels; ++oc)
-    for (int oy = 0; oy < out.height; ++oy)
-      for (int ox = 0; ox < out.width; ++ox) {
-        Lanes<T> sum{};
-        const int top = oy * c.stride_h - c.pad_top, left = ox * c.stride_w - c.pad_left;
-        const int ky0 = std::max(0, -top), ky1 = std::min(c.kernel_h, in.height - top);
-        const int kx0 = std::max(0, -left), kx1 = std::min(c.kernel_w, in.width - left);
-        for (int ic = 0; ic < in.channels; ++ic)
-          for (int ky = ky0; ky < ky1; ++ky)
-            for (int kx = kx0; kx < kx1; ++kx)
-              add_scaled(sum, static_cast<T>(c.weights[at(oc * c.in_channels + ic, ky, c.kernel_h, kx, c.kernel_w)]),
-                         x[at(ic, top + ky, in.height, left + kx, in.width)]);
-        y[at(oc, oy, out.height, ox, out.width)] = sum;
-      }
-  return y;
-}
-
-/// Calls visit(weight, element of stage.pooled, element of stage.out) for every product of one tap (oc, ic, ky, kx).
+/// Calls visit(element of stage.pooled, element of stage.out, count) for the products of one tap (oc, ic, ky, kx), run by run of
+/// neighbours on both sides.
 template <typename Visit>
 void for_tap(const Stage& stage, int oc, int ic, int ky, int kx, Visit&& visit) {
   const ConvParams& c = stage.conv;
   const TensorShape &in = stage.pooled, &out = stage.out;
+  const int shift = kx - c.pad_left;   // x = ox * stride + shift lies in [0, width)
+  const int first = std::max(0, (-shift + c.stride_w - 1) / c.stride_w);
+  const int end = std::min(out.width, (in.width - shift + c.stride_w - 1) / c.stride_w);
+  if (first >= end) return;
   for (int oy = 0; oy < out.height; ++oy) {
     const int y = oy * c.stride_h + ky - c.pad_top;
     if (y < 0 || y >= in.height) continue;
-    for (int ox = 0; ox < out.width; ++ox) {
-      const int x = ox * c.stride_w + kx - c.pad_left;
-      if (x >= 0 && x < in.width) visit(at(ic, y, in.height, x, in.width), at(oc, oy, out.height, ox, out.width));
+    if (c.stride_w == 1) {
+      visit(at(ic, y, in.height, first + shift, in.width), at(oc, oy, out.height, first, out.width), static_cast<std::size_t>(end - first));
+    } else {
+      for (int ox = first; ox < end; ++ox)
+        visit(at(ic, y, in.height, ox * c.stride_w + shift, in.width), at(oc, oy, out.height, ox, out.width), std::size_t{1});
     }
   }
 }
@@ -73,6 +73,17 @@ void for_each_tap(const ConvParams& c, Visit&& visit) {
     for (int ic = 0; ic < c.in_channels; ++ic)
       for (int ky = 0; ky < c.kernel_h; ++ky)
         for (int kx = 0; kx < c.kernel_w; ++kx) visit(c.weights[weight++], oc, ic, ky, kx);
+}
+
+template <typename T>
+LaneTensor<T> convolve(const Stage& stage, const LaneTensor<T>& x) {
+  LaneTensor<T> y(stage.out.size(), Lanes<T>{});
+  for_each_tap(stage.conv, [&](float weight, int oc, int ic, int ky, int kx) {
+    for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to, std::size_t count) {
+      add_scaled_run(y[to].data(), static_cast<T>(weight), x[from].data(), count);
+    });
+  });
+  return y;
 }
 
 void add_squares(Lanes<double>& sum, const Lanes<float>& x) {
@@ -158,7 +169,9 @@ LaneTensor<float> apply_stage_transposed(const Stage& stage, const LaneTensor<fl
       for (std::size_t i = 0; i < x.size(); ++i) add_scaled(x[i], stage.dense.weights[o * x.size() + i], g[o]);
   } else {
     for_each_tap(stage.conv, [&](float weight, int oc, int ic, int ky, int kx) {
-      for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to) { add_scaled(x[from], weight, g[to]); });
+      for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to, std::size_t count) {
+        add_scaled_run(x[from].data(), weight, g[to].data(), count);
+      });
     });
   }
   // Back through the pools, last one first.
@@ -195,8 +208,8 @@ Lanes<double> weight_gradient_energy(const Stage& stage, const LaneTensor<float>
   }
   for_each_tap(stage.conv, [&](float, int oc, int ic, int ky, int kx) {
     Lanes<float> gradient{};
-    for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to) {
-      for (std::size_t k = 0; k < kLanes; ++k) gradient[k] += x[from][k] * g[to][k];
+    for_tap(stage, oc, ic, ky, kx, [&](std::size_t from, std::size_t to, std::size_t count) {
+      add_products_run(gradient.data(), x[from].data(), g[to].data(), count);
     });
     add_squares(sum, gradient);
   });
