@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "brainlock/base/parallel.hpp"
 #include "stage_arithmetic.hpp"
 
 namespace brainlock::compiler {
@@ -56,7 +57,7 @@ struct LaneGains {
 /// `reads`, `values`: of every stage, after its pools and with its addend. `mean_square`: of what every stage reads, for the
 /// first input of all. `inputs`: lanes in use.
 LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& values,
-                     const std::vector<double>& mean_square, std::size_t inputs, std::mt19937_64& random) {
+                     const std::vector<double>& mean_square, std::size_t inputs, unsigned threads, std::mt19937_64& random) {
   const std::size_t count = plan.stages.size();
   const std::vector<Lanes<double>> none(count, Lanes<double>{});
   LaneGains gains{none, none, none};
@@ -69,11 +70,17 @@ LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>
     at.back().resize(plan.stages.back().out.size());
     for (auto& lanes : at.back())
       for (float& v : lanes) v = random() >> 63 != 0 ? 1.0F : -1.0F;
+    std::vector<LaneTensor<float>> outputs(count);   // the same behind each stage's addend
     for (std::size_t l = count; l-- > 0;) {
       const Stage& stage = plan.stages[l];
-      LaneTensor<float> g = std::move(at[l]);
-      at[l] = {};
+      LaneTensor<float>& g = outputs[l] = std::move(at[l]);
       if (g.empty()) g.resize(stage.out.size());
+      if (!stage.reads.empty()) add_gradients(plan, stage, apply_stage_transposed(stage, g), values, at);
+      if (stage.addend >= 0) at[static_cast<std::size_t>(stage.addend)] = g;
+    }
+    parallel_for(count, threads, [&](std::size_t l) {
+      const Stage& stage = plan.stages[l];
+      const LaneTensor<float>& g = outputs[l];
       add(gains.noise[l], energy(g), 1);
       // Errors of variance 1 on every weight cause a variance of terms * mean square at an output.
       const double square = std::max(1e-30, mean_square[l]);
@@ -82,17 +89,16 @@ LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>
       const Lanes<double> left = energy(centred(reads[l], 1, inputs));
       for (std::size_t k = 0; k < kLanes; ++k) placed[k] *= left[k];
       add(gains.placed_weights[l], placed, 1 / (static_cast<double>(reads[l].size()) * square));
-      if (stage.reads.empty()) add(gains.input, window_gradient_energy(stage, g), 1);
-      else add_gradients(plan, stage, apply_stage_transposed(stage, g), values, at);
-      if (stage.addend >= 0) at[static_cast<std::size_t>(stage.addend)] = std::move(g);
-    }
+    });
+    for (std::size_t l = count; l-- > 0;)
+      if (plan.stages[l].reads.empty()) add(gains.input, window_gradient_energy(plan.stages[l], outputs[l]), 1);
   }
   return gains;
 }
 
 }  // namespace
 
-Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>> samples) {
+Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>> samples, unsigned threads) {
   const std::size_t count = plan.stages.size();
   Calibration out;
   out.stages.resize(count);
@@ -126,7 +132,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
           stats.rms += value * value / (static_cast<double>(values.back().size()) * static_cast<double>(samples.size()));
         }
     }
-    const LaneGains gains = lane_gains(plan, reads, values, mean_square, lanes, random);
+    const LaneGains gains = lane_gains(plan, reads, values, mean_square, lanes, threads, random);
     const auto append = [&](std::vector<double>& to, const Lanes<double>& from) {
       to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(lanes));
     };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <thread>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/ckks/parameters.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -76,7 +77,7 @@ class Compiler {
     say("stages");
     BRAINLOCK_ASSIGN(stages_, make_stages(graph_, polynomial_ranges()));
     report_.notes = stages_.notes;
-    calibration_ = calibrate(stages_, options_.calibration);
+    calibration_ = calibrate(stages_, options_.calibration, threads_);
     say("layouts");
     const std::vector<LayoutChoice> shortlist = rank_layouts();
     if (shortlist.empty())
@@ -115,32 +116,33 @@ class Compiler {
   // A first pass at a nominal chain and without weights, to leave the few layouts that deserve a full search.
   std::vector<LayoutChoice> rank_layouts() {
     std::vector<std::pair<double, LayoutChoice>> ranked;
-    const auto rank = [&](const LayoutChoice& choice) {
-      auto lowered = lower(stages_, slots_, choice, LowerDepth::kStructure);
-      if (!lowered.ok()) {
-        refusal_ = lowered.error().message;
+    const auto rank = [&](const std::vector<LayoutChoice>& choices) {
+      std::vector<Result<double>> values(choices.size(), 0.0);
+      parallel_for(choices.size(), threads_, [&](std::size_t i) { values[i] = nominal_value(choices[i]); });
+      for (std::size_t i = 0; i < choices.size(); ++i) {
+        if (values[i].ok()) {
+          ranked.emplace_back(*values[i], choices[i]);
+          continue;
+        }
+        refusal_ = values[i].error().message;
         Candidate refused;
-        refused.layout = choice.describe();
+        refused.layout = choices[i].describe();
         refused.refusal = refusal_;
         report_.candidates.push_back(std::move(refused));
-        return;
       }
-      assign_levels(*lowered, nominal_levels());
-      ranked.emplace_back(value_of(lowered->program), choice);
     };
     const auto sort = [&] {
       std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     };
-    for (const LayoutChoice& choice : enumerate_choices(stages_, slots_)) rank(choice);
+    rank(enumerate_choices(stages_, slots_));
     sort();
     if (ranked.empty()) return {};
     if (ranked.size() > 2) ranked.resize(2);
     // Around the best: other splits into baby and giant steps.
-    for (int babies : {8, 32}) {
-      LayoutChoice choice = ranked.front().second;
-      choice.baby_steps = babies;
-      rank(choice);
-    }
+    std::vector<LayoutChoice> others(2, ranked.front().second);
+    others[0].baby_steps = 8;
+    others[1].baby_steps = 32;
+    rank(others);
     sort();
     std::vector<LayoutChoice> out{ranked[0].second};
     // And with a real input: the conjugation at the input's small scale may cost more precision than is there.
@@ -149,6 +151,13 @@ class Compiler {
       out.back().real_input = true;
     }
     return out;
+  }
+
+  /// value_of a layout at the nominal chain; the error of lower() if it does not hold the network.
+  [[nodiscard]] Result<double> nominal_value(const LayoutChoice& choice) const {
+    BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice, LowerDepth::kStructure));
+    assign_levels(lowered, nominal_levels());
+    return value_of(lowered.program);
   }
 
   [[nodiscard]] LevelChoice nominal_levels() const {
@@ -236,7 +245,7 @@ class Compiler {
     request.stages.resize(stages_.ranks());
     for (StageNeeds& needs : request.stages) needs.later_gain = 0;
     plan::SlotTrace trace;
-    (void)plan::run_slots(lowered.program, options_.calibration.front(), &trace);
+    (void)plan::SlotInterpreter(lowered.program).run(options_.calibration.front(), &trace, nullptr, threads_);
     BRAINLOCK_ASSIGN(const std::vector<double> noises, weight_noises(lowered, trace));
     for (std::size_t r = 0; r < request.stages.size(); ++r) request.stages[r].plain = r > 0 && stages_.plain_ranks[r];
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) add_needs(lowered.program, lowered.stages[l], l, trace, noises[l], request.stages[lowered.stages[l].rank]);

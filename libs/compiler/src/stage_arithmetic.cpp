@@ -29,8 +29,11 @@ BRAINLOCK_VECTOR_CLONES void add_scaled_run(double* sum, double factor, const do
 
 /// sum += the products of neighbours, lane by lane.
 BRAINLOCK_VECTOR_CLONES void add_products_run(float* sum, const float* x, const float* y, std::size_t count) {
+  Lanes<float> part;
+  std::copy_n(sum, kLanes, part.begin());
   for (std::size_t e = 0; e < count; ++e)
-    for (std::size_t k = 0; k < kLanes; ++k) sum[k] += x[e * kLanes + k] * y[e * kLanes + k];
+    for (std::size_t k = 0; k < kLanes; ++k) part[k] += x[e * kLanes + k] * y[e * kLanes + k];
+  std::copy_n(part.begin(), kLanes, sum);
 }
 
 /// Calls visit(element before the pool, element after it) for every pair that the pool connects.

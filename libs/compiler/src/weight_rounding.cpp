@@ -61,7 +61,8 @@ Result<plan::Program> with_rounded_weights(const plan::Program& program, unsigne
 }
 
 /// For one sample.
-RoundingDifferences differences_of(const plan::SlotInterpreter& clear, const plan::SlotInterpreter& off, const std::vector<float>& sample) {
+RoundingDifferences differences_of(const plan::SlotInterpreter& clear, const plan::SlotInterpreter& off, const std::vector<float>& sample,
+                                   unsigned threads) {
   RoundingDifferences exact, differences;
   plan::Noise record, compare;
   record.after_linear = [&](const plan::Instruction&, const plan::Linear::Output& output, std::span<Complex> slots) {
@@ -74,8 +75,8 @@ RoundingDifferences differences_of(const plan::SlotInterpreter& clear, const pla
     for (std::size_t t = 0; t < slots.size(); ++t) difference[t] = slots[t] - want[t];
     std::copy(want.begin(), want.end(), slots.begin());   // the next layer reads what is exact
   };
-  (void)clear.run(sample, nullptr, &record);
-  (void)off.run(sample, nullptr, &compare);
+  (void)clear.run(sample, nullptr, &record, threads);
+  (void)off.run(sample, nullptr, &compare, threads);
   return differences;
 }
 
@@ -85,7 +86,8 @@ Result<RoundingDifferences> rounding_differences(const plan::Program& program, s
   BRAINLOCK_ASSIGN(const plan::Program rounded, with_rounded_weights(program, threads));
   const plan::SlotInterpreter clear(program), off(rounded);
   std::vector<RoundingDifferences> each(samples.size());
-  parallel_for(samples.size(), threads, [&](std::size_t i) { each[i] = differences_of(clear, off, samples[i]); });
+  const auto left = std::max(1U, threads / static_cast<unsigned>(samples.size()));   // threads for each where samples are few
+  parallel_for(samples.size(), threads, [&](std::size_t i) { each[i] = differences_of(clear, off, samples[i], left); });
   RoundingDifferences sum;
   for (const RoundingDifferences& differences : each) {
     for (const auto& [output, slots] : differences) {

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/base/vector_clones.hpp"
 
 namespace brainlock::plan {
@@ -105,8 +106,8 @@ namespace {
 
 class Run {
  public:
-  Run(const Program& program, std::uint32_t n, SlotTrace* trace, const Noise* noise)
-      : program_(program), trace_(trace), noise_(noise), n_(n), packed_(program.register_count), lifted_(program.register_count) {
+  Run(const Program& program, std::uint32_t n, SlotTrace* trace, const Noise* noise, unsigned threads)
+      : program_(program), trace_(trace), noise_(noise), threads_(threads), n_(n), packed_(program.register_count), lifted_(program.register_count) {
     if (trace_ == nullptr) return;
     trace_->largest.assign(program.register_count, 0);
     trace_->mean_square.assign(program.register_count, 0);
@@ -171,36 +172,13 @@ class Run {
   }
 
   void step(const Instruction& instruction, const Linear& op, const std::vector<Weights>& weights, std::uint32_t tile) {
-    std::vector<Term> terms;
-    for (const auto& output : op.outputs) {
-      Reals re(n_), im(n_), part_re(n_), part_im(n_);
-      for (std::uint32_t g = 0; g < output.giants; ++g) {
-        std::fill(part_re.begin(), part_re.end(), 0.0);
-        std::fill(part_im.begin(), part_im.end(), 0.0);
-        terms.clear();
-        bool any = false;
-        for (std::size_t k = 0; k < output.columns.size(); ++k) {
-          const std::int32_t w = output.weights[k * output.giants + g];
-          if (w < 0) continue;
-          any = true;
-          const auto& column = op.columns[output.columns[k]];
-          const Term term{&weights[static_cast<std::size_t>(w)], lifted_[op.inputs[column.input]].data(), wrap(column.rotation)};
-          if (term.weights->slots.empty()) terms.push_back(term);
-          else add_sparse(part_re, part_im, term);
-        }
-        if (!any) continue;
-        add_dense(part_re, part_im, terms, tile);
-        const std::uint32_t shift = wrap(static_cast<std::int64_t>(g) * op.giant_step);
-        add_rotated(re, part_re, shift);
-        add_rotated(im, part_im, shift);
-      }
-      for (std::int32_t rotation : op.rotate_sums) {
-        part_re = re, part_im = im;
-        add_rotated(re, part_re, wrap(rotation));
-        add_rotated(im, part_im, wrap(rotation));
-      }
-      Slots out(n_);
-      for (std::uint32_t t = 0; t < n_; ++t) out[t] = {re[t], im[t]};
+    std::vector<Slots> sums(op.outputs.size());
+    parallel_for(
+        sums.size(), threads_, [this] { return LinearScratch(n_); },
+        [&](std::size_t o, LinearScratch& scratch) { sums[o] = weighted_sum(op, op.outputs[o], weights, tile, scratch); });
+    for (std::size_t o = 0; o < sums.size(); ++o) {
+      const auto& output = op.outputs[o];
+      Slots& out = sums[o];
       if (noise_ != nullptr && noise_->after_linear) noise_->after_linear(instruction, output, out);
       const SlotVector& bias = output.bias;
       if (bias.dense() && !bias.values.empty()) {
@@ -282,6 +260,49 @@ class Run {
     std::uint32_t shift;
   };
 
+  // Of one thread.
+  struct LinearScratch {
+    explicit LinearScratch(std::uint32_t n) : re(n), im(n), part_re(n), part_im(n) {}
+    Reals re, im, part_re, part_im;
+    std::vector<Term> terms;
+  };
+
+  // One output without its bias.
+  Slots weighted_sum(const Linear& op, const Linear::Output& output, const std::vector<Weights>& weights, std::uint32_t tile,
+                     LinearScratch& scratch) const {
+    auto& [re, im, part_re, part_im, terms] = scratch;
+    std::fill(re.begin(), re.end(), 0.0);
+    std::fill(im.begin(), im.end(), 0.0);
+    for (std::uint32_t g = 0; g < output.giants; ++g) {
+      std::fill(part_re.begin(), part_re.end(), 0.0);
+      std::fill(part_im.begin(), part_im.end(), 0.0);
+      terms.clear();
+      bool any = false;
+      for (std::size_t k = 0; k < output.columns.size(); ++k) {
+        const std::int32_t w = output.weights[k * output.giants + g];
+        if (w < 0) continue;
+        any = true;
+        const auto& column = op.columns[output.columns[k]];
+        const Term term{&weights[static_cast<std::size_t>(w)], lifted_[op.inputs[column.input]].data(), wrap(column.rotation)};
+        if (term.weights->slots.empty()) terms.push_back(term);
+        else add_sparse(part_re, part_im, term);
+      }
+      if (!any) continue;
+      add_dense(part_re, part_im, terms, tile);
+      const std::uint32_t shift = wrap(static_cast<std::int64_t>(g) * op.giant_step);
+      add_rotated(re, part_re, shift);
+      add_rotated(im, part_im, shift);
+    }
+    for (std::int32_t rotation : op.rotate_sums) {
+      part_re = re, part_im = im;
+      add_rotated(re, part_re, wrap(rotation));
+      add_rotated(im, part_im, wrap(rotation));
+    }
+    Slots out(n_);
+    for (std::uint32_t t = 0; t < n_; ++t) out[t] = {re[t], im[t]};
+    return out;
+  }
+
   void add_sparse(Reals& re, Reals& im, const Term& term) const {
     const Weights& w = *term.weights;
     for (std::size_t i = 0; i < w.slots.size(); ++i) {
@@ -308,6 +329,7 @@ class Run {
   const Program& program_;
   SlotTrace* trace_;
   const Noise* noise_;
+  unsigned threads_;
   std::uint32_t n_;
   std::vector<Slots> packed_;
   std::vector<Reals> lifted_;
@@ -320,9 +342,9 @@ SlotInterpreter::~SlotInterpreter() = default;
 SlotInterpreter::SlotInterpreter(SlotInterpreter&&) noexcept = default;
 SlotInterpreter& SlotInterpreter::operator=(SlotInterpreter&&) noexcept = default;
 
-std::vector<double> SlotInterpreter::run(std::span<const float> input, SlotTrace* trace, const Noise* noise) const {
+std::vector<double> SlotInterpreter::run(std::span<const float> input, SlotTrace* trace, const Noise* noise, unsigned threads) const {
   const Program& program = impl_->program;
-  Run run(program, impl_->n, trace, noise);
+  Run run(program, impl_->n, trace, noise, threads);
   run.input(input);
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
     const Instruction& instruction = program.instructions[i];

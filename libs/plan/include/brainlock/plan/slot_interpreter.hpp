@@ -42,7 +42,8 @@ class SlotInterpreter {
 
   /// Input: the tensor in C, H, W order (its size is the caller's promise). Output: the output tensor.
   /// Cost: two multiply-adds a slot for each plaintext MAC of the program. Memory: live registers * slots * 8 or 16 bytes.
-  std::vector<double> run(std::span<const float> input, SlotTrace* trace = nullptr, const Noise* noise = nullptr) const;
+  /// The result does not depend on `threads`, which share the outputs of each Linear.
+  std::vector<double> run(std::span<const float> input, SlotTrace* trace = nullptr, const Noise* noise = nullptr, unsigned threads = 1) const;
 
  private:
   struct Impl;
