@@ -241,6 +241,10 @@ def main():
         else:
             model.load_state_dict(loaded["model"])
     teacher = Teacher(args.teacher, device) if args.teacher else None
+    if args.hint and teacher is None:
+        raise SystemExit("--hint needs a --teacher")
+    if args.freeze and (args.activation == "relu" or args.finetune_noise or args.gradual > 1.0 - args.freeze):
+        raise SystemExit("--freeze is for quadratics alone, without --finetune-noise, after --gradual has ended")
     acts = nets.activations(model)
     hinted = [i for i in range(HINTS_FROM, len(acts)) if args.hint and teacher is not None]
     if hinted and teacher.config.get("width") != model.config.get("width"):

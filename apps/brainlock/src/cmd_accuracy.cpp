@@ -228,7 +228,7 @@ void add_accuracy_command(CLI::App& app) {
   command->add_option("package", accuracy->package, "package folder")->required();
   command->add_option("--dataset", accuracy->dataset, "CIFAR-10 folder in the standard binary layout")->required();
   command->add_option("--clear", accuracy->clear, "images in the clear")->capture_default_str();
-  command->add_option("--logits", accuracy->logits, "where to write the logits in the clear, a line per image");
+  command->add_option("--logits", accuracy->logits, "file for the logits of the images in the clear (--clear), a line each; replaced if it is there");
   command->add_option("--simulated", accuracy->simulated, "images with the scheme's errors drawn at random, without keys")->capture_default_str();
   command->add_option("--seed", accuracy->seed, "of the simulated errors")->capture_default_str();
   command->add_option("--encrypted", accuracy->encrypted, "images encrypted")->capture_default_str();

@@ -54,7 +54,7 @@ crypto::Bytes metadata_with_limited_registration() {
   return blob;
 }
 
-// Where the runtime knows a limit it is given ours, and refuses a price that rose after it was read; without a limit the plain call is made.
+// Where the runtime knows a limit it is given ours; without a limit the plain call is made.
 TEST_F(SubnetTest, ALimitIsLeftToTheRuntimeThatKnowsOne) {
   const auto blob = metadata_with_limited_registration();
   const auto metadata = std::make_shared<const Metadata>(Metadata::decode(blob).value());

@@ -35,7 +35,7 @@ struct Calibration {
 };
 
 /// Gains are squared Frobenius norms of the Jacobians, estimated with random sign vectors at the output (Hutchinson's
-/// estimator), kProbes backward passes for all inputs together. Deterministic. `samples` must not be empty.
+/// estimator), kProbes backward passes for all inputs together. Deterministic, whatever `threads`. `samples` must not be empty.
 /// Cost: (1 + 2 kProbes) passes of the network in the clear per input.
 Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>> samples, unsigned threads = 1);
 
