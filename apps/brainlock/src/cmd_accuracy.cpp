@@ -1,16 +1,15 @@
 // accuracy: how true a package's answers are, in the clear, simulated and encrypted.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/package/simulator.hpp"
 #include "brainlock/package/value_range.hpp"
 #include "brainlock/sampler/cifar10.hpp"
+#include "for_images.hpp"
 #include "inference.hpp"
 #include "median.hpp"
 #include "ui.hpp"
@@ -96,25 +95,6 @@ struct Tally {
                 100 * relative(), 100 * largest(), rms(), outside_bound, bound, out_of_range);
   }
 };
-
-/// Calls work(i) for i below `count` on `threads` threads; progress on this one.
-template <typename Work>
-void for_images(const char* what, bool quiet, std::size_t count, unsigned threads, const Work& work) {
-  Progress progress(what, quiet);
-  std::atomic<std::size_t> next{0}, done{0};
-  std::vector<std::jthread> workers;
-  for (unsigned t = 0; t < std::min<std::size_t>(threads, count); ++t)
-    workers.emplace_back([&] {
-      for (std::size_t i = next++; i < count; i = next++) {
-        work(i);
-        ++done;
-      }
-    });
-  while (done < count) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    progress.update(done, count);
-  }
-}
 
 /// A line per image, enough digits to give every float back: for comparing this interpreter with others.
 Status write_logits(const std::string& file, std::span<const std::vector<float>> images) {

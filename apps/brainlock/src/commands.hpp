@@ -55,6 +55,12 @@ void add_verify_commands(CLI::App& app);
 /// `accuracy` (cmd_accuracy.cpp).
 void add_accuracy_command(CLI::App& app);
 
+/// `ranges` (cmd_ranges.cpp).
+void add_ranges_command(CLI::App& app);
+
+/// `synthetic` (cmd_synthetic.cpp).
+void add_synthetic_command(CLI::App& app);
+
 /// `overhead` (cmd_overhead.cpp).
 void add_overhead_command(CLI::App& app);
 
