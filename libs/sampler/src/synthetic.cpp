@@ -109,6 +109,20 @@ void soften(std::vector<std::vector<double>>& planes, int height, int width, dou
   }
 }
 
+/// A camera's tone curve: from the distance `knee` to mid grey on, light and dark fade into white and black instead of being cut off. Of
+/// CIFAR-10's test images half have less than 0.4 per cent of values at either end, one in twenty more than 7.6, one in a hundred more than 22.
+void fade_ends(std::vector<std::vector<double>>& planes, double knee) {
+  const double room = 0.5 - knee;
+  for (auto& plane : planes) {
+    for (double& value : plane) {
+      const double distance = std::abs(value - 0.5);
+      if (distance <= knee) continue;
+      const double faded = knee + room * (1.0 - std::exp(-(distance - knee) / room));
+      value = 0.5 + std::copysign(faded, value - 0.5);
+    }
+  }
+}
+
 }  // namespace
 
 Result<Image> synthetic_image(std::uint64_t seed, int channels, int height, int width) {
@@ -127,6 +141,7 @@ Result<Image> synthetic_image(std::uint64_t seed, int channels, int height, int 
   const Exposure exposure = draw_exposure(random);
   const double softness = random.uniform(0.8, 2.2) / std::min(height, width);
   const double most_detail = draw_most_detail(random);
+  const double knee = random.uniform(0.30, 0.49);
 
   const std::size_t count = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
   std::vector<std::vector<double>> planes(3, std::vector<double>(count));
@@ -151,6 +166,7 @@ Result<Image> synthetic_image(std::uint64_t seed, int channels, int height, int 
     blur_axis(plane, height, width, false, blur);
   }
   expose(planes, exposure);
+  fade_ends(planes, knee);
   soften(planes, height, width, most_detail);
 
   BRAINLOCK_ASSIGN(Image colours, make_image(3, height, width));
