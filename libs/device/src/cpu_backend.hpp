@@ -78,8 +78,9 @@ class CpuBackend final : public Backend {
     bool lifted;
   };
   Result<Buffer> conversion_sources(const Stream&, std::uint32_t limbs, std::span<const Source> inputs);
-  /// Inner product of one unit: digit pointers as the kernel wants them, key in unit form; base (null: none) added.
-  void switch_unit(const Word* const* digit, std::uint32_t digits, const Word* key, const Word* addend,
+  /// Inner product of one unit: digits at a distance of digit_stride (limbs where there is an automorphism, else the unit's own words),
+  /// key in unit form; base (null: none) added.
+  void switch_unit(const Word* digits, std::size_t digit_stride, std::uint32_t digit_count, const Word* key, const Word* addend,
                    const math::AutomorphismTable* automorphism, std::size_t begin, const math::Modulus& m,
                    const Word* base0, const Word* base1, Word* out0, Word* out1) const;
   /// Limbs that one task of a decomposition of `limbs` in all takes together.

@@ -13,6 +13,16 @@ constexpr std::size_t kConversionBlock = 512;
 constexpr std::size_t kGroupWords = std::size_t{1} << 16;
 // Units per inner-product task; the key's units are shared by all jobs of the batch.
 constexpr std::size_t kSwitchUnits = 16;
+// Units between the one computed and the one whose key and results are asked for: some 100 ns, the way to memory and back.
+constexpr std::size_t kUnitsAhead = 2;
+constexpr std::size_t kLineWords = 16;
+
+void prefetch(const Word* words, std::size_t pieces) {
+  for (std::size_t i = 0; i < pieces * kUnitWords; i += kLineWords) __builtin_prefetch(words + i);
+}
+void prefetch_to_write(Word* words) {
+  for (std::size_t i = 0; i < kUnitWords; i += kLineWords) __builtin_prefetch(words + i, 1);
+}
 
 }  // namespace
 
@@ -135,28 +145,30 @@ std::uint32_t CpuBackend::limbs_per_group(std::size_t limbs) const {
   return static_cast<std::uint32_t>(std::min(fit, enough));
 }
 
-void CpuBackend::switch_unit(const Word* const* digit, std::uint32_t digits, const Word* key, const Word* addend,
+void CpuBackend::switch_unit(const Word* digits, std::size_t digit_stride, std::uint32_t digit_count, const Word* key, const Word* addend,
                              const math::AutomorphismTable* automorphism, std::size_t begin, const math::Modulus& m,
                              const Word* base0, const Word* base1, Word* out0, Word* out1) const {
+  if (automorphism != nullptr) {
+    k_.inner_product_gathered(out0, out1, digits, digit_stride, key, digit_count, addend, base0, base1, *automorphism, begin, m);
+    return;
+  }
+  const Word* digit[kMaxDigits];
   const Word* key0[kMaxDigits];
   const Word* key1[kMaxDigits];
-  alignas(64) Word sum0[kUnitWords];
-  alignas(64) Word sum1[kUnitWords];
-  for (std::uint32_t d = 0; d < digits; ++d) {
+  for (std::uint32_t d = 0; d < digit_count; ++d) {
+    digit[d] = digits + d * digit_stride;
     key0[d] = key + 2 * d * kUnitWords;
     key1[d] = key + (2 * d + 1) * kUnitWords;
   }
-  Word* const to0 = base0 != nullptr ? sum0 : out0;
-  Word* const to1 = base0 != nullptr ? sum1 : out1;
-  if (automorphism == nullptr) {
-    k_.inner_product(to0, to1, digit, key0, key1, digits, addend, m, kUnitWords);
-  } else {
-    k_.inner_product_gathered(to0, to1, digit, key0, key1, digits, addend, *automorphism, begin, kUnitWords, m);
+  if (base0 == nullptr) {
+    k_.inner_product(out0, out1, digit, key0, key1, digit_count, addend, m, kUnitWords);
+    return;
   }
-  if (base0 != nullptr) {
-    k_.add(out0, sum0, base0, m, kUnitWords);
-    k_.add(out1, sum1, base1, m, kUnitWords);
-  }
+  alignas(64) Word sum0[kUnitWords];   // the outputs may be the bases
+  alignas(64) Word sum1[kUnitWords];
+  k_.inner_product(sum0, sum1, digit, key0, key1, digit_count, addend, m, kUnitWords);
+  k_.add(out0, sum0, base0, m, kUnitWords);
+  k_.add(out1, sum1, base1, m, kUnitWords);
 }
 
 void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::span<const SwitchKey> batch) {
@@ -167,7 +179,6 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
   pool_->parallel_for(rows * chunks, stream.stop, [&](std::size_t task, unsigned) {
     const auto l = static_cast<std::uint32_t>(task / chunks);
     const math::Modulus& m = modulus(ring_.modulus_index(limbs, l));
-    const Word* digit[kMaxDigits];
     for (const SwitchKey& job : batch) {
       assert(job.key->limbs >= limbs && job.key->digits >= digits);
       const math::AutomorphismTable* automorphism = job.key->automorphism.get();
@@ -180,8 +191,7 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
           source = order_.unit(source_rank) * kUnitWords;
         }
         const Word* const unit = limb_of(digit_unit(job.digits, digits, l, source_rank), source);
-        for (std::uint32_t d = 0; d < digits; ++d) digit[d] = unit + d * kUnitWords;
-        switch_unit(digit, digits, key_unit(*job.key, limbs, l, rank), job.add_c0 ? unit + digits * kUnitWords : nullptr,
+        switch_unit(unit, kUnitWords, digits, key_unit(*job.key, limbs, l, rank), job.add_c0 ? unit + digits * kUnitWords : nullptr,
                     automorphism, begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr,
                     job.out0 + at, job.out1 + at);
       }
@@ -209,17 +219,15 @@ Status CpuBackend::switch_once(const Stream& stream, std::uint32_t limbs, std::s
     const std::uint32_t index = ring_.modulus_index(limbs, l);
     const math::Modulus& m = modulus(index);
     const Word* const rows_y = y + j * rows * stride_;
-    Word* const temporary = scratch(worker, (digits + 1) * stride_);
-    const Word* digit[kMaxDigits];
+    Word* const temporary = scratch(worker, (digits + 1) * stride_);   // digit by digit, then P c0
     for (std::uint32_t d = 0; d < digits; ++d) {
       const std::uint32_t own = d * ring_.digit_limbs;
       const Conversion& conversion = constants.digits[d];
       const auto k = static_cast<std::uint32_t>(conversion.sources.size());
       Word* const limb = temporary + d * stride_;
-      digit[d] = limb;
       if (l >= own && l < own + k) {
         if (!job.lifted) {
-          digit[d] = job.c1 + l * stride_;
+          std::memcpy(limb, job.c1 + l * stride_, degree_ * sizeof(Word));
           continue;
         }
         const Scalar s = constants.unprepare[l];
@@ -243,12 +251,24 @@ Status CpuBackend::switch_once(const Stream& stream, std::uint32_t limbs, std::s
     const math::AutomorphismTable* automorphism = job.key->automorphism.get();
     const bool based = l < job.base_limbs && job.base0 != nullptr;
     for (std::size_t rank = 0; rank < order_.units(); ++rank) {
+      if (const std::size_t ahead = rank + kUnitsAhead; ahead < order_.units()) {
+        const std::size_t next = l * stride_ + order_.unit(ahead) * kUnitWords;
+        prefetch(key_unit(*job.key, limbs, l, ahead), 2 * digits);
+        prefetch_to_write(job.out0 + next);
+        prefetch_to_write(job.out1 + next);
+        if (based && job.base0 != job.out0) {
+          prefetch(job.base0 + next, 1);
+          prefetch(job.base1 + next, 1);
+        }
+        std::size_t source = order_.unit(ahead);
+        if (automorphism != nullptr) source = order_.unit(order_.source_rank(*automorphism, source));
+        for (std::uint32_t d = 0; d < digits; ++d) prefetch(temporary + d * stride_ + source * kUnitWords, 1);
+        if (addend != nullptr) prefetch(addend + source * kUnitWords, 1);
+      }
       const std::size_t begin = order_.unit(rank) * kUnitWords, at = l * stride_ + begin;
-      const Word* here[kMaxDigits];  // without an automorphism the kernel starts at the unit itself
-      const std::size_t offset = automorphism == nullptr ? begin : 0;
-      for (std::uint32_t d = 0; d < digits; ++d) here[d] = digit[d] + offset;
-      switch_unit(here, digits, key_unit(*job.key, limbs, l, rank), addend == nullptr ? nullptr : addend + offset, automorphism,
-                  begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr, job.out0 + at, job.out1 + at);
+      const std::size_t offset = automorphism == nullptr ? begin : 0;  // without one the kernel starts at the unit itself
+      switch_unit(temporary + offset, stride_, digits, key_unit(*job.key, limbs, l, rank), addend == nullptr ? nullptr : addend + offset,
+                  automorphism, begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr, job.out0 + at, job.out1 + at);
     }
   });
   return {};

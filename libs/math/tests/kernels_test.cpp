@@ -244,44 +244,42 @@ TEST_P(KernelsTest, InnerProductWithAndWithoutAutomorphism) {
           kernels_.permute(turned0[d].data(), k0[d].data(), *table, kDegree);
           kernels_.permute(turned1[d].data(), k1[d].data(), *table, kDegree);
         }
-        for (const std::size_t begin : {0u, 8u, 16u, 40u}) {
-          for (const std::size_t n : kSizes) {
-            Words out0(n), out1(n);
-            kernels_.inner_product_permuted(out0.data(), out1.data(), pointers(x).data(), pointers(k0).data(),
-                                            pointers(k1).data(), digits, with_addend ? addend.data() : nullptr, *table,
-                                            begin, n, m_);
-            for (std::size_t j = 0; j < n; ++j) {
-              ASSERT_EQ(out0[j], permuted0[begin + j]) << "digits " << digits << " g " << g << " begin " << begin;
-              ASSERT_EQ(out1[j], permuted1[begin + j]) << "digits " << digits << " g " << g << " begin " << begin;
-            }
-            std::vector<const U32*> piece0, piece1;
-            for (std::size_t d = 0; d < digits; ++d) {
-              piece0.push_back(turned0[d].data() + begin);
-              piece1.push_back(turned1[d].data() + begin);
-            }
-            Words gathered0(n), gathered1(n);
-            kernels_.inner_product_gathered(gathered0.data(), gathered1.data(), pointers(x).data(), piece0.data(),
-                                            piece1.data(), digits, with_addend ? addend.data() : nullptr, *table,
-                                            begin, n, m_);
-            ASSERT_EQ(gathered0, out0) << "digits " << digits << " g " << g << " begin " << begin;
-            ASSERT_EQ(gathered1, out1) << "digits " << digits << " g " << g << " begin " << begin;
-          }
-        }
-        // Unit by unit, from units kept close: the digits and the addend, the pairs of keys.
-        if (!with_addend) continue;
+        const Words base0 = words(kDegree), base1 = words(kDegree);
+        Words strided(digits * (kDegree + 24));   // the digits' limbs, at a distance of their own
+        for (std::size_t d = 0; d < digits; ++d) std::copy_n(x[d].begin(), kDegree, strided.begin() + d * (kDegree + 24));
         for (std::size_t begin = 0; begin < kDegree; begin += kUnitWords) {
-          const std::size_t source = table->source[begin / 8] / kUnitWords * kUnitWords;
-          Words pieces((digits + 1) * kUnitWords), keys(2 * digits * kUnitWords), out0(kUnitWords), out1(kUnitWords);
+          Words keys(2 * digits * kUnitWords), out0(kUnitWords), out1(kUnitWords);
           for (std::size_t d = 0; d < digits; ++d) {
-            std::copy_n(x[d].begin() + source, kUnitWords, pieces.begin() + d * kUnitWords);
             std::copy_n(turned0[d].begin() + begin, kUnitWords, keys.begin() + 2 * d * kUnitWords);
             std::copy_n(turned1[d].begin() + begin, kUnitWords, keys.begin() + (2 * d + 1) * kUnitWords);
           }
+          const auto name = [&] { return std::to_string(digits) + " digits, element " + std::to_string(g) + ", unit at " + std::to_string(begin); };
+          const U32* const added = with_addend ? addend.data() : nullptr;
+          kernels_.inner_product_gathered(out0.data(), out1.data(), strided.data(), kDegree + 24, keys.data(), digits, added, nullptr, nullptr,
+                                          *table, begin, m_);
+          for (std::size_t j = 0; j < kUnitWords; ++j) {
+            ASSERT_EQ(out0[j], permuted0[begin + j]) << name();
+            ASSERT_EQ(out1[j], permuted1[begin + j]) << name();
+          }
+          // On top of a base, in its place.
+          std::copy_n(base0.begin() + begin, kUnitWords, out0.begin());
+          std::copy_n(base1.begin() + begin, kUnitWords, out1.begin());
+          kernels_.inner_product_gathered(out0.data(), out1.data(), strided.data(), kDegree + 24, keys.data(), digits, added, out0.data(),
+                                          out1.data(), *table, begin, m_);
+          for (std::size_t j = 0; j < kUnitWords; ++j) {
+            ASSERT_EQ(out0[j], (U64{permuted0[begin + j]} + base0[begin + j]) % m_.q) << name();
+            ASSERT_EQ(out1[j], (U64{permuted1[begin + j]} + base1[begin + j]) % m_.q) << name();
+          }
+          // From a unit kept close: the digits and the addend.
+          if (!with_addend) continue;
+          const std::size_t source = table->source[begin / 8] / kUnitWords * kUnitWords;
+          Words pieces((digits + 1) * kUnitWords);
+          for (std::size_t d = 0; d < digits; ++d) std::copy_n(x[d].begin() + source, kUnitWords, pieces.begin() + d * kUnitWords);
           std::copy_n(addend.begin() + source, kUnitWords, pieces.begin() + digits * kUnitWords);
           kernels_.inner_product_unit(out0.data(), out1.data(), pieces.data() - source, keys.data(), digits, *table, begin, m_);
           for (std::size_t j = 0; j < kUnitWords; ++j) {
-            ASSERT_EQ(out0[j], permuted0[begin + j]) << "digits " << digits << " g " << g << " unit at " << begin;
-            ASSERT_EQ(out1[j], permuted1[begin + j]) << "digits " << digits << " g " << g << " unit at " << begin;
+            ASSERT_EQ(out0[j], permuted0[begin + j]) << name();
+            ASSERT_EQ(out1[j], permuted1[begin + j]) << name();
           }
         }
       }

@@ -79,37 +79,30 @@ struct VectorKernels {
     inner_product_range<Wide>(out0, out1, digit, key0, key1, digits, addend0, m, 0, bulk(n));
     inner_product_range<Narrow>(out0, out1, digit, key0, key1, digits, addend0, m, bulk(n), n);
   }
-  static void inner_product_permuted(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
-                                     const U32* const* key1, std::size_t digits, const U32* addend0,
-                                     const AutomorphismTable& table, std::size_t begin, std::size_t n,
-                                     const Modulus& m) {
-    // Two neighbouring output vectors share a source block only where `begin` is a multiple of both.
-    const std::size_t wide = begin % Wide::kLanes == 0 ? bulk(n) : 0;
-    inner_product_permuted_range<Wide>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, 0, wide);
-    inner_product_permuted_range<Narrow>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, wide, n);
-  }
-  static void inner_product_gathered(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
-                                     const U32* const* key1, std::size_t digits, const U32* addend0,
-                                     const AutomorphismTable& table, std::size_t begin, std::size_t n,
-                                     const Modulus& m) {
-    const std::size_t wide = begin % Wide::kLanes == 0 ? bulk(n) : 0;
-    inner_product_gathered_range<Wide>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, 0, wide);
-    inner_product_gathered_range<Narrow>(out0, out1, digit, key0, key1, digits, addend0, table, begin, m, wide, n);
+  static void inner_product_gathered(U32* out0, U32* out1, const U32* digits, std::size_t digit_stride, const U32* key,
+                                     std::size_t digit_count, const U32* addend0, const U32* base0, const U32* base1,
+                                     const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
+#define BRAINLOCK_CASE(D) \
+  case D:                 \
+    return inner_product_gathered_fixed<Wide, D>(out0, out1, digits, digit_stride, key, digit_count, addend0, base0, base1, table, begin, m);
+    switch (digit_count) {
+      BRAINLOCK_CASE(1) BRAINLOCK_CASE(2) BRAINLOCK_CASE(3) BRAINLOCK_CASE(4)
+      BRAINLOCK_CASE(5) BRAINLOCK_CASE(6) BRAINLOCK_CASE(7) BRAINLOCK_CASE(8)
+      default: return inner_product_gathered_fixed<Wide, 0>(out0, out1, digits, digit_stride, key, digit_count, addend0, base0, base1, table, begin, m);
+    }
+#undef BRAINLOCK_CASE
   }
   static void inner_product_unit(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
                                  const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
     static_assert(kUnitWords % Wide::kLanes == 0);
+#define BRAINLOCK_CASE(D) \
+  case D: return inner_product_unit_fixed<Wide, D>(out0, out1, pieces, key, digits, table, begin, m);
     switch (digits) {
-      case 1: return inner_product_unit_fixed<Wide, 1>(out0, out1, pieces, key, digits, table, begin, m);
-      case 2: return inner_product_unit_fixed<Wide, 2>(out0, out1, pieces, key, digits, table, begin, m);
-      case 3: return inner_product_unit_fixed<Wide, 3>(out0, out1, pieces, key, digits, table, begin, m);
-      case 4: return inner_product_unit_fixed<Wide, 4>(out0, out1, pieces, key, digits, table, begin, m);
-      case 5: return inner_product_unit_fixed<Wide, 5>(out0, out1, pieces, key, digits, table, begin, m);
-      case 6: return inner_product_unit_fixed<Wide, 6>(out0, out1, pieces, key, digits, table, begin, m);
-      case 7: return inner_product_unit_fixed<Wide, 7>(out0, out1, pieces, key, digits, table, begin, m);
-      case 8: return inner_product_unit_fixed<Wide, 8>(out0, out1, pieces, key, digits, table, begin, m);
+      BRAINLOCK_CASE(1) BRAINLOCK_CASE(2) BRAINLOCK_CASE(3) BRAINLOCK_CASE(4)
+      BRAINLOCK_CASE(5) BRAINLOCK_CASE(6) BRAINLOCK_CASE(7) BRAINLOCK_CASE(8)
       default: return inner_product_unit_fixed<Wide, 0>(out0, out1, pieces, key, digits, table, begin, m);
     }
+#undef BRAINLOCK_CASE
   }
   static void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs,
                             const U32* w, std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length,
@@ -146,7 +139,6 @@ struct VectorKernels {
         .convert_basis = convert_basis,
         .reduce_centred = reduce_centred,
         .inner_product = inner_product,
-        .inner_product_permuted = inner_product_permuted,
         .inner_product_gathered = inner_product_gathered,
         .inner_product_unit = inner_product_unit,
         .gemm_periodic = gemm_periodic,

@@ -177,53 +177,32 @@ void inner_product(U32* out0, U32* out1, const U32* const* digit, const U32* con
   }
 }
 
-void inner_product_permuted(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
-                            const U32* const* key1, std::size_t digits, const U32* addend0,
-                            const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus& m) {
-  for (std::size_t t = 0; t < n; ++t) {
+void inner_product_gathered(U32* out0, U32* out1, const U32* digits, std::size_t digit_stride, const U32* key, std::size_t digit_count,
+                            const U32* addend0, const U32* base0, const U32* base1, const AutomorphismTable& table, std::size_t begin,
+                            const Modulus& m) {
+  for (std::size_t t = 0; t < kUnitWords; ++t) {
     const std::size_t v = (begin + t) / 8;
     const std::size_t j = table.source[v] + table.patterns[table.pattern[v]][t % 8];
     Accumulator acc0(m);
     Accumulator acc1(m);
-    for (std::size_t d = 0; d < digits; ++d) {
-      acc0.add_product(digit[d][j], key0[d][j]);
-      acc1.add_product(digit[d][j], key1[d][j]);
+    for (std::size_t d = 0; d < digit_count; ++d) {
+      acc0.add_product(digits[d * digit_stride + j], key[2 * d * kUnitWords + t]);
+      acc1.add_product(digits[d * digit_stride + j], key[(2 * d + 1) * kUnitWords + t]);
     }
-    const U32 r = acc0.montgomery();
-    out0[t] = addend0 != nullptr ? add_mod(r, addend0[j], m) : r;
-    out1[t] = acc1.montgomery();
-  }
-}
-
-void inner_product_gathered(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
-                            const U32* const* key1, std::size_t digits, const U32* addend0,
-                            const AutomorphismTable& table, std::size_t begin, std::size_t n, const Modulus& m) {
-  for (std::size_t t = 0; t < n; ++t) {
-    const std::size_t v = (begin + t) / 8;
-    const std::size_t j = table.source[v] + table.patterns[table.pattern[v]][t % 8];
-    Accumulator acc0(m);
-    Accumulator acc1(m);
-    for (std::size_t d = 0; d < digits; ++d) {
-      acc0.add_product(digit[d][j], key0[d][t]);
-      acc1.add_product(digit[d][j], key1[d][t]);
+    U32 r0 = acc0.montgomery(), r1 = acc1.montgomery();
+    if (addend0 != nullptr) r0 = add_mod(r0, addend0[j], m);
+    if (base0 != nullptr) {
+      r0 = add_mod(r0, base0[t], m);
+      r1 = add_mod(r1, base1[t], m);
     }
-    const U32 r = acc0.montgomery();
-    out0[t] = addend0 != nullptr ? add_mod(r, addend0[j], m) : r;
-    out1[t] = acc1.montgomery();
+    out0[t] = r0;
+    out1[t] = r1;
   }
 }
 
 void inner_product_unit(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
                         const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
-  const U32* digit[32];   // the most that there may be
-  const U32* key0[32];
-  const U32* key1[32];
-  for (std::size_t d = 0; d < digits; ++d) {
-    digit[d] = pieces + d * kUnitWords;
-    key0[d] = key + 2 * d * kUnitWords;
-    key1[d] = key + (2 * d + 1) * kUnitWords;
-  }
-  inner_product_gathered(out0, out1, digit, key0, key1, digits, pieces + digits * kUnitWords, table, begin, kUnitWords, m);
+  inner_product_gathered(out0, out1, pieces, kUnitWords, key, digits, pieces + digits * kUnitWords, nullptr, nullptr, table, begin, m);
 }
 
 void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, const U32* w,
@@ -269,7 +248,6 @@ const Kernels kScalarKernels = {
     .convert_basis = convert_basis,
     .reduce_centred = reduce_centred,
     .inner_product = inner_product,
-    .inner_product_permuted = inner_product_permuted,
     .inner_product_gathered = inner_product_gathered,
     .inner_product_unit = inner_product_unit,
     .gemm_periodic = gemm_periodic,

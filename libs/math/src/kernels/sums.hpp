@@ -8,7 +8,6 @@ namespace brainlock::math::detail {
 namespace {
 
 constexpr std::size_t kMaxShortSum = 11;   ///< terms MontgomeryReducer::reduce_short takes
-constexpr std::size_t kPrefetchWords = 128;  ///< how far key words are asked for ahead of their use
 
 template <class V>
 BRAINLOCK_INLINE void add_product(WideSum<V>& sum, typename V::Reg a, typename V::Reg b) {
@@ -137,106 +136,17 @@ void inner_product_range(U32* out0, U32* out1, const U32* const* digit, const U3
   }
 }
 
+/// A unit of permuted outputs. Every address is one of few pointers and a constant, where loads of pointers and spilled sums would be a
+/// third of all instructions; with a constant digit_stride the digits' are, too.
 template <class V, std::size_t kDigits>
-void inner_product_permuted_fixed(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
-                                  const U32* const* key1, std::size_t digits, const U32* addend0,
-                                  const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
-                                  std::size_t begin, std::size_t end) {
+BRAINLOCK_INLINE void inner_product_unit_of(U32* out0, U32* out1, const U32* digits, std::size_t digit_stride, const U32* key,
+                                            std::size_t digit_count, const U32* addend0, const U32* base0, const U32* base1,
+                                            const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
   const MontgomeryReducer<V> reducer(m);
-  const std::size_t count = kDigits != 0 ? kDigits : digits;
-  // Source blocks come in an order no hardware prefetcher follows, and keys come from memory. A source line of
-  // sixteen words serves sixteen outputs in a row.
-  const auto prefetch_line = [&](std::size_t t) {
-    const std::size_t line = table.source[(table_begin + t) / 8] & ~std::size_t{15};
-    for (std::size_t d = 0; d < count; ++d) {
-      __builtin_prefetch(key0[d] + line);
-      __builtin_prefetch(key1[d] + line);
-    }
-  };
-  for (std::size_t t = begin; t < end && t < begin + kPrefetchWords; t += 16) prefetch_line(t);
-  for (std::size_t t = begin; t < end; t += V::kLanes) {
-    if ((table_begin + t) % 16 == 0 && t + kPrefetchWords < end) prefetch_line(t + kPrefetchWords);
-    const auto places = V::places(table, (table_begin + t) / 8);
-    const SumPair<V> r = inner_product_at<V, kDigits>(digit, key0, key1, digits, addend0, reducer, places.block);
-    V::store(out0 + t, V::permute(r.first, places.lanes));
-    V::store(out1 + t, V::permute(r.second, places.lanes));
-  }
-}
-
-/// Output words [begin, end) of the limb piece that starts at word table_begin of the permuted limb.
-template <class V>
-void inner_product_permuted_range(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0,
-                                  const U32* const* key1, std::size_t digits, const U32* addend0,
-                                  const AutomorphismTable& table, std::size_t table_begin, const Modulus& m,
-                                  std::size_t begin, std::size_t end) {
-#define BRAINLOCK_CALL(D)                                                                                            \
-  return inner_product_permuted_fixed<V, D>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, \
-                                            begin, end)
-  switch (digits) {
-    case 1: BRAINLOCK_CALL(1);
-    case 2: BRAINLOCK_CALL(2);
-    case 3: BRAINLOCK_CALL(3);
-    case 4: BRAINLOCK_CALL(4);
-    default: BRAINLOCK_CALL(0);
-  }
-#undef BRAINLOCK_CALL
-}
-
-/// Output words [begin, end) of the limb piece; keys and outputs count from the piece, digits from the limb.
-template <class V, std::size_t kDigits>
-void inner_product_gathered_fixed(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0, const U32* const* key1,
-                                  std::size_t digits, const U32* addend0, const AutomorphismTable& table,
-                                  std::size_t table_begin, const Modulus& m, std::size_t begin, std::size_t end) {
-  const MontgomeryReducer<V> reducer(m);
-  const std::size_t count = kDigits != 0 ? kDigits : digits;
-  for (std::size_t t = begin; t < end; t += V::kLanes) {
-    const auto places = V::places(table, (table_begin + t) / 8);
-    WideSum<V> acc0 = {V::zero(), V::zero()};
-    WideSum<V> acc1 = {V::zero(), V::zero()};
-    for (std::size_t d = 0; d < count; ++d) {
-      if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
-        acc0 = reducer.fold(acc0);
-        acc1 = reducer.fold(acc1);
-      }
-      const auto x = V::permute(V::load(digit[d] + places.block), places.lanes);
-      add_product<V>(acc0, x, V::load(key0[d] + t));
-      add_product<V>(acc1, x, V::load(key1[d] + t));
-    }
-    auto r0 = reduce_sum<V, kDigits>(acc0, reducer);
-    if (addend0 != nullptr) {
-      const auto addend = V::permute(V::load(addend0 + places.block), places.lanes);
-      r0 = reduce_once<V>(V::add(r0, addend), reducer.q);
-    }
-    V::store(out0 + t, r0);
-    V::store(out1 + t, reduce_sum<V, kDigits>(acc1, reducer));
-  }
-}
-
-template <class V>
-void inner_product_gathered_range(U32* out0, U32* out1, const U32* const* digit, const U32* const* key0, const U32* const* key1,
-                                  std::size_t digits, const U32* addend0, const AutomorphismTable& table,
-                                  std::size_t table_begin, const Modulus& m, std::size_t begin, std::size_t end) {
-#define BRAINLOCK_CASE(D)                                                                                                    \
-  case D:                                                                                                                    \
-    return inner_product_gathered_fixed<V, D>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, begin, end);
-  switch (digits) {
-    BRAINLOCK_CASE(1) BRAINLOCK_CASE(2) BRAINLOCK_CASE(3) BRAINLOCK_CASE(4)
-    BRAINLOCK_CASE(5) BRAINLOCK_CASE(6) BRAINLOCK_CASE(7) BRAINLOCK_CASE(8)
-    default: return inner_product_gathered_fixed<V, 0>(out0, out1, digit, key0, key1, digits, addend0, table, table_begin, m, begin, end);
-  }
-#undef BRAINLOCK_CASE
-}
-
-/// A unit whose pieces lie one behind the other: every address is one of two pointers and a constant, where loads of pointers
-/// and spilled sums would be a third of all instructions.
-template <class V, std::size_t kDigits>
-void inner_product_unit_fixed(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
-                              const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
-  const MontgomeryReducer<V> reducer(m);
-  const std::size_t count = kDigits != 0 ? kDigits : digits;
+  const std::size_t count = kDigits != 0 ? kDigits : digit_count;
   for (std::size_t t = 0; t < kUnitWords; t += V::kLanes) {
     const auto places = V::places(table, (begin + t) / 8);
-    const U32* const from = pieces + places.block;
+    const U32* const from = digits + places.block;
     const U32* const by = key + t;
     WideSum<V> acc0 = {V::zero(), V::zero()};
     WideSum<V> acc1 = {V::zero(), V::zero()};
@@ -245,14 +155,34 @@ void inner_product_unit_fixed(U32* out0, U32* out1, const U32* pieces, const U32
         acc0 = reducer.fold(acc0);
         acc1 = reducer.fold(acc1);
       }
-      const auto x = V::permute(V::load(from + d * kUnitWords), places.lanes);
+      const auto x = V::permute(V::load(from + d * digit_stride), places.lanes);
       add_product<V>(acc0, x, V::load(by + 2 * d * kUnitWords));
       add_product<V>(acc1, x, V::load(by + (2 * d + 1) * kUnitWords));
     }
-    const auto addend = V::permute(V::load(from + count * kUnitWords), places.lanes);
-    V::store(out0 + t, reduce_once<V>(V::add(reduce_sum<V, kDigits>(acc0, reducer), addend), reducer.q));
-    V::store(out1 + t, reduce_sum<V, kDigits>(acc1, reducer));
+    auto r0 = reduce_sum<V, kDigits>(acc0, reducer);
+    auto r1 = reduce_sum<V, kDigits>(acc1, reducer);
+    if (addend0 != nullptr) r0 = reduce_once<V>(V::add(r0, V::permute(V::load(addend0 + places.block), places.lanes)), reducer.q);
+    if (base0 != nullptr) {
+      r0 = reduce_once<V>(V::add(r0, V::load(base0 + t)), reducer.q);
+      r1 = reduce_once<V>(V::add(r1, V::load(base1 + t)), reducer.q);
+    }
+    V::store(out0 + t, r0);
+    V::store(out1 + t, r1);
   }
+}
+
+template <class V, std::size_t kDigits>
+void inner_product_gathered_fixed(U32* out0, U32* out1, const U32* digits, std::size_t digit_stride, const U32* key, std::size_t digit_count,
+                                  const U32* addend0, const U32* base0, const U32* base1, const AutomorphismTable& table,
+                                  std::size_t begin, const Modulus& m) {
+  inner_product_unit_of<V, kDigits>(out0, out1, digits, digit_stride, key, digit_count, addend0, base0, base1, table, begin, m);
+}
+
+template <class V, std::size_t kDigits>
+void inner_product_unit_fixed(U32* out0, U32* out1, const U32* pieces, const U32* key, std::size_t digits,
+                              const AutomorphismTable& table, std::size_t begin, const Modulus& m) {
+  const std::size_t count = kDigits != 0 ? kDigits : digits;
+  inner_product_unit_of<V, kDigits>(out0, out1, pieces, kUnitWords, key, digits, pieces + count * kUnitWords, nullptr, nullptr, table, begin, m);
 }
 
 /// ---- full-weight multiply-accumulate --------------------------------------------------------------------------

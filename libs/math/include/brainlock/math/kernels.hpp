@@ -78,25 +78,18 @@ struct Kernels {
                         const std::uint32_t* const* key0, const std::uint32_t* const* key1, std::size_t digits,
                         const std::uint32_t* addend0, const Modulus&, std::size_t n);
 
-  /// The same, then the automorphism, for output words [begin, begin + n) only (both multiples of 8):
-  /// out0[t] = (inner product 0 + addend0)[table(begin + t)]. digit/key/addend pointers are to the start of the limb.
-  void (*inner_product_permuted)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* digit,
-                                 const std::uint32_t* const* key0, const std::uint32_t* const* key1,
-                                 std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
-                                 std::size_t begin, std::size_t n, const Modulus&);
+  /// The same for the unit of kUnitWords words at `begin` (a multiple of them) of the products' limb, after an automorphism, from keys
+  /// that were permuted beforehand (once, by permute()) and so stream from memory in order:
+  ///     out0[t] = sum_d digit_d[table(begin + t)] * key0_d[t] + addend0[table(begin + t)] + base0[t], t < kUnitWords,
+  /// and out1 likewise, without addend. Digit d's limb starts at digits + d * digit_stride. The pieces of the key lie one behind the
+  /// other: key0_0, key1_0, key0_1, ... Addend and base may be null (both bases or neither) and are plain; outputs may be the bases.
+  void (*inner_product_gathered)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* digits, std::size_t digit_stride,
+                                 const std::uint32_t* key, std::size_t digit_count, const std::uint32_t* addend0,
+                                 const std::uint32_t* base0, const std::uint32_t* base1, const AutomorphismTable& table,
+                                 std::size_t begin, const Modulus&);
 
-  /// The same result from keys that were permuted beforehand (once, by permute()), so that they stream from memory in
-  /// order: two to three times faster than inner_product_permuted where keys come from DRAM. Key pointers are to
-  /// word `begin` of the permuted limb, digit and addend pointers to the start of the unpermuted limb:
-  ///     out0[t] = sum_d digit[d][table(begin + t)] * key0[d][t] + addend0[table(begin + t)].
-  void (*inner_product_gathered)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* digit,
-                                 const std::uint32_t* const* key0, const std::uint32_t* const* key1,
-                                 std::size_t digits, const std::uint32_t* addend0, const AutomorphismTable& table,
-                                 std::size_t begin, std::size_t n, const Modulus&);
-
-  /// The same for the unit of kUnitWords words at `begin` (a multiple of them), whose pieces lie one behind the other: of `key` the
-  /// pairs key0[d], key1[d]; of `pieces` the digits and then the addend, from the unit that the automorphism takes the
-  /// words from. `pieces` counts as `digit` does, from where word 0 of a limb would be if its units lay this close.
+  /// The same where the digits' pieces, too, lie one behind the other, and after them the addend: `pieces` counts from where word 0 of a
+  /// limb would be if its units lay this close. No base.
   void (*inner_product_unit)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* pieces, const std::uint32_t* key,
                              std::size_t digits, const AutomorphismTable& table, std::size_t begin, const Modulus&);
 
