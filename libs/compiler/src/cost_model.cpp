@@ -5,11 +5,17 @@
 namespace brainlock::compiler {
 namespace {
 
-// One core of a 3.4 GHz Zen 3 with AVX2; ratios between them matter more than their absolute size.
-constexpr double kNttNsPerButterfly = 0.21;
-constexpr double kMacNsPerWord = 0.048;
-constexpr double kHoistNsPerWordDigit = 0.45;   // two inner products, streamed key, one reduction shared by the digits
-constexpr double kPassNsPerWord = 0.6;          // element-wise work around a key switch
+// Fitted to the layers of three VGG9 packages (precise; fast with 16 and with 32 baby steps), one thread of a 3.2 GHz Zen 3 with AVX2: the
+// sums are within 2 %. What comes with every transform (base conversion, copies, first touches of memory) is in the transforms' figure,
+// which is more than twice that of the bare kernel (docs/kernels.md).
+constexpr double kNttNsPerButterfly = 0.50;
+constexpr double kMacNsPerWord = 0.055;
+constexpr double kInnerNsPerWordDigit = 0.30;    // two inner products
+constexpr double kInnerNsPerWord = 2.0;          // their reductions, and what is read and written once, whatever the digits
+constexpr double kSwitchNsPerWordDigit = 1.1;    // besides, where the digits are made for one rotation alone
+constexpr double kSquareNsPerWordDigit = 0.5;
+constexpr double kWeightNsPerByte = 0.3;         // from memory
+constexpr double kCopyNsPerWord = 0.6;
 
 }  // namespace
 
@@ -20,12 +26,14 @@ double predict_ms(const plan::Program& program, const plan::Instruction& instruc
   const double ntt = static_cast<double>(cost.ntts) * n / 2 * std::log2(n) * kNttNsPerButterfly;
   const double mac = static_cast<double>(cost.word_macs) * kMacNsPerWord;
   const double inner = static_cast<double>(cost.hoisted_rotations + cost.key_switches) * (limbs + k) * n *
-                       (digits * kHoistNsPerWordDigit + 0.3);
-  const double passes = static_cast<double>(cost.key_switches + 2 * cost.squarings) * (limbs + k) * n * digits * kPassNsPerWord;
+                       (digits * kInnerNsPerWordDigit + kInnerNsPerWord);
+  const double switches = static_cast<double>(cost.key_switches) * (limbs + k) * n * digits * kSwitchNsPerWordDigit;
+  const double squares = static_cast<double>(cost.squarings) * (limbs + k) * n * digits * kSquareNsPerWordDigit;
+  const double weights = static_cast<double>(cost.weight_bytes) * kWeightNsPerByte;
   double copies = 0;   // words of what branches cost besides their own layers
   if (const auto* add = std::get_if<plan::Add>(&instruction.op)) copies = 2.0 * limbs * n * static_cast<double>(add->terms.size() - 1);
   if (std::holds_alternative<plan::Drop>(instruction.op)) copies = 2 * (instruction.limbs_out + k) * n;
-  return (ntt + mac + inner + passes + copies * kPassNsPerWord) * 1e-6;
+  return (ntt + mac + inner + switches + squares + weights + copies * kCopyNsPerWord) * 1e-6;
 }
 
 double predict_ms(const plan::Program& program) {

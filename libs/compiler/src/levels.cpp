@@ -102,7 +102,8 @@ class Search {
   double stage_cost(std::size_t l, std::uint32_t limbs) const {
     const StageNeeds& s = request_.stages[l];
     const double qp = limbs + shape_.p_limbs, digits = std::ceil(static_cast<double>(limbs) / shape_.digit_limbs);
-    return s.macs * 2 * qp * 0.75 + s.hoisted * digits * qp * 8 + s.key_switches * (digits + 1) * qp * 24;
+    // In the proportions of cost_model.cpp, a product and its sum as 0.75.
+    return qp * (s.macs * 2 * 0.75 + s.hoisted * (4 * digits + 27) + s.key_switches * (67 * digits + 75));
   }
 
   struct Rounding {
