@@ -18,14 +18,15 @@ MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
 
 
-def _records(path):
+def records(path):
+    """(uint8 NCHW images, int64 labels) of a file in this layout, as torch tensors."""
     raw = np.fromfile(path, dtype=np.uint8)
     if raw.size == 0 or raw.size % RECORD:
         raise SystemExit(f"{path}: {raw.size} bytes is not a multiple of {RECORD}")
     raw = raw.reshape(-1, RECORD)
     if raw[:, 0].max() > 9:
         raise SystemExit(f"{path}: a label above 9")
-    return raw[:, 1:].reshape(-1, 3, 32, 32), raw[:, 0].astype(np.int64)
+    return torch.from_numpy(raw[:, 1:].reshape(-1, 3, 32, 32)), torch.from_numpy(raw[:, 0].astype(np.int64))
 
 
 def load(folder):
@@ -33,14 +34,13 @@ def load(folder):
     folder = pathlib.Path(folder)
     if (folder / "cifar-10-batches-bin").is_dir():
         folder = folder / "cifar-10-batches-bin"
-    parts = [_records(folder / f"data_batch_{i}.bin") for i in range(1, 6)]
-    images = torch.from_numpy(np.concatenate([p[0] for p in parts]))
-    labels = torch.from_numpy(np.concatenate([p[1] for p in parts]))
-    test_images, test_labels = _records(folder / "test_batch.bin")
+    parts = [records(folder / f"data_batch_{i}.bin") for i in range(1, 6)]
+    images = torch.cat([p[0] for p in parts])
+    labels = torch.cat([p[1] for p in parts])
     return {
         "train": (images[:-VALIDATION], labels[:-VALIDATION]),
         "val": (images[-VALIDATION:], labels[-VALIDATION:]),
-        "test": (torch.from_numpy(test_images), torch.from_numpy(test_labels)),
+        "test": records(folder / "test_batch.bin"),
     }
 
 

@@ -16,6 +16,7 @@ from data import MEAN, STD
 
 A_MIN = 0.05
 SHIFT_MAX = 3.0
+FOLLOW = 0.05   # the share of a batch's statistics in fixed ones that follow
 
 
 class NormQuadratic(torch.autograd.Function):
@@ -86,21 +87,41 @@ class NormBlend(torch.autograd.Function):
         return (dx, ctx.t * (s2 - s0), ctx.t * s1) + (None,) * 8
 
 
+_normals = None
+
+
+def noise_like(x):
+    """Standard normals in the shape and memory order of `x` (dense): a stretch of a fixed long row, from a random place on.
+
+    Fresh ones for every value would cost as much as the convolutions.
+    """
+    global _normals
+    count = x.numel()
+    if _normals is None or len(_normals) < 2 * count or _normals.device != x.device:
+        _normals = torch.randn(max(2 * count, 1 << 22), device=x.device)
+    row = _normals     # another thread may put a longer one in its place
+    at = int(torch.randint(0, len(row) - count, ()))
+    return row.as_strided(x.shape, x.stride(), at)
+
+
 class FrozenQuadratic(torch.autograd.Function):
     """The same with fixed statistics, as a trained net is used, on values clamped to `limit` deviations.
 
     A batch's own statistics hide an image that a net of squares blows up; fixed ones show it, and the clamp keeps that one image from
-    drowning the others' gradients. The second output is the unclamped z, for penalties.
+    drowning the others' gradients. `noise`, normal with this deviation, comes on top as an encrypted evaluation adds it. The second
+    output is the unclamped z without it, for penalties.
     """
 
     @staticmethod
-    def forward(ctx, x, a, b, mean, var, eps, limit):
+    def forward(ctx, x, a, b, mean, var, eps, limit, noise):
         per_channel = lambda v: v.view(-1, 1, 1)
         invstd = torch.rsqrt(var + eps)
         z = torch.addcmul(per_channel(-mean * invstd), x, per_channel(invstd))
         low, high = torch.aminmax(z)
         ctx.limit = limit if max(-low.item(), high.item()) > limit else None
         inside = z.clamp(-limit, limit) if ctx.limit else z
+        if noise:
+            inside = torch.add(inside, noise_like(inside), alpha=noise)
         ctx.save_for_backward(inside, a, b, invstd)
         ctx.set_materialize_grads(False)
         a, b = per_channel(a), per_channel(b)
@@ -119,7 +140,7 @@ class FrozenQuadratic(torch.autograd.Function):
             dx.masked_fill_(z.abs() >= ctx.limit, 0.0)
         if gz is not None:
             dx.addcmul_(gz, per_channel(invstd))
-        return dx, s2 - s0, s1, None, None, None, None
+        return dx, s2 - s0, s1, None, None, None, None, None
 
 
 class Quadratic(nn.Module):
@@ -139,6 +160,7 @@ class Quadratic(nn.Module):
         self.penalty_from = 0.0  # penalise |x| above this; 0: off
         self.penalty = None
         self.frozen = 0.0       # training: fixed statistics, and x clamped to this; 0: the batch's own
+        self.follow = 0         # with fixed statistics: let them follow slowly, by so many first images of the batch
         self.keep = False       # `normalised` holds x of the last batch, with its gradient
         self.normalised = None
         self.seen = None        # a list collects x in evaluation, detached
@@ -146,13 +168,15 @@ class Quadratic(nn.Module):
         self.tail = None
 
     def forward(self, x):
-        if self.training and self.activation == "quadratic" and not self.noise:
+        if self.training and self.activation == "quadratic" and (self.frozen or not self.noise):
             n = self.norm
             if self.blend < 1.0:
                 y, z = NormBlend.apply(x, self.a, self.b, n.running_mean, n.running_var, n.momentum, n.eps, self.blend,
                                        *(v.to(x.device) for v in self.relu))
             elif self.frozen:
-                y, z = FrozenQuadratic.apply(x, self.a, self.b, n.running_mean, n.running_var, n.eps, self.frozen)
+                if self.follow:
+                    self._follow(x.detach()[:self.follow])
+                y, z = FrozenQuadratic.apply(x, self.a, self.b, n.running_mean, n.running_var, n.eps, self.frozen, self.noise)
             else:
                 y, z = NormQuadratic.apply(x, self.a, self.b, n.running_mean, n.running_var,
                                            n.momentum, n.eps)
@@ -179,10 +203,17 @@ class Quadratic(nn.Module):
             y = self.blend * y + (1.0 - self.blend) * (F.relu(gain * x + shift) - offset)
         return y
 
+    @torch.no_grad()
+    def _follow(self, x):
+        var, mean = torch.var_mean(x, (0, 2, 3))
+        self.norm.running_mean.lerp_(mean, FOLLOW)
+        self.norm.running_var.lerp_(var, FOLLOW)
+
     def _penalise(self, x):
         if self.training and self.penalty_from:
-            beyond = x - x.clamp(-self.penalty_from, self.penalty_from)
-            self.penalty = beyond.square().mean()
+            beyond = (x - x.clamp(-self.penalty_from, self.penalty_from)).square()
+            # With fixed statistics one image can blow up; the logarithm keeps it from drowning the others.
+            self.penalty = torch.log1p(beyond.flatten(1).mean(1)).mean() if self.frozen else beyond.mean()
 
     @torch.no_grad()
     def project(self):

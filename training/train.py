@@ -73,6 +73,9 @@ def arguments():
     p.add_argument("--odd-after", type=float, default=0, help="only after this share of the run")
     p.add_argument("--odd-from", type=float, default=6.0, help="penalise |x| of odd pictures above this")
     p.add_argument("--odd-weight", type=float, default=0.1)
+    p.add_argument("--synthetic", help="records of synthetic.py --output: pictures without labels, some with every micro-batch "
+                   "once statistics are fixed (--freeze); the teacher's answers and the range count")
+    p.add_argument("--synthetic-count", type=int, default=16, help="so many with a micro-batch")
     p.add_argument("--teacher", help="checkpoint whose answers are learned too")
     p.add_argument("--teacher-weight", type=float, default=0.7)
     p.add_argument("--temperature", type=float, default=2.0)
@@ -86,9 +89,9 @@ def arguments():
     p.add_argument("--gradual", type=float, default=0,
                    help="replace ReLU by the quadratic linearly over this share of the run")
     p.add_argument("--finetune-noise", type=float, default=0,
-                   help="noise on every pre-activation, as a share of its deviation")
+                   help="noise on every pre-activation, as a share of its deviation (with --freeze: from then on)")
     p.add_argument("--finetune-weights", type=float, default=0,
-                   help="noise on weights, as a share of the largest one of a layer")
+                   help="noise on weights, as a share of the largest one of a layer, likewise")
     p.add_argument("--save-minutes", type=float, default=5)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2, help="inside an operator")
@@ -182,21 +185,33 @@ class Teacher:
 
 
 def spread(model, workers):
-    """Copy the weights to the workers and clear their gradients."""
+    """Copy weights and statistics to the workers and clear their gradients."""
     for worker in workers:
         worker.train()
         worker.zero_grad(set_to_none=True)
         if worker is not model:
             with torch.no_grad():
-                for mine, theirs in zip(model.parameters(), worker.parameters()):
+                for mine, theirs in zip([*model.parameters(), *model.buffers()], [*worker.parameters(), *worker.buffers()]):
                     theirs.copy_(mine)
 
 
-def freeze(model, workers, average, limit):
-    """From now on, normalise with the moving average's statistics. Doing it again changes nothing."""
+# Updates of one size in all directions let values drift away from fixed statistics; in every so many steps, these follow.
+FOLLOW_EVERY = 4
+
+
+def add_noise(model, args):
+    """The errors of an encrypted evaluation."""
+    for act in nets.activations(model):
+        act.noise = args.finetune_noise
+    model.weight_noise = args.finetune_weights
+
+
+def freeze(model, workers, average, args):
+    """From now on, normalise with the moving average's statistics, and with noise if asked for."""
     for copied in {id(m): m for m in [model, *workers]}.values():
+        add_noise(copied, args)
         for i, act in enumerate(copied.act):
-            act.frozen = limit
+            act.frozen = 3.0 * (act.penalty_from or 4.0)
             for name in ("running_mean", "running_var"):
                 getattr(act.norm, name).copy_(average.state[f"act.{i}.norm.{name}"])
 
@@ -243,8 +258,13 @@ def main():
     teacher = Teacher(args.teacher, device) if args.teacher else None
     if args.hint and teacher is None:
         raise SystemExit("--hint needs a --teacher")
-    if args.freeze and (args.activation == "relu" or args.finetune_noise or args.gradual > 1.0 - args.freeze):
-        raise SystemExit("--freeze is for quadratics alone, without --finetune-noise, after --gradual has ended")
+    if args.freeze and (args.activation == "relu" or args.gradual > 1.0 - args.freeze):
+        raise SystemExit("--freeze is for quadratics alone, after --gradual has ended")
+    unlabelled = None
+    if args.synthetic:
+        if teacher is None or not args.freeze:
+            raise SystemExit("--synthetic needs a --teacher, to say what the pictures are, and --freeze")
+        unlabelled = cifar.Augmenter(cifar.records(args.synthetic)[0], args.shift, 0, generator, args.jitter)
     acts = nets.activations(model)
     hinted = [i for i in range(HINTS_FROM, len(acts)) if args.hint and teacher is not None]
     if hinted and teacher.config.get("width") != model.config.get("width"):
@@ -255,8 +275,8 @@ def main():
         # The first two layers hold most of the values and have the mildest tails.
         start = args.range if i >= 2 or args.net == "tiny" else args.range_early
         act.penalty_from = start if args.range_weight else 0.0
-        act.noise = args.finetune_noise
-    model.weight_noise = args.finetune_weights
+    if not args.freeze:
+        add_noise(model, args)
 
     matrices = [layer.weight for layer in model.linear]
     small = [p for p in model.parameters() if all(p is not m for m in matrices)]
@@ -297,22 +317,32 @@ def main():
         some = torch.randint(0, len(labels), (args.odd,), generator=generator)
         return prepare(cifar.odd(augment.batch(some, 0), generator), model)
 
+    def pictures(part):
+        """A micro-batch: the images of `part`, and synthetic ones after them."""
+        x = augment.batch(part, epoch)
+        if unlabelled is not None and model.act[0].frozen:
+            some = torch.randint(0, unlabelled.count, (args.synthetic_count,), generator=generator)
+            x = torch.cat([x, unlabelled.batch(some, epoch)])
+        return prepare(x, model)
+
     def learn(worker, job, weight, share):
         """Loss and gradient of one micro-batch on one copy of the net."""
         part, x, odd = job
         x, y = x.to(device), labels[part].to(device)
-        logits = worker(x)
+        answers = worker(x)
+        logits = answers[:len(part)]
         losses = F.cross_entropy(logits, y, label_smoothing=args.smoothing, reduction="none")
         score[part] = losses.detach().float().cpu()
         loss = (losses * weight[part].to(device)).mean()
         if teacher is not None:
             answer, features = teacher(x)
             target = F.softmax(answer / args.temperature, 1)
-            kd = -(target * F.log_softmax(logits / args.temperature, 1)).sum(1).mean()
+            kd = -(target * F.log_softmax(answers / args.temperature, 1)).sum(1).mean()
             loss = (1 - args.teacher_weight) * loss + args.teacher_weight * args.temperature * kd
             mine = nets.activations(worker)
             for i in hinted:
-                loss = loss + args.hint / len(hinted) * F.mse_loss(mine[i].normalised, features[i])
+                loss = loss + args.hint / len(hinted) * F.mse_loss(mine[i].normalised[:len(part)],
+                                                                           features[i][:len(part)])
         penalty = sum(a.penalty for a in nets.activations(worker) if a.penalty is not None)
         ((loss + args.range_weight * penalty) * share).backward()
         if odd is not None:
@@ -374,14 +404,16 @@ def main():
             adam.param_groups[0]["lr"] = args.lr_small * factor
             blend = min(1.0, p / args.gradual) if args.gradual else 1.0
             if args.freeze and p >= 1.0 - args.freeze and not model.act[0].frozen:
-                freeze(model, workers, average, 3.0 * args.range)
+                freeze(model, workers, average, args)
             index = order[k * args.batch:(k + 1) * args.batch]
             spread(model, workers)
             for worker in workers:
                 worker.still = 2 if k % args.early_every else 0
                 for act in nets.activations(worker):
                     act.blend = blend
-            parts = [(part, prepare(augment.batch(part, epoch), model), odd_pictures(k)) for part in
+            for act in nets.activations(workers[0]):
+                act.follow = 0 if k % FOLLOW_EVERY else args.micro_batch
+            parts = [(part, pictures(part), odd_pictures(k)) for part in
                      index.split(args.micro_batch)]
             model.train()
             for at in range(0, len(parts), len(workers)):
