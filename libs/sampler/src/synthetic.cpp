@@ -95,8 +95,10 @@ double fine_detail(const std::vector<std::vector<double>>& planes, int height, i
 }
 
 /// Most fine detail of a picture before grain. CIFAR-10's test images (grain in them) have 0.036 / 0.060 / 0.072 / 0.083 at 50 / 95 /
-/// 99 / 99.9 per cent; a picture of nothing but fine stripes has 0.3, and no camera takes it.
-double draw_most_detail(Random& random) { return std::clamp(0.050 + 0.011 * random.normal(), 0.020, 0.074); }
+/// 99 / 99.9 per cent, and halved to 16 pixels 1.4 times that; a picture of nothing but fine stripes has 0.3, and no camera takes it.
+double draw_most_detail(Random& random, int side) {
+  return std::clamp(0.050 + 0.011 * random.normal(), 0.020, 0.074) * std::sqrt(32.0 / side);
+}
 
 /// Blurs until no more than `most` detail is left.
 void soften(std::vector<std::vector<double>>& planes, int height, int width, double most) {
@@ -140,7 +142,7 @@ Result<Image> synthetic_image(std::uint64_t seed, int channels, int height, int 
   const double grain = random.uniform(0.0, 0.03);
   const Exposure exposure = draw_exposure(random);
   const double softness = random.uniform(0.8, 2.2) / std::min(height, width);
-  const double most_detail = draw_most_detail(random);
+  const double most_detail = draw_most_detail(random, std::min(height, width));
   const double knee = random.uniform(0.30, 0.49);
 
   const std::size_t count = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
