@@ -181,6 +181,31 @@ TEST_P(Branches, AnswerAsInTheClear) {
 INSTANTIATE_TEST_SUITE_P(Nets, Branches, testing::Range<std::size_t>(0, small_nets().size()),
                          [](const auto& test) { return std::string(small_nets()[test.param].name); });
 
+// Pale calibration images make for small values and so for large scales: the weights must still fit the modulus that they are encoded for.
+TEST(BranchesOfPaleImages, WeightsFitTheirModulusHoweverPaleTheyAre) {
+  const SmallNet net = small_nets()[1];
+  for (const float contrast : {1.0F, 0.5F, 0.25F, 0.1F, 0.05F, 0.02F}) {
+    SCOPED_TRACE(contrast);
+    compiler::NetBuilder builder(61, net.input);
+    net.build(builder);
+    const auto graph = compiler::normalise(builder.graph());
+    ASSERT_TRUE(graph.ok());
+    compiler::CompileOptions options;
+    options.profile = {"small", 1U << 14, 0.02};
+    for (std::uint64_t seed : {1000, 1001, 1002, 1003}) {
+      options.calibration.push_back(sample(seed, net.input));
+      for (float& value : options.calibration.back()) value = 0.5F + contrast * (value - 0.5F);
+    }
+    const auto program = compiler::compile(*graph, options);
+    ASSERT_TRUE(program.ok()) << program.error().to_string();
+    const auto package = package::Package::from_bytes(package::encode_program(*program), {});
+    ASSERT_TRUE(package.ok()) << package.error().to_string();
+    const auto machine = runtime::Machine::make((*package)->parameters(), 2U);
+    const auto loaded = runtime::LoadedProgram::load(*machine, (*package)->program());
+    EXPECT_TRUE(loaded.ok()) << loaded.error().to_string();
+  }
+}
+
 TEST(Vgg9, FastAnswersAsInTheClear) {
   const auto model = Model::make("vgg9-cifar10/vgg9.onnx", "fast");
   ASSERT_NE(model, nullptr);

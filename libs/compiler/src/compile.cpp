@@ -196,6 +196,7 @@ class Compiler {
         std::get<plan::Linear>(lowered.program.instructions[stage.linear].op).limit = request.stages[stage.rank].out_max;
       for (LevelChoice& levels : search_levels(request, threads_)) {
         assign_levels(lowered, levels);
+        if (!constants_fit(lowered.program)) continue;
         add_carried_noise(lowered, carried, levels);
         consider(lowered, choice, levels);
       }
@@ -203,6 +204,30 @@ class Compiler {
     for (Candidate& candidate : report_.candidates)
       if (&candidate == &report_.candidates[best_candidate_]) candidate.chosen = found_;
     return {};
+  }
+
+  static double largest_slot(const plan::SlotVector& vector) {
+    float square = 0;
+    for (const std::complex<float>& value : vector.values) square = std::max(square, std::norm(value));
+    return std::sqrt(static_cast<double>(square));
+  }
+  /// Whether weights and biases, at the scales that a chain leaves for them, are below half of the modulus that they are encoded for.
+  /// A coefficient is at most the largest slot.
+  static bool constants_fit(const plan::Program& program) {
+    const auto half_modulus = [&](std::uint32_t limbs) {
+      double product = 0.5;
+      for (std::uint32_t i = 0; i < limbs; ++i) product *= program.parameters.q[i];
+      return product;
+    };
+    for (const plan::Instruction& instruction : program.instructions) {
+      const auto* linear = std::get_if<plan::Linear>(&instruction.op);
+      if (linear == nullptr) continue;
+      double weight = 0, bias = 0;
+      for (const plan::SlotVector& vector : linear->vectors) weight = std::max(weight, largest_slot(vector));
+      for (const auto& output : linear->outputs) bias = std::max(bias, largest_slot(output.bias));
+      if (weight * linear->weight_scale >= half_modulus(instruction.limbs_in) || bias * instruction.scale_out >= half_modulus(instruction.limbs_out)) return false;
+    }
+    return true;
   }
 
   /// What rounded weights of a carried stage do, for scales that are not yet known.
@@ -271,6 +296,7 @@ class Compiler {
     const bool whole = !stages_.is_addend(l);   // of parts of a sum only the sum's size says how much noise matters
     if (whole) needs.out_rms = std::max(needs.out_rms, stats.rms);
     double largest = kRangeMargin * stats.largest;
+    for (const auto& output : linear.outputs) largest = std::max(largest, largest_slot(output.bias));   // may be far above what is left of it
     if (lowered.rank + 1 < stages_.ranks()) {
       for (const auto& output : linear.outputs) largest = std::max(largest, kUnreadMargin * trace.largest[output.out]);
       for (std::size_t i = lowered.linear + 1; i <= lowered.last; ++i)
