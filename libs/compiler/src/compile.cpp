@@ -25,8 +25,9 @@ constexpr double kMsPerKeyMegabyte = 0.15;
 // Ranges are taken from a few calibration inputs; real inputs may reach further by this factor.
 constexpr double kRangeMargin = 4.0;
 // Positions that no later layer reads hold whatever the layers before made of the borders: they reach further and vary more. Their
-// limit is this many times what one calibration input shows there.
-constexpr double kUnreadMargin = 8.0;
+// limit is this many times what one calibration input shows there. Of 8,000 photographs one reaches 25 times that in VGG9, half of them
+// once. Up to 40 times changes neither the prime count nor the predicted time of either profile by more than 2 per cent.
+constexpr double kUnreadMargin = 32.0;
 // The promised bound on |encrypted - clear|, in standard deviations of the error that is predicted for the calibration
 // input through which noise grows most.
 constexpr double kBoundDeviations = 8.0;

@@ -60,8 +60,8 @@ Field Field::draw(Random& random) {
                     : choice < 0.91 ? Kind::kStripes
                     : choice < 0.95 ? Kind::kChecks
                                     : Kind::kRings;
-  const double frequency = random.uniform(1.2, 5.0);
-  const double persistence = random.uniform(0.5, 1.0);
+  const double frequency = random.uniform(2.5, 9.0);
+  const double persistence = random.uniform(0.65, 1.1);
   Field field(kind, Noise(random.next(), frequency, 5, persistence));
   const double angle = random.uniform(0.0, kTurn);
   field.cos_ = std::cos(angle);
@@ -71,7 +71,10 @@ Field Field::draw(Random& random) {
   field.centre_u_ = random.uniform(-0.2, 1.2);
   field.centre_v_ = random.uniform(-0.2, 1.2);
   field.warp_ = random.chance(0.6) ? random.uniform(0.0, 0.35) : 0.0;
-  field.mix_ = random.uniform(0.0, 0.6);
+  const bool pattern = kind == Kind::kStripes || kind == Kind::kChecks || kind == Kind::kRings;
+  field.mix_ = pattern ? random.uniform(0.3, 0.7) : random.uniform(0.2, 0.8);
+  field.chirp_ = random.uniform(-0.7, 0.7);
+  field.fade_ = random.uniform(1.5, 3.5);
   return field;
 }
 
@@ -80,7 +83,8 @@ double Field::at(double u, double v) const {
   if (kind_ == Kind::kNoise) return grain;
   const double bent_u = u + warp_ * (grain - 0.5);
   const double bent_v = v + warp_ * (noise_.at(v + 7.3, u - 3.1) - 0.5);
-  const double along = (bent_u - 0.5) * cos_ + (bent_v - 0.5) * sin_;
+  const double straight = (bent_u - 0.5) * cos_ + (bent_v - 0.5) * sin_;
+  const double along = straight * (1.0 + chirp_ * straight);
   const double across = (bent_v - 0.5) * cos_ - (bent_u - 0.5) * sin_;
   const double away =
       std::sqrt((bent_u - centre_u_) * (bent_u - centre_u_) + (bent_v - centre_v_) * (bent_v - centre_v_));
@@ -107,6 +111,10 @@ double Field::at(double u, double v) const {
     case Kind::kNoise:
       break;  // answered above
   }
+  if (kind_ == Kind::kStripes || kind_ == Kind::kChecks || kind_ == Kind::kRings) {
+    const double here = noise_.at(0.4 * u + 11.7, 0.4 * v - 5.9);
+    value = 0.5 + (value - 0.5) * std::clamp(0.5 + fade_ * (here - 0.5), 0.0, 1.0);
+  }
   return mix(value, grain, mix_);
 }
 
@@ -117,7 +125,7 @@ Paint Paint::draw(Random& random) {
   const double green = 0.060 * random.normal();
   const double vivid = random.chance(0.2) ? 2.2 : 1.0;
   const Colour base = {luminance + vivid * warmth, luminance + vivid * green, luminance - vivid * warmth};
-  const double step = random.uniform(-0.5, 0.5);
+  const double step = random.uniform(-0.8, 0.8);
   const double drift = 0.05 * random.normal();
   const Field field = Field::draw(random);
   return Paint{field, base, {base.r + step + drift, base.g + step, base.b + step - drift}};
@@ -131,7 +139,7 @@ Shape Shape::draw(Random& random) {
   shape.kind_ = choice < 0.35 ? Kind::kEllipse : choice < 0.6 ? Kind::kBox : Kind::kBlob;
   shape.centre_u_ = std::clamp(0.5 + 0.2 * random.normal(), -0.1, 1.1);  // things stand near the middle
   shape.centre_v_ = std::clamp(0.55 + 0.18 * random.normal(), -0.1, 1.1);
-  const double size = random.uniform(0.08, 0.42);
+  const double size = random.uniform(0.06, 0.32);
   const double aspect = random.uniform(0.45, 1.6);
   shape.radius_u_ = size * aspect;
   shape.radius_v_ = size;
@@ -174,7 +182,7 @@ Colour Shape::colour(double u, double v) const {
 
 Scene Scene::draw(Random& random) {
   Scene scene{Paint::draw(random), {}};
-  const auto count = random.below(6);
+  const auto count = random.below(11);
   scene.shapes.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) scene.shapes.push_back(Shape::draw(random));
   return scene;

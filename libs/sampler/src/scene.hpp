@@ -34,7 +34,9 @@ class Field {
   Field(Kind kind, Noise noise) : kind_(kind), noise_(noise) {}
   Kind kind_;
   Noise noise_;
-  double warp_ = 0.0;  // how far noise bends the coordinates
+  double warp_ = 0.0;   // how far noise bends the coordinates
+  double chirp_ = 0.0;  // how much a pattern's period changes across the picture, as on a surface that leans away
+  double fade_ = 0.0;   // how much a pattern comes and goes: no thing in a photograph is covered by one as evenly as a test card
   double cos_ = 1.0, sin_ = 0.0, frequency_ = 1.0, phase_ = 0.0, centre_u_ = 0.5, centre_v_ = 0.5, mix_ = 0.0;
 };
 

@@ -8,9 +8,9 @@
 
 namespace brainlock::sampler {
 
-/// The picture of `seed`: a background field, zero to five shapes with textures and shading, a possible second scene
-/// mixed in, then blur, exposure, contrast, fine detail and grain drawn like those of small photographs (CIFAR-10's per-image
-/// statistics). Values are multiples of 1/255. Deterministic: a seed and a size name one picture. `channels` is 1 or 3,
+/// The picture of `seed`: a background field, zero to ten shapes with textures and shading, a possible second scene
+/// mixed in, light from one side, then blur, exposure, contrast, fine detail, edges, grain and colour resolution drawn like those of
+/// small photographs (CIFAR-10's per-image statistics). Values are multiples of 1/255. Deterministic: a seed and a size name one picture. `channels` is 1 or 3,
 /// sides are 1..1024; otherwise kInvalidArgument. Costs about 1 ms for 3x32x32 and grows with the area. Safe from many
 /// threads.
 ///
