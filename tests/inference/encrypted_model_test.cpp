@@ -43,7 +43,7 @@ class Model {
     model->graph_ = std::move(*normal);
     compiler::CompileOptions options;
     options.profile = profile;
-    for (std::uint64_t seed : {1000, 1001, 1002, 1003}) options.calibration.push_back(sample(seed, model->shape()));
+    options.calibration = calibration(model->shape());
     auto program = compiler::compile(model->graph_, options);
     EXPECT_TRUE(program.ok()) << program.error().to_string();
     if (!program.ok()) return nullptr;

@@ -17,19 +17,13 @@
 #include "brainlock/package/value_range.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "brainlock/runtime/executor.hpp"
-#include "brainlock/sampler/random.hpp"
-#include "brainlock/sampler/synthetic.hpp"
+#include "samples.hpp"
 
 namespace brainlock {
 namespace {
 
-std::vector<float> sample(std::uint64_t seed, const plan::TensorMap& map) {
-  auto image = sampler::synthetic_image(seed, static_cast<int>(map.channels), static_cast<int>(map.height), static_cast<int>(map.width));
-  if (image.ok()) return image->pixels;
-  sampler::Random random(seed);
-  std::vector<float> values(std::size_t{map.channels} * map.height * map.width);
-  for (float& v : values) v = static_cast<float>(random.uniform());
-  return values;
+std::vector<float> sample_of(std::uint64_t seed, const plan::TensorMap& map) {
+  return sample(seed, {static_cast<int>(map.channels), static_cast<int>(map.height), static_cast<int>(map.width)});
 }
 
 /// A compiled test model; each is compiled once.
@@ -43,11 +37,7 @@ std::shared_ptr<const package::Package> compiled(const std::string& name) {
   EXPECT_TRUE(graph.ok());
   compiler::CompileOptions options;
   options.profile = *compiler::find_profile("precise");
-  plan::TensorMap shape;
-  shape.channels = static_cast<std::uint32_t>(graph->nodes[0].shape.channels);
-  shape.height = static_cast<std::uint32_t>(graph->nodes[0].shape.height);
-  shape.width = static_cast<std::uint32_t>(graph->nodes[0].shape.width);
-  for (std::uint64_t seed : {1000, 1001, 1002, 1003}) options.calibration.push_back(sample(seed, shape));
+  options.calibration = calibration(graph->nodes[0].shape);
   auto program = compiler::compile(*graph, options);
   EXPECT_TRUE(program.ok()) << program.error().to_string();
   auto made = package::Package::from_bytes(package::encode_program(*program), std::move(*bytes));
@@ -63,7 +53,7 @@ TEST_P(RealProgram, SurvivesItsFile) {
   const auto decoded = package::decode_program(bytes);
   ASSERT_TRUE(decoded.ok()) << decoded.error().to_string();
   EXPECT_EQ(package::encode_program(*decoded), bytes);
-  const auto input = sample(5, package->program().input);
+  const auto input = sample_of(5, package->program().input);
   EXPECT_EQ(plan::run_slots(*decoded, input), plan::run_slots(package->program(), input));
   std::mt19937_64 random(1);
   for (int i = 0; i < 12; ++i) {
@@ -81,7 +71,7 @@ TEST_P(RealProgram, StatesItsLimitsAndKeepsThem) {
   const auto package = compiled(GetParam());
   const package::RangeChecker checker(package);
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    const auto range = checker.check(sample(seed, package->program().input));
+    const auto range = checker.check(sample_of(seed, package->program().input));
     EXPECT_TRUE(range.inside()) << range.status().error().to_string();
     for (const auto& layer : range.layers) EXPECT_GT(layer.limit, 0) << layer.layer;
   }
@@ -132,7 +122,7 @@ TEST_P(Simulation, ForetellsTheErrorOfEncryptedRuns) {
   ASSERT_TRUE(simulator.ok()) << simulator.error().to_string();
   double encrypted = 0, simulated = 0;
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
-    const auto input = sample(seed, party.package->program().input);
+    const auto input = sample_of(seed, party.package->program().input);
     const auto exact = plan::run_slots(party.package->program(), input);
     const double e = rms(party.encrypted(input), exact), s = rms((*simulator)->run(input, seed), exact);
     encrypted += e * e;

@@ -4,6 +4,7 @@
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
 #include "brainlock/miner/fhe_engine.hpp"
+#include "brainlock/sampler/calibration.hpp"
 #include "brainlock/sampler/synthetic.hpp"
 #include "brainlock/validator/board.hpp"
 #include "fake_subnet.hpp"
@@ -53,7 +54,7 @@ struct OutOfRange : testing::Test {
     graph = compiler::normalise(std::move(*graph));
     ASSERT_TRUE(graph.ok());
     compiler::CompileOptions options{compiler::find_profile("fast").value(), {}, {}};
-    for (std::uint64_t i = 0; i < 8; ++i) options.calibration.push_back(synthetic(1000 + i).image.pixels);
+    options.calibration = sampler::calibration_inputs(8, 1, kSide, kSide, 1);
     auto program = compiler::compile(*graph, options);
     ASSERT_TRUE(program.ok()) << program.error().to_string();
     auto made = package::Package::create(folder.path / "package", std::move(*program), *bytes, false);

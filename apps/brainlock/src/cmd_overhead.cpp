@@ -12,7 +12,7 @@
 #include "brainlock/client/task_client.hpp"
 #include "brainlock/miner/fhe_engine.hpp"
 #include "brainlock/miner/service.hpp"
-#include "inputs.hpp"
+#include "brainlock/sampler/calibration.hpp"
 #include "median.hpp"
 #include "node.hpp"
 #include "ui.hpp"
@@ -107,7 +107,7 @@ void run_overhead(const OverheadFlags& flags) {
   };
   check(miner.upload_key(task->package(), task->key_id(), task->key_file(), options.key_part_bytes, {5'000, 600'000, protocol::kMaxJsonBytes}));
   const auto& shape = package->program().input;
-  const auto question = must(task->encrypt(synthetic_values(1, static_cast<int>(shape.channels), static_cast<int>(shape.height), static_cast<int>(shape.width))));
+  const auto question = must(task->encrypt(sampler::synthetic_values(1, static_cast<int>(shape.channels), static_cast<int>(shape.height), static_cast<int>(shape.width))));
 
   std::vector<double> seen_s, engine_s, overhead_s;
   std::uint64_t answer_bytes = 0;

@@ -1,7 +1,9 @@
 // compile, inspect: from a model to a package, and what a package says of itself.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/compiler/compile.hpp"
@@ -10,9 +12,9 @@
 #include "brainlock/package/package.hpp"
 #include "brainlock/plan/op_name.hpp"
 #include "brainlock/runtime/loaded_program.hpp"
+#include "brainlock/sampler/calibration.hpp"
 #include "brainlock/sampler/cifar10.hpp"
 #include "inference.hpp"
-#include "inputs.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
@@ -40,8 +42,8 @@ void run_compile(const CompileOptions& options) {
     const auto set = must(sampler::Cifar10::read_directory(options.dataset, /*training=*/true));
     for (int i = 0; i < kCalibrationInputs; ++i) compile_options.calibration.push_back(set.image(static_cast<std::size_t>(i)).pixels);
   }
-  for (int i = 0; i < kCalibrationInputs; ++i)
-    compile_options.calibration.push_back(synthetic_values(1000 + static_cast<std::uint64_t>(i), shape.channels, shape.height, shape.width));
+  for (auto& input : sampler::calibration_inputs(kCalibrationInputs, shape.channels, shape.height, shape.width, std::max(1U, std::thread::hardware_concurrency())))
+    compile_options.calibration.push_back(std::move(input));
 
   compiler::CompileReport report;
   plan::Program program;

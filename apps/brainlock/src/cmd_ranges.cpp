@@ -6,10 +6,10 @@
 #include <optional>
 
 #include "brainlock/package/value_range.hpp"
+#include "brainlock/sampler/calibration.hpp"
 #include "brainlock/sampler/cifar10.hpp"
 #include "for_images.hpp"
 #include "inference.hpp"
-#include "inputs.hpp"
 
 namespace brainlock::app {
 namespace {
@@ -44,7 +44,7 @@ class Images {
   [[nodiscard]] std::uint64_t name(std::size_t i) const { return first_ + i; }
   [[nodiscard]] std::vector<float> values(std::size_t i) const {
     if (set_) return set_->image(static_cast<std::size_t>(name(i))).pixels;
-    return synthetic_values(name(i), static_cast<int>(shape_.channels), static_cast<int>(shape_.height), static_cast<int>(shape_.width));
+    return sampler::synthetic_values(name(i), static_cast<int>(shape_.channels), static_cast<int>(shape_.height), static_cast<int>(shape_.width));
   }
   std::string description;
 

@@ -5,11 +5,11 @@
 #include <memory>
 #include <thread>
 
+#include "brainlock/sampler/calibration.hpp"
 #include "brainlock/validator/board.hpp"
 #include "brainlock/validator/validator.hpp"
 #include "chain_duties.hpp"
 #include "commands.hpp"
-#include "inputs.hpp"
 #include "log_options.hpp"
 #include "node.hpp"
 #include "ui.hpp"
@@ -51,7 +51,7 @@ std::function<Result<sampler::Sample>(const validator::Task&, std::uint64_t)> ma
     if (auto pictures = sampler::Sampler::make(options, source); pictures.ok()) return pictures->draw(seed);
     sampler::Sample sample;
     BRAINLOCK_ASSIGN(sample.image, sampler::make_image(channels, height, width));
-    sample.image.pixels = synthetic_values(seed, channels, height, width);
+    sample.image.pixels = sampler::synthetic_values(seed, channels, height, width);
     sample.kind = "synthetic";
     sample.seed = seed;
     return sample;

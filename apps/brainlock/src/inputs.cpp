@@ -1,10 +1,9 @@
 #include "inputs.hpp"
 
+#include "brainlock/sampler/calibration.hpp"
 #include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/sampler/image.hpp"
-#include "brainlock/sampler/random.hpp"
 #include "brainlock/sampler/source.hpp"
-#include "brainlock/sampler/synthetic.hpp"
 #if __has_include("brainlock/sampler/png.hpp")
 #include "brainlock/sampler/png.hpp"
 #define BRAINLOCK_HAVE_PNG 1
@@ -19,16 +18,6 @@ void InputOptions::add_to(CLI::App& command) {
   auto* seed = command.add_option("--synthetic", synthetic, "seed of a synthetic image");
   file->excludes(set)->excludes(seed);
   set->excludes(seed);
-}
-
-std::vector<float> synthetic_values(std::uint64_t seed, int channels, int height, int width) {
-  auto image = sampler::synthetic_image(seed, channels, height, width);
-  if (image.ok()) return image->pixels;
-  // Shapes that are no picture (a plain vector): uniform values.
-  sampler::Random random(seed);
-  std::vector<float> values(static_cast<std::size_t>(channels) * static_cast<std::size_t>(height) * static_cast<std::size_t>(width));
-  for (float& v : values) v = static_cast<float>(random.uniform());
-  return values;
 }
 
 std::string class_name(std::size_t index, std::size_t classes) {
@@ -68,7 +57,7 @@ Result<Input> load_input(const InputOptions& options, const plan::TensorMap& sha
     return input;
   }
   const std::uint64_t seed = options.synthetic.value_or(1);
-  input.values = synthetic_values(seed, c, h, w);
+  input.values = sampler::synthetic_values(seed, c, h, w);
   input.description = "synthetic image " + std::to_string(seed);
   return input;
 }

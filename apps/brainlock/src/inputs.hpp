@@ -30,9 +30,6 @@ struct Input {
 /// One input of the shape the package expects. Without any option: synthetic image 1.
 Result<Input> load_input(const InputOptions& options, const plan::TensorMap& shape);
 
-/// A synthetic input of any shape (vectors too).
-std::vector<float> synthetic_values(std::uint64_t seed, int channels, int height, int width);
-
 /// "airplane" .. "truck" for ten classes, else the number.
 std::string class_name(std::size_t index, std::size_t classes);
 
