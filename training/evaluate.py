@@ -3,9 +3,9 @@
 
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR accuracy [--set test] [--ranges]
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR ranges [--set test]
-    /usr/bin/python3 evaluate.py MODEL.onnx --synthetic SEED ranges [--count 8000]
+    /usr/bin/python3 evaluate.py MODEL.onnx --synthetic FILE ranges
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR simulate
-    /usr/bin/python3 evaluate.py MODEL.onnx odd [--steps 60]
+    /usr/bin/python3 evaluate.py MODEL.onnx odd [--synthetic FILE --steps 60]
     /usr/bin/python3 evaluate.py MODEL.onnx --data DIR compare --logits FILE
 
 The figures belong to the file, not to a checkpoint: the graph itself is run, with PyTorch doing the
@@ -22,7 +22,6 @@ from onnx import helper, numpy_helper
 from torch.nn import functional as F
 
 import data as cifar
-import synthetic
 
 LINEAR = ("Conv", "Gemm", "BatchNormalization")
 
@@ -198,7 +197,7 @@ def main():
     p.add_argument("model")
     p.add_argument("what", choices=("accuracy", "ranges", "simulate", "odd", "compare"))
     p.add_argument("--data", help="folder with the CIFAR-10 binary files")
-    p.add_argument("--synthetic", type=int, help="use synthetic images of this seed instead")
+    p.add_argument("--synthetic", help="use the records of this file instead, as `brainlock synthetic` writes them; their labels say nothing")
     p.add_argument("--set", choices=("train", "val", "test"), default="test")
     p.add_argument("--count", type=int, default=0, help="only the first so many images")
     p.add_argument("--logits", help="logits to compare with, or with accuracy: where to write them")
@@ -208,17 +207,18 @@ def main():
     p.add_argument("--threads", type=int, default=2)
     args = p.parse_args()
     torch.set_num_threads(args.threads)
-    if args.synthetic is not None:
-        images = torch.from_numpy(synthetic.images(args.synthetic, 0, args.count or 8000))
-        labels, source = None, f"{len(images)} synthetic images, seed {args.synthetic}"
+    if args.what == "odd":
+        names = odd_images()
+        images, labels, source = torch.from_numpy(np.stack(list(names.values()))), None, "odd images"
+    elif args.synthetic:
+        images = cifar.records(args.synthetic)[0]
+        images = images[:args.count or len(images)]
+        labels, source = None, f"{len(images)} synthetic images of {args.synthetic}"
     elif args.data:
         images, labels = cifar.load(args.data)[args.set]
         if args.count:
             images, labels = images[:args.count], labels[:args.count]
         source = f"{len(images)} {args.set} images (pixels of the files in --data)"
-    elif args.what == "odd":
-        names = odd_images()
-        images, labels, source = torch.from_numpy(np.stack(list(names.values()))), None, "odd images"
     else:
         p.error("give --data or --synthetic")
     runner = Runner(args.model)
@@ -256,10 +256,11 @@ def main():
         print("|---" * (len(layers) + 1) + "|")
         for k, name in enumerate(names):
             print(f"| {name} | " + " | ".join(f"{ranges.sums[n][3][k].item():.1f}" for n in layers) + " |")
-        start = runner.prepare(torch.from_numpy(synthetic.images(args.seed, 0, 8)).float() / 255)
-        found = [f"{climb(runner, start, n, args.steps):.1f}" for n in layers] if args.steps else []
-        print(f"| found by {args.steps} signed gradient steps from 8 synthetic images, for each layer alone | "
-              + " | ".join(found) + " |")
+        if args.synthetic and args.steps:
+            start = runner.prepare(cifar.records(args.synthetic)[0][:8].float() / 255)
+            found = [f"{climb(runner, start, n, args.steps):.1f}" for n in layers]
+            print(f"| found by {args.steps} signed gradient steps from {len(start)} synthetic images, for each layer alone | "
+                  + " | ".join(found) + " |")
     elif args.what == "simulate":
         ranges = Ranges()
         clear = runner.logits(images, ranges)

@@ -97,8 +97,11 @@ def main():
     p.add_argument("--form", choices=("folded", "separate", "square"), default="folded")
     p.add_argument("--data", help="compare on validation images; without it on seeded noise")
     p.add_argument("--images", type=int, default=64)
-    p.add_argument("--expect", help="write four synthetic images and their logits to this file")
+    p.add_argument("--expect", help="write the first four images of --synthetic and their logits to this file")
+    p.add_argument("--synthetic", help="records as `brainlock synthetic` writes them")
     args = p.parse_args()
+    if args.expect and not args.synthetic:
+        p.error("--expect needs the images of --synthetic")
     torch.set_num_threads(1)
     net, state = load(args.checkpoint)
     made = export(net, args.form)
@@ -119,8 +122,7 @@ def main():
     if args.expect:
         from make_test_models import write_expectations
         from train import prepare
-        import synthetic
-        pictures = prepare(torch.from_numpy(synthetic.images(7, 0, 4)).float() / 255, net)
+        pictures = prepare(cifar.to_float(cifar.records(args.synthetic)[0][:4]), net)
         write_expectations(args.expect, made, pictures.numpy())
     return 0 if worst < 1e-4 else 1
 

@@ -73,7 +73,7 @@ def arguments():
     p.add_argument("--odd-after", type=float, default=0, help="only after this share of the run")
     p.add_argument("--odd-from", type=float, default=6.0, help="penalise |x| of odd pictures above this")
     p.add_argument("--odd-weight", type=float, default=0.1)
-    p.add_argument("--synthetic", help="records of synthetic.py --output: pictures without labels, some with every micro-batch "
+    p.add_argument("--synthetic", help="records as `brainlock synthetic` writes them: pictures without labels, some with every micro-batch "
                    "once statistics are fixed (--freeze); the teacher's answers and the range count")
     p.add_argument("--synthetic-count", type=int, default=16, help="so many with a micro-batch")
     p.add_argument("--teacher", help="checkpoint whose answers are learned too")

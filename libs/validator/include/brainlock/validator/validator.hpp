@@ -101,7 +101,7 @@ class Validator {
   [[nodiscard]] const ValidatorOptions& options() const { return options_; }
 
  private:
-  Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(std::move(options)) {}
+  Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(options) {}
 
   /// One miner's question on its way through a round.
   struct Question {
