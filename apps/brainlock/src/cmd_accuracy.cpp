@@ -135,14 +135,17 @@ void run_accuracy(const AccuracyOptions& options) {
 
   Tally simulated;
   watch = {};
+  const auto foretold = simulated_count + encrypted_count > 0 ? must(foretelling(package, options.threads)) : package::Foretelling();
   if (simulated_count > 0) {
-    const auto simulator = must(package::Simulator::make(package));
     std::vector<std::vector<double>> logits(simulated_count);
     std::vector<char> inside(simulated_count);
     for_images("simulated", options.json, simulated_count, options.threads, [&](std::size_t i) {
       plan::SlotTrace trace;
-      logits[i] = simulator->run(set.image(first + i).pixels, options.seed + i, &trace);
-      inside[i] = package::value_range(program, trace, logits[i]).inside() ? 1 : 0;
+      logits[i] = foretold.simulator->run(set.image(first + i).pixels, options.seed + i, &trace);
+      package::ValueRange range = package::value_range(program, trace, logits[i]);
+      range.error = compare(logits[i], clear[i]).max_abs_error;
+      range.error_bound = program.error_bound;
+      inside[i] = range.inside() ? 1 : 0;
     });
     for (std::size_t i = 0; i < simulated_count; ++i)
       simulated.add(logits[i], clear[i], set.label(first + i), program.error_bound, inside[i] != 0);
@@ -154,7 +157,7 @@ void run_accuracy(const AccuracyOptions& options) {
   std::string device;
   if (encrypted_count > 0) {
     const ckks::Encoder encoder(package->parameters());
-    const package::RangeChecker checker(package);
+    const package::RangeChecker checker(package, foretold);
     Keys keys = must(make_keys(*package, options.threads, options.json));
     const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
     device = server.description();

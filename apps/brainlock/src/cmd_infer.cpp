@@ -93,7 +93,8 @@ void run_infer(const InferOptions& options) {
               class_name(result.encrypted_class, clear.size()).c_str(), class_name(result.clear_class, clear.size()).c_str(),
               result.max_abs_error, 100 * result.relative_error, package->program().error_bound);
   if (const auto* worst = range.worst(); worst != nullptr)
-    std::printf("  range      %s: layer %s reaches %.3g of at most %.3g\n", range.inside() ? "kept" : "LEFT", worst->layer.c_str(), worst->largest, worst->limit);
+    std::printf("  range      %s: layer %s reaches %.3g of at most %.3g; largest difference foretold %.2g\n", range.inside() ? "kept" : "LEFT",
+                worst->layer.c_str(), worst->largest, worst->limit, range.error);
   std::printf("  latency    %s on %s, keys loaded\n", human_seconds(latency_s).c_str(), server.description().c_str());
   std::printf("  client     keys %s, encrypt %s, decrypt %s\n", human_seconds(keygen_s).c_str(), human_seconds(encrypt_s).c_str(), human_seconds(decrypt_s).c_str());
   std::printf("  sizes      keys %s, input %s, output %s; peak memory of this process (both sides) %s\n",

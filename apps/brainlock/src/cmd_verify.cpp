@@ -48,7 +48,7 @@ void run_verify(const VerifyOptions& options) {
   const Expectation expected = must(read_expectation(options.expected, program.input, program.output));
   const compiler::Graph graph = must(clear_model(*package));
   const ckks::Encoder encoder(package->parameters());
-  const package::RangeChecker ranges(package);
+  const package::RangeChecker ranges(package, must(foretelling(package, options.threads)));
   const Keys keys = must(make_keys(*package, options.threads, options.json));
   const Loaded device(*package, options, options.device.choice(), keys.evaluation);
   const std::string name = device.server.machine->backend->name();

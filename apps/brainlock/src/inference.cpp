@@ -4,6 +4,7 @@
 #include <cmath>
 #include <thread>
 
+#include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -70,6 +71,17 @@ Result<std::vector<double>> decrypt_output(const package::Package& package, cons
 Result<compiler::Graph> clear_model(const package::Package& package) {
   BRAINLOCK_ASSIGN(compiler::Graph graph, compiler::import_onnx(std::as_bytes(std::span(package.model()))));
   return compiler::normalise(std::move(graph));
+}
+
+Result<package::Foretelling> foretelling(const std::shared_ptr<const package::Package>& package, unsigned threads) {
+  package::Foretelling out;
+  BRAINLOCK_ASSIGN(out.simulator, package::Simulator::make(package, threads));
+  BRAINLOCK_ASSIGN(auto graph, clear_model(*package));
+  out.clear = [graph = std::make_shared<const compiler::Graph>(std::move(graph))](std::span<const float> input) {
+    const auto values = compiler::run_float(*graph, input);
+    return std::vector<double>(values.begin(), values.end());
+  };
+  return out;
 }
 
 Comparison compare(std::span<const double> encrypted, std::span<const float> clear) {

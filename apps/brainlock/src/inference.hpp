@@ -13,6 +13,7 @@
 #include "brainlock/ckks_client/client.hpp"
 #include "brainlock/compiler/graph.hpp"
 #include "brainlock/package/package.hpp"
+#include "brainlock/package/value_range.hpp"
 #include "brainlock/runtime/executor.hpp"
 #include "brainlock/runtime/machine.hpp"
 
@@ -47,6 +48,8 @@ Result<std::vector<double>> decrypt_output(const package::Package& package, cons
 
 /// The model in the clear, from the package's own ONNX file.
 Result<compiler::Graph> clear_model(const package::Package& package);
+/// For a RangeChecker that foretells errors; rounds all weights.
+Result<package::Foretelling> foretelling(const std::shared_ptr<const package::Package>& package, unsigned threads);
 
 struct Comparison {
   std::size_t encrypted_class = 0, clear_class = 0;

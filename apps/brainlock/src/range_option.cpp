@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "inference.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
@@ -11,7 +12,7 @@ void RangeOption::add_to(CLI::App& command) {
 }
 
 package::ValueRange require_range(const std::shared_ptr<const package::Package>& package, std::span<const float> values, const RangeOption& option) {
-  package::ValueRange range = package::RangeChecker(package).check(values);
+  package::ValueRange range = package::RangeChecker(package, must(foretelling(package, default_threads()))).check(values);
   const Status status = range.status();
   if (status.ok()) return range;
   // Beyond a limit the promised error no longer holds; only an answer that wraps around is garbage.
@@ -24,7 +25,7 @@ package::ValueRange require_range(const std::shared_ptr<const package::Package>&
 }
 
 nlohmann::json range_json(const package::ValueRange& range) {
-  nlohmann::json json = {{"inside", range.inside()}, {"wrap", range.wrap}};
+  nlohmann::json json = {{"inside", range.inside()}, {"wrap", range.wrap}, {"foretold_error", range.error}, {"error_bound", range.error_bound}};
   if (const auto* worst = range.worst(); worst != nullptr)
     json.update({{"worst_layer", worst->layer}, {"worst_value", worst->largest}, {"worst_limit", worst->limit}});
   return json;

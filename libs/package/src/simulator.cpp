@@ -5,6 +5,7 @@
 #include <numbers>
 #include <random>
 
+#include "brainlock/base/parallel.hpp"
 #include "weight_rounding.hpp"
 
 namespace brainlock::package {
@@ -87,7 +88,7 @@ double Simulator::linear_deviation(const plan::Instruction& instruction, const p
   return std::sqrt(variance + square(noise_.rescale / instruction.scale_out));
 }
 
-Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const Package> package) {
+Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const Package> package, unsigned threads) {
   std::shared_ptr<Simulator> out(new Simulator(std::move(package)));
   const plan::Program& program = out->package_->program();
   const ckks::Encoder encoder(out->package_->parameters());
@@ -104,9 +105,13 @@ Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const P
     auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
     for (auto& output : linear->outputs) out->deviation_[output.out] = out->linear_deviation(instruction, *linear, output, exact);
-    for (plan::SlotVector& vector : linear->vectors) {
-      BRAINLOCK_ASSIGN(vector, rounded(vector, encoder, linear->weight_scale));
-    }
+    std::vector<Status> statuses(linear->vectors.size());
+    parallel_for(linear->vectors.size(), threads, [&](std::size_t v) {
+      auto one = rounded(linear->vectors[v], encoder, linear->weight_scale);
+      if (one.ok()) linear->vectors[v] = std::move(*one);
+      else statuses[v] = one.error();
+    });
+    for (const Status& status : statuses) BRAINLOCK_TRY(status);
     for (auto& output : linear->outputs) {
       if (output.bias.values.empty()) continue;
       BRAINLOCK_ASSIGN(output.bias, rounded(output.bias, encoder, instruction.scale_out));

@@ -5,9 +5,14 @@
 #include <cstdio>
 
 namespace brainlock::package {
+namespace {
+
+constexpr std::uint64_t kForetellingSeed = 1;
+
+}  // namespace
 
 bool ValueRange::inside() const {
-  return !wraps() && std::all_of(layers.begin(), layers.end(), [](const LayerRange& layer) { return layer.inside(); });
+  return !wraps() && exact() && std::all_of(layers.begin(), layers.end(), [](const LayerRange& layer) { return layer.inside(); });
 }
 
 const LayerRange* ValueRange::worst() const {
@@ -28,6 +33,10 @@ Status ValueRange::status() const {
   if (layer != nullptr && !layer->inside()) {
     std::snprintf(text, sizeof text, ": a value of %.4g in the clear run, the package's limit is %.4g", layer->largest, layer->limit);
     return {ErrorCode::kInvalidArgument, "the input leaves the range that the parameters were chosen for: layer " + layer->layer + text};
+  }
+  if (!wraps()) {
+    std::snprintf(text, sizeof text, "the input makes much of the scheme's errors: the answer would be off by about %.3g, the package promises %.3g", error, error_bound);
+    return {ErrorCode::kInvalidArgument, text};
   }
   std::snprintf(text, sizeof text, "the input leaves the range that the parameters were chosen for: the answer would wrap around (%.3g times the room there is)", wrap);
   return {ErrorCode::kInvalidArgument, text};
@@ -64,12 +73,24 @@ ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trac
   return out;
 }
 
-RangeChecker::RangeChecker(std::shared_ptr<const Package> package) : package_(std::move(package)), interpreter_(package_->program()) {}
+RangeChecker::RangeChecker(std::shared_ptr<const Package> package, Foretelling foretelling)
+    : package_(std::move(package)), foretelling_(std::move(foretelling)), interpreter_(package_->program()) {}
 
 ValueRange RangeChecker::check(std::span<const float> input) const {
   plan::SlotTrace trace;
   const auto outputs = interpreter_.run(input, &trace);
-  return value_range(package_->program(), trace, outputs);
+  ValueRange range = value_range(package_->program(), trace, outputs);
+  if (foretelling_.simulator != nullptr) {
+    // Not the outputs above: the package's biases make up for the mean error of rounded weights, which that run does not have.
+    const auto clear = foretelling_.clear(input);
+    const auto foretold = foretelling_.simulator->run(input, kForetellingSeed);
+    for (std::size_t i = 0; i < foretold.size(); ++i) {
+      const double error = i < clear.size() ? std::fabs(foretold[i] - clear[i]) : HUGE_VAL;
+      range.error = error > range.error || std::isnan(error) ? error : range.error;
+    }
+    range.error_bound = package_->program().error_bound;
+  }
+  return range;
 }
 
 }  // namespace brainlock::package

@@ -50,6 +50,28 @@ TEST(ValueRange, TheFirstAndTheLastLayerAreNamed) {
   EXPECT_EQ(range.worst()->layer, "logits");
 }
 
+TEST(ValueRange, AnAnswerThatErrorsWouldSpoil) {
+  const auto package = sample(1e3, 1e3);
+  const auto simulator = Simulator::make(package, 2);
+  ASSERT_TRUE(simulator.ok()) << simulator.error().to_string();
+  EXPECT_EQ(RangeChecker(package).check(kInput).error, 0);
+  const auto clear = [&](std::span<const float> input) { return plan::run_slots(package->program(), input); };
+  ValueRange range = RangeChecker(package, {*simulator, clear}).check(kInput);
+  EXPECT_GT(range.error, 0);
+  EXPECT_EQ(range.error_bound, package->program().error_bound);
+
+  range.error_bound = 2.001 * range.error;
+  EXPECT_TRUE(range.exact() && range.inside());
+  range.error_bound = 1.999 * range.error;
+  EXPECT_FALSE(range.exact() || range.inside());
+  EXPECT_FALSE(range.wraps());
+  EXPECT_THAT(range.status().error().message, HasSubstr("makes much of the scheme's errors"));
+  range.error = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_FALSE(range.inside());
+  range.error_bound = 0;   // none is promised
+  EXPECT_TRUE(range.inside());
+}
+
 // Both branches of a sum are of the last layer.
 TEST(ValueRange, OfASumThatIsTheAnswerOnlyTheOutputsCount) {
   const auto package = *Package::from_bytes(encode_program(test::branched_program()), {});

@@ -158,6 +158,7 @@ class Run {
     if (trace_ != nullptr) {
       trace_->largest[op.out] = trace_->largest[op.in];
       trace_->mean_square[op.out] = trace_->mean_square[op.in];
+      if (trace_->lifted) trace_->lifted(op.out, copy);
     }
     lifted_[op.out] = std::move(copy);
   }
@@ -245,6 +246,7 @@ class Run {
       }
       trace_->largest[r] = largest;
       trace_->mean_square[r] = sum / n_;
+      if (trace_->lifted) trace_->lifted(r, value);
     }
     lifted_[r] = std::move(value);
   }

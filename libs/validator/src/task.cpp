@@ -24,14 +24,19 @@ Result<Task> open_task(const std::filesystem::path& package_directory, std::span
   if (!(task.error_bound > 0)) return {ErrorCode::kMismatch, "the package states no error bound, so nothing can be judged by it"};
   BRAINLOCK_ASSIGN(task.client, client::open_task_client(package, key_directory, threads, progress));
   const std::size_t inputs = task.client->input_shape().size();
-  task.range = [checker = std::make_shared<const package::RangeChecker>(package), inputs](std::span<const float> input) -> Result<package::ValueRange> {
+  const auto clear = [graph](std::span<const float> input) {
+    const auto values = compiler::run_float(*graph, input);
+    return std::vector<double>(values.begin(), values.end());
+  };
+  BRAINLOCK_ASSIGN(auto simulator, package::Simulator::make(package, threads));
+  const package::Foretelling foretelling{std::move(simulator), clear};
+  task.range = [checker = std::make_shared<const package::RangeChecker>(package, foretelling), inputs](std::span<const float> input) -> Result<package::ValueRange> {
     if (input.size() != inputs) return Error{ErrorCode::kInvalidArgument, "input of another size"};
     return checker->check(input);
   };
-  task.baseline = [graph, inputs](std::span<const float> input) -> Result<std::vector<double>> {
+  task.baseline = [clear, inputs](std::span<const float> input) -> Result<std::vector<double>> {
     if (input.size() != inputs) return Error{ErrorCode::kInvalidArgument, "input of another size"};
-    const auto values = compiler::run_float(*graph, input);
-    return std::vector<double>(values.begin(), values.end());
+    return clear(input);
   };
   return task;
 }

@@ -36,8 +36,8 @@ struct SchemeNoise {
 /// Immutable; safe from many threads.
 class Simulator {
  public:
-  /// Rounds all weights: two FFTs each, about a second for a large network. kInvalidArgument: weights that cannot be encoded.
-  static Result<std::shared_ptr<const Simulator>> make(std::shared_ptr<const Package> package);
+  /// Rounds all weights: two FFTs each, about a second of one core for a large network. kInvalidArgument: weights that cannot be encoded.
+  static Result<std::shared_ptr<const Simulator>> make(std::shared_ptr<const Package> package, unsigned threads = 1);
 
   /// The outputs for one input; equal seeds give equal errors. The size of `input` is the caller's promise.
   /// `trace` (may be null) sees the registers, errors included.

@@ -16,6 +16,7 @@ namespace brainlock::plan {
 struct SlotTrace {
   std::vector<double> largest;       ///< per register: largest |real or imaginary part|
   std::vector<double> mean_square;   ///< per register: mean of |slot|^2
+  std::function<void(Register, std::span<const double>)> lifted;   ///< if not empty: called with each real register, in order, from the thread that runs
 };
 
 /// Perturbation of a run, called with the slots where a scheme adds its errors; each may be empty. Calls come in the

@@ -20,8 +20,8 @@ struct Task {
   std::shared_ptr<const client::TaskClient> client;  ///< keys, encryption, decryption
   /// The model's outputs for an input, in the clear.
   std::function<Result<std::vector<double>>(std::span<const float> input)> baseline;
-  /// Whether an input keeps the values that the package's parameters were chosen for: the bound below is a promise only for those
-  /// that do. Empty: every input does. Cost: a run in the clear.
+  /// Whether an input keeps the values that the package's parameters were chosen for, and an honest answer to it the bound below.
+  /// Empty: every input does. Cost: two runs in the clear.
   std::function<Result<package::ValueRange>(std::span<const float> input)> range;
   double error_bound = 0;          ///< largest allowed |decrypted - clear| of any output
   bool judged_by_cosine = false;   ///< for tasks whose outputs are embeddings: similarity instead of the bound

@@ -64,8 +64,8 @@ struct RoundReport {
   std::size_t asked = 0, succeeded = 0, failed = 0, not_counted = 0;
 };
 
-/// Inputs that were drawn and not asked: beyond a limit the promised error does not hold, and an answer that wraps around is wrong, however
-/// honest the miner.
+/// Inputs that were drawn and not asked: beyond a limit, or where errors grow large, the promised error does not hold, and an answer that
+/// wraps around is wrong, however honest the miner.
 struct RejectedInputs {
   std::uint64_t beyond_limit = 0, wrapping = 0;
 };
