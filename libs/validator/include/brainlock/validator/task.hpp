@@ -21,7 +21,7 @@ struct Task {
   /// The model's outputs for an input, in the clear.
   std::function<Result<std::vector<double>>(std::span<const float> input)> baseline;
   /// Whether an input keeps the values that the package's parameters were chosen for, and an honest answer to it the bound below.
-  /// Empty: every input does. Cost: two runs in the clear.
+  /// Empty: every input does. Cost: two runs of the program in the clear, and one of the model.
   std::function<Result<package::ValueRange>(std::span<const float> input)> range;
   double error_bound = 0;          ///< largest allowed |decrypted - clear| of any output
   bool judged_by_cosine = false;   ///< for tasks whose outputs are embeddings: similarity instead of the bound
