@@ -1,22 +1,18 @@
 // The programs themselves: `brainlock miner`, `brainlock query` and `brainlock validator` as processes, over TLS, with the real engine.
 // Whoever stands in between reads nothing and is not believed; logs hold no secrets.
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <atomic>
-#include <csignal>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
 #include "brainlock/chain/wallet.hpp"
 #include "brainlock/client/miner_connection.hpp"
+#include "command.hpp"
 #include "node_process.hpp"
 
 namespace brainlock::test {
@@ -24,54 +20,6 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
-
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// A run of `brainlock`; both outputs go to files.
-class Command {
- public:
-  Command(const std::vector<std::string>& arguments, const fs::path& files) : out_(files.string() + ".out"), err_(files.string() + ".err") {
-    std::vector<std::string> words{BRAINLOCK_COMMAND};
-    words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
-    for (auto& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const std::string out = out_.string(), err = err_.string();
-    pid_ = ::fork();
-    if (pid_ != 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::dup2(::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
-    ::dup2(::open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  Command(const Command&) = delete;
-  ~Command() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
-    wait();
-  }
-  int wait() {
-    int status = 0;
-    if (pid_ <= 0) return -1;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  int stop() {
-    ::kill(pid_, SIGTERM);
-    return wait();
-  }
-  [[nodiscard]] std::string out() const { return text_of(out_); }
-  [[nodiscard]] std::string err() const { return text_of(err_); }
-
- private:
-  fs::path out_, err_;
-  pid_t pid_ = -1;
-};
 
 /// Somebody on the way: passes connections on to a port and keeps what goes by.
 class Eavesdropper {

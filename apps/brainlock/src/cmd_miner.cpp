@@ -1,4 +1,8 @@
 // `brainlock miner`: serves packages until it is told to stop.
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 
@@ -68,7 +72,15 @@ void run_miner(const MinerFlags& flags) {
   const auto devices = must(device_cuda::parse_devices(flags.devices));
   std::vector<std::unique_ptr<miner::Engine>> engines;
   for (const auto& device : devices) engines.push_back(must(miner::make_fhe_engine(packages, flags.threads, device, flags.in_flight)));
-  auto engine = engines.size() == 1 ? std::move(engines[0]) : miner::make_device_engines(std::move(engines));
+  // Without a device there is nothing to serve with. A driver that lost one wants a new process: whoever watches over this one starts it again.
+  const auto no_device_left = std::make_shared<std::atomic<bool>>(false);
+  auto engine = miner::make_device_engines(std::move(engines), [log, no_device_left](const miner::Engine::Device& device, const Error& error, std::size_t left) {
+    net::log_event(log, net::EventLevel::kError, "device_lost", {{"device", device.name}, {"error", error.to_string()}, {"left", std::to_string(left)}});
+    if (left > 0) return;
+    *no_device_left = true;
+    ::kill(::getpid(), SIGTERM);
+  });
+  for (const auto& device : engine->devices()) net::log_event(log, "device", {{"name", device.name}, {"packages", std::to_string(packages.size())}});
   if (!flags.misbehave.empty()) {
     engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms, flags.slow_factor);
   }
@@ -114,6 +126,7 @@ void run_miner(const MinerFlags& flags) {
   const bool finished = service->drain(flags.drain_s * 1000);
   server->stop(2'000);
   net::log_event(log, finished ? net::EventLevel::kInfo : net::EventLevel::kWarning, "stopped", {{"all_requests_finished", finished ? "yes" : "no"}});
+  if (*no_device_left) fail({ErrorCode::kUnavailable, "every device is lost; start again, and see dmesg if it stays"});
 }
 
 }  // namespace

@@ -24,12 +24,7 @@ Result<Server> Server::make(const package::Package& package, unsigned threads, b
   return server;
 }
 
-std::string Server::description() const {
-  std::string text = machine->backend->name();
-  if (text == "cpu") text += ", " + std::to_string(machine->pool->threads()) + " thread(s)";
-  if (!machine->device_reason.empty()) text += "; auto " + machine->device_reason;
-  return text;
-}
+std::string Server::description() const { return machine->description(); }
 
 void DeviceOption::add_to(CLI::App& command) {
   command.add_option("--device", text, "where the encrypted run takes place: cpu, cuda (the first GPU), cuda:N, or auto (a GPU if one can be used)")

@@ -39,6 +39,7 @@ class FheEngine final : public Engine {
     return std::unique_ptr<Engine>(std::move(engine));
   }
 
+  std::vector<Device> devices() const override { return {{tasks_.begin()->second.program->machine().description(), false}}; }
   std::vector<protocol::TaskOffer> offers() const override {
     std::vector<protocol::TaskOffer> out;
     for (const auto& [hash, task] : tasks_) out.push_back(task.offer);

@@ -80,6 +80,9 @@ std::string Metrics::text(const Snapshot& now, const net::ServerCounters* server
   single(out, "brainlock_miner_evicted_keys_total", "counter", "Keys removed for room or age.", static_cast<double>(now.keys.evicted));
   single(out, "brainlock_miner_loaded_key_sets", "gauge", "Key sets in memory.", static_cast<double>(now.loaded_key_sets));
   single(out, "brainlock_miner_loaded_key_bytes", "gauge", "Memory of those.", static_cast<double>(now.loaded_key_bytes));
+  head(out, "brainlock_miner_devices", "gauge", "Devices that compute, by state.");
+  out += "brainlock_miner_devices{state=\"working\"} " + std::to_string(now.working_devices) + "\n";
+  out += "brainlock_miner_devices{state=\"lost\"} " + std::to_string(now.lost_devices) + "\n";
   if (server != nullptr) {
     single(out, "brainlock_http_connections", "gauge", "Open connections.", static_cast<double>(server->connections));
     single(out, "brainlock_http_accepted_connections_total", "counter", "Connections taken.", static_cast<double>(server->accepted));

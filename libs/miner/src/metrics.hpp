@@ -25,6 +25,7 @@ class Metrics {
     std::size_t loaded_key_sets = 0;
     std::uint64_t loaded_key_bytes = 0;
     std::string version;
+    std::size_t working_devices = 0, lost_devices = 0;
   };
   [[nodiscard]] std::string text(const Snapshot& now, const net::ServerCounters* server) const;
 

@@ -9,6 +9,7 @@
 
 #include "brainlock/protocol/tls_proof.hpp"
 #include "brainlock/protocol/nonce_memory.hpp"
+#include "loaded_key_cache.hpp"
 #include "metrics.hpp"
 
 namespace brainlock::miner {
@@ -44,47 +45,6 @@ class RateLimiter {
   std::map<std::string, std::pair<double, Clock::time_point>> buckets_;
 };
 
-/// Key sets in memory, most recently used first. Loading happens outside the lock, once for all who wait.
-class LoadedKeyCache {
- public:
-  LoadedKeyCache(std::size_t limit, Engine& engine) : limit_(std::max<std::size_t>(1, limit)), engine_(engine) {}
-
-  Result<std::shared_ptr<const Engine::Keys>> get(const KeyName& name, const std::filesystem::path& file) {
-    {
-      const std::lock_guard lock(mutex_);
-      for (auto it = sets_.begin(); it != sets_.end(); ++it) {
-        if (it->first != name) continue;
-        sets_.splice(sets_.begin(), sets_, it);
-        return sets_.front().second;
-      }
-      // Room first: the old set must not stand beside the new one while that is read.
-      while (sets_.size() >= limit_) sets_.pop_back();
-    }
-    BRAINLOCK_ASSIGN(auto keys, engine_.load_keys(name.package, file));
-    const std::lock_guard lock(mutex_);
-    sets_.remove_if([&](const auto& set) { return set.first == name; });
-    while (sets_.size() >= limit_) sets_.pop_back();
-    sets_.emplace_front(name, keys);
-    return keys;
-  }
-  void drop(const KeyName& name) {
-    const std::lock_guard lock(mutex_);
-    sets_.remove_if([&](const auto& set) { return set.first == name; });
-  }
-  [[nodiscard]] std::pair<std::size_t, std::uint64_t> held() const {
-    const std::lock_guard lock(mutex_);
-    std::uint64_t bytes = 0;
-    for (const auto& set : sets_) bytes += set.second->memory_bytes();
-    return {sets_.size(), bytes};
-  }
-
- private:
-  const std::size_t limit_;
-  Engine& engine_;
-  mutable std::mutex mutex_;
-  std::list<std::pair<KeyName, std::shared_ptr<const Engine::Keys>>> sets_;
-};
-
 std::string milliseconds(double seconds) { return std::to_string(static_cast<long long>(seconds * 1000)); }
 
 class ServiceImpl final : public Service, public std::enable_shared_from_this<ServiceImpl> {
@@ -104,7 +64,9 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   }
   std::string metrics(const net::ServerCounters* server) const override {
     const auto [sets, bytes] = loaded_.held();
-    return metrics_.text({queue_.load(), parts_.keys->totals(), sets, bytes, options_.version}, server);
+    Metrics::Snapshot now{queue_.load(), parts_.keys->totals(), sets, bytes, options_.version};
+    for (const auto& device : parts_.engine->devices()) ++(device.lost ? now.lost_devices : now.working_devices);
+    return metrics_.text(now, server);
   }
 
  private:

@@ -29,6 +29,7 @@ class ScriptedEngine final : public Engine {
     std::uint8_t number;
     [[nodiscard]] std::uint64_t memory_bytes() const override { return 100 + number; }
   };
+  std::vector<Device> devices() const override { return {{"device " + std::to_string(number_), false}}; }
   std::vector<protocol::TaskOffer> offers() const override { return {}; }
   Result<std::shared_ptr<const Keys>> load_keys(const protocol::ContentId&, const std::filesystem::path&) override {
     if (script_->keys_fail) return *script_->keys_fail;
@@ -60,13 +61,17 @@ class DeviceEnginesTest : public ::testing::Test {
       scripts_.push_back(std::make_shared<ScriptedEngine::Script>());
       engines.push_back(std::make_unique<ScriptedEngine>(i, scripts_.back()));
     }
-    engine_ = make_device_engines(std::move(engines));
+    engine_ = make_device_engines(std::move(engines), [this](const Engine::Device& device, const Error& error, std::size_t left) {
+      EXPECT_TRUE(device.lost);
+      losses_.push_back(device.name + ": " + error.message + ", " + std::to_string(left) + " left");
+    });
     keys_ = engine_->load_keys({}, "file").value();
   }
   Result<Bytes> ask() { return engine_->infer({}, *keys_, {}, {}); }
   std::vector<std::shared_ptr<ScriptedEngine::Script>> scripts_;
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<const Engine::Keys> keys_;
+  std::vector<std::string> losses_;
 };
 
 TEST_F(DeviceEnginesTest, QuestionsGoRoundAndKeysAreSummed) {
@@ -117,6 +122,39 @@ TEST_F(DeviceEnginesTest, ALostDeviceIsAskedOnceAndItsQuestionAnsweredByAnother)
   ASSERT_FALSE(after.ok());
   EXPECT_EQ(after.error().code, ErrorCode::kUnavailable);
   EXPECT_EQ(scripts_[0]->entered, 7);
+  EXPECT_EQ(losses_, (std::vector<std::string>{"device 1: gone, 1 left", "device 0: gone too, 0 left"}));
+}
+
+TEST_F(DeviceEnginesTest, DevicesAreNamedAndLostOnesAreMarked) {
+  make(2);
+  scripts_[0]->fails = Error{ErrorCode::kUnavailable, "gone"};
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(ask().ok());
+  const auto devices = engine_->devices();
+  ASSERT_EQ(devices.size(), 2U);
+  EXPECT_EQ(devices[0].name, "device 0");
+  EXPECT_TRUE(devices[0].lost);
+  EXPECT_FALSE(devices[1].lost);
+}
+
+TEST_F(DeviceEnginesTest, ADeviceThatIsLostWithKeysLeavesTheOthersServing) {
+  make(3);
+  scripts_[1]->keys_fail = Error{ErrorCode::kUnavailable, "gone"};
+  keys_ = engine_->load_keys({}, "file").value();
+  EXPECT_EQ(keys_->memory_bytes(), 202U);
+  for (int i = 0; i < 6; ++i) EXPECT_NE(ask().value()[0], 1);
+  EXPECT_EQ(scripts_[1]->entered, 0);
+  // It is not asked again, for keys either.
+  scripts_[1]->keys_fail.reset();
+  EXPECT_EQ(engine_->load_keys({}, "file").value()->memory_bytes(), 202U);
+  EXPECT_EQ(losses_.size(), 1U);
+
+  for (const std::size_t i : {0, 2}) scripts_[i]->keys_fail = Error{ErrorCode::kUnavailable, "gone too"};
+  for (int i = 0; i < 2; ++i) {
+    const auto none = engine_->load_keys({}, "file");
+    ASSERT_FALSE(none.ok());
+    EXPECT_EQ(none.error().code, ErrorCode::kUnavailable);
+  }
+  EXPECT_EQ(losses_.back(), "device 2: gone too, 0 left");
 }
 
 TEST_F(DeviceEnginesTest, OtherErrorsAreTheAskers) {

@@ -17,9 +17,17 @@ Result<std::shared_ptr<const Machine>> Machine::make(std::shared_ptr<const ckks:
   return std::shared_ptr<const Machine>(std::move(machine));
 }
 
-Result<std::shared_ptr<const Machine>> Machine::make(std::shared_ptr<const ckks::Parameters> parameters, unsigned threads,
-                                                     const device_cuda::DeviceChoice& device, unsigned lanes) {
+Result<std::shared_ptr<const Machine>> Machine::make(std::shared_ptr<const ckks::Parameters> parameters,
+                                                     unsigned threads, const device_cuda::DeviceChoice& device,
+                                                     unsigned lanes) {
   return make(std::move(parameters), std::make_shared<device::ThreadPool>(threads), device, lanes);
+}
+
+std::string Machine::description() const {
+  std::string text = backend->name();
+  if (text == "cpu") text += ", " + std::to_string(pool->threads()) + " thread(s)";
+  if (!device_reason.empty()) text += "; auto " + device_reason;
+  return text;
 }
 
 }  // namespace brainlock::runtime

@@ -3,11 +3,15 @@
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace brainlock::device_cuda::emulation {
@@ -25,7 +29,20 @@ constexpr std::size_t kGuardWords = 16;
   std::abort();
 }
 
-/// The fibres of one processor thread, reused from block to block.
+#if defined(__SANITIZE_THREAD__)
+// The thread sanitizer keeps a history and a stack of calls for each thread, and has to be told of each switch.
+struct SanitizedFibre {
+  SanitizedFibre() : handle(__tsan_create_fiber(0)) {}
+  SanitizedFibre(SanitizedFibre&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
+  SanitizedFibre& operator=(SanitizedFibre&&) = delete;
+  ~SanitizedFibre() {
+    if (handle != nullptr) __tsan_destroy_fiber(handle);
+  }
+  void* handle;
+};
+#endif
+
+/// The fibres of one processor thread, reused from block to block: one that is through with a block waits for its part of the next.
 class Fibres {
  public:
   Fibres() = default;
@@ -41,19 +58,9 @@ class Fibres {
     body_ = body;
     context_ = context;
     done_.assign(threads, false);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    entered_.assign(threads, false);
-    jumps_.resize(std::max(threads, jumps_.size()));
+#if defined(__SANITIZE_THREAD__)
+    scheduler_handle_ = __tsan_get_current_fiber();
 #endif
-    ucontext_t blank;
-    getcontext(&blank);
-    for (std::size_t i = 0; i < threads; ++i) {
-      contexts_[i] = blank;
-      contexts_[i].uc_stack.ss_sp = static_cast<char*>(stacks_) + i * kStackBytes;
-      contexts_[i].uc_stack.ss_size = kStackBytes;
-      contexts_[i].uc_link = nullptr;   // a fibre leaves by itself
-      makecontext(&contexts_[i], &Fibres::enter, 0);
-    }
     current_ = this;
     for (std::size_t finished = 0; finished == 0;) {
       for (const unsigned thread : order) {
@@ -76,9 +83,18 @@ class Fibres {
   // A switch of contexts costs two system calls (signal masks), a jump none. A fibre is entered by the first and goes on by jumps;
   // sanitizers understand only the first.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  void resume(unsigned thread) { swapcontext(&scheduler_, &contexts_[thread]); }
-  void suspend(unsigned thread) { swapcontext(&contexts_[thread], &scheduler_); }
-  void leave() { setcontext(&scheduler_); }
+  void resume(unsigned thread) {
+#if defined(__SANITIZE_THREAD__)
+    __tsan_switch_to_fiber(handles_[thread].handle, 0);
+#endif
+    swapcontext(&scheduler_, &contexts_[thread]);
+  }
+  void suspend(unsigned thread) {
+#if defined(__SANITIZE_THREAD__)
+    __tsan_switch_to_fiber(scheduler_handle_, 0);
+#endif
+    swapcontext(&contexts_[thread], &scheduler_);
+  }
 #else
   void resume(unsigned thread) {
     if (_setjmp(scheduler_jump_) != 0) return;
@@ -91,7 +107,6 @@ class Fibres {
   void suspend(unsigned thread) {
     if (_setjmp(jumps_[thread]) == 0) _longjmp(scheduler_jump_, 1);
   }
-  void leave() { _longjmp(scheduler_jump_, 1); }
   jmp_buf scheduler_jump_;
   struct Jump {
     jmp_buf to;
@@ -102,17 +117,33 @@ class Fibres {
 #endif
 
   static void enter() {
-    Fibres* const fibres = current_;
-    fibres->body_(fibres->context_);
-    fibres->done_[place.thread] = true;
-    fibres->leave();
+    for (;;) {
+      Fibres* const fibres = current_;
+      fibres->body_(fibres->context_);
+      fibres->done_[place.thread] = true;
+      fibres->suspend(place.thread);
+    }
   }
   void reserve(std::size_t threads) {
     if (threads <= contexts_.size()) return;
     if (stacks_ != MAP_FAILED) munmap(stacks_, contexts_.size() * kStackBytes);
     stacks_ = mmap(nullptr, threads * kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stacks_ == MAP_FAILED) fail("no memory for stacks");
-    contexts_.resize(threads);
+    contexts_ = std::vector<ucontext_t>(threads);
+    for (std::size_t i = 0; i < threads; ++i) {
+      getcontext(&contexts_[i]);   // each in its place: a context points into itself
+      contexts_[i].uc_stack.ss_sp = static_cast<char*>(stacks_) + i * kStackBytes;
+      contexts_[i].uc_stack.ss_size = kStackBytes;
+      contexts_[i].uc_link = nullptr;   // a fibre never leaves
+      makecontext(&contexts_[i], &Fibres::enter, 0);
+    }
+#if defined(__SANITIZE_THREAD__)
+    handles_.clear();
+    handles_.resize(threads);
+#elif !defined(__SANITIZE_ADDRESS__)
+    entered_.assign(threads, false);
+    jumps_.resize(threads);
+#endif
   }
 
   static thread_local constinit Fibres* current_;
@@ -120,6 +151,10 @@ class Fibres {
   std::vector<ucontext_t> contexts_;
   std::vector<bool> done_;
   ucontext_t scheduler_{};
+#if defined(__SANITIZE_THREAD__)
+  std::vector<SanitizedFibre> handles_;
+  void* scheduler_handle_ = nullptr;
+#endif
   void (*body_)(const void*) = nullptr;
   const void* context_ = nullptr;
 };

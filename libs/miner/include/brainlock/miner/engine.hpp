@@ -34,6 +34,12 @@ class Engine {
     [[nodiscard]] virtual std::uint64_t memory_bytes() const = 0;
   };
 
+  /// Where it computes. An engine that does not compute itself need not say.
+  struct Device {
+    std::string name;
+    bool lost = false;   ///< it failed as a whole and is asked no more
+  };
+  [[nodiscard]] virtual std::vector<Device> devices() const { return {}; }
   /// The packages served.
   [[nodiscard]] virtual std::vector<protocol::TaskOffer> offers() const = 0;
   /// Reads and checks a key file. kMismatch, kMalformed, ... if it does not fit the package; kResource; kIo.

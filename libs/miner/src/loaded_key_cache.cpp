@@ -1,0 +1,54 @@
+#include "loaded_key_cache.hpp"
+
+#include <algorithm>
+
+namespace brainlock::miner {
+
+LoadedKeyCache::LoadedKeyCache(std::size_t limit, Engine& engine)
+    : limit_(std::max<std::size_t>(1, limit)), engine_(engine) {}
+
+Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& name,
+                                                                const std::filesystem::path& file) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto found = std::find_if(sets_.begin(), sets_.end(), [&](const auto& set) { return set.first == name; });
+    if (found != sets_.end()) {
+      sets_.splice(sets_.begin(), sets_, found);
+      return sets_.front().second;
+    }
+    if (!loading_) break;
+    loaded_.wait(lock);
+  }
+  loading_ = true;
+  // Room first: the old set must not stand beside the new one while that is read.
+  while (sets_.size() >= limit_) sets_.pop_back();
+  lock.unlock();
+  auto keys = engine_.load_keys(name.package, file);
+  lock.lock();
+  if (!keys.ok() && keys.error().code == ErrorCode::kResource && !sets_.empty()) {
+    auto given_up = std::move(sets_);
+    sets_.clear();
+    lock.unlock();
+    given_up.clear();
+    keys = engine_.load_keys(name.package, file);
+    lock.lock();
+  }
+  if (keys.ok()) sets_.emplace_front(name, *keys);
+  loading_ = false;
+  loaded_.notify_all();
+  return keys;
+}
+
+void LoadedKeyCache::drop(const KeyName& name) {
+  const std::lock_guard lock(mutex_);
+  sets_.remove_if([&](const auto& set) { return set.first == name; });
+}
+
+std::pair<std::size_t, std::uint64_t> LoadedKeyCache::held() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t bytes = 0;
+  for (const auto& set : sets_) bytes += set.second->memory_bytes();
+  return {sets_.size(), bytes};
+}
+
+}  // namespace brainlock::miner
