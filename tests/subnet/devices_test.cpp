@@ -108,6 +108,7 @@ TEST(SeveralDevices, ShareTheQueueAndAnswerAsTheClearModel) {
     if (event["event"] == "device") {
       ++devices;
       EXPECT_EQ(event["name"], "emulated");
+      EXPECT_EQ(event["key_sets"], "64") << "as many as its memory takes, 64 at most";
     }
     answered += event["event"] == "answered" ? 1 : 0;
     EXPECT_NE(event["event"], "device_lost") << line;

@@ -55,7 +55,7 @@ Result<std::size_t> key_sets_that_fit(const MinerFlags& flags, const std::vector
                                       human_bytes(need.largest_keys) + ", work " + human_bytes(need.largest_working) + "), --max-ram allows " + human_bytes(limit)};
   }
   const std::uint64_t rest = limit - need.weights - need.largest_working;
-  return std::max<std::uint64_t>(1, std::min<std::uint64_t>(64, rest / std::max<std::uint64_t>(1, need.largest_keys)));
+  return std::max<std::uint64_t>(1, std::min<std::uint64_t>(miner::kMostKeySets, rest / std::max<std::uint64_t>(1, need.largest_keys)));
 }
 
 void run_miner(const MinerFlags& flags) {
@@ -68,7 +68,7 @@ void run_miner(const MinerFlags& flags) {
 
   std::vector<std::shared_ptr<const package::Package>> packages;
   for (const auto& directory : flags.packages) packages.push_back(must(package::Package::load(directory)));
-  const std::size_t key_sets = must(key_sets_that_fit(flags, packages));
+  std::size_t key_sets = must(key_sets_that_fit(flags, packages));
   const auto devices = must(device_cuda::parse_devices(flags.devices));
   std::vector<std::unique_ptr<miner::Engine>> engines;
   for (const auto& device : devices) engines.push_back(must(miner::make_fhe_engine(packages, flags.threads, device, flags.in_flight)));
@@ -80,7 +80,8 @@ void run_miner(const MinerFlags& flags) {
     *no_device_left = true;
     ::kill(::getpid(), SIGTERM);
   });
-  for (const auto& device : engine->devices()) net::log_event(log, "device", {{"name", device.name}, {"packages", std::to_string(packages.size())}});
+  key_sets = engine->room_for_key_sets().value_or(key_sets);
+  for (const auto& device : engine->devices()) net::log_event(log, "device", {{"name", device.name}, {"packages", std::to_string(packages.size())}, {"key_sets", std::to_string(key_sets)}});
   if (!flags.misbehave.empty()) {
     engine = miner::make_misbehaving_engine(std::move(engine), must(miner::misbehaviour_from_name(flags.misbehave)), flags.delay_ms, flags.slow_factor);
   }
@@ -149,7 +150,7 @@ void add_miner_commands(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
   command->add_option("--threads", flags->threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
-  command->add_option("--max-ram", flags->max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded");
+  command->add_option("--max-ram", flags->max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded (on a GPU its free memory does)");
   command->add_flag("--open", flags->open_to_everyone, "Serve ordinary users too; they share one line in the queue");
   command->add_flag("--no-force-validator-permit", flags->any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
   command->add_option("--min-stake", flags->min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str();

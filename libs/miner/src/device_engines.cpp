@@ -32,6 +32,15 @@ class DeviceEngines final : public Engine {
     }
     return out;
   }
+  /// Of the device that has least room: all of them load every set.
+  std::optional<std::size_t> room_for_key_sets() const override {
+    std::optional<std::size_t> least;
+    for (const Place& place : places_) {
+      const auto room = place.engine->room_for_key_sets();
+      if (room && (!least || *room < *least)) least = room;
+    }
+    return least;
+  }
   std::vector<protocol::TaskOffer> offers() const override { return places_[0].engine->offers(); }
 
   Result<std::shared_ptr<const Keys>> load_keys(const protocol::ContentId& package,

@@ -40,6 +40,22 @@ class FheEngine final : public Engine {
   }
 
   std::vector<Device> devices() const override { return {{tasks_.begin()->second.program->machine().description(), false}}; }
+  /// Weights are loaded by now. A lane keeps its working memory, and a request that cannot be recorded takes some of its own; a recording is made
+  /// only where a set of keys still has room (runtime/src/replays.cpp).
+  std::optional<std::size_t> room_for_key_sets() const override {
+    std::uint64_t keys = 1, working = 0;
+    for (const auto& [hash, task] : tasks_) {
+      const auto forecast = runtime::forecast_memory(task.package->program());
+      keys = std::max(keys, forecast.keys);
+      working = std::max(working, forecast.working);
+    }
+    const auto& machine = tasks_.begin()->second.program->machine();
+    const auto budget = machine.backend->memory_budget();
+    if (!budget) return {};
+    const std::uint64_t requests = (machine.lanes + 1) * (working + budget->scratch_bytes);
+    if (budget->free_bytes < requests + keys) return 1;
+    return std::max<std::size_t>(1, std::min<std::size_t>(kMostKeySets, (budget->free_bytes - requests) / keys - 1));
+  }
   std::vector<protocol::TaskOffer> offers() const override {
     std::vector<protocol::TaskOffer> out;
     for (const auto& [hash, task] : tasks_) out.push_back(task.offer);

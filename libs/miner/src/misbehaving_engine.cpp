@@ -23,6 +23,7 @@ class MisbehavingEngine final : public Engine {
       : inner_(std::move(inner)), kind_(kind), delay_ms_(delay_ms), slow_factor_(std::max(1.0, slow_factor)) {}
 
   std::vector<Device> devices() const override { return inner_->devices(); }
+  std::optional<std::size_t> room_for_key_sets() const override { return inner_->room_for_key_sets(); }
   std::vector<protocol::TaskOffer> offers() const override { return inner_->offers(); }
   Result<std::shared_ptr<const Keys>> load_keys(const protocol::ContentId& package, const std::filesystem::path& file) override {
     return inner_->load_keys(package, file);

@@ -21,6 +21,7 @@ class ScriptedEngine final : public Engine {
     int entered = 0;
     std::optional<Error> fails;
     std::optional<Error> keys_fail;
+    std::optional<std::size_t> room;
   };
   ScriptedEngine(std::uint8_t number, std::shared_ptr<Script> script) : number_(number), script_(std::move(script)) {}
 
@@ -29,6 +30,7 @@ class ScriptedEngine final : public Engine {
     std::uint8_t number;
     [[nodiscard]] std::uint64_t memory_bytes() const override { return 100 + number; }
   };
+  std::optional<std::size_t> room_for_key_sets() const override { return script_->room; }
   std::vector<Device> devices() const override { return {{"device " + std::to_string(number_), false}}; }
   std::vector<protocol::TaskOffer> offers() const override { return {}; }
   Result<std::shared_ptr<const Keys>> load_keys(const protocol::ContentId&, const std::filesystem::path&) override {
@@ -170,6 +172,14 @@ TEST_F(DeviceEnginesTest, KeysThatOneDeviceCannotTakeAreNotTaken) {
   const auto keys = engine_->load_keys({}, "file");
   ASSERT_FALSE(keys.ok());
   EXPECT_EQ(keys.error().code, ErrorCode::kResource);
+}
+
+TEST_F(DeviceEnginesTest, TheSmallestDeviceDecidesHowManyKeySetsThereAre) {
+  make(3);
+  EXPECT_FALSE(engine_->room_for_key_sets().has_value());
+  scripts_[0]->room = 9;
+  scripts_[2]->room = 5;
+  EXPECT_EQ(engine_->room_for_key_sets(), 5U);
 }
 
 TEST_F(DeviceEnginesTest, ForeignKeys) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -40,6 +41,9 @@ class Engine {
     bool lost = false;   ///< it failed as a whole and is asked no more
   };
   [[nodiscard]] virtual std::vector<Device> devices() const { return {}; }
+  /// How many sets of keys a device with memory of its own has room for, beside the requests that it runs; nothing where they lie in the
+  /// machine's memory.
+  [[nodiscard]] virtual std::optional<std::size_t> room_for_key_sets() const { return {}; }
   /// The packages served.
   [[nodiscard]] virtual std::vector<protocol::TaskOffer> offers() const = 0;
   /// Reads and checks a key file. kMismatch, kMalformed, ... if it does not fit the package; kResource; kIo.
