@@ -135,9 +135,11 @@ Outcome judge_vote(const ledger::Metagraph& graph, const crypto::AccountId& hotk
   const bool owner = graph.owner_hotkey == hotkey;
   const bool self_only = weights.size() == 1 && weights.front().uid == neuron->uid;
   std::uint16_t largest = 0;
+  std::uint64_t total = 0;
   std::set<ledger::Uid> seen;
   for (const auto& weight : weights) {
     largest = std::max(largest, weight.value);
+    total += weight.value;
     if (!seen.insert(weight.uid).second) return no(Refusal::kDuplicateUid, "uid " + std::to_string(weight.uid) + " appears twice");
     if (weight.uid >= graph.neurons.size()) return no(Refusal::kUnknownUid, "there is no uid " + std::to_string(weight.uid));
   }
@@ -160,6 +162,11 @@ Outcome judge_vote(const ledger::Metagraph& graph, const crypto::AccountId& hotk
   const auto least = std::min<std::size_t>(rules.min_allowed_weights, graph.neurons.size());
   if (!self_only && weights.size() < least) {
     return no(Refusal::kTooFewWeights, std::to_string(weights.size()) + " weights, at least " + std::to_string(least) + " are wanted");
+  }
+  // Here above all because a commit is taken with any weights and is lost when they cannot be revealed.
+  if (!self_only && rules.max_weights_limit < 65535 && std::uint64_t{largest} * 65535 > std::uint64_t{rules.max_weights_limit} * total) {
+    return no(Refusal::kWeightTooLarge, "one weight is " + std::to_string(largest * 100 / total) + " % of the vote, the subnet's limit is " +
+                                            std::to_string(rules.max_weights_limit * 100 / 65535) + " %");
   }
   Outcome out;
   out.block = graph.block;

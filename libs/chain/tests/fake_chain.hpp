@@ -39,6 +39,8 @@ class FakeChain : public Transport {
       false;  ///< refusals as JSON in the message and without data, as the test peer of the chain gives them
   bool checks_late = false;     ///< votes are judged in their block, not in the pool, as runtime 293 does
   bool epochs_counted = false;  ///< the chain numbers its epochs (50 blocks each), as newer runtimes do
+  std::uint64_t frozen_blocks = 0;   ///< before the end of an epoch, in which no rule changes; root is not even told
+  std::uint64_t owner_interval = 0;  ///< blocks between an owner's changes of one rule
   bool lose_connection_after_submit = false;
   bool never_finalizes = false;
   std::set<std::string> missing_methods;                 ///< that the node does not have
@@ -76,11 +78,11 @@ class FakeChain : public Transport {
   std::uint64_t epoch(const Value& netuid, std::uint64_t block) const;
   std::uint64_t reveal_epoch(const Value& netuid, const Value& commit) const;
   bool too_fast(const Value& netuid, const Value& uid, std::uint64_t block) const;
-  std::string vote_error(const Value& n, const Value& key, const std::vector<Value>& uids, std::uint64_t version,
-                         bool rate) const;
+  std::string vote_error(const Value& n, const Value& key, const std::vector<Value>& uids,
+                         const std::vector<Value>& values, std::uint64_t version, bool rate) const;
   crypto::Hash256 hash_of_reveal(const crypto::AccountId& signer, const Value& call) const;
   std::vector<Value> live_commits(const Value& netuid, const Value& key) const;
-  void set_rule(const std::string& call, const Value& arguments);
+  bool set_rule(const std::string& call, const Value& arguments);
   void set_account(const Value& account, const char* field, const Value& value);
   bool pay(const Value& account, std::uint64_t rao);
   void remove(const char* pallet, const char* entry, const std::vector<Value>& keys);
@@ -96,6 +98,7 @@ class FakeChain : public Transport {
   std::vector<Block> blocks_;
   std::map<std::string, crypto::Bytes> storage_;
   std::map<crypto::AccountId, std::uint32_t> nonces_;
+  std::map<std::string, std::uint64_t> owner_changes_;  ///< the block of the last one, by call
   std::vector<std::uint16_t> subnets_;
   std::deque<std::pair<std::chrono::steady_clock::time_point, crypto::Bytes>> waiting_;  ///< accepted, not yet in a block
 };

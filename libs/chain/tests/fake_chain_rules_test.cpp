@@ -77,7 +77,7 @@ bool FakeChain::too_fast(const Value& netuid, const Value& uid, std::uint64_t bl
 
 // The rules of a vote in the order of the chain; the name of the first that is broken.
 std::string FakeChain::vote_error(const Value& n, const Value& key, const std::vector<Value>& uids,
-                                  std::uint64_t version, bool rate) const {
+                                  const std::vector<Value>& values, std::uint64_t version, bool rate) const {
   const Value uid = get(kPallet, "Uids", {n, key});
   const std::uint64_t size = number_of("SubnetworkN", n);
   if (uids.size() > size) return "UidsLengthExceedUidsInSubNet";
@@ -94,6 +94,12 @@ std::string FakeChain::vote_error(const Value& n, const Value& key, const std::v
   }
   if (!seen.empty() && *seen.rbegin() >= size) return "UidVecContainInvalidOne";
   if (!self_only && uids.size() < std::min(size, number_of("MinAllowedWeights", n))) return "WeightVecLengthIsLow";
+  std::uint64_t total = 0, largest = 0;
+  for (const auto& value : values) {
+    total += *value.as_u64();
+    largest = std::max(largest, *value.as_u64());
+  }
+  if (!self_only && largest * 65535 > number_of("MaxWeightsLimit", n) * total) return "MaxWeightExceeded";
   return {};
 }
 
@@ -153,10 +159,13 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
   if (call == "sudo") {
     const auto root = get("Sudo", "Key", {});
     const Value inner = (*a.field("call"))->items().front();
-    if (!root.is_none() && root.inner() == key) set_rule(inner.name(), inner);
+    if (!root.is_none() && root.inner() == key) (void)set_rule(inner.name(), inner);
   } else if (call.starts_with("sudo_set_")) {
     const auto n = a.field("netuid");
-    if (n.ok() && get(kPallet, "SubnetOwner", {**n}) == key) set_rule(call, a);
+    if (!n.ok() || get(kPallet, "SubnetOwner", {**n}) != key) return {};
+    if (const auto last = owner_changes_.find(call); last != owner_changes_.end() && now < last->second + owner_interval)
+      return "TxRateLimitExceeded";
+    if (set_rule(call, a)) owner_changes_[call] = now;
   } else if (call == "register_network") {
     std::uint16_t number = 1;
     while (*get(kPallet, "NetworksAdded", {Value::number(number)}).as_bool()) ++number;
@@ -173,7 +182,8 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
   } else if (call == "set_weights") {
     const Value n = **a.field("netuid");
     if (*get(kPallet, "CommitRevealWeightsEnabled", {n}).as_bool()) return "CommitRevealEnabled";
-    const auto error = vote_error(n, key, (*a.field("dests"))->items(), *(*a.field("version_key"))->as_u64(), true);
+    const auto error = vote_error(n, key, (*a.field("dests"))->items(), (*a.field("weights"))->items(),
+                                  *(*a.field("version_key"))->as_u64(), true);
     if (!error.empty()) return error;
     store_row(n, "dests", "weights");
     stamp(n);
@@ -204,7 +214,8 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
                                     [&](const Value& c) { return *c.items()[0].as_account() == hash; });
     if (match == commits.end()) return "InvalidRevealCommitHashNotMatch";
     if (epoch(n, now) != reveal_epoch(n, *match)) return "RevealTooEarly";
-    const auto error = vote_error(n, key, (*a.field("uids"))->items(), *(*a.field("version_key"))->as_u64(), false);
+    const auto error = vote_error(n, key, (*a.field("uids"))->items(), (*a.field("values"))->items(),
+                                  *(*a.field("version_key"))->as_u64(), false);
     if (!error.empty()) return error;
     commits.erase(commits.begin(), match + 1);  // Those before it go with it.
     if (commits.empty()) {
@@ -217,13 +228,19 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
   return {};
 }
 
-// What the calls of AdminUtils change, here those that tests make.
-void FakeChain::set_rule(const std::string& call, const Value& arguments) {
+// What the calls of AdminUtils change, here those that tests make. False at the end of an epoch, when nothing changes.
+bool FakeChain::set_rule(const std::string& call, const Value& arguments) {
+  if (const auto subnet = arguments.field("netuid"); subnet.ok()) {
+    const std::uint64_t epoch_blocks = number_of("Tempo", **subnet) + 1;
+    const std::uint64_t into_epoch = (number() + *(*subnet)->as_u64() + 1) % epoch_blocks;
+    if (into_epoch + frozen_blocks >= epoch_blocks) return false;
+  }
   constexpr const char* kRules[][2] = {
       {"sudo_set_commit_reveal_weights_enabled", "CommitRevealWeightsEnabled"},
       {"sudo_set_weights_set_rate_limit", "WeightsSetRateLimit"},
       {"sudo_set_weights_version_key", "WeightsVersionKey"},
       {"sudo_set_tempo", "Tempo"},
+      {"sudo_set_max_weight_limit", "MaxWeightsLimit"},
       {"sudo_set_stake_threshold", "StakeThreshold"},
       {"sudo_set_network_registration_allowed", "NetworkRegistrationAllowed"},
       {"sudo_set_target_registrations_per_interval", "TargetRegistrationsPerInterval"}};
@@ -232,6 +249,7 @@ void FakeChain::set_rule(const std::string& call, const Value& arguments) {
     const auto n = arguments.field("netuid");
     put(kPallet, entry, n.ok() ? std::vector<Value>{**n} : std::vector<Value>{}, arguments.items().back());
   }
+  return true;
 }
 
 // The commits of a hotkey less those whose epoch has passed.

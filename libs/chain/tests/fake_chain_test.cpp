@@ -100,6 +100,7 @@ void FakeChain::add_subnet(std::uint16_t netuid, std::size_t neurons) {
   put(kPallet, "CommitRevealWeightsEnabled", {n}, Value::boolean(false));
   put(kPallet, "SubnetworkN", {n}, Value::number(neurons));
   put(kPallet, "MinAllowedWeights", {n}, Value::number(1));
+  put(kPallet, "MaxWeightsLimit", {n}, Value::number(65535));
   put(kPallet, "Tempo", {n}, Value::number(20));
   put(kPallet, "Burn", {n}, Value::number(500'000'000));
   std::vector<Value> flags, updates;

@@ -42,6 +42,7 @@ inline constexpr Setting kStakeThreshold{"StakeThreshold", "sudo_set_stake_thres
 inline constexpr Setting kRegistrationAllowed{"NetworkRegistrationAllowed", "sudo_set_network_registration_allowed",
                                               "registration_allowed"};
 inline constexpr Setting kSubtokenEnabled{"SubtokenEnabled", "sudo_set_subtoken_enabled", "subtoken_enabled"};
+inline constexpr Setting kMaxWeight{"MaxWeightsLimit", "sudo_set_max_weight_limit", "max_weight_limit"};
 inline constexpr Setting kTargetRegistrations{"TargetRegistrationsPerInterval",
                                               "sudo_set_target_registrations_per_interval",
                                               "target_registrations_per_interval"};
@@ -148,39 +149,19 @@ class LiveNode {
     return value.ok() ? std::optional<Value>(*value) : std::nullopt;
   }
 
-  /// Brings an item to a value; false when nobody here may.
+  /// Brings an item to a value; false when nobody here may, and why_not() says what the chain answered.
   bool put(const Setting& setting, const Value& wanted) {
-    const auto is_so = [&] { return now(setting) == wanted; };
-    if (is_so()) return true;
-    Arguments arguments{{setting.argument, wanted}};
-    if (setting.per_subnet) arguments.insert(arguments.begin(), {"netuid", Value::number(netuid_)});
-    const auto best = view();
-    const auto owner = client_.read(best, kPallet, "SubnetOwner", {Value::number(netuid_)});
-    const auto root = client_.read(best, "Sudo", "Key", {});
-    for (const char* uri : kDevelopmentKeys) {
-      const auto key = development_signer(uri);
-      const Value account = Value::bytes(key.account());
-      if (setting.per_subnet && owner.ok() && *owner == account) {
-        (void)client_.submit(key, "AdminUtils", setting.call, arguments);
-        if (is_so()) return true;
-      }
-      if (root.ok() && !root->is_none() && root->inner() == account) {
-        const Value inner = Value::variant("AdminUtils", {{"", Value::variant(setting.call, arguments)}});
-        (void)client_.submit(key, "Sudo", "sudo", {{"call", inner}});
-        if (is_so()) return true;
-      }
+    why_not_ = "no development account may";
+    if (now(setting) == wanted) return true;
+    const auto ways = ways_to_set(setting, wanted);
+    for (const Way& way : ways) {
+      (void)client_.submit(development_signer(way.who), way.pallet, way.call, way.arguments);
+      if (now(setting) == wanted) return true;
     }
-    const auto key = storage_key(*best.metadata, kPallet, setting.entry, keys(setting));
-    scale_codec::Encoder bytes;
-    if (!key.ok() ||
-        !encode_value(bytes, *best.metadata, (*best.metadata->storage(kPallet, setting.entry))->value, wanted).ok())
-      return false;
-    (void)transport_->request(
-        "dev_setStorage",
-        "[[[\"" + crypto::hex_encode_0x(*key) + "\",\"" + crypto::hex_encode_0x(bytes.data()) + "\"]]]",
-        Milliseconds{30'000});
-    return is_so();
+    if (write_storage(setting, wanted)) return true;
+    return std::any_of(ways.begin(), ways.end(), [&](const Way& way) { return insist(way, setting, wanted); });
   }
+  const std::string& why_not() const { return why_not_; }
 
   /// The same until put_back().
   bool arrange(const Setting& setting, const Value& wanted) {
@@ -199,16 +180,21 @@ class LiveNode {
     }
   }
 
-  /// Commit-reveal on or off, on a subnet of //Alice's own if need be.
+  /// Commit-reveal on or off, on a subnet of //Alice's own if need be. Short waits first, where they can be had: with it on a
+  /// runtime may refuse another tempo.
   bool commit_reveal(bool on) {
+    hurry();
     if (arrange(kCommitReveal, Value::boolean(on))) return true;
-    return make_subnet() && arrange(kCommitReveal, Value::boolean(on));
+    if (!make_subnet()) return false;
+    hurry();
+    return arrange(kCommitReveal, Value::boolean(on));
   }
-  /// Short waits where that can be had: otherwise a vote is a hundred blocks away, and a reveal two epochs.
+  /// Otherwise a vote is a hundred blocks away, a reveal two epochs, and a vote for one neuron may be too much for it.
   void hurry() {
     (void)arrange(kWeightsRateLimit, Value::number(20));
     (void)arrange(kTempo, Value::number(40));
     (void)arrange(kStakeThreshold, Value::number(0));
+    (void)arrange(kMaxWeight, Value::number(65535));
   }
 
   /// Registers a hotkey that //Alice owns. Registration takes few neurons a block and interval, and may be closed at
@@ -237,6 +223,78 @@ class LiveNode {
     Value value;
     std::uint16_t netuid;
   };
+
+  /// Somebody here who may change a rule, and the call that does it.
+  struct Way {
+    const char* who;
+    const char* pallet;
+    const char* call;
+    Arguments arguments;
+  };
+
+  std::vector<Way> ways_to_set(const Setting& setting, const Value& wanted) {
+    Arguments arguments{{setting.argument, wanted}};
+    if (setting.per_subnet) arguments.insert(arguments.begin(), {"netuid", Value::number(netuid_)});
+    const auto best = view();
+    const auto owner = client_.read(best, kPallet, "SubnetOwner", {Value::number(netuid_)});
+    const auto root = client_.read(best, "Sudo", "Key", {});
+    std::vector<Way> ways;
+    for (const char* uri : kDevelopmentKeys) {
+      const Value account = Value::bytes(development_signer(uri).account());
+      if (setting.per_subnet && owner.ok() && *owner == account) ways.push_back({uri, "AdminUtils", setting.call, arguments});
+      if (root.ok() && !root->is_none() && root->inner() == account) {
+        const Value inner = Value::variant("AdminUtils", {{"", Value::variant(setting.call, arguments)}});
+        ways.push_back({uri, "Sudo", "sudo", {{"call", inner}}});
+      }
+    }
+    return ways;
+  }
+
+  // A test node's own means.
+  bool write_storage(const Setting& setting, const Value& wanted) {
+    const auto best = view();
+    const auto key = storage_key(*best.metadata, kPallet, setting.entry, keys(setting));
+    scale_codec::Encoder bytes;
+    if (!key.ok() ||
+        !encode_value(bytes, *best.metadata, (*best.metadata->storage(kPallet, setting.entry))->value, wanted).ok())
+      return false;
+    (void)transport_->request(
+        "dev_setStorage",
+        "[[[\"" + crypto::hex_encode_0x(*key) + "\",\"" + crypto::hex_encode_0x(bytes.data()) + "\"]]]",
+        Milliseconds{30'000});
+    return now(setting) == wanted;
+  }
+
+  // Sends a change until it is so. The chain takes none in the last blocks of an epoch (AdminFreezeWindow, 10 unless changed;
+  // root's refusal is in an event alone), and few from an owner in several epochs. Both pass.
+  bool insist(const Way& way, const Setting& setting, const Value& wanted) {
+    const auto tempo = now(kTempo);
+    const std::uint64_t epoch = (tempo && tempo->as_u64().ok() ? *tempo->as_u64() : 10) + 1;
+    const std::uint64_t most = std::min<std::uint64_t>(epoch, 64);
+    std::uint64_t epochs = 0;
+    for (std::uint64_t tries = 0; tries <= most; ++tries) {
+      const auto sent = client_.submit(development_signer(way.who), way.pallet, way.call, way.arguments);
+      if (now(setting) == wanted) return true;
+      if (!sent.ok()) {
+        why_not_ = sent.error().to_string();
+        return false;
+      }
+      why_not_ = sent->refusal ? sent->refusal->to_string() : std::string(setting.call) + " had no effect";
+      std::uint64_t wait = 1;
+      if (sent->refusal && sent->refusal->name.ends_with("TxRateLimitExceeded")) {
+        if (++epochs > 5) return false;
+        wait = epoch;
+      } else if (sent->refusal && !sent->refusal->name.ends_with("ProhibitedDuringWeightsWindow")) {
+        return false;
+      }
+      if (!can_wait(wait)) {
+        why_not_ += "; the wait is too long for a test";
+        return false;
+      }
+      advance(wait);
+    }
+    return false;
+  }
 
   static bool is_ours(const Result<Value>& account) {
     if (!account.ok() || account->is_none()) return false;
@@ -269,6 +327,7 @@ class LiveNode {
   std::uint16_t netuid_;
   bool may_choose_;
   std::vector<Change> changed_;
+  std::string why_not_;
   ledger::KeySigner alice_ = development_signer("//Alice");
 };
 

@@ -235,8 +235,7 @@ TEST_F(LiveChain, HyperparametersAndBlockTime) {
 }
 
 TEST_F(LiveChain, PlainWeightsAndTheirRefusals) {
-  if (!node->commit_reveal(false)) GTEST_SKIP() << "commit-reveal is on, and no development account may switch it off";
-  node->hurry();
+  if (!node->commit_reveal(false)) GTEST_SKIP() << "commit-reveal is on, and cannot be switched off: " << node->why_not();
   auto chosen = voter();
   ASSERT_TRUE(chosen.has_value());
   if (const auto why = obstacle(chosen->uid); !why.empty()) GTEST_SKIP() << why;
@@ -269,8 +268,7 @@ TEST_F(LiveChain, PlainWeightsAndTheirRefusals) {
 // A permit comes with an epoch, on some runtimes to whoever is there: a neuron that has just come has none. It may vote
 // at once only where there is no rate limit, or after the wait that there is.
 TEST_F(LiveChain, AVoteForOthersNeedsAPermit) {
-  if (!node->commit_reveal(false)) GTEST_SKIP() << "commit-reveal is on, and no development account may switch it off";
-  (void)node->arrange(kStakeThreshold, Value::number(0));
+  if (!node->commit_reveal(false)) GTEST_SKIP() << "commit-reveal is on, and cannot be switched off: " << node->why_not();
   const bool at_once = node->arrange(kWeightsRateLimit, Value::number(0));
   const auto newcomer = node->fresh();
   const auto uid = register_new(newcomer.account());
@@ -293,8 +291,7 @@ TEST_F(LiveChain, AVoteForOthersNeedsAPermit) {
 }
 
 TEST_F(LiveChain, CommitsAreRevealedAcrossARestart) {
-  if (!node->commit_reveal(true)) GTEST_SKIP() << "commit-reveal is off, and no development account may switch it on";
-  node->hurry();
+  if (!node->commit_reveal(true)) GTEST_SKIP() << "commit-reveal is off, and cannot be switched on: " << node->why_not();
   auto chosen = voter();
   ASSERT_TRUE(chosen.has_value());
   if (const auto why = obstacle(chosen->uid); !why.empty()) GTEST_SKIP() << why;

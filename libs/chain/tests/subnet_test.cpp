@@ -5,6 +5,7 @@
 #include "brainlock/chain/chain_ledger.hpp"
 #include "metadata_writer.hpp"
 #include "subnet_fixture.hpp"
+#include "temporary_folder.hpp"
 
 namespace brainlock::chain {
 namespace {
@@ -477,6 +478,29 @@ TEST_F(SubnetTest, VotesAreJudgedBeforeTheyAreSent) {
   chain->put(kPallet, "StakeThreshold", {}, Value::number(1000));
   EXPECT_EQ(refusal(vote, 5), Refusal::kStakeTooLow);
   EXPECT_EQ(chain->submitted, 1);
+}
+
+// A commit would be taken whatever it holds, and could never be revealed.
+TEST_F(SubnetTest, AWeightAboveTheSubnetsLimitIsNeitherSetNorCommitted) {
+  make_validator();
+  chain->put(kPallet, "MaxWeightsLimit", {Value::number(kNetuid)}, Value::number(40'000));
+  const std::vector<ledger::Weight> uneven{{0, 65535}, {1, 40'000}}, even{{0, 65535}, {1, 45'000}};
+  const int before = chain->submitted;
+  const auto out = must(set_weights_plain(*client, hotkey, kNetuid, uneven, 0));
+  EXPECT_EQ(out.refusal, Refusal::kWeightTooLarge);
+  EXPECT_EQ(out.message, "one weight is 62 % of the vote, the subnet's limit is 61 %");
+  chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(true));
+  const TemporaryFolder folder;
+  const auto ledger = ChainLedger::open(chain, {kNetuid, folder.path()});
+  ASSERT_TRUE(ledger.ok()) << ledger.error().to_string();
+  EXPECT_EQ(must((*ledger)->set_weights(hotkey, uneven, 0)).refusal, Refusal::kWeightTooLarge);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_EQ(chain->submitted, before);
+  chain->put(kPallet, "CommitRevealWeightsEnabled", {Value::number(kNetuid)}, Value::boolean(false));
+  const Arguments direct{{"netuid", Value::number(kNetuid)}, {"dests", Value::numbers(std::vector{0, 1})},
+                         {"weights", Value::numbers(std::vector{65535, 40'000})}, {"version_key", Value::number(0)}};
+  EXPECT_EQ(outcome_of(*client->submit(hotkey, kPallet, "set_weights", direct)).refusal, Refusal::kWeightTooLarge);
+  EXPECT_TRUE(must(set_weights_plain(*client, hotkey, kNetuid, even, 0)).accepted());
 }
 
 TEST_F(SubnetTest, DispatchErrorsAreNamed) {

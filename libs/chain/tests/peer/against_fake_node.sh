@@ -40,3 +40,8 @@ for scheme in ws http; do
   against "$scheme" 'LiveChain.RegisterServe*' --ipv6
 done
 against ws 'LiveChain.*' --bare --nobody
+# On a subnet that is named, so that no other can be made instead of waiting.
+BRAINLOCK_TEST_NETUID=1
+export BRAINLOCK_TEST_NETUID
+against ws 'LiveChain.*' --frozen
+against ws 'LiveChain.*' --bare --frozen

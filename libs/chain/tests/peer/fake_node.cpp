@@ -5,6 +5,7 @@
 // --bare makes it a development chain at its beginning: a block comes a moment after a transaction and not otherwise,
 // nothing is ever finalised, many methods are missing, errors have neither codes nor data, votes are judged in their
 // block, the subnet has nobody's owner and commit-reveal on. //Alice has sudo there, unless --nobody is given too.
+// --frozen lets rules change in part of each epoch only, and an owner's now and then.
 #include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -254,7 +255,7 @@ int main(int argc, char** argv) {
     return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
   };
   if (arguments.empty()) {
-    std::cerr << "usage: chain_fake_node METADATA [NEURONS] [--bare] [--nobody] [--ipv6]; prints its port\n";
+    std::cerr << "usage: chain_fake_node METADATA [NEURONS] [--bare] [--nobody] [--frozen] [--ipv6]; prints its port\n";
     return 2;
   }
   std::ifstream in(arguments[0], std::ios::binary);
@@ -269,6 +270,10 @@ int main(int argc, char** argv) {
   chain->silent_errors = true;
   arrange(chain, arguments.size() > 1 && !arguments[1].starts_with("--") ? std::stoul(arguments[1]) : 4,
           !given("--nobody"));
+  if (given("--frozen")) {
+    chain->frozen_blocks = 18;  // of 21
+    chain->owner_interval = 60;
+  }
   std::uint16_t port = 0;
   const int listener = listen_on(given("--ipv6"), port);
   if (listener < 0) {
