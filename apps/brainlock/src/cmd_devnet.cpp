@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <map>
@@ -208,12 +209,19 @@ void run_devnet(const DevnetFlags& flags) {
     directory = pattern;
   }
   std::error_code error;
+  // Logs are for those who ask why something failed; nothing failed here.
+  const auto interrupted = [&] {
+    if (temporary && !flags.keep) fs::remove_all(directory, error);
+    fail({ErrorCode::kCancelled, "interrupted"});
+  };
   fs::create_directories(directory, error);
   if (fs::exists(directory / "ledger.sqlite")) fail({ErrorCode::kInvalidArgument, "there is a devnet in " + directory.string() + " already; remove it or take another --dir"});
 
   if (!flags.as_json) std::printf("devnet in %s\n", directory.c_str());
   const Stopwatch watch;
-  const fs::path package_directory = must(make_package(flags, directory));
+  const auto made = make_package(flags, directory);
+  if (wait_for_signal(0)) interrupted();  // Ctrl-C reaches the compiler too.
+  const fs::path package_directory = must(made);
   const auto package = must(package::Package::load(package_directory));
   const std::vector<Role> roles{{"honest", {}},
                                 {"slow", {"--misbehave", "slow", "--delay-ms", std::to_string(flags.delay_ms), "--slow-factor", std::to_string(flags.slow_factor)}},
@@ -241,7 +249,10 @@ void run_devnet(const DevnetFlags& flags) {
       }
       const auto metagraph = must(ledger->metagraph(false));
       serving = static_cast<std::size_t>(std::count_if(metagraph.neurons.begin(), metagraph.neurons.end(), [](const auto& n) { return n.axon.has_value(); }));
-      if (wait_for_signal(100)) return;
+      if (wait_for_signal(100)) {
+        miners.clear();
+        interrupted();
+      }
     }
   }
   std::vector<std::string> arguments{"validator", "--approve", package->hash_hex(), "--slot-blocks", "0", "--parallel", "1", "--allow-private-addresses",
@@ -254,12 +265,24 @@ void run_devnet(const DevnetFlags& flags) {
   if (!flags.once) {
     std::printf("page:    http://127.0.0.1:%d/\nmetrics: http://127.0.0.1:%d/metrics\nlogs:    %s/*.log\nCtrl-C ends it.\n", flags.page_port, flags.page_port, directory.c_str());
     std::fflush(stdout);
-    while (!validator.ended() && !wait_for_signal(200)) {
-    }
+  }
+  std::string output;
+  std::atomic<bool> ended{false};
+  bool stopped = false;
+  {
+    const std::jthread reader([&] {
+      output = validator.read_output();
+      ended = true;
+    });
+    while (!ended && !stopped) stopped = wait_for_signal(200);
     validator.stop();
   }
-  const std::string output = validator.read_output();
   validator.wait();
+  stopped = stopped || wait_for_signal(0);
+  if (flags.once && stopped) {
+    miners.clear();
+    interrupted();
+  }
   auto board = json::parse(output, nullptr, false);
   if (board.is_discarded()) fail({ErrorCode::kInternal, "the validator gave no leaderboard; see " + (directory / "validator.log").string()});
   board = read_incentives(ledger_file, std::move(board), names);
@@ -293,7 +316,7 @@ void add_devnet_commands(CLI::App& app) {
   up->add_flag("--once", flags->once, "End after --rounds rounds, print the leaderboard, fail if the order is not honest > slow > cheat = 0");
   up->add_option("--rounds", flags->rounds, "Rounds of --once")->capture_default_str()->check(CLI::PositiveNumber);
   up->add_flag("--json", flags->as_json, "Leaderboard as JSON");
-  up->add_option("--page-port", flags->page_port, "Port of the page")->capture_default_str();
+  up->add_option("--page-port", flags->page_port, "Port of the page")->check(CLI::Range(1, 65'535))->capture_default_str();
   up->add_option("--block-ms", flags->block_ms, "Milliseconds between blocks")->capture_default_str()->check(CLI::Range(50, 60'000));
   up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is at least")->capture_default_str();
   up->add_option("--slow-factor", flags->slow_factor, "How many times the engine's time the slow miner takes")->capture_default_str()->check(CLI::Range(1.0, 30.0));

@@ -48,6 +48,7 @@ std::function<Result<sampler::Sample>(const validator::Task&, std::uint64_t)> ma
     options.height = height;
     options.width = width;
     options.synthetic_share = share;
+    // A task whose inputs are no pictures gets plain values.
     if (auto pictures = sampler::Sampler::make(options, source); pictures.ok()) return pictures->draw(seed);
     sampler::Sample sample;
     BRAINLOCK_ASSIGN(sample.image, sampler::make_image(channels, height, width));
@@ -145,9 +146,9 @@ void add_validator_commands(CLI::App& app) {
   command->add_option("--approve", flags->approved, "Hash of a package that may be asked about; may be given several times")->required();
   command->add_option("--state", flags->state, "Folder for keys and the SQLite store (POSTGRES_* choose PostgreSQL)")->capture_default_str();
   command->add_option("--dataset", flags->dataset, "CIFAR-10 folder or folder of PNG files; synthetic images alone without it");
-  command->add_option("--synthetic-share", flags->synthetic_share, "Part of synthetic images beside a dataset")->capture_default_str();
+  command->add_option("--synthetic-share", flags->synthetic_share, "Part of synthetic images beside a dataset, 0 to 1")->check(CLI::Range(0.0, 1.0))->capture_default_str();
   command->add_option("--listen", flags->listen, "Address of the page")->capture_default_str();
-  command->add_option("--page-port", flags->page_port, "Port of the page and /metrics; 0 takes a free one, -1 serves none")->capture_default_str();
+  command->add_option("--page-port", flags->page_port, "Port of the page and /metrics; 0 takes a free one, -1 serves none")->check(CLI::Range(-1, 65'535))->capture_default_str();
   command->add_option("--parallel", flags->parallel, "Miners asked at once")->capture_default_str();
   command->add_option("--threads", flags->threads, "Threads for keys, encryption and judging")->capture_default_str();
   command->add_option("--slot-blocks", flags->slot_blocks, "Blocks after which validators change miners; 0: this validator asks all")->capture_default_str();

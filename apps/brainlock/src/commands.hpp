@@ -5,8 +5,10 @@
 
 namespace brainlock::app {
 
-/// Exit codes of the command: 0 done, 1 the work failed (the error is on stderr), 2 wrong usage.
+/// Exit codes of the command: 0 done, 1 the work failed (the error is on stderr), 2 wrong usage, 130 interrupted (as a shell
+/// says of SIGINT). A service that is told to stop, and does, ends with 0.
 inline constexpr int kExitFailed = 1;
+inline constexpr int kExitInterrupted = 130;
 
 /// Thrown by a subcommand's callback to end the process with `code`; the message was already printed.
 struct ExitWith {

@@ -4,10 +4,11 @@
 
 #include <ctime>
 
+#include "commands.hpp"
+
 namespace brainlock::app {
 namespace {
 
-constexpr int kExitInterrupted = 130;
 constexpr timespec kPatience{0, 50'000'000};
 
 }  // namespace

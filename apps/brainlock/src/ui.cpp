@@ -9,7 +9,7 @@ namespace brainlock::app {
 
 void fail(const Error& error) {
   std::fprintf(stderr, "brainlock: error: %s\n", error.to_string().c_str());
-  throw ExitWith{kExitFailed};
+  throw ExitWith{error.code == ErrorCode::kCancelled ? kExitInterrupted : kExitFailed};
 }
 
 std::string human_bytes(std::uint64_t bytes) {
