@@ -2,8 +2,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "brainlock/validator/board.hpp"
 #include "fake_subnet.hpp"
 
 namespace brainlock::test {
@@ -107,6 +109,21 @@ TEST(Adversaries, AllScoreZeroAndTheHonestMinerNeverFails) {
     ASSERT_EQ(report->succeeded, 1u);
     ASSERT_EQ(report->not_counted, 0u);
   }
+  // The page tells who was wrong, and of no answer how it decrypts: whoever made the ciphertext could learn about the key from that.
+  const auto board = nlohmann::json::parse(validator::board_json(*validator).value());
+  std::size_t wrong = 0, explained = 0;
+  for (const auto& row : board["recent"]) {
+    EXPECT_FALSE(row.contains("deviation"));
+    if (row["reason"] == "wrong_output") {
+      ++wrong;
+      EXPECT_EQ(row["detail"], "");
+    } else if (!row["success"].get<bool>()) {
+      explained += row["detail"] != "" ? 1 : 0;
+    }
+  }
+  EXPECT_GT(wrong, 0U);
+  EXPECT_GT(explained, 0U);
+
   const auto standings = validator->standings();
   ASSERT_TRUE(standings.ok());
   ASSERT_EQ(standings->size(), miners.size());

@@ -204,6 +204,7 @@ std::unique_ptr<validator::Validator> make_validator(const Person& self, std::sh
   validator::Task task;
   task.name = "fake";
   task.client = std::make_shared<FakeTaskClient>(folder / "validator");
+  task.package = task.client->package();
   task.baseline = [](std::span<const float> input) { return Result<std::vector<double>>(fake_model(input)); };
   task.error_bound = 1e-3;
   parts.tasks.push_back(std::move(task));

@@ -42,6 +42,7 @@ struct OutOfRange : testing::Test {
   std::shared_ptr<const package::Package> package;
   FakeMiner miner;
   std::vector<std::string> rejected;   ///< "wraps" of each event
+  std::vector<std::string> key_events;
   std::vector<sampler::Sample> drawn;  ///< what the validator is given, one after the other; the last for ever
   std::size_t next = 0;
 
@@ -68,7 +69,7 @@ struct OutOfRange : testing::Test {
     ledger->serve(uid, miner.server->port());
   }
 
-  std::unique_ptr<validator::Validator> make(bool checked) {
+  std::unique_ptr<validator::Validator> make(bool checked, decltype(validator::Task::renew) renew = {}) {
     validator::ValidatorParts parts;
     parts.self = self.signer;
     parts.ledger_signer = self.ledger_signer;
@@ -76,8 +77,10 @@ struct OutOfRange : testing::Test {
     parts.store = std::move(store::Store::open(std::move(store::open_sqlite(folder.path / (checked ? "a.sqlite" : "b.sqlite"))).value())).value();
     parts.tasks.push_back(validator::open_task(folder.path / "package", std::vector{package->hash()}, folder.path / "keys", 2).value());
     if (!checked) parts.tasks.back().range = {};
+    if (renew) parts.tasks.back().renew = renew;
     parts.draw = [this](const validator::Task&, std::uint64_t) -> Result<sampler::Sample> { return drawn.at(std::min(next++, drawn.size() - 1)); };
     parts.log = [this](net::EventLevel, std::string_view event, const net::EventFields& fields) {
+      if (event.starts_with("keys_")) key_events.emplace_back(event);
       if (event != "input_rejected") return;
       for (const auto& [name, value] : fields) {
         if (name == "wraps") rejected.push_back(value);
@@ -113,6 +116,31 @@ TEST_F(OutOfRange, AnotherInputIsDrawnCountedAndLogged) {
   const std::string metrics = validator::board_metrics(*validator).value();
   EXPECT_NE(metrics.find("brainlock_validator_rejected_inputs_total{why=\"wraps\"} 1\n"), std::string::npos) << metrics;
   EXPECT_NE(metrics.find("brainlock_validator_rejected_inputs_total{why=\"beyond_limit\"} 1\n"), std::string::npos);
+}
+
+// Keys that have served their time give way to others, which miners are sent; when that fails the old ones go on.
+TEST_F(OutOfRange, OldKeysAreRenewedBetweenRounds) {
+  drawn = {synthetic(7)};
+  const fs::path secret = folder.path / "keys" / client::kSecretKeyFile;
+  const auto first = make(true)->parts().tasks[0].client->key_id();
+  const auto kept = make(true);
+  ASSERT_EQ(kept->run_round()->succeeded, 1U);
+  EXPECT_EQ(kept->parts().tasks[0].client->key_id(), first);
+
+  fs::last_write_time(secret, fs::last_write_time(secret) - std::chrono::hours(24 * 8));
+  const auto renewing = make(true);
+  EXPECT_EQ(renewing->parts().tasks[0].client->key_id(), first);
+  ASSERT_EQ(renewing->run_round()->succeeded, 1U);
+  const auto second = renewing->parts().tasks[0].client->key_id();
+  EXPECT_NE(second, first);
+  ASSERT_EQ(renewing->run_round()->succeeded, 1U);
+  EXPECT_EQ(renewing->parts().tasks[0].client->key_id(), second);
+
+  fs::last_write_time(secret, fs::last_write_time(secret) - std::chrono::hours(24 * 8));
+  const auto failing = make(true, [] { return Result<std::shared_ptr<const client::TaskClient>>(ErrorCode::kIo, "no space left"); });
+  ASSERT_EQ(failing->run_round()->succeeded, 1U);
+  EXPECT_EQ(failing->parts().tasks[0].client->key_id(), second);
+  EXPECT_EQ(key_events, (std::vector<std::string>{"keys_renewed", "keys_not_renewed"}));
 }
 
 // Why it is done: the same image, asked, has an honest miner's answer judged wrong.

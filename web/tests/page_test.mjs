@@ -34,7 +34,7 @@ const board = {
   tasks: [{ name: "vgg9", package: "ab".repeat(32), error_bound: 0.05 }],
   miners: [miner(1, 1, 1e6, 0.4, 0, 65535, ""), { ...miner(2, 2, 2.1, 31, 2, 1, ""), weight_on_ledger: 9 }, miner(3, 3, 0, 0, 40, 0, "No request succeeded: <img src=x onerror=alert(1)>")],
   votes: [{ time_ms: now, block: 1200, accepted: true, reason: "none", detail: "", confirmed: true, weights: [[1, 65535], [2, 1]] }],
-  recent: [{ finished_ms: now, uid: 3, success: false, reason: "wrong_output", sentence: "The decrypted answer differs.", detail: "<script>window.hacked = 1</script>", response_s: 0, network_s: 0.001, input: "synthetic", deviation: 3.2 }],
+  recent: [{ finished_ms: now, uid: 3, success: false, reason: "wrong_output", sentence: "The decrypted answer differs.", detail: "<script>window.hacked = 1</script>", response_s: 0, network_s: 0.001, input: "synthetic" }],
 };
 
 // The policy that the validator sends with its page.

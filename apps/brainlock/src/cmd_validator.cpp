@@ -31,6 +31,7 @@ struct ValidatorFlags {
   std::uint64_t slot_blocks = 30, vote_interval = 0, version_key = 0, rounds = 0;
   double timeout_s = 120, pause_s = 10;
   unsigned keep_days = 90;
+  double key_days = 7;
   bool plain = false, private_addresses = false, json = false;
   LogOptions log;
 };
@@ -108,6 +109,7 @@ void run_validator(const ValidatorFlags& flags) {
   options.request_timeout_ms = static_cast<std::int64_t>(flags.timeout_s * 1000);
   options.round_pause_ms = static_cast<std::int64_t>(flags.pause_s * 1000);
   options.keep_ms = std::int64_t{flags.keep_days} * 24 * 3600 * 1000;
+  options.key_life_ms = static_cast<std::int64_t>(flags.key_days * 24 * 3600 * 1000);
   options.tls = !flags.plain;
   options.allow_private_addresses = flags.private_addresses;
   const net::EventLog log = parts.log;
@@ -157,6 +159,7 @@ void add_validator_commands(CLI::App& app) {
   command->add_option("--timeout", flags->timeout_s, "Seconds a miner has for an answer")->capture_default_str();
   command->add_option("--pause", flags->pause_s, "Longest pause between rounds, in seconds")->capture_default_str();
   command->add_option("--keep-days", flags->keep_days, "Days for which requests stay in the store; 0: for ever")->check(CLI::Range(0U, 36'500U))->capture_default_str();
+  command->add_option("--key-days", flags->key_days, "Days after which keys give way to new ones, which every miner is sent; 0: never")->check(CLI::Range(0.0, 3650.0))->capture_default_str();
   command->add_option("--rounds", flags->rounds, "End after so many rounds and print the leaderboard");
   command->add_flag("--allow-private-addresses", flags->private_addresses, "Ask miners at addresses that are not of the public internet");
   command->add_flag("--plain", flags->plain, "Ask over plain HTTP; TLS bound to each miner's hotkey otherwise");

@@ -142,7 +142,7 @@ Result<std::unique_ptr<TaskClient>> open_task_client(std::shared_ptr<const packa
   fs::permissions(directory, fs::perms::owner_all, error);
   if (error) return {ErrorCode::kIo, "cannot protect " + directory.string() + ": " + error.message()};
 
-  const fs::path secret_file = directory / "secret.key";
+  const fs::path secret_file = directory / kSecretKeyFile;
   const fs::path key_file = directory / "evaluation.keys";
   // Evaluation keys without their secret are useless, and would be taken for those of the new one.
   if (!fs::exists(secret_file)) fs::remove(key_file, error);

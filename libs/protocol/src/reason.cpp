@@ -11,7 +11,7 @@ struct Entry {
 
 constexpr std::array<Entry, kReasonCount> kEntries{{
     {"ok", "The answer came in time and is right."},
-    {"no_address", "The ledger holds no address for this miner: it has not served its axon."},
+    {"no_address", "The ledger holds no public address for this miner: it has not served its axon, or serves one of a private network."},
     {"unreachable", "No connection could be made, or it broke before the answer was whole."},
     {"timeout", "The whole answer did not come within the time allowed."},
     {"refused", "The miner refused the request."},

@@ -16,6 +16,7 @@ using protocol::Reason;
 namespace {
 
 constexpr std::int64_t kPruneEveryMs = 3'600'000;
+constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -234,6 +235,7 @@ Result<RoundReport> Validator::run_round(std::stop_token stop) {
     }
     permit_was_missing_ = false;
   }
+  renew_keys();
   auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
@@ -362,6 +364,27 @@ Result<std::optional<ledger::Outcome>> Validator::vote() {
   net::log_event(parts_.log, outcome.accepted() ? net::EventLevel::kInfo : net::EventLevel::kWarning, "vote", {{"accepted", outcome.accepted() ? "yes" : "no"}, {"landed", landed ? "yes" : "no"},
                                      {"reason", row.reason}, {"detail", row.detail}, {"block", std::to_string(outcome.block)}});
   return std::optional<ledger::Outcome>(std::move(outcome));
+}
+
+void Validator::renew_keys() {
+  if (options_.key_life_ms == 0) return;
+  const std::int64_t now_ms = parts_.clock();
+  for (Task& task : parts_.tasks) {
+    if (!task.renew || now_ms < task.keys_made_ms + options_.key_life_ms) continue;
+    set_state("making keys");
+    auto renewed = task.renew();
+    if (!renewed.ok()) {
+      // Those that there are do for a while longer.
+      task.keys_made_ms = now_ms - options_.key_life_ms + kRenewAgainMs;
+      net::log_event(parts_.log, net::EventLevel::kWarning, "keys_not_renewed", {{"task", task.name}, {"error", renewed.error().to_string()}});
+      continue;
+    }
+    const std::lock_guard lock(mutex_);
+    std::erase_if(uploaded_, [&](const auto& entry) { return entry.first.second == task.client->key_id(); });
+    task.client = std::move(*renewed);
+    task.keys_made_ms = now_ms;
+    net::log_event(parts_.log, "keys_renewed", {{"task", task.name}});
+  }
 }
 
 Status Validator::prune() {

@@ -39,6 +39,9 @@ class TaskClient {
   [[nodiscard]] virtual Result<std::vector<double>> decrypt(std::span<const std::uint8_t> answer) const = 0;
 };
 
+/// Name of the secret key's file in a client's directory.
+inline constexpr const char* kSecretKeyFile = "secret.key";
+
 /// Called with (keys made, of how many).
 using KeyProgress = std::function<void(std::size_t, std::size_t)>;
 

@@ -14,15 +14,20 @@
 
 namespace brainlock::validator {
 
-/// Everything const and safe from many threads.
+/// Everything const and safe from many threads; a Validator replaces `client` between rounds.
 struct Task {
   std::string name;                                  ///< of the model, for people
+  protocol::ContentId package{};                     ///< hash
   std::shared_ptr<const client::TaskClient> client;  ///< keys, encryption, decryption
   /// The model's outputs for an input, in the clear.
   std::function<Result<std::vector<double>>(std::span<const float> input)> baseline;
   /// Whether an input keeps the values that the package's parameters were chosen for, and an honest answer to it the bound below.
   /// Empty: every input does. Cost: two runs of the program in the clear, and one of the model.
   std::function<Result<package::ValueRange>(std::span<const float> input)> range;
+  /// Makes other keys in the place of the client's, which goes on working but for its key file, and a client with them. Empty:
+  /// these keys serve for ever. Cost: seconds, and every miner is sent an evaluation key anew.
+  std::function<Result<std::shared_ptr<const client::TaskClient>>()> renew;
+  std::int64_t keys_made_ms = 0;   ///< Unix time of the secret key file
   double error_bound = 0;          ///< largest allowed |decrypted - clear| of any output
   bool judged_by_cosine = false;   ///< for tasks whose outputs are embeddings: similarity instead of the bound
   double least_similarity = 0.999;

@@ -34,6 +34,9 @@ struct ValidatorOptions {
   std::uint64_t permit_settle_blocks = 3;     ///< a permit that has just come is not yet known to miners, who read the ledger each block or so
   unsigned draws = 32;                        ///< of an input for one question, until one is in the package's range
   std::int64_t round_pause_ms = 10'000;       ///< between the ends and starts of rounds; drawn between half and all of it
+  /// Age at which a task's keys give way to others: miners choose the answers and learn which are accepted, so a key that serves for
+  /// ever would be asked about for ever. 0: never.
+  std::int64_t key_life_ms = 7LL * 24 * 3600 * 1000;
   std::int64_t keep_ms = 90LL * 24 * 3600 * 1000;  ///< requests that ended longer ago are deleted, once an hour; 0 keeps them all
 };
 
@@ -121,6 +124,7 @@ class Validator {
   [[nodiscard]] store::RequestRow row_of(const Question& question) const;
   Status record(std::span<const Question> questions);
   Status prune();
+  void renew_keys();
   void set_state(std::string state);
   Result<ledger::Metagraph> metagraph();
 
