@@ -115,12 +115,14 @@ void run_accuracy(const AccuracyOptions& options) {
   const auto package = must(package::Package::load(options.package));
   const plan::Program& program = package->program();
   const auto set = must(sampler::Cifar10::read_directory(options.dataset));
+  if (options.offset >= set.size())
+    fail({ErrorCode::kInvalidArgument, "--offset " + std::to_string(options.offset) + ": the test batch holds " + std::to_string(set.size()) + " images"});
   const compiler::Graph graph = must(clear_model(*package));
   const auto& shape = graph.nodes.front().shape;
   if (set.size() > 0 && set.image(0).pixels.size() != shape.size())
     fail({ErrorCode::kMismatch, "the model takes " + std::to_string(shape.channels) + " x " + std::to_string(shape.height) + " x " +
                                     std::to_string(shape.width) + " values, the data set's images are 3 x 32 x 32"});
-  const std::size_t first = std::min(options.offset, set.size()), left = set.size() - first;
+  const std::size_t first = options.offset, left = set.size() - first;
   const std::size_t simulated_count = std::min(options.simulated, left), encrypted_count = std::min(options.encrypted, left);
   const std::size_t clear_count = std::min(options.clear, left);
 
@@ -217,8 +219,8 @@ void add_accuracy_command(CLI::App& app) {
   command->add_option("--encrypted", accuracy->encrypted, "images encrypted")->capture_default_str();
   command->add_option("--offset", accuracy->offset, "first image")->capture_default_str();
   accuracy->device.add_to(*command);
-  command->add_option("--threads", accuracy->threads)->capture_default_str()->check(CLI::Range(1, 1024));
-  command->add_flag("--json", accuracy->json);
+  command->add_option("--threads", accuracy->threads, "threads to compute with")->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_flag("--json", accuracy->json, "report as JSON");
   command->callback([accuracy] { run_accuracy(*accuracy); });
 }
 

@@ -164,7 +164,7 @@ void add_bench_command(CLI::App& app) {
   command->add_option("--batch", bench->batches, "measure images a second too, for batches of these sizes")->check(CLI::Range(1, 10000));
   command->add_option("--in-flight", bench->in_flight, "requests of a batch at a time (default: 1, on a GPU 4)")->check(CLI::Range(1, 64));
   command->add_flag("--no-replay", bench->no_replay, "on a GPU: launch every kernel, instead of a recording of the whole network");
-  command->add_option("--save", bench->save, "write the report as JSON to this file, whatever is printed");
+  command->add_option("--save", bench->save, "write the report as JSON to this file, replaced if it is there, whatever is printed");
   command->add_flag("--json", bench->json, "report as JSON");
   command->callback([bench] { run_bench(*bench); });
 }

@@ -44,7 +44,7 @@ struct KeygenOptions {
   bool overwrite = false, json = false;
 };
 
-/// A file that is removed again unless keep() was called.
+/// A file that is removed again unless keep_as() was called.
 class Removed {
  public:
   explicit Removed(fs::path file) : file_(std::move(file)) { remove(); }
@@ -148,6 +148,7 @@ void run_run(const RunCommand& options) {
   // Before the work, which would be in vain if the answer had no place.
   AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const auto requests = package->key_requests();
+  const fs::path key_file = fs::is_directory(options.keys) ? fs::path(options.keys) / kEvaluationFile : fs::path(options.keys);
   const Stopwatch loading;
   const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
   ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
@@ -155,7 +156,7 @@ void run_run(const RunCommand& options) {
     Progress progress("loading keys", options.json);
     std::size_t done = 0, total = 0;
     const Status read = wire::read_evaluation_keys_file(
-        options.keys, package->parameters(), kMaxKeyFileBytes,
+        key_file, package->parameters(), kMaxKeyFileBytes,
         [&](std::span<const ckks::KeyRequest> manifest) {
           total = manifest.size();
           return wire::check_manifest(manifest, requests);
@@ -203,6 +204,11 @@ void run_run(const RunCommand& options) {
 
 // --- decrypt -----------------------------------------------------------------------------------------------------
 
+/// Under a key that is not the answer's every slot is like a random number with a standard deviation of sqrt(N / 12) moduli: tens of
+/// times the largest output expected, which half the modulus holds with room. That factor of all outputs together is passed by no answer
+/// whose input is anything like the model's.
+constexpr double kForeignKeyFactor = 8;
+
 struct DecryptOptions {
   std::string package, keys, in;
   bool json = false;
@@ -221,6 +227,13 @@ void run_decrypt(const DecryptOptions& options) {
       fail({ErrorCode::kMismatch, options.in + text});
     }
   const auto logits = must(decrypt_output(*package, secret, ckks::Encoder(package->parameters()), ciphertexts));
+  const double largest = std::abs(*std::max_element(logits.begin(), logits.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
+  if (map.bound > 0 && !(largest <= kForeignKeyFactor * map.bound)) {
+    char text[240];
+    std::snprintf(text, sizeof text, ": decrypts to numbers up to %.3g, the model's outputs are about %.3g at most: these keys did not encrypt the input, "
+                  "other evaluation keys computed on it, or the input was far out of the model's range", largest, map.bound);
+    fail({ErrorCode::kMismatch, options.in + text});
+  }
   const std::size_t best = static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   if (options.json) {
     print_json({{"class", best}, {"class_name", class_name(best, logits.size())}, {"logits", logits}});
@@ -236,10 +249,10 @@ void add_crypto_commands(CLI::App& app) {
   auto keygen = std::make_shared<KeygenOptions>();
   auto* command = app.add_subcommand("keygen", "make a secret key and a package's evaluation keys");
   command->add_option("package", keygen->package, "package folder")->required();
-  command->add_option("-o,--output", keygen->out, "folder for the keys")->required();
-  command->add_option("--threads", keygen->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_option("-o,--output,--out", keygen->out, "folder for the keys")->required();
+  command->add_option("--threads", keygen->threads, "threads to make keys with")->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--overwrite", keygen->overwrite, "replace keys that are there: what they encrypted is lost");
-  command->add_flag("--json", keygen->json);
+  command->add_flag("--json", keygen->json, "report as JSON");
   command->callback([keygen] { run_keygen(*keygen); });
 
   auto encrypt = std::make_shared<EncryptOptions>();
@@ -248,22 +261,22 @@ void add_crypto_commands(CLI::App& app) {
   command->add_option("--keys", encrypt->keys, "folder that keygen wrote")->required();
   encrypt->input.add_to(*command);
   encrypt->range.add_to(*command);
-  command->add_option("-o,--out", encrypt->out, "ciphertext file to write")->required();
+  command->add_option("-o,--output,--out", encrypt->out, "ciphertext file to write")->required();
   command->add_flag("--overwrite", encrypt->overwrite, "replace the file if it is there");
-  command->add_flag("--json", encrypt->json);
+  command->add_flag("--json", encrypt->json, "report as JSON");
   command->callback([encrypt] { run_encrypt(*encrypt); });
 
   auto run = std::make_shared<RunCommand>();
   command = app.add_subcommand("run", "run a package on a ciphertext (the server's work; needs no secret)");
   command->add_option("package", run->package, "package folder")->required();
-  command->add_option("--keys", run->keys, "evaluation keys file")->required();
+  command->add_option("--keys", run->keys, "folder that keygen wrote, or the file of evaluation keys in it")->required();
   command->add_option("--in", run->in, "ciphertext file")->required();
-  command->add_option("--out", run->out, "ciphertext file to write")->required();
+  command->add_option("-o,--output,--out", run->out, "ciphertext file to write")->required();
   run->device.add_to(*command);
-  command->add_option("--threads", run->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_option("--threads", run->threads, "threads to compute with")->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--profile-layers", run->profile_layers, "print the time of every layer");
   command->add_flag("--overwrite", run->overwrite, "replace the output file if it is there");
-  command->add_flag("--json", run->json);
+  command->add_flag("--json", run->json, "report as JSON");
   command->callback([run] { run_run(*run); });
 
   auto decrypt = std::make_shared<DecryptOptions>();
@@ -271,7 +284,7 @@ void add_crypto_commands(CLI::App& app) {
   command->add_option("package", decrypt->package, "package folder")->required();
   command->add_option("--keys", decrypt->keys, "folder that keygen wrote")->required();
   command->add_option("--in", decrypt->in, "ciphertext file")->required();
-  command->add_flag("--json", decrypt->json);
+  command->add_flag("--json", decrypt->json, "report as JSON");
   command->callback([decrypt] { run_decrypt(*decrypt); });
 }
 

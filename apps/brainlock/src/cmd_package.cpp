@@ -30,6 +30,8 @@ struct CompileOptions {
 
 void run_compile(const CompileOptions& options) {
   const Stopwatch watch;
+  // Before the work, not after it.
+  if (!options.overwrite) must(package::Package::check_vacant(options.out));
   std::vector<std::uint8_t> bytes = must(read_file(options.model, package::kMaxModelBytes));
   compiler::Graph graph = must(compiler::import_onnx(std::as_bytes(std::span(bytes))));
   graph = must(compiler::normalise(std::move(graph)));
@@ -127,10 +129,10 @@ void add_package_commands(CLI::App& app) {
   auto compile = std::make_shared<CompileOptions>();
   auto* command = app.add_subcommand("compile", "compile an ONNX model into a package");
   command->add_option("model", compile->model, "ONNX file")->required();
-  command->add_option("-o,--output", compile->out, "package folder to write")->required();
+  command->add_option("-o,--output,--out", compile->out, "package folder to write")->required();
   command->add_option("--profile", compile->profile, "precise (N = 2^15) or fast (N = 2^14)")->capture_default_str();
   command->add_option("--dataset", compile->dataset, "CIFAR-10 folder to take value ranges from, besides synthetic images");
-  command->add_option("--target-error", compile->target_error, "relative rms error of the logits to aim at");
+  command->add_option("--target-error", compile->target_error, "relative rms error of the logits to aim at; the profile's own without it")->check(CLI::PositiveNumber);
   command->add_flag("--overwrite", compile->overwrite, "replace the package if it is there");
   command->add_flag("--candidates", compile->candidates, "list the layouts and chains that were considered");
   command->add_flag("--json", compile->json, "report as JSON");

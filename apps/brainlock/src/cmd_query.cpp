@@ -137,7 +137,7 @@ void add_query_commands(CLI::App& app) {
   command->add_option("--miner-hotkey", flags->miner_hotkey, "Hotkey that its answers must be signed by");
   flags->ledger.add_to(*command, false);
   command->add_option("--uid", flags->uid, "The miner's uid on that ledger");
-  command->add_flag("--allow-private", flags->allow_private, "Ask a miner of a network at an address that is not of the public internet");
+  command->add_flag("--allow-private,--allow-private-addresses", flags->allow_private, "Ask a miner of a network at an address that is not of the public internet");
   command->add_option("--package", flags->package, "Package folder: the model, as the miner serves it")->required();
   command->add_option("--home", flags->home, "Folder for your keys (0600); ~/.brainlock otherwise");
   flags->input.add_to(*command);

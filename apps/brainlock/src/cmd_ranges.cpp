@@ -128,8 +128,8 @@ void add_ranges_command(CLI::App& app) {
   command->add_option("--offset", ranges->offset, "first image of the data set")->needs(set);
   command->add_option("--synthetic", ranges->synthetic, "synthetic images, from this seed on (1, if there is no data set)")->excludes(set);
   command->add_option("--count", ranges->count, "images")->capture_default_str()->check(CLI::Range(1, 10'000'000));
-  command->add_option("--threads", ranges->threads)->capture_default_str()->check(CLI::Range(1, 1024));
-  command->add_flag("--json", ranges->json);
+  command->add_option("--threads", ranges->threads, "threads to compute with")->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_flag("--json", ranges->json, "report as JSON");
   command->callback([ranges] { run_ranges(*ranges); });
 }
 

@@ -5,6 +5,7 @@
 
 #include "brainlock/score/score.hpp"
 #include "commands.hpp"
+#include "ui.hpp"
 
 namespace brainlock::app {
 namespace {
@@ -17,27 +18,21 @@ struct ScoreFlags {
 };
 
 void run_score(const ScoreFlags& flags) {
-  const auto base = score::response_score(flags.response_s);
-  const auto divisor = score::failure_divisor(flags.failure_rate);
-  const auto final_score = score::penalised_score(flags.response_s, flags.failure_rate);
-  for (const auto* part : {&base, &divisor, &final_score}) {
-    if (!part->ok()) {
-      std::fprintf(stderr, "brainlock score: %s\n", part->error().to_string().c_str());
-      throw ExitWith{2};
-    }
-  }
+  const double base = must(score::response_score(flags.response_s));
+  const double divisor = must(score::failure_divisor(flags.failure_rate));
+  const double final_score = must(score::penalised_score(flags.response_s, flags.failure_rate));
   if (flags.json) {
     const nlohmann::json out = {{"response_s", flags.response_s},
                                 {"failure_rate", flags.failure_rate},
-                                {"base_score", *base},
-                                {"divisor", *divisor},
-                                {"score", *final_score}};
+                                {"base_score", base},
+                                {"divisor", divisor},
+                                {"score", final_score}};
     std::printf("%s\n", out.dump().c_str());
     return;
   }
-  std::printf("%.10g\n", *final_score);
+  std::printf("%.10g\n", final_score);
   if (flags.explain) {
-    std::printf("(40 s / %g s)^3 = %.10g, divided by %.10g for failures of %g %%\n", flags.response_s, *base, *divisor,
+    std::printf("(40 s / %g s)^3 = %.10g, divided by %.10g for failures of %g %%\n", flags.response_s, base, divisor,
                 flags.failure_rate * 100.0);
   }
 }

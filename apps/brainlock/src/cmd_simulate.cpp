@@ -1,9 +1,9 @@
 // `brainlock simulate`: what the score and the consensus reward, tried out on made-up miners.
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/simulation/simulation.hpp"
 #include "commands.hpp"
 #include "ui.hpp"
@@ -19,15 +19,8 @@ struct SimulateFlags {
   bool json = false;
 };
 
-void write_file(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) {
-    std::fprintf(stderr, "brainlock simulate: cannot write %s\n", path.c_str());
-    throw ExitWith{kExitFailed};
-  }
+void write_report(const std::string& path, const std::string& text) {
+  if (!path.empty()) must(write_file(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, {.overwrite = true}));
 }
 
 nlohmann::json to_json(const simulation::Report& report) {
@@ -58,18 +51,14 @@ nlohmann::json to_json(const simulation::Report& report) {
 
 void run_simulate(const SimulateFlags& flags) {
   Progress progress("tempo", flags.json);
-  const auto report = simulation::run(flags.options, [&](std::size_t done) { progress.update(done, flags.options.tempos); });
-  if (!report.ok()) {
-    std::fprintf(stderr, "brainlock simulate: %s\n", report.error().to_string().c_str());
-    throw ExitWith{report.error().code == ErrorCode::kInvalidArgument ? 2 : kExitFailed};
-  }
-  write_file(flags.csv, simulation::participants_csv(*report));
-  write_file(flags.tempos_csv, simulation::tempos_csv(*report));
-  write_file(flags.svg, simulation::report_svg(*report));
+  const auto report = must(simulation::run(flags.options, [&](std::size_t done) { progress.update(done, flags.options.tempos); }));
+  write_report(flags.csv, simulation::participants_csv(report));
+  write_report(flags.tempos_csv, simulation::tempos_csv(report));
+  write_report(flags.svg, simulation::report_svg(report));
   if (flags.json) {
-    std::printf("%s\n", to_json(*report).dump().c_str());
+    std::printf("%s\n", to_json(report).dump().c_str());
   } else {
-    std::printf("%s", simulation::report_text(*report).c_str());
+    std::printf("%s", simulation::report_text(report).c_str());
   }
 }
 
@@ -90,9 +79,9 @@ void add_simulate_commands(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seed", options.seed, "Seed of the made-up response times")->capture_default_str();
   command->add_option("--threads", options.threads, "Threads, 0 for all")->capture_default_str();
-  command->add_option("--csv", flags->csv, "Write one row per miner and validator to this file");
-  command->add_option("--tempos-csv", flags->tempos_csv, "Write the income of each kind in each tempo to this file");
-  command->add_option("--svg", flags->svg, "Write the charts to this file");
+  command->add_option("--csv", flags->csv, "Write one row per miner and validator to this file, replaced if it is there");
+  command->add_option("--tempos-csv", flags->tempos_csv, "Write the income of each kind in each tempo to this file, replaced if it is there");
+  command->add_option("--svg", flags->svg, "Write the charts to this file, replaced if it is there");
   command->add_flag("--json", flags->json, "Print one JSON object instead of text");
   command->callback([flags] { run_simulate(*flags); });
 }

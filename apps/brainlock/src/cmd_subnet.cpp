@@ -39,13 +39,13 @@ struct SubnetOptions : WalletOptions {
     command.add_flag("--json", as_json, "print JSON");
   }
   [[nodiscard]] std::shared_ptr<chain::Transport> transport() const {
-    return value_or_fail(chain::open_transport(endpoint.empty() ? network : endpoint));
+    return must(chain::open_transport(endpoint.empty() ? network : endpoint));
   }
   [[nodiscard]] ledger::KeySigner signer(const chain::WalletKey& key) const {
-    return ledger::KeySigner(value_or_fail(key.pair())->clone());
+    return ledger::KeySigner(must(key.pair())->clone());
   }
   [[nodiscard]] ledger::KeySigner hotkey_signer() const {
-    return signer(value_or_fail(store().load_hotkey(name, hotkey, password_source())));
+    return signer(must(store().load_hotkey(name, hotkey, password_source())));
   }
 };
 
@@ -83,8 +83,8 @@ json axon_json(const std::optional<ledger::Axon>& axon) {
 
 void show_metagraph(const SubnetOptions& options) {
   chain::ChainClient client(options.transport());
-  const auto view = value_or_fail(client.best());
-  const auto graph = value_or_fail(chain::read_metagraph(client, view, options.netuid, false));
+  const auto view = must(client.best());
+  const auto graph = must(chain::read_metagraph(client, view, options.netuid, false));
   if (options.as_json) {
     json neurons = json::array();
     for (const auto& n : graph.neurons) {
@@ -128,12 +128,12 @@ void show_metagraph(const SubnetOptions& options) {
 
 void show_hyperparameters(const SubnetOptions& options) {
   chain::ChainClient client(options.transport());
-  const auto view = value_or_fail(client.best());
-  if (!value_or_fail(chain::subnet_exists(client, view, options.netuid))) {
+  const auto view = must(client.best());
+  if (!must(chain::subnet_exists(client, view, options.netuid))) {
     fail({ErrorCode::kNotFound, "the network has no subnet " + std::to_string(options.netuid)});
   }
-  const auto items = value_or_fail(chain::list_hyperparameters(client, view, options.netuid));
-  const auto notice = value_or_fail(chain::read_vote_notice(client, view, options.netuid));
+  const auto items = must(chain::list_hyperparameters(client, view, options.netuid));
+  const auto notice = must(chain::read_vote_notice(client, view, options.netuid));
   if (options.as_json) {
     json out{{"block", view.number}, {"spec_version", view.version.spec_version}, {"voting", notice}};
     for (const auto& [name, value] : items) out["hyperparameters"][name] = json::parse(value, nullptr, false);
@@ -151,19 +151,19 @@ struct RegisterOptions : SubnetOptions {
 
 void register_hotkey(const RegisterOptions& options) {
   const auto store = options.store();
-  const auto hotkey = value_or_fail(store.load_hotkey(options.name, options.hotkey, options.password_source()));
+  const auto hotkey = must(store.load_hotkey(options.name, options.hotkey, options.password_source()));
   std::optional<std::uint64_t> limit;
   if (options.limit_price_tao >= 0) {
     if (!(options.limit_price_tao < 1e9)) fail({ErrorCode::kInvalidArgument, "--limit-price is in TAO, below 1e9"});
     limit = static_cast<std::uint64_t>(std::llround(options.limit_price_tao * 1e9));
   }
   chain::ChainClient client(options.transport());
-  const auto view = value_or_fail(client.best());
-  if (!value_or_fail(chain::subnet_exists(client, view, options.netuid))) {
+  const auto view = must(client.best());
+  if (!must(chain::subnet_exists(client, view, options.netuid))) {
     fail({ErrorCode::kNotFound, "the network has no subnet " + std::to_string(options.netuid)});
   }
-  const auto rules = value_or_fail(chain::read_hyperparameters(client, view, options.netuid));
-  if (const auto uid = value_or_fail(chain::read_uid(client, view, options.netuid, hotkey.account()))) {
+  const auto rules = must(chain::read_hyperparameters(client, view, options.netuid));
+  if (const auto uid = must(chain::read_uid(client, view, options.netuid, hotkey.account()))) {
     ledger::Outcome out;
     out.refusal = ledger::Refusal::kAlreadyRegistered;
     out.message = "the hotkey has uid " + std::to_string(*uid);
@@ -180,8 +180,8 @@ void register_hotkey(const RegisterOptions& options) {
   if (!options.yes && !confirm("Register and pay from the coldkey of wallet " + options.name + "?")) {
     fail({ErrorCode::kCancelled, "not confirmed; --yes skips the question"});
   }
-  const auto coldkey = options.signer(value_or_fail(store.load_coldkey(options.name, options.password_source())));
-  report(options, value_or_fail(chain::register_neuron(client, coldkey, options.netuid, hotkey.account(), limit)));
+  const auto coldkey = options.signer(must(store.load_coldkey(options.name, options.password_source())));
+  report(options, must(chain::register_neuron(client, coldkey, options.netuid, hotkey.account(), limit)));
 }
 
 // Whether something listens on this machine's port. Only the loop-back interface is tried.
@@ -213,11 +213,14 @@ struct AxonOptions : SubnetOptions {
 void announce_axon(const AxonOptions& options) {
   chain::ChainClient client(options.transport());
   if (options.show) {
-    const auto key = value_or_fail(options.store().load_hotkey(options.name, options.hotkey, options.password_source()));
-    const auto view = value_or_fail(client.best());
-    const auto axon = value_or_fail(chain::read_axon(client, view, options.netuid, key.account()));
+    const auto key = must(options.store().load_hotkey(options.name, options.hotkey, options.password_source()));
+    const auto view = must(client.best());
+    const auto axon = must(chain::read_axon(client, view, options.netuid, key.account()));
     std::cout << axon_json(axon).dump(2) << "\n";
     return;
+  }
+  if (options.axon.ip.empty() || options.axon.port == 0) {
+    fail({ErrorCode::kInvalidArgument, "--ip and --port say where the server is; --show prints what the chain has"});
   }
   if (!options.allow_private && ledger::is_non_public_ip(options.axon.ip)) {
     fail({ErrorCode::kInvalidArgument, options.axon.ip + " is not an address of the public internet: others could not reach "
@@ -227,7 +230,7 @@ void announce_axon(const AxonOptions& options) {
     fail({ErrorCode::kUnavailable, "nothing listens on port " + std::to_string(options.axon.port) +
                                        " of this machine; start the miner first, or give --no-probe"});
   }
-  report(options, value_or_fail(chain::serve_axon(client, options.hotkey_signer(), options.netuid, options.axon)));
+  report(options, must(chain::serve_axon(client, options.hotkey_signer(), options.netuid, options.axon)));
 }
 
 struct WeightsOptions : SubnetOptions {
@@ -240,15 +243,15 @@ struct WeightsOptions : SubnetOptions {
 
 void show_weights(const WeightsOptions& options) {
   chain::ChainClient client(options.transport());
-  const auto view = value_or_fail(client.best());
+  const auto view = must(client.best());
   int uid = options.uid;
   if (uid < 0) {
-    const auto key = value_or_fail(options.store().load_hotkey(options.name, options.hotkey, options.password_source()));
-    const auto found = value_or_fail(chain::read_uid(client, view, options.netuid, key.account()));
+    const auto key = must(options.store().load_hotkey(options.name, options.hotkey, options.password_source()));
+    const auto found = must(chain::read_uid(client, view, options.netuid, key.account()));
     if (!found) fail({ErrorCode::kNotFound, "the hotkey is not registered on this subnet"});
     uid = *found;
   }
-  const auto row = value_or_fail(chain::read_weights(client, view, options.netuid, static_cast<ledger::Uid>(uid)));
+  const auto row = must(chain::read_weights(client, view, options.netuid, static_cast<ledger::Uid>(uid)));
   if (options.as_json) {
     json list = json::array();
     for (const auto& weight : row) list.push_back({{"uid", weight.uid}, {"value", weight.value}});
@@ -274,16 +277,16 @@ void set_weights(const WeightsOptions& options) {
     const double scaled = std::nearbyint(options.values[i] / largest * 65535.0);  // Half to even, as elsewhere.
     if (scaled > 0) vote.push_back({options.uids[i], static_cast<std::uint16_t>(scaled)});
   }
-  auto ledger = value_or_fail(
+  auto ledger = must(
       chain::ChainLedger::open(options.transport(), {options.netuid, std::filesystem::path(options.commit_folder)}));
-  std::cerr << value_or_fail(ledger->voting_notice()) << "\n";
-  report(options, value_or_fail(ledger->set_weights(options.hotkey_signer(), vote, options.version_key)));
+  std::cerr << must(ledger->voting_notice()) << "\n";
+  report(options, must(ledger->set_weights(options.hotkey_signer(), vote, options.version_key)));
 }
 
 void reveal_weights(const WeightsOptions& options) {
-  auto ledger = value_or_fail(
+  auto ledger = must(
       chain::ChainLedger::open(options.transport(), {options.netuid, std::filesystem::path(options.commit_folder)}));
-  const auto result = value_or_fail(ledger->reveal_due(options.hotkey_signer()));
+  const auto result = must(ledger->reveal_due(options.hotkey_signer()));
   json out{{"revealed", result.revealed}, {"waiting", result.waiting}, {"dropped", result.dropped}, {"messages", result.messages}};
   if (result.next_reveal_block) out["next_reveal_block"] = *result.next_reveal_block;
   std::cout << out.dump(2) << "\n";
@@ -317,9 +320,9 @@ void add_subnet_commands(CLI::App& app) {
   auto axon = add<AxonOptions>(*subnet, "axon", "announce where this hotkey's server is; nothing is sent when it is known",
                                true, announce_axon, command);
   command->add_option("--axon.external_ip,--axon.ip,--ip", axon->axon.ip, "public address of this machine");
-  command->add_option("--axon.external_port,--axon.port,--port", axon->axon.port, "port of the server");
+  command->add_option("--axon.external_port,--axon.port,--port", axon->axon.port, "port of the server")->check(CLI::Range(1, 65'535));
   command->add_option("--axon.version", axon->axon.version, "version number to announce");
-  command->add_flag("--allow-private", axon->allow_private, "announce a private address (test networks)");
+  command->add_flag("--allow-private,--allow-private-addresses", axon->allow_private, "announce a private address (test networks)");
   command->add_flag("--no-probe", axon->no_probe, "do not check that something listens on the port here");
   command->add_flag("--show", axon->show, "print what the chain has and change nothing");
   auto* weights = subnet->add_subcommand("weights", "show, set or reveal weights")->require_subcommand(1);

@@ -36,9 +36,9 @@ void add_synthetic_command(CLI::App& app) {
   auto* command = app.add_subcommand("synthetic", "write synthetic images as a file in CIFAR-10's binary layout");
   command->add_option("--seed", synthetic->seed, "of the first image; the next one's is one more")->capture_default_str();
   command->add_option("--count", synthetic->count, "images")->capture_default_str()->check(CLI::Range(std::size_t{1}, sampler::kCifar10MaxRecords));
-  command->add_option("-o,--out", synthetic->out, "file to write")->required();
+  command->add_option("-o,--output,--out", synthetic->out, "file to write")->required();
   command->add_flag("--overwrite", synthetic->overwrite, "replace the file if it is there");
-  command->add_option("--threads", synthetic->threads)->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_option("--threads", synthetic->threads, "threads to draw with")->capture_default_str()->check(CLI::Range(1, 1024));
   command->callback([synthetic] { run_synthetic(*synthetic); });
 }
 

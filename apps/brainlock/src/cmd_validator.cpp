@@ -161,7 +161,7 @@ void add_validator_commands(CLI::App& app) {
   command->add_option("--keep-days", flags->keep_days, "Days for which requests stay in the store; 0: for ever")->check(CLI::Range(0U, 36'500U))->capture_default_str();
   command->add_option("--key-days", flags->key_days, "Days after which keys give way to new ones, which every miner is sent; 0: never")->check(CLI::Range(0.0, 3650.0))->capture_default_str();
   command->add_option("--rounds", flags->rounds, "End after so many rounds and print the leaderboard");
-  command->add_flag("--allow-private-addresses", flags->private_addresses, "Ask miners at addresses that are not of the public internet");
+  command->add_flag("--allow-private,--allow-private-addresses", flags->private_addresses, "Ask miners at addresses that are not of the public internet");
   command->add_flag("--plain", flags->plain, "Ask over plain HTTP; TLS bound to each miner's hotkey otherwise");
   flags->log.add_to(*command);
   command->add_flag("--json", flags->json, "Leaderboard as JSON");

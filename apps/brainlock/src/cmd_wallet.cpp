@@ -1,12 +1,11 @@
 // `brainlock wallet`: makes, restores, lists and uses keys in Bittensor's own files.
 #include <unistd.h>
 
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/chain/wallet.hpp"
 #include "brainlock/crypto/bip39.hpp"
 #include "commands.hpp"
@@ -29,9 +28,9 @@ struct NewKeyOptions : WalletOptions {
 
 // The password of a new file, asked for twice on a terminal.
 std::string new_password(const NewKeyOptions& options) {
-  if (options.password_stdin) return value_or_fail(read_secret_line());
-  std::string first = value_or_fail(prompt_secret("New password: "));
-  std::string second = value_or_fail(prompt_secret("Repeat it: "));
+  if (options.password_stdin) return must(read_secret_line());
+  std::string first = must(prompt_secret("New password: "));
+  std::string second = must(prompt_secret("Repeat it: "));
   const bool same = first == second;
   crypto::wipe(second);
   if (!same) {
@@ -62,7 +61,7 @@ void store_coldkey(const NewKeyOptions& options, const WalletKey& key) {
   if (!options.no_password) password = new_password(options);
   const Status status = options.store().write_coldkey(options.name, key, password, options.overwrite);
   if (password) crypto::wipe(*password);
-  ok_or_fail(status);
+  must(status);
 }
 
 void store_hotkey(const NewKeyOptions& options, const WalletKey& key) {
@@ -70,12 +69,12 @@ void store_hotkey(const NewKeyOptions& options, const WalletKey& key) {
   if (options.with_password) password = new_password(options);
   const Status status = options.store().write_hotkey(options.name, options.hotkey, key, password, options.overwrite);
   if (password) crypto::wipe(*password);
-  ok_or_fail(status);
+  must(status);
 }
 
 void make_key(const NewKeyOptions& options, bool is_coldkey) {
-  std::string mnemonic = value_or_fail(crypto::generate_mnemonic(options.words));
-  const WalletKey key = value_or_fail(WalletKey::from_mnemonic(mnemonic));
+  std::string mnemonic = must(crypto::generate_mnemonic(options.words));
+  const WalletKey key = must(WalletKey::from_mnemonic(mnemonic));
   is_coldkey ? store_coldkey(options, key) : store_hotkey(options, key);
   const auto store = options.store();
   print_new_key(options, key, is_coldkey ? store.coldkey_path(options.name) : store.hotkey_path(options.name, options.hotkey),
@@ -86,7 +85,7 @@ void make_key(const NewKeyOptions& options, bool is_coldkey) {
 void restore_key(const NewKeyOptions& options, bool is_coldkey) {
   const std::string what = options.from_seed ? "Seed (64 hex digits): " : "Mnemonic or secret URI: ";
   // Never an argument: other users of the machine see the arguments of every process.
-  std::string secret = value_or_fail(::isatty(STDIN_FILENO) ? prompt_secret(what) : read_secret_line());
+  std::string secret = must(::isatty(STDIN_FILENO) ? prompt_secret(what) : read_secret_line());
   auto made = [&]() -> Result<WalletKey> {
     // "//Alice" and other derived keys of test networks; a mnemonic has no slash.
     if (!options.from_seed && secret.find('/') != std::string::npos) return WalletKey::from_uri(secret);
@@ -97,7 +96,7 @@ void restore_key(const NewKeyOptions& options, bool is_coldkey) {
     return from_seed;
   }();
   crypto::wipe(secret);
-  const WalletKey key = value_or_fail(std::move(made));
+  const WalletKey key = must(std::move(made));
   is_coldkey ? store_coldkey(options, key) : store_hotkey(options, key);
   const auto store = options.store();
   print_new_key(options, key, is_coldkey ? store.coldkey_path(options.name) : store.hotkey_path(options.name, options.hotkey),
@@ -105,7 +104,7 @@ void restore_key(const NewKeyOptions& options, bool is_coldkey) {
 }
 
 void list_wallets(const WalletOptions& options, bool as_json) {
-  const auto wallets = value_or_fail(options.store().list());
+  const auto wallets = must(options.store().list());
   if (as_json) {
     json out = json::array();
     for (const auto& wallet : wallets) {
@@ -137,9 +136,9 @@ void list_wallets(const WalletOptions& options, bool as_json) {
 }
 
 void inspect_file(const std::string& file, bool as_json, const WalletOptions& options) {
-  const auto bytes = value_or_fail(chain::read_secret_file(file, chain::kMaxKeyFileBytes));
+  const auto bytes = must(chain::read_secret_file(file, chain::kMaxKeyFileBytes));
   const auto format = chain::key_file_format_name(chain::key_file_format(bytes.bytes()));
-  const WalletKey key = value_or_fail(chain::load_key_file(file, options.password_source()));
+  const WalletKey key = must(chain::load_key_file(file, options.password_source()));
   const json out{{"file", file},
                  {"format", format},
                  {"ss58", key.ss58()},
@@ -159,15 +158,19 @@ struct MessageOptions {
   std::string file;
 
   void add_to(CLI::App& command) {
-    auto* text_option = command.add_option("--message", text, "text to sign or verify");
-    command.add_option("--file", file, "file whose bytes to sign or verify")->excludes(text_option);
+    auto* one = command.add_option_group("message", "one of");
+    one->add_option("--message", text, "text to sign or verify");
+    from_file_ = one->add_option("--file", file, "file whose bytes to sign or verify, at most 64 MiB");
+    one->require_option(1);
   }
   [[nodiscard]] std::string bytes() const {
-    if (file.empty()) return text;
-    std::ifstream in(file, std::ios::binary);
-    if (!in) fail({ErrorCode::kNotFound, "cannot open " + file});
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    if (from_file_->count() == 0) return text;
+    const auto content = must(read_file(file, std::uint64_t{64} << 20));
+    return {content.begin(), content.end()};
   }
+
+ private:
+  CLI::Option* from_file_ = nullptr;
 };
 
 void add_key_commands(CLI::App& wallet) {
@@ -221,7 +224,7 @@ void add_use_commands(CLI::App& wallet) {
   {
     auto options = std::make_shared<UseOptions>();
     auto* command = wallet.add_subcommand("list", "wallets and addresses; opens nothing encrypted");
-    options->add_to(*command, false);
+    options->add_path_to(*command);
     command->add_flag("--json", options->as_json, "print JSON");
     command->callback([options] { list_wallets(*options, options->as_json); });
   }
@@ -249,11 +252,11 @@ void add_use_commands(CLI::App& wallet) {
     command->add_flag("--coldkey", options->use_coldkey, "sign with the coldkey");
     command->callback([options] {
       const auto store = options->store();
-      const WalletKey key = value_or_fail(
+      const WalletKey key = must(
           options->use_coldkey ? store.load_coldkey(options->name, options->password_source())
                                : store.load_hotkey(options->name, options->hotkey, options->password_source()));
-      const auto* pair = value_or_fail(key.pair());
-      std::cout << crypto::hex_encode_0x(value_or_fail(pair->sign(options->message.bytes()))) << "\n";
+      const auto* pair = must(key.pair());
+      std::cout << crypto::hex_encode_0x(must(pair->sign(options->message.bytes()))) << "\n";
     });
   }
   {
@@ -263,8 +266,8 @@ void add_use_commands(CLI::App& wallet) {
     command->add_option("--ss58", options->address, "address of the signer")->required();
     command->add_option("--signature", options->signature, "64 bytes in hex")->required();
     command->callback([options] {
-      const auto account = value_or_fail(crypto::ss58_decode(options->address));
-      const auto signature = value_or_fail(crypto::hex_decode(options->signature));
+      const auto account = must(crypto::ss58_decode(options->address));
+      const auto signature = must(crypto::hex_decode(options->signature));
       if (!crypto::sr25519_verify(account, options->message.bytes(), signature)) {
         fail({ErrorCode::kDenied, "the signature is not valid for this address and message"});
       }

@@ -15,7 +15,7 @@ void InputOptions::add_to(CLI::App& command) {
   auto* file = command.add_option("--image", image, "PNG image (resized to the model's input)");
   auto* set = command.add_option("--dataset", dataset, "CIFAR-10 folder in the standard binary layout");
   command.add_option("--index", index, "image of the data set's test batch")->needs(set);
-  auto* seed = command.add_option("--synthetic", synthetic, "seed of a synthetic image");
+  auto* seed = command.add_option("--synthetic", synthetic, "seed of a synthetic image")->check(CLI::NonNegativeNumber);
   file->excludes(set)->excludes(seed);
   set->excludes(seed);
 }

@@ -1,4 +1,7 @@
 // Entry point: builds the command tree, runs the chosen subcommand, turns failures into exit codes.
+#include <algorithm>
+#include <cstdio>
+
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
@@ -24,6 +27,11 @@ int main(int argc, char** argv) {
   brainlock::app::add_devnet_commands(app);
   brainlock::app::add_query_commands(app);
 #endif
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const auto* command) { return command->check_name(argv[1]); })) {
+    std::fprintf(stderr, "brainlock: no command %s; `brainlock --help` lists them\n", argv[1]);
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

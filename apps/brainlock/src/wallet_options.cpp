@@ -37,12 +37,16 @@ struct Terminal {
 
 }  // namespace
 
+void WalletOptions::add_path_to(CLI::App& command) {
+  command.add_option("--wallet.path,--wallet-path", path, "folder of the wallets")->capture_default_str();
+}
+
 void WalletOptions::add_to(CLI::App& command, bool with_hotkey) {
   command.add_option("--wallet.name,--wallet-name,--name", name, "wallet (coldkey) name")->capture_default_str();
   if (with_hotkey) {
     command.add_option("--wallet.hotkey,--wallet-hotkey,--hotkey", hotkey, "hotkey name")->capture_default_str();
   }
-  command.add_option("--wallet.path,--wallet-path", path, "folder of the wallets")->capture_default_str();
+  add_path_to(command);
   command.add_flag("--password-stdin", password_stdin, "read the key file's password from standard input");
 }
 

@@ -1,8 +1,6 @@
 // The wallet options that several subcommands share, and prompts for secrets that do not echo.
 #pragma once
 
-#include "ui.hpp"
-
 #include <CLI/CLI.hpp>
 #include <string>
 
@@ -19,6 +17,7 @@ struct WalletOptions {
   bool password_stdin = false;
 
   void add_to(CLI::App& command, bool with_hotkey);
+  void add_path_to(CLI::App& command);   ///< --wallet.path alone
   [[nodiscard]] chain::WalletStore store() const { return chain::WalletStore(path); }
   /// Asks on the terminal (no echo), or reads one line of standard input with --password-stdin.
   [[nodiscard]] chain::PasswordSource password_source() const;
@@ -30,15 +29,5 @@ struct WalletOptions {
 [[nodiscard]] Result<std::string> read_secret_line();
 /// A yes-or-no question on the terminal; false without one.
 [[nodiscard]] bool confirm(const std::string& question);
-
-/// The value, or fail().
-template <typename T>
-T value_or_fail(Result<T> result) {
-  if (!result.ok()) fail(result.error());
-  return std::move(result).value();
-}
-inline void ok_or_fail(const Status& status) {
-  if (!status.ok()) fail(status.error());
-}
 
 }  // namespace brainlock::app

@@ -63,7 +63,7 @@ Result<AtomicFile> AtomicFile::create(const std::filesystem::path& file, AtomicF
   out.options_ = options;
   std::error_code ignored;
   if (!options.overwrite && std::filesystem::exists(std::filesystem::symlink_status(file, ignored))) {
-    return {ErrorCode::kDenied, file.string() + ": exists and is not overwritten"};
+    return {ErrorCode::kDenied, file.string() + ": exists and is not overwritten unless that is asked for (--overwrite)"};
   }
   // mkostemp makes the file with mode 0600, so a secret is never readable by others, not even for a moment.
   std::string name = file.string() + ".tmp.XXXXXX";
@@ -128,7 +128,7 @@ Status AtomicFile::commit() {
   } else {
     // link() fails if the name is taken, which rename() would not: two writers cannot both win.
     if (::link(temporary_.c_str(), target_.c_str()) != 0) {
-      if (errno == EEXIST) return {ErrorCode::kDenied, target_.string() + ": exists and is not overwritten"};
+      if (errno == EEXIST) return {ErrorCode::kDenied, target_.string() + ": exists and is not overwritten unless that is asked for (--overwrite)"};
       // Some file systems have no hard links; the check in create() has to do there.
       if (::rename(temporary_.c_str(), target_.c_str()) != 0) return io_error(target_, "rename into place", errno);
     } else {

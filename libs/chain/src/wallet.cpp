@@ -96,7 +96,7 @@ Status write_private_file(const fs::path& file, ByteView contents, bool overwrit
     // link() refuses an existing name and rename() replaces it: no moment with half a file or none.
     const int failed = overwrite ? ::rename(temporary.c_str(), file.c_str()) : ::link(temporary.c_str(), file.c_str());
     if (failed != 0) {
-      status = errno == EEXIST ? Status(ErrorCode::kDenied, file.string() + " exists; ask for overwriting to replace it")
+      status = errno == EEXIST ? Status(ErrorCode::kDenied, file.string() + " exists; replacing it loses the old key and must be asked for (--overwrite)")
                                : Status(io_error(file, "cannot put in place"));
     }
     if (failed == 0 && overwrite) return status;
@@ -188,7 +188,7 @@ Status WalletStore::write_coldkey(const std::string& wallet, const WalletKey& ke
   BRAINLOCK_TRY(check_wallet_name(wallet));
   std::error_code error;
   if (!overwrite && (fs::exists(coldkey_path(wallet), error) || fs::exists(coldkeypub_path(wallet), error))) {
-    return Error{ErrorCode::kDenied, "wallet " + wallet + " has a coldkey; ask for overwriting to replace it"};
+    return Error{ErrorCode::kDenied, "wallet " + wallet + " has a coldkey; replacing it loses the old key and must be asked for (--overwrite)"};
   }
   BRAINLOCK_ASSIGN(const SecretBuffer plain, key.private_json());
   if (password) {

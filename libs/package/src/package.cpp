@@ -136,6 +136,12 @@ Result<std::shared_ptr<const Package>> Package::load(const std::filesystem::path
   return package;
 }
 
+Status Package::check_vacant(const std::filesystem::path& directory) {
+  std::error_code error;
+  if (!std::filesystem::exists(directory / kManifestFile, error)) return {};
+  return {ErrorCode::kDenied, directory.string() + " holds a package already; choose another folder or replace it (--overwrite)"};
+}
+
 Result<std::shared_ptr<const Package>> Package::create(const std::filesystem::path& directory, plan::Program program,
                                                        std::vector<std::uint8_t> model_onnx, bool overwrite) {
   std::vector<std::uint8_t> plan_bytes = encode_program(program);
@@ -143,8 +149,7 @@ Result<std::shared_ptr<const Package>> Package::create(const std::filesystem::pa
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) return Error{ErrorCode::kIo, "cannot create " + directory.string() + ": " + error.message()};
-  if (!overwrite && std::filesystem::exists(directory / kManifestFile, error))
-    return Error{ErrorCode::kDenied, directory.string() + " holds a package already; choose another folder or overwrite it"};
+  if (!overwrite) BRAINLOCK_TRY(check_vacant(directory));
   AtomicFileOptions options;
   options.overwrite = overwrite;
   const std::string manifest = package->manifest();

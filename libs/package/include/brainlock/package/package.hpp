@@ -27,6 +27,8 @@ class Package {
   /// Reads and checks a package: sizes, checksums, plan::validate(), parameters (kInsecure below 128 bits), and that
   /// manifest.json names the hash that the files have (kCorrupted).
   static Result<std::shared_ptr<const Package>> load(const std::filesystem::path& directory);
+  /// kDenied where a package lies in the directory already: what create() says without `overwrite`, to be asked before long work.
+  static Status check_vacant(const std::filesystem::path& directory);
   /// Writes a package into a new directory (`overwrite`: replaces the files of an old one). Returns it loaded.
   static Result<std::shared_ptr<const Package>> create(const std::filesystem::path& directory, plan::Program program,
                                                        std::vector<std::uint8_t> model_onnx, bool overwrite);

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# What a person gets wrong: each mistake ends with the right exit status and words that name it and the way out.
+#   usage: errors.sh BRAINLOCK MODEL.onnx
+set -euo pipefail
+brainlock=$1 model=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export HOME="$work" BT_WALLET_PATH="$work/wallets"
+refused() {  # STATUS WORDS COMMAND...
+  local wanted=$1 words=$2 status=0
+  shift 2
+  "$brainlock" "$@" >"$work/out" 2>&1 || status=$?
+  [[ $status == "$wanted" ]] || { echo "status $status, not $wanted: $*"; cat "$work/out"; exit 1; }
+  grep -q -- "$words" "$work/out" || { echo "does not say '$words': $*"; cat "$work/out"; exit 1; }
+}
+
+refused 2 "no command foo" foo
+"$brainlock" compile "$model" -o "$work/package" --profile fast >/dev/null 2>&1
+refused 1 "--overwrite" compile "$model" -o "$work/package"
+if grep -q compiling "$work/out"; then echo "compiled before it refused"; exit 1; fi
+refused 2 "--target-error" compile "$model" -o "$work/other" --target-error -1
+refused 2 "--synthetic" infer "$work/package" --synthetic -1
+
+# Keys of two people.
+for person in a b; do "$brainlock" keygen "$work/package" --out "$work/$person" >/dev/null 2>&1; done
+refused 1 "--overwrite" keygen "$work/package" -o "$work/a"
+"$brainlock" encrypt "$work/package" --keys "$work/a" --synthetic 1 --output "$work/in.ct" >/dev/null 2>&1
+refused 1 "--overwrite" encrypt "$work/package" --keys "$work/a" --synthetic 1 -o "$work/in.ct"
+"$brainlock" run "$work/package" --keys "$work/a" --in "$work/in.ct" -o "$work/out.ct" >/dev/null 2>&1
+"$brainlock" run "$work/package" --keys "$work/b" --in "$work/in.ct" -o "$work/wrong.ct" >/dev/null 2>&1
+"$brainlock" decrypt "$work/package" --keys "$work/a" --in "$work/out.ct" | grep -q -- '<-'
+refused 1 "these keys did not encrypt" decrypt "$work/package" --keys "$work/b" --in "$work/out.ct"
+refused 1 "these keys did not encrypt" decrypt "$work/package" --keys "$work/a" --in "$work/wrong.ct"
+
+"$brainlock" synthetic --count 2 -o "$work/test_batch.bin"
+refused 1 "holds 2 images" accuracy "$work/package" --dataset "$work" --offset 2
+
+# Wallets.
+"$brainlock" wallet new-hotkey --wallet.name w --wallet.hotkey h >/dev/null
+refused 1 "--overwrite" wallet new-hotkey --wallet.name w --wallet.hotkey h
+refused 2 "equired" wallet sign --wallet.name w --wallet.hotkey h
+refused 2 "equired" wallet sign --wallet.name w --wallet.hotkey h --message a --file "$model"
+refused 1 "error" wallet sign --wallet.name w --wallet.hotkey h --file "$work"
+address=$("$brainlock" wallet inspect --wallet.name w --wallet.hotkey h --json | sed -n 's/.*"ss58": "\(.*\)".*/\1/p')
+sign_and_verify() {  # OPTION VALUE
+  local signature
+  signature=$("$brainlock" wallet sign --wallet.name w --wallet.hotkey h "$@")
+  "$brainlock" wallet verify --ss58 "$address" --signature "$signature" "$@" >/dev/null
+  refused 1 "not valid" wallet verify --ss58 "$address" --signature "$signature" --message other
+}
+sign_and_verify --message ""
+sign_and_verify --message text
+sign_and_verify --file "$model"
+refused 1 "--ip and --port" subnet axon --network ws://127.0.0.1:1 --netuid 1 --wallet.name w --wallet.hotkey h
+
+refused 1 "error: invalid_argument" simulate --miners 1
+refused 1 "error: invalid_argument" score --time 0
+
+# Reports go whole into their place or not at all.
+"$brainlock" simulate --tempos 2 --miners 16 --validators 3 --csv "$work/a.csv" >/dev/null 2>&1
+[[ -s $work/a.csv ]]
+refused 1 "nowhere" simulate --tempos 2 --miners 16 --validators 3 --csv "$work/nowhere/a.csv"
