@@ -1,11 +1,12 @@
 // SQLite behind Database.
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/store/database.hpp"
 
 namespace brainlock::store {
@@ -167,17 +168,37 @@ class Sqlite final : public Database {
   std::string path_;
 };
 
+/// Makes an empty file of mode 0600 where none is, so that it (and SQLite's -wal and -shm, which copy its mode) is ours alone. A file
+/// that is there is never opened here: closing any descriptor of a file takes away all locks which the process holds on it, those of
+/// its other connections too, and another process could then delete the log under them (sqlite.org/howtocorrupt.html, section 2.2).
+Status make_ours(const std::filesystem::path& path) {
+  if (::access(path.c_str(), F_OK) != 0) {
+    // Made under another name and linked into place: nobody can have a lock on it yet when it is closed.
+    const Status made = write_file(path, {}, {.mode = 0600});
+    if (!made.ok() && ::access(path.c_str(), F_OK) != 0)  // Otherwise another opener was first.
+      return {made.error().code == ErrorCode::kDenied ? ErrorCode::kDenied : ErrorCode::kIo, made.error().message};
+  }
+  if (::access(path.c_str(), R_OK | W_OK) == 0) return {};
+  const int reason = errno;
+  return {reason == EACCES || reason == EPERM || reason == EROFS ? ErrorCode::kDenied : ErrorCode::kIo,
+          "cannot open " + path.string() + ": " + std::strerror(reason)};
+}
+
+/// The switch of a new file to a write-ahead log needs it alone, and SQLite does not wait for that: the busy timeout counts for
+/// transactions only. Openers that come together take turns here.
+Status write_ahead(Sqlite& database, std::chrono::milliseconds lock_wait) {
+  const auto until = std::chrono::steady_clock::now() + lock_wait;
+  for (;;) {
+    const Status set = database.run("PRAGMA journal_mode = WAL");
+    if (set.ok() || set.error().code != ErrorCode::kTimeout || std::chrono::steady_clock::now() >= until) return set;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path, std::chrono::milliseconds lock_wait) {
-  // Created here first, so that the file (and SQLite's -wal and -shm, which copy its mode) is ours alone.
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (descriptor < 0) {
-    const int reason = errno;
-    return Error{reason == EACCES || reason == EPERM ? ErrorCode::kDenied : ErrorCode::kIo,
-                 "cannot open " + path.string() + ": " + std::strerror(reason)};
-  }
-  ::close(descriptor);
+  BRAINLOCK_TRY(make_ours(path));
   sqlite3* handle = nullptr;
   const int opened = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, nullptr);
   auto database = std::make_unique<Sqlite>(handle, path.string());
@@ -186,7 +207,9 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
   }
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, static_cast<int>(lock_wait.count()));
-  for (const char* setting : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
+  const Status logged = write_ahead(*database, lock_wait);
+  if (!logged.ok()) return logged.error().in(path.string());
+  for (const char* setting : {"PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON",
                               "PRAGMA trusted_schema = OFF", "PRAGMA wal_autocheckpoint = 1000",
                               // Pages read stay in the kernel's cache anyway; a service's memory is to be settled a minute after its start.
                               "PRAGMA cache_size = -1024"}) {

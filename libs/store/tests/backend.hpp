@@ -38,7 +38,7 @@ class OnBothEngines : public testing::TestWithParam<Dialect> {
     auto database = GetParam() == Dialect::kPostgres ? open_postgres(std::get<PostgresAddress>(address_))
                                                      : open_sqlite(std::get<std::filesystem::path>(address_));
     EXPECT_TRUE(database.ok()) << database.error().to_string();
-    return std::move(database).value();
+    return database.ok() ? std::move(database).value() : nullptr;
   }
 
   std::unique_ptr<Store> open() {

@@ -1,6 +1,8 @@
 #include "brainlock/store/database.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <limits>
@@ -108,7 +110,9 @@ TEST_P(DatabaseTest, ManyMayOpenAndMigrateAtOnce) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 6; ++i) {
     threads.emplace_back([&] {
-      const Status migrated = migrate(*connect(), "test", steps);
+      const auto database = connect();
+      if (database == nullptr) return;  // said by connect()
+      const Status migrated = migrate(*database, "test", steps);
       EXPECT_TRUE(migrated.ok()) << migrated.error().to_string();
     });
   }
@@ -143,6 +147,54 @@ TEST(Sqlite, RefusesWhatIsNoDatabase) {
   std::ofstream(folder / "noise.db") << std::string(5000, 'x');
   EXPECT_EQ(open_sqlite(folder / "noise.db").error().code, ErrorCode::kCorrupted);
   std::filesystem::remove_all(folder);
+}
+
+TEST(Sqlite, ASecondConnectionKeepsTheLocksOfTheFirst) {
+  char name[] = "/tmp/brainlock_store_XXXXXX";
+  ASSERT_NE(mkdtemp(name), nullptr);
+  const auto path = std::filesystem::path(name) / "x.db";
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  // Another process, from before SQLite was used here: it shares no memory of the locks. The last of all connections deletes the log
+  // when it closes, and one that cannot see ours takes itself for the last.
+  const pid_t other = fork();
+  if (other == 0) {
+    char go = 0;
+    bool done = read(ready[0], &go, 1) == 1;
+    if (const auto database = open_sqlite(path); database.ok()) done = done && database.value()->query("SELECT count(*) FROM t").ok();
+    _exit(done ? 0 : 1);
+  }
+  {
+    const auto first = open_sqlite(path).value();
+    ASSERT_TRUE(first->execute("CREATE TABLE t (x)").ok());
+    const auto second = open_sqlite(path).value();
+    ASSERT_EQ(write(ready[1], "x", 1), 1);
+    int status = 0;
+    ASSERT_EQ(waitpid(other, &status, 0), other);
+    ASSERT_EQ(status, 0);
+    ASSERT_TRUE(std::filesystem::exists(path.string() + "-wal"));
+    ASSERT_TRUE(first->execute("INSERT INTO t VALUES (1)").ok());
+    EXPECT_EQ(open_sqlite(path).value()->query("SELECT count(*) FROM t").value()[0][0].as_int(), 1);
+  }
+  close(ready[0]);
+  close(ready[1]);
+  std::filesystem::remove_all(name);
+}
+
+TEST(Sqlite, ManyMayOpenANewFileAtOnce) {
+  char name[] = "/tmp/brainlock_store_XXXXXX";
+  ASSERT_NE(mkdtemp(name), nullptr);
+  for (int round = 0; round < 20; ++round) {
+    const auto path = std::filesystem::path(name) / (std::to_string(round) + ".db");
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i)
+      threads.emplace_back([&] {
+        const auto database = open_sqlite(path);
+        EXPECT_TRUE(database.ok()) << database.error().to_string();
+      });
+    for (auto& thread : threads) thread.join();
+  }
+  std::filesystem::remove_all(name);
 }
 
 TEST(Sqlite, ALockedFileIsATimeoutNotAHang) {
