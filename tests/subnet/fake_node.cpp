@@ -63,7 +63,7 @@ void run_validator(const fs::path& folder, std::shared_ptr<ledger::Ledger> ledge
   const auto page = net::Server::start({.address = "127.0.0.1", .threads = 1}, validator::make_board(*validator)).value();
   say("port " + std::to_string(page->port()));
   {
-    const std::jthread worker([&](const std::stop_token& stop) { (void)validator->run(stop); });
+    const std::jthread worker([&](const std::stop_token& stop) { validator->run(stop); });
     wait_for_end(signals);
   }
   page->stop(500);

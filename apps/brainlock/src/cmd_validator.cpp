@@ -125,7 +125,7 @@ void run_validator(const ValidatorFlags& flags) {
   std::atomic<bool> done{false};
   {
     std::jthread worker([&](const std::stop_token& stop) {
-      if (const auto status = validator->run(stop, flags.rounds); !status.ok()) net::log_event(log, net::EventLevel::kError, "failed", {{"error", status.error().to_string()}});
+      validator->run(stop, flags.rounds);
       done = true;
     });
     while (!done && !wait_for_signal(200)) {

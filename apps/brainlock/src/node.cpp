@@ -7,19 +7,10 @@
 #include "brainlock/base/file.hpp"
 #include "brainlock/chain/chain_ledger.hpp"
 #include "brainlock/ledger/embedded_ledger.hpp"
+#include "brainlock/ledger/key_signer.hpp"
 
 namespace brainlock::app {
 namespace {
-
-class PairSigner final : public ledger::Signer {
- public:
-  explicit PairSigner(crypto::Sr25519KeyPair pair) : pair_(std::move(pair)) {}
-  ledger::AccountId account() const override { return pair_.public_key(); }
-  Result<std::array<std::uint8_t, 64>> sign(std::span<const std::uint8_t> message) const override { return pair_.sign(message); }
-
- private:
-  crypto::Sr25519KeyPair pair_;
-};
 
 sigset_t stop_signals() {
   sigset_t set;
@@ -32,7 +23,7 @@ sigset_t stop_signals() {
 }  // namespace
 
 Hotkey make_hotkey(const crypto::Sr25519KeyPair& pair) {
-  return {protocol::make_signer(pair.clone()), std::make_shared<PairSigner>(pair.clone())};
+  return {protocol::make_signer(pair.clone()), std::make_shared<ledger::KeySigner>(pair.clone())};
 }
 
 Result<Hotkey> load_hotkey(const WalletOptions& wallet) {

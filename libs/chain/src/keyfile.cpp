@@ -105,12 +105,6 @@ Result<WalletKey> WalletKey::from_uri(std::string_view uri) {
   return key;
 }
 
-WalletKey WalletKey::public_only(const crypto::AccountId& account) {
-  WalletKey key;
-  key.account_ = account;
-  return key;
-}
-
 Result<WalletKey> WalletKey::from_json(ByteView text) {
   if (text.size() > kMaxKeyFileBytes) return Error{ErrorCode::kTooLarge, "key file is larger than 64 KiB"};
   json document = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);

@@ -33,11 +33,4 @@ inline std::shared_ptr<const Parameters> make_real_14() {
   return std::move(parameters).value();
 }
 
-/// 128-bit set at N = 2^15: 13 x 30 bits and 5 x 30 bits, three digits.
-inline std::shared_ptr<const Parameters> make_real_15() {
-  auto parameters = Parameters::create(make_spec(1u << 15, 13, 30, 5, 5));
-  EXPECT_TRUE(parameters.ok()) << parameters.error().to_string();
-  return std::move(parameters).value();
-}
-
 }  // namespace brainlock::ckks::testing

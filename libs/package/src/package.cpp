@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "brainlock/base/file.hpp"
+#include "brainlock/crypto/bytes.hpp"
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/package/program_codec.hpp"
 
@@ -25,16 +26,6 @@ std::array<std::uint8_t, 32> package_hash(std::span<const std::uint8_t> plan, st
   return crypto::blake2b_256(bytes);
 }
 
-std::string hex(std::span<const std::uint8_t> bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (std::uint8_t b : bytes) {
-    text += kDigits[b >> 4];
-    text += kDigits[b & 15];
-  }
-  return text;
-}
-
 nlohmann::json tensor_json(const plan::TensorMap& map) {
   return {{"shape", {map.channels, map.height, map.width}},
           {"ciphertexts", map.ciphertexts},
@@ -49,7 +40,7 @@ Result<std::shared_ptr<const ckks::Parameters>> make_parameters(const plan::Para
   return ckks::Parameters::create({choice.ring_degree, choice.q, choice.p, choice.digit_limbs});
 }
 
-std::string Package::hash_hex() const { return hex(hash_); }
+std::string Package::hash_hex() const { return crypto::hex_encode(hash_); }
 
 std::vector<ckks::KeyRequest> Package::key_requests() const {
   std::vector<ckks::KeyRequest> requests;

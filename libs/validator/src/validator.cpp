@@ -396,7 +396,7 @@ Status Validator::prune() {
   return {};
 }
 
-Status Validator::run(std::stop_token stop, std::uint64_t rounds) {
+void Validator::run(std::stop_token stop, std::uint64_t rounds) {
   std::mutex mutex;
   std::condition_variable_any wake;
   const auto pause = [&](std::int64_t ms) {
@@ -421,7 +421,6 @@ Status Validator::run(std::stop_token stop, std::uint64_t rounds) {
     pause(half + static_cast<std::int64_t>(random_seed() % static_cast<std::uint64_t>(half + 1)));
   }
   set_state("stopped");
-  return {};
 }
 
 }  // namespace brainlock::validator

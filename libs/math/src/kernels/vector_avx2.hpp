@@ -70,7 +70,6 @@ struct Avx2 {
   BRAINLOCK_INLINE static Reg shift_right64(Reg a, int bits) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(bits)); }
   /// Words: high halves of `even` at even places, high halves of `odd` at odd places.
   BRAINLOCK_INLINE static Reg merge_high(Reg even, Reg odd) { return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA); }
-  BRAINLOCK_INLINE static Reg merge_low(Reg even, Reg odd) { return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA); }
 
   // float32
   using Float = __m256;

@@ -29,12 +29,6 @@ BRAINLOCK_INLINE typename V::Reg mul_high_uniform(typename V::Reg a, typename V:
   return V::merge_high(V::mul_even(a, b), V::mul_even(V::odd_to_even(a), b));
 }
 
-/// High word of a * b.
-template <class V>
-BRAINLOCK_INLINE typename V::Reg mul_high(typename V::Reg a, typename V::Reg b) {
-  return V::merge_high(V::mul_even(a, b), V::mul_even(V::odd_to_even(a), V::odd_to_even(b)));
-}
-
 /// Shoup product with a constant: any 32-bit a, w < q, w_shoup = floor(w 2^32 / q); result in [0, 2q).
 template <class V>
 BRAINLOCK_INLINE typename V::Reg mul_uniform_lazy(typename V::Reg a, typename V::Reg w, typename V::Reg w_shoup,

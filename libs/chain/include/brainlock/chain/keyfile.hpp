@@ -38,8 +38,6 @@ class WalletKey {
   [[nodiscard]] static Result<WalletKey> from_seed(crypto::ByteView mini_secret);
   /// From a secret URI such as "//Alice": a development key.
   [[nodiscard]] static Result<WalletKey> from_uri(std::string_view uri);
-  /// Public half only.
-  [[nodiscard]] static WalletKey public_only(const crypto::AccountId& account);
 
   /// Reads the JSON of a key file. The private key comes from secretPhrase, else secretSeed, else privateKey; the public
   /// key is derived again and anything in the file that contradicts it is kMismatch. kMalformed for other shapes.

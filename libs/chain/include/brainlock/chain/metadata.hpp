@@ -107,7 +107,6 @@ class Metadata {
   [[nodiscard]] std::uint8_t extrinsic_version() const { return extrinsic_version_; }
   [[nodiscard]] const std::vector<SignedExtension>& signed_extensions() const { return signed_extensions_; }
   /// Runtime calls; empty in version 14, which does not describe them.
-  [[nodiscard]] const std::vector<RuntimeMethod>& runtime_methods() const { return runtime_methods_; }
 
   /// Look-ups by name; kNotFound when this runtime has no such thing.
   [[nodiscard]] Result<const Pallet*> pallet(std::string_view name) const;

@@ -92,8 +92,8 @@ class Validator {
   Result<RoundReport> run_round(std::stop_token stop = {});
   /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
   Result<std::optional<ledger::Outcome>> vote();
-  /// Rounds and votes until stopped. `rounds` 0: for ever.
-  Status run(std::stop_token stop, std::uint64_t rounds = 0);
+  /// Rounds and votes until stopped or `rounds` have ended well; 0: for ever. What goes wrong is logged and tried again.
+  void run(std::stop_token stop, std::uint64_t rounds = 0);
 
   /// All miners, best first.
   Result<std::vector<MinerStanding>> standings();
