@@ -76,6 +76,34 @@ void DeviceWork::print() const {
               1e-9 * static_cast<double>(counters.integer_operations), percent(memory_share()).c_str(), percent(integer_share()).c_str());
 }
 
+std::optional<double> TransformWork::traffic_share() const { return share(speed.traffic_bytes, speed.seconds, peaks ? peaks->memory_bytes_per_s : 0); }
+std::optional<double> TransformWork::operand_share() const { return share(speed.operand_bytes, speed.seconds, peaks ? peaks->memory_bytes_per_s : 0); }
+
+nlohmann::json TransformWork::json() const {
+  return {{"degree", speed.degree},
+          {"limbs", speed.limbs},
+          {"seconds", speed.seconds},
+          {"traffic_bytes", speed.traffic_bytes},
+          {"operand_bytes", speed.operand_bytes},
+          {"traffic_share", number(traffic_share())},
+          {"operand_share", number(operand_share())}};
+}
+
+void TransformWork::print() const {
+  std::printf("  transforms %u limbs of N = %u forward in %s: %.3g TB/s through two passes, %s of the peak (%s if words were loaded and stored once)\n", speed.limbs,
+              speed.degree, human_seconds(speed.seconds).c_str(), 1e-12 * static_cast<double>(speed.traffic_bytes) / speed.seconds,
+              percent(traffic_share()).c_str(), percent(operand_share()).c_str());
+}
+
+std::optional<TransformWork> measure_transforms(const Server& server, const device_cuda::DeviceChoice& choice) {
+  const device::Backend& backend = *server.machine->backend;
+  if (!backend.counters()) return std::nullopt;
+  const auto speed = device_cuda::measure_forward_transforms(choice, backend.ring());
+  if (speed) return TransformWork{*speed, backend.peaks()};
+  std::fprintf(stderr, "brainlock: transforms were not measured: %s\n", speed.error().to_string().c_str());
+  return std::nullopt;
+}
+
 nlohmann::json replay_json(const Server& server) {
   const auto report = server.program->replay_report();
   if (report.lanes == 0 && report.reason.empty()) return nullptr;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "brainlock/device_cuda/measure.hpp"
 #include "inference.hpp"
 
 namespace brainlock::app {
@@ -23,6 +24,19 @@ struct DeviceWork {
 /// One more run, counted; nothing where the backend counts nothing.
 std::optional<DeviceWork> count_work(const Server& server, const ckks::LoadedKeys& keys, std::vector<ckks::Ciphertext> inputs,
                                      const runtime::RunOptions& options, double latency_s);
+
+/// Forward transforms apart from the network, see device_cuda/measure.hpp; nothing for the CPU, and with a warning where it fails.
+struct TransformWork {
+  device_cuda::TransformSpeed speed;
+  std::optional<device::Peaks> peaks;
+
+  /// Of the peak of memory: what the passes load and store, and the least there is.
+  [[nodiscard]] std::optional<double> traffic_share() const;
+  [[nodiscard]] std::optional<double> operand_share() const;
+  [[nodiscard]] nlohmann::json json() const;
+  void print() const;
+};
+std::optional<TransformWork> measure_transforms(const Server& server, const device_cuda::DeviceChoice& choice);
 
 /// {lanes, plain, recorded, replayed, kernels, reason}; null for the CPU.
 nlohmann::json replay_json(const Server& server);

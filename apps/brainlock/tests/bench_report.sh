@@ -15,6 +15,7 @@ expect() {  # FILE FIELD OPERATOR VALUE
 expect cpu device = '"cpu"'
 expect cpu device_work = null
 expect cpu replay = null
+expect cpu transforms = null
 expect cpu repeats = 2
 expect cpu warm_up = 1
 expect cpu batch = 2
@@ -23,6 +24,8 @@ grep -q 'images a second' "$work/cpu.txt"
 "$brainlock" bench "$work/package" --device "$device" --repeats 1 --warm-up 2 --json >"$work/replayed.json"
 "$brainlock" bench "$work/package" --device "$device" --repeats 1 --warm-up 0 --no-replay --json >"$work/plain.json"
 expect replayed replays -eq 1
+expect replayed operand_bytes -gt 0
+expect replayed traffic_bytes -eq $((2 * $(field replayed operand_bytes)))
 expect replayed launches -eq 0
 expect replayed recorded -eq 1
 expect replayed reason = null

@@ -8,8 +8,6 @@ namespace brainlock::device_cuda {
 namespace {
 
 constexpr std::uint32_t kLeastDegree = 1u << 10, kMostDegree = 1u << 17;
-constexpr unsigned kMostTile = 12;             ///< log2 of the words of a tile: 16.5 KB of shared memory
-constexpr std::size_t kWordsPerThread = 16;    ///< of a tile
 constexpr std::size_t kScratchBytes = std::size_t{256} << 20;
 
 /// Calls copy(first, words) for limbs that lie one after another both here and there: a copy costs more than the words of a limb.
@@ -48,12 +46,7 @@ std::unique_ptr<CudaBackend> CudaBackend::on(std::shared_ptr<Driver> driver, std
 CudaBackend::CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool,
                          std::shared_ptr<const RingTables> tables, std::shared_ptr<Meter> meter)
     : ring_(std::move(ring)), driver_(std::move(driver)), pool_(std::move(pool)), shared_tables_(std::move(tables)), tables_(*shared_tables_),
-      meter_(std::move(meter)), degree_(ring_.degree()) {
-  const unsigned log_degree = tables_.ring.log_degree;
-  log_tile_ = std::min(kMostTile, log_degree);
-  column_stages_ = log_degree / 2;
-  row_stages_ = log_degree - column_stages_;
-}
+      meter_(std::move(meter)), degree_(ring_.degree()) {}
 
 std::optional<device::MemoryBudget> CudaBackend::memory_budget() const {
   const auto memory = driver_->memory();
@@ -82,25 +75,24 @@ gpu::NttArguments CudaBackend::ntt_arguments(const gpu::RowMap& rows, const gpu:
   arguments.ring = tables_.ring;
   arguments.rows = rows;
   arguments.scalars = scalars;
-  arguments.log_tile = log_tile_;
-  arguments.log_columns = row_stages_;
   return arguments;
 }
 
-void CudaBackend::launch_ntt(gpu::Kernel kernel, unsigned stages, gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  const Grid grid{static_cast<unsigned>(degree_ >> log_tile_), rows, static_cast<unsigned>(jobs)};
-  const std::size_t tile = std::size_t{1} << log_tile_;
-  launch(kernel, stages, grid, static_cast<unsigned>(tile / kWordsPerThread), (tile + tile / 32) * sizeof(Word), arguments);
+void CudaBackend::launch_ntt(gpu::Kernel kernel, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  const unsigned log_degree = arguments.ring.log_degree;
+  const gpu::TransformShape shape = gpu::transform_shape(log_degree);
+  const Grid grid{1u << (log_degree - shape.log_tile), rows, static_cast<unsigned>(jobs)};
+  launch(kernel, log_degree, grid, shape.threads, shape.shared_words * sizeof(Word), arguments);
 }
 
-void CudaBackend::forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  launch_ntt(gpu::Kernel::kNttForwardColumns, column_stages_, arguments, rows, jobs);
-  launch_ntt(gpu::Kernel::kNttForwardRows, row_stages_, arguments, rows, jobs);
+void CudaBackend::forward_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  launch_ntt(gpu::Kernel::kNttForwardColumns, arguments, rows, jobs);
+  launch_ntt(gpu::Kernel::kNttForwardRows, arguments, rows, jobs);
 }
 
-void CudaBackend::inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  launch_ntt(gpu::Kernel::kNttInverseRows, row_stages_, arguments, rows, jobs);
-  launch_ntt(gpu::Kernel::kNttInverseColumns, column_stages_, arguments, rows, jobs);
+void CudaBackend::inverse_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  launch_ntt(gpu::Kernel::kNttInverseRows, arguments, rows, jobs);
+  launch_ntt(gpu::Kernel::kNttInverseColumns, arguments, rows, jobs);
 }
 
 void CudaBackend::upload(const Stream& stream, std::span<const device::LimbTransfer> batch) {

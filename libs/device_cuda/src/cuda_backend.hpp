@@ -79,9 +79,9 @@ class CudaBackend final : public device::Backend {
   template <typename Arguments>
   void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0,
                     const gpu::LinearWork& linear = {});
-  void launch_ntt(gpu::Kernel kernel, unsigned stages, gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
-  void forward_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
-  void inverse_ntt(gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
+  void launch_ntt(gpu::Kernel kernel, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
+  void forward_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
+  void inverse_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   gpu::NttArguments ntt_arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const;
 
   /// Digits of at most kMaxJobs polynomials, all packed or all lifted, but for a packed digit's own limbs; `pieces` limbs of digits
@@ -98,7 +98,6 @@ class CudaBackend final : public device::Backend {
   const RingTables& tables_;
   std::shared_ptr<Meter> meter_;
   std::size_t degree_;
-  unsigned log_tile_, column_stages_, row_stages_;
   std::shared_ptr<DevicePool> lists_pool_;       ///< null: lists are done with when the call returns
   std::vector<device::Buffer> kept_lists_;
 };

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kPanelWords = std::size_t{32} << 18;   // 32 MB: well within the last cache of an A100 or H100
 
+constexpr std::uint32_t kLeastRun = 4;                        // weights of a tile then fit the shared memory that a kernel need not ask for
+
 /// Host image of lists that go to the device in one copy. Pointers are known beforehand: the memory is allocated for the sum of the sizes.
 class Lists {
  public:
@@ -67,6 +69,8 @@ struct CudaBackend::LinearLists {
 };
 
 Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& core) {
+  if (core.run_length < kLeastRun && !core.outputs.empty() && core.outputs[0].weights != nullptr)
+    return {ErrorCode::kUnsupported, "cuda: weights that change every " + std::to_string(core.run_length) + " words, expected at least " + std::to_string(kLeastRun)};
   const std::uint32_t rows = core.limbs + ring_.p_count;
   const LinearLists lists(core);
   const std::size_t limb_words = std::size_t{2} * lists.rotated_count * degree_;
@@ -156,7 +160,7 @@ Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& 
       const unsigned runs = ((gpu::kWeightThreads - 1) >> log_run) + 1;
       launch(gpu::Kernel::kWeightColumns, 0,
              {static_cast<unsigned>(degree_ / gpu::kWeightThreads), limbs * giant_tiles, static_cast<unsigned>(outputs.size())}, gpu::kWeightThreads,
-             std::size_t{runs} * gpu::kColumnChunk * gpu::kGiantTile * sizeof(Word), weight, work);
+             runs * gpu::kColumnChunk * gpu::kGiantTile * sizeof(Word) + 2 * gpu::kColumnChunk * sizeof(const Word*), weight, work);
     }
   }
   return driver_->status();

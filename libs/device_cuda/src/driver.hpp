@@ -38,7 +38,7 @@ struct LinearWork {
 
 struct Launch {
   Kernel kernel;
-  unsigned variant;          ///< of kernel templates: stages, or most sources
+  unsigned variant;          ///< of kernel templates: log2 of the ring degree, or most sources; 0 of others
   unsigned grid[3];
   unsigned threads;
   std::size_t shared_bytes;

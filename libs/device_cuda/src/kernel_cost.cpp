@@ -35,10 +35,13 @@ Count transform_rows(const gpu::NttArguments& a, unsigned rows) {
 
 Rows cost(const gpu::NttArguments& a, const gpu::Launch& launch) {
   const Count rows = transform_rows(a, launch.grid[1]);
+  const gpu::TransformShape shape = gpu::transform_shape(a.ring.log_degree);
+  const bool columns = launch.kernel == gpu::Kernel::kNttForwardColumns || launch.kernel == gpu::Kernel::kNttInverseColumns;
+  const Count stages = columns ? shape.column_stages : shape.row_stages;
   Rows out;
   for (unsigned j = 0; j < launch.grid[2]; ++j) {
     out.words += 2 * rows;
-    out.operations += rows * launch.variant * kButterfly / 2;
+    out.operations += rows * stages * kButterfly / 2;
     if (launch.kernel == gpu::Kernel::kNttInverseColumns) out.operations += rows * kScale;
     if (launch.kernel == gpu::Kernel::kNttForwardRows && a.jobs[j].minuend != nullptr) {
       out.words += rows * (a.jobs[j].addend != nullptr ? 2 : 1);

@@ -6,6 +6,9 @@
 #include <numeric>
 #include <vector>
 
+#include "emulation/emulated_driver.hpp"
+#include "kernels/arguments.hpp"
+
 namespace brainlock::device_cuda::emulation {
 namespace {
 
@@ -35,6 +38,25 @@ TEST(BlockRunner, BarriersSeparatePhases) {
     if (place.thread == 0) sums[place.block_x] = place.shared[0];
   });
   for (std::uint32_t b = 0; b < 7; ++b) EXPECT_EQ(sums[b], 128 * 127 / 2 + 128 * b);
+}
+
+TEST(EmulatedDriver, RefusesWhatNoGpuTakes) {
+  const gpu::LiftArguments arguments{};
+  const gpu::Launch nothing{gpu::Kernel::kLift, 0, {1, 1, 1}, 32, 0, &arguments, sizeof(arguments), {}};
+  const auto refused = [&](const auto& change) {
+    gpu::Launch launch = nothing;
+    change(launch);
+    const auto driver = make_emulated_driver();
+    driver->launch(launch);
+    return !driver->status().ok();
+  };
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.grid[0] = 0; }));
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.grid[1] = 65536; }));
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.grid[2] = 65536; }));
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.threads = 1056; }));
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.threads = 48; }));
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.shared_bytes = 49153; }));
+  EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.variant = 1; }));
 }
 
 TEST(BlockRunner, AMissingBarrierGivesWrongWords) {

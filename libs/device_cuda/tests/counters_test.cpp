@@ -226,7 +226,10 @@ TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
   const std::uint64_t free_bytes = backend_->memory_budget()->free_bytes;
   lane->noting().trim();
   lane->doing().trim();
-  EXPECT_EQ(backend_->memory_budget()->free_bytes, free_bytes);
+  // A GPU's memory is that of all its users.
+  if (GetParam() == test::Machine::kEmulated) {
+    EXPECT_EQ(backend_->memory_budget()->free_bytes, free_bytes);
+  }
   backend_->count(true);
   for (const Words* input : {&first, &second, &first}) {
     lane->doing().upload_words({}, in.data(), *input);

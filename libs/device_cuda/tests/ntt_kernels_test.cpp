@@ -29,22 +29,19 @@ class NttKernels : public ::testing::TestWithParam<std::tuple<Machine, int>> {
     a.ring = tables_.ring;
     a.rows = rows;
     a.scalars = scalars;
-    a.log_tile = std::min(12u, log_degree_);
-    a.log_columns = log_degree_ - log_degree_ / 2;
     return a;
   }
-  void launch(gpu::Kernel kernel, unsigned stages, const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
-    const std::size_t tile = std::size_t{1} << a.log_tile;
-    driver_->launch({kernel, stages, {static_cast<unsigned>(n_ / tile), rows, jobs}, static_cast<unsigned>(tile / 16),
-                     (tile + tile / 32) * sizeof(Word), &a, sizeof(a), {}});
+  void launch(gpu::Kernel kernel, const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
+    const gpu::TransformShape shape = gpu::transform_shape(log_degree_);
+    driver_->launch({kernel, log_degree_, {1u << (log_degree_ - shape.log_tile), rows, jobs}, shape.threads, shape.shared_words * sizeof(Word), &a, sizeof(a), {}});
   }
   void forward(const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
-    launch(gpu::Kernel::kNttForwardColumns, log_degree_ / 2, a, rows, jobs);
-    launch(gpu::Kernel::kNttForwardRows, a.log_columns, a, rows, jobs);
+    launch(gpu::Kernel::kNttForwardColumns, a, rows, jobs);
+    launch(gpu::Kernel::kNttForwardRows, a, rows, jobs);
   }
   void inverse(const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
-    launch(gpu::Kernel::kNttInverseRows, a.log_columns, a, rows, jobs);
-    launch(gpu::Kernel::kNttInverseColumns, log_degree_ / 2, a, rows, jobs);
+    launch(gpu::Kernel::kNttInverseRows, a, rows, jobs);
+    launch(gpu::Kernel::kNttInverseColumns, a, rows, jobs);
   }
 
   std::shared_ptr<Driver> driver_;

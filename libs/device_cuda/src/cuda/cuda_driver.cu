@@ -1,6 +1,8 @@
 // The only file that sees CUDA's runtime: devices, memory, copies, launches, on one stream of one GPU.
 #include <cuda_runtime.h>
 
+#include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <optional>
 
@@ -9,6 +11,9 @@
 
 namespace brainlock::device_cuda {
 namespace {
+
+constexpr std::size_t kStagingBytes = std::size_t{4} << 20;   ///< of each of two halves of pinned memory
+constexpr unsigned kMostThreads = 256;                        ///< of a block of any kernel
 
 std::string text(cudaError_t error) { return std::string(cudaGetErrorName(error)) + " (" + cudaGetErrorString(error) + ")"; }
 
@@ -31,36 +36,43 @@ class CudaDriver final : public Driver {
  public:
   static Result<std::shared_ptr<Driver>> make(const DeviceInfo& info) {
     auto driver = std::make_shared<CudaDriver>(info);
-    cudaError_t error = cudaSetDevice(info.index);
-    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&driver->stream_, cudaStreamNonBlocking);
+    const cudaError_t error = driver->open();
     if (error != cudaSuccess) {
+      cudaGetLastError();  // not to be taken for another call's
       return {ErrorCode::kUnavailable, driver->name() + ": cannot be opened: " + text(error) + "; see nvidia-smi for who uses it, or take --device cpu"};
     }
     return std::shared_ptr<Driver>(std::move(driver));
   }
   explicit CudaDriver(const DeviceInfo& info) : info_(info) {}
   ~CudaDriver() override {
-    if (stream_ == nullptr) return;
-    use();
-    cudaStreamSynchronize(stream_);
-    cudaStreamDestroy(stream_);
+    if (cudaSetDevice(info_.index) != cudaSuccess) return;
+    if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+    for (const cudaEvent_t taken : taken_) {
+      if (taken != nullptr) cudaEventDestroy(taken);
+    }
+    if (staging_ != nullptr) cudaFreeHost(staging_);
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+    cudaGetLastError();
   }
 
   std::string name() const override { return "cuda:" + std::to_string(info_.index) + " (" + info_.name + ")"; }
   Result<DeviceMemory> memory() override {
-    use();
     std::size_t free_bytes = 0, total_bytes = 0;
-    const cudaError_t error = cudaMemGetInfo(&free_bytes, &total_bytes);
-    if (error != cudaSuccess) return {ErrorCode::kUnavailable, name() + ": " + text(error)};
+    cudaError_t error = cudaSetDevice(info_.index);
+    if (error == cudaSuccess) error = cudaMemGetInfo(&free_bytes, &total_bytes);
+    if (error != cudaSuccess) {
+      cudaGetLastError();
+      return {ErrorCode::kUnavailable, name() + ": " + text(error)};
+    }
     return DeviceMemory{free_bytes, total_bytes};
   }
 
   Result<void*> allocate(std::size_t bytes) override {
-    use();
     void* memory = nullptr;
-    const cudaError_t error = cudaMalloc(&memory, bytes);
+    cudaError_t error = cudaSetDevice(info_.index);
+    if (error == cudaSuccess) error = cudaMalloc(&memory, bytes);
     if (error == cudaSuccess) return memory;
-    cudaGetLastError();  // not to be taken for a later launch's
+    cudaGetLastError();
     std::size_t free_bytes = 0, total_bytes = 0;
     cudaMemGetInfo(&free_bytes, &total_bytes);
     return {ErrorCode::kResource, name() + ": no room for " + std::to_string(bytes) + " bytes, " + std::to_string(free_bytes) + " of " +
@@ -72,10 +84,24 @@ class CudaDriver final : public Driver {
     note(cudaFree(memory), "free");
   }
 
+  /// By way of pinned memory: what cudaMemcpyAsync has read of other memory when it returns is not promised, and the driver's own staging
+  /// is slower. One half is filled by one copy after another while the device takes the other.
   void copy_in(void* device, const void* host, std::size_t bytes) override {
     use();
-    // From pageable memory: CUDA has taken the words when this returns, and the copy has its turn on the stream.
-    note(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_), "copy to the device");
+    const std::lock_guard<std::mutex> lock(staging_mutex_);
+    for (std::size_t done = 0, piece = 0; done < bytes; done += piece) {
+      if (filled_ == kStagingBytes) {
+        note(cudaEventRecord(taken_[half_], stream_), "copy to the device");
+        half_ ^= 1u;
+        filled_ = 0;
+        note(cudaEventSynchronize(taken_[half_]), "copy to the device");   // at once if it was never recorded
+      }
+      piece = std::min(kStagingBytes - filled_, bytes - done);
+      char* const at = staging_ + half_ * kStagingBytes + filled_;
+      std::memcpy(at, static_cast<const char*>(host) + done, piece);
+      note(cudaMemcpyAsync(static_cast<char*>(device) + done, at, piece, cudaMemcpyHostToDevice, stream_), "copy to the device");
+      filled_ = std::min((filled_ + piece + 255) / 256 * 256, kStagingBytes);
+    }
   }
   void copy_out(void* host, const void* device, std::size_t bytes) override {
     use();
@@ -97,12 +123,12 @@ class CudaDriver final : public Driver {
   }
 
   Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches) override {
-    use();
     // On a stream of its own, so that what other threads do meanwhile is no part of it.
     cudaStream_t stream = nullptr;
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
-    cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaError_t error = cudaSetDevice(info_.index);
+    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) {
       error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
       if (error == cudaSuccess) {
@@ -113,13 +139,13 @@ class CudaDriver final : public Driver {
         if (error == cudaSuccess) error = ended;
       }
     }
-    if (error == cudaSuccess) error = cudaGraphInstantiate(&executable, graph, 0);
+    if (error == cudaSuccess) error = cudaGraphInstantiateWithFlags(&executable, graph, 0);
     if (error == cudaSuccess) error = cudaGraphUpload(executable, stream_);   // the first replay is then as fast as the others
     if (graph != nullptr) cudaGraphDestroy(graph);
     if (stream != nullptr) cudaStreamDestroy(stream);
     if (error == cudaSuccess) return std::shared_ptr<const Graph>(std::make_shared<CudaGraph>(info_.index, executable));
     if (executable != nullptr) cudaGraphExecDestroy(executable);
-    cudaGetLastError();  // not to be taken for a later launch's
+    cudaGetLastError();
     const ErrorCode code = error == cudaErrorMemoryAllocation ? ErrorCode::kResource : ErrorCode::kUnavailable;
     return {code, name() + ": no graph of " + std::to_string(launches.size()) + " launches: " + text(error)};
   }
@@ -138,17 +164,44 @@ class CudaDriver final : public Driver {
   }
 
  private:
-  static cudaError_t launch_on(cudaStream_t stream, const gpu::Launch& launch) {
-    const bool known = gpu::on_device::dispatch(launch, [&](auto* kernel, const auto& arguments) {
-      const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
-      kernel<<<grid, launch.threads, launch.shared_bytes, stream>>>(arguments);
+  cudaError_t open() {
+    cudaError_t error = cudaSetDevice(info_.index);
+    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking);
+    for (cudaEvent_t& taken : taken_) {
+      if (error == cudaSuccess) error = cudaEventCreateWithFlags(&taken, cudaEventDisableTiming);
+    }
+    void* staging = nullptr;
+    if (error == cudaSuccess) error = cudaHostAlloc(&staging, 2 * kStagingBytes, cudaHostAllocDefault);
+    staging_ = static_cast<char*>(staging);
+    if (error == cudaSuccess) error = load_kernels();
+    return error;
+  }
+  /// Every kernel, now: CUDA loads them at their first launch otherwise, which may be within a capture or a measurement, and a device that
+  /// cannot run them would be found out in the middle of a request.
+  static cudaError_t load_kernels() {
+    cudaError_t error = cudaSuccess;
+    gpu::on_device::for_each_kernel([&](auto* kernel) {
+      cudaFuncAttributes attributes;
+      if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel));
+      if (error == cudaSuccess && attributes.maxThreadsPerBlock < static_cast<int>(kMostThreads)) error = cudaErrorLaunchOutOfResources;
     });
-    return known ? cudaGetLastError() : cudaErrorInvalidDeviceFunction;
+    return error;
+  }
+  static cudaError_t launch_on(cudaStream_t stream, const gpu::Launch& launch) {
+    // Its own result: the thread's last error may be another device's.
+    cudaError_t error = cudaErrorInvalidDeviceFunction;
+    gpu::on_device::dispatch(launch, [&](auto* kernel, const auto& arguments) {
+      const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
+      const void* pointers[] = {&arguments};
+      error = cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, dim3(launch.threads), const_cast<void**>(pointers), launch.shared_bytes, stream);
+    });
+    return error;
   }
   /// The current device belongs to the calling thread.
-  void use() const { cudaSetDevice(info_.index); }
+  void use() { note(cudaSetDevice(info_.index), "choice of the device"); }
   void note(cudaError_t error, const char* what) {
     if (error == cudaSuccess) return;
+    cudaGetLastError();  // It is kept here, and not to be taken for another call's.
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!failure_) {
       failure_ = Error{ErrorCode::kUnavailable, name() + ": " + what + " failed: " + text(error) + "; start again, and see dmesg if it stays"};
@@ -157,6 +210,11 @@ class CudaDriver final : public Driver {
 
   const DeviceInfo info_;
   cudaStream_t stream_ = nullptr;
+  std::mutex staging_mutex_;
+  char* staging_ = nullptr;            ///< two halves
+  cudaEvent_t taken_[2] = {};          ///< all of the half has been copied to the device
+  unsigned half_ = 0;                  ///< being filled
+  std::size_t filled_ = 0;             ///< bytes of it
   mutable std::mutex mutex_;
   std::optional<Error> failure_;   ///< the first
 };

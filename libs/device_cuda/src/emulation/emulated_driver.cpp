@@ -94,6 +94,17 @@ class EmulatedGraph final : public Graph {
   std::vector<std::vector<Piece>> arguments_;
 };
 
+/// The limits of every GPU; shared memory as far as a kernel need not ask for more of it. Null: none is broken.
+const char* broken_limit(const gpu::Launch& launch) {
+  const auto& grid = launch.grid;
+  if (grid[0] == 0 || grid[1] == 0 || grid[2] == 0) return "emulated device: an empty grid";
+  if (grid[0] > 0x7fffffffu || grid[1] > 65535 || grid[2] > 65535) return "emulated device: too large a grid";
+  if (launch.threads == 0 || launch.threads > 1024 || launch.threads % 32 != 0) return "emulated device: a block of an impossible size";
+  if (launch.shared_bytes > std::size_t{48} << 10) return "emulated device: more than 48 KB of shared memory";
+  if (launch.argument_bytes > 4096) return "emulated device: more than 4 KB of arguments";
+  return nullptr;
+}
+
 class EmulatedDriver final : public Driver {
  public:
   explicit EmulatedDriver(std::shared_ptr<EmulatedDevice> device) : device_(std::move(device)) {}
@@ -112,6 +123,7 @@ class EmulatedDriver final : public Driver {
 
   void launch(const gpu::Launch& launch) override {
     if (!device_->launches()) return;
+    if (const char* const broken = broken_limit(launch)) return device_->fail(broken);
     const bool known = gpu::on_host::dispatch(launch, [&](auto* kernel, const auto& arguments) {
       using Arguments = std::remove_cvref_t<decltype(arguments)>;
       static_assert(sizeof(Arguments) <= 4096, "kernel arguments are limited");

@@ -40,11 +40,26 @@ struct Ring {
 
 constexpr unsigned kMaxJobs = 16;         ///< jobs of one launch
 constexpr unsigned kPointThreads = 256;   ///< threads of a block of kernels that work word by word
+constexpr unsigned kMostLogTile = 12;     ///< log2 of the words of a transform's tile: 16.5 KB of shared memory
+constexpr unsigned kTransformWords = 16;  ///< of a tile, for each thread
 constexpr unsigned kTargetsPerThread = 8; ///< limbs that a thread of a conversion makes
 constexpr unsigned kWeightThreads = 128;  ///< threads, and words of a tile, of weight_columns
 constexpr unsigned kGiantTile = 8;        ///< outputs of a thread of weight_columns, for each polynomial
 constexpr unsigned kUsesAtOnce = 4;       ///< inputs of rotate_columns that share the loads of one key
 constexpr unsigned kColumnChunk = 32;     ///< columns whose weights lie in shared memory at a time
+
+/// How a transform of 2^log_degree words is cut: see ntt.cuh. A word is row << row_stages | column.
+struct TransformShape {
+  unsigned log_tile;        ///< words of a block's tile
+  unsigned column_stages;   ///< of one pass
+  unsigned row_stages;      ///< of the other
+  unsigned threads;         ///< of a block
+  unsigned shared_words;    ///< a word of padding after each 32
+};
+constexpr TransformShape transform_shape(unsigned log_degree) {
+  const unsigned log_tile = log_degree < kMostLogTile ? log_degree : kMostLogTile;
+  return {log_tile, log_degree / 2, log_degree - log_degree / 2, (1u << log_tile) / kTransformWords, (1u << log_tile) + (1u << log_tile) / 32};
+}
 
 /// Which limb, and which of its pieces, row r of a transform is.
 struct RowMap {
@@ -66,8 +81,6 @@ struct NttArguments {
   Ring ring;
   RowMap rows;
   const Factor* scalars;   ///< per row; inverse: 1 / N times what else is to be multiplied; forward: see minuend
-  Word log_tile;           ///< words of a tile
-  Word log_columns;        ///< log2 of the second index of a limb: word = row << log_columns | column
   NttJob jobs[kMaxJobs];
 };
 

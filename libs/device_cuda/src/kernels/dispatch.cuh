@@ -16,23 +16,27 @@ bool dispatch(const Launch& launch, const Run& run) {
 #define BRAINLOCK_ARGUMENTS_AS(type) *static_cast<const type*>(launch.arguments)
 #define BRAINLOCK_VARIANT(kernel, n, type) \
   case n: run(&kernel<n>, BRAINLOCK_ARGUMENTS_AS(type)); return true;
-#define BRAINLOCK_STAGES(kernel)                                                                                          \
-  switch (launch.variant) {                                                                                               \
-    BRAINLOCK_VARIANT(kernel, 5, NttArguments) BRAINLOCK_VARIANT(kernel, 6, NttArguments) BRAINLOCK_VARIANT(kernel, 7, NttArguments) \
-    BRAINLOCK_VARIANT(kernel, 8, NttArguments) BRAINLOCK_VARIANT(kernel, 9, NttArguments)                                  \
-    default: return false;                                                                                                \
+#define BRAINLOCK_DEGREES(kernel)                                                                                                       \
+  switch (launch.variant) {                                                                                                             \
+    BRAINLOCK_VARIANT(kernel, 10, NttArguments) BRAINLOCK_VARIANT(kernel, 11, NttArguments) BRAINLOCK_VARIANT(kernel, 12, NttArguments) \
+    BRAINLOCK_VARIANT(kernel, 13, NttArguments) BRAINLOCK_VARIANT(kernel, 14, NttArguments) BRAINLOCK_VARIANT(kernel, 15, NttArguments) \
+    BRAINLOCK_VARIANT(kernel, 16, NttArguments) BRAINLOCK_VARIANT(kernel, 17, NttArguments)                                             \
+    default: return false;                                                                                                              \
   }
 #define BRAINLOCK_SOURCES(kernel, type)                                                                               \
   switch (launch.variant) {                                                                                           \
     BRAINLOCK_VARIANT(kernel, 4, type) BRAINLOCK_VARIANT(kernel, 8, type) BRAINLOCK_VARIANT(kernel, 15, type)          \
     default: return false;                                                                                            \
   }
-#define BRAINLOCK_SINGLE(kernel, type) run(&kernel, BRAINLOCK_ARGUMENTS_AS(type)); return true
+#define BRAINLOCK_SINGLE(kernel, type)          \
+  if (launch.variant != 0) return false;        \
+  run(&kernel, BRAINLOCK_ARGUMENTS_AS(type));   \
+  return true
   switch (launch.kernel) {
-    case Kernel::kNttForwardColumns: BRAINLOCK_STAGES(ntt_forward_columns)
-    case Kernel::kNttForwardRows: BRAINLOCK_STAGES(ntt_forward_rows)
-    case Kernel::kNttInverseRows: BRAINLOCK_STAGES(ntt_inverse_rows)
-    case Kernel::kNttInverseColumns: BRAINLOCK_STAGES(ntt_inverse_columns)
+    case Kernel::kNttForwardColumns: BRAINLOCK_DEGREES(ntt_forward_columns)
+    case Kernel::kNttForwardRows: BRAINLOCK_DEGREES(ntt_forward_rows)
+    case Kernel::kNttInverseRows: BRAINLOCK_DEGREES(ntt_inverse_rows)
+    case Kernel::kNttInverseColumns: BRAINLOCK_DEGREES(ntt_inverse_columns)
     case Kernel::kConvertDigits: BRAINLOCK_SOURCES(convert_digits, ConvertDigitsArguments)
     case Kernel::kConvertBasis: BRAINLOCK_SOURCES(convert_basis, ConvertArguments)
     case Kernel::kPrepareKeys: BRAINLOCK_SINGLE(prepare_keys, PrepareKeysArguments);
@@ -48,10 +52,22 @@ bool dispatch(const Launch& launch, const Run& run) {
   }
 #undef BRAINLOCK_SINGLE
 #undef BRAINLOCK_SOURCES
-#undef BRAINLOCK_STAGES
+#undef BRAINLOCK_DEGREES
 #undef BRAINLOCK_VARIANT
 #undef BRAINLOCK_ARGUMENTS_AS
   return false;
+}
+
+/// Calls run(kernel) for every variant of every kernel.
+template <class Run>
+void for_each_kernel(const Run& run) {
+  alignas(16) static const char no_arguments[4096] = {};   // bound to, never read
+  Launch launch{};
+  launch.arguments = no_arguments;
+  for (int kernel = 0; kernel <= static_cast<int>(Kernel::kWeightColumnsFull); ++kernel) {
+    launch.kernel = static_cast<Kernel>(kernel);
+    for (launch.variant = 0; launch.variant < 32; ++launch.variant) dispatch(launch, [&](auto* found, const auto&) { run(found); });
+  }
 }
 
 }  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE

@@ -42,6 +42,10 @@ template <class T>
 T load_constant(const T* p) {
   return *p;
 }
+inline void load_constant_pair(const Factor* p, Factor& first, Factor& second) {
+  first = p[0];
+  second = p[1];
+}
 
 }  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE
 
@@ -82,6 +86,10 @@ template <class T>
 BRAINLOCK_DEVICE T load_constant(const T* p) {
   return *p;
 }
+BRAINLOCK_DEVICE void load_constant_pair(const Factor* p, Factor& first, Factor& second) {
+  first = p[0];
+  second = p[1];
+}
 #else
 BRAINLOCK_DEVICE unsigned thread_x() { return threadIdx.x; }
 BRAINLOCK_DEVICE unsigned block_threads() { return blockDim.x; }
@@ -98,6 +106,12 @@ BRAINLOCK_DEVICE float load_constant(const float* p) { return __ldg(p); }
 BRAINLOCK_DEVICE Factor load_constant(const Factor* p) {
   const uint2 pair = __ldg(reinterpret_cast<const uint2*>(p));
   return {pair.x, pair.y};
+}
+/// Two neighbours, the first at a multiple of 16 bytes: one load.
+BRAINLOCK_DEVICE void load_constant_pair(const Factor* p, Factor& first, Factor& second) {
+  const uint4 words = __ldg(reinterpret_cast<const uint4*>(p));
+  first = {words.x, words.y};
+  second = {words.z, words.w};
 }
 BRAINLOCK_DEVICE Modulus load_constant(const Modulus* p) {
   const uint4 words = __ldg(reinterpret_cast<const uint4*>(p));

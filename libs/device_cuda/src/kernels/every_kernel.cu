@@ -8,21 +8,24 @@
 
 namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 
-#define BRAINLOCK_STAGES(kernel)                                        \
-  template BRAINLOCK_KERNEL kernel<5>(BRAINLOCK_ARGUMENTS(NttArguments)); \
-  template BRAINLOCK_KERNEL kernel<6>(BRAINLOCK_ARGUMENTS(NttArguments)); \
-  template BRAINLOCK_KERNEL kernel<7>(BRAINLOCK_ARGUMENTS(NttArguments)); \
-  template BRAINLOCK_KERNEL kernel<8>(BRAINLOCK_ARGUMENTS(NttArguments)); \
-  template BRAINLOCK_KERNEL kernel<9>(BRAINLOCK_ARGUMENTS(NttArguments));
+#define BRAINLOCK_DEGREES(kernel)                                          \
+  template BRAINLOCK_KERNEL kernel<10>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<11>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<12>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<13>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<14>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<15>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<16>(BRAINLOCK_ARGUMENTS(NttArguments)); \
+  template BRAINLOCK_KERNEL kernel<17>(BRAINLOCK_ARGUMENTS(NttArguments));
 #define BRAINLOCK_SOURCES(kernel, type)                              \
   template BRAINLOCK_KERNEL kernel<4>(BRAINLOCK_ARGUMENTS(type)); \
   template BRAINLOCK_KERNEL kernel<8>(BRAINLOCK_ARGUMENTS(type)); \
   template BRAINLOCK_KERNEL kernel<15>(BRAINLOCK_ARGUMENTS(type));
 
-BRAINLOCK_STAGES(ntt_forward_columns)
-BRAINLOCK_STAGES(ntt_forward_rows)
-BRAINLOCK_STAGES(ntt_inverse_rows)
-BRAINLOCK_STAGES(ntt_inverse_columns)
+BRAINLOCK_DEGREES(ntt_forward_columns)
+BRAINLOCK_DEGREES(ntt_forward_rows)
+BRAINLOCK_DEGREES(ntt_inverse_rows)
+BRAINLOCK_DEGREES(ntt_inverse_columns)
 BRAINLOCK_SOURCES(convert_digits, ConvertDigitsArguments)
 BRAINLOCK_SOURCES(convert_basis, ConvertArguments)
 

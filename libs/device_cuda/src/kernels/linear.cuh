@@ -72,6 +72,9 @@ BRAINLOCK_KERNEL weight_columns(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
   const Word* const weights = output.weights + first_run * output.column_count * output.giants + first_giant;
   Word* const shared = shared_words();
   const Word* const mine = shared + (thread_x() >> a.log_run) * (kColumnChunk * kGiantTile);
+  static_assert(kColumnChunk <= kWeightThreads, "a thread looks up one column at most");
+  // Behind the weights: where this tile's words of each column begin, both polynomials.
+  const Word** const places = reinterpret_cast<const Word**>(shared + runs * (kColumnChunk * kGiantTile));
 
   ProductSum sum[2][kGiantTile];
   Word until_fold = m.fold_interval;
@@ -85,8 +88,19 @@ BRAINLOCK_KERNEL weight_columns(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
       const bool inside = k < count && first_giant + g < output.giants;
       shared[i] = inside ? weights[(run * output.column_count + first + k) * output.giants + g] : 0;
     }
+    if (thread_x() < count) {
+      const LinearColumn column = load_constant(a.columns + load_constant(output.columns + first + thread_x()));
+      const std::size_t at = (std::size_t{l - column.first_limb} << log_degree) + first_word;
+      places[2 * thread_x()] = column.poly[0] + at;
+      places[2 * thread_x() + 1] = column.poly[1] + at;
+    }
     barrier();
+    Word next0 = places[0][thread_x()], next1 = places[1][thread_x()];
     for (unsigned k = 0; k < count; ++k) {
+      const Word x0 = next0, x1 = next1;
+      const unsigned after = k + 1 < count ? k + 1 : k;   // its words come while this column's products are made
+      next0 = places[2 * after][thread_x()];
+      next1 = places[2 * after + 1][thread_x()];
       if (until_fold-- == 0) {
         BRAINLOCK_UNROLL
         for (unsigned g = 0; g < kGiantTile; ++g) {
@@ -95,10 +109,6 @@ BRAINLOCK_KERNEL weight_columns(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
         }
         until_fold = m.fold_interval - 1;
       }
-      const LinearColumn column = load_constant(a.columns + load_constant(output.columns + first + k));
-      const std::size_t at = (std::size_t{l - column.first_limb} << log_degree) + t;
-      const Word x0 = column.poly[0][at];
-      const Word x1 = column.poly[1][at];
       BRAINLOCK_UNROLL
       for (unsigned g = 0; g < kGiantTile; ++g) {
         const Word w = mine[k * kGiantTile + g];

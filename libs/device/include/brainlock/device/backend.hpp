@@ -186,7 +186,7 @@ struct LinearCore {
   };
   std::uint32_t limbs = 0;
   std::uint32_t column_count = 0;
-  std::uint32_t run_length = 0;   ///< words over which periodic weights are constant
+  std::uint32_t run_length = 0;   ///< words over which periodic weights are constant: at least 8, which every backend takes
   std::span<const Input> inputs;
   std::span<const Rotation> rotations;
   std::span<const Output> outputs;
