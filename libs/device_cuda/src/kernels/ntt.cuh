@@ -14,7 +14,8 @@
 //   +----+--+--------+                     +-------------+
 //
 // Lanes of a warp are neighbouring words in device memory. In shared memory one word of padding after each 32 keeps the
-// steps whose lanes are 8 or 16 words apart free of bank conflicts.
+// steps whose lanes are 8 or 16 words apart free of bank conflicts; one step of the row passes, whose lanes are in two groups of
+// 16 neighbours, has two lanes on some banks.
 #pragma once
 
 #include "kernels/words.cuh"
