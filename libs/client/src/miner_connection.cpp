@@ -1,7 +1,9 @@
 #include "brainlock/client/miner_connection.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 namespace brainlock::client {
 
@@ -127,7 +129,9 @@ Result<protocol::MinerStatus> MinerConnection::status(const CallLimits& limits, 
 
 Call MinerConnection::upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
                                  std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress,
-                                 std::stop_token stop, int attempts) {
+                                 std::stop_token stop, int attempts, std::int64_t total_ms) {
+  using Clock = std::chrono::steady_clock;
+  const auto until = total_ms > 0 ? Clock::now() + std::chrono::milliseconds(total_ms) : Clock::time_point::max();
   Call failed;
   failed.uuid = protocol::make_uuid();
   const auto fail = [&](Reason reason, std::string detail, Refusal refusal = Refusal::kNone) {
@@ -144,14 +148,24 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
   std::vector<std::uint8_t> part;
 
   protocol::Route route = make_route(protocol::RouteKind::kKeyState, package, key);
-  int failures = 0;
+  int failures = 0;   // without progress in between
   bool know_state = false;
   protocol::KeyState state;
+  // A miner must not keep us for ever, whatever it says.
   while (true) {
+    if (stop.stop_requested()) return fail(Reason::kValidatorError, "stopped");
+    CallLimits limits = part_limits;
+    if (total_ms > 0) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+      if (left <= 0) return fail(Reason::kKeyUpload, "the miner had " + std::to_string(state.received_bytes) + " of " + std::to_string(total) + " bytes after " + std::to_string(total_ms / 1000) + " s");
+      limits.connect_timeout_ms = std::min<std::int64_t>(limits.connect_timeout_ms, left);
+      limits.timeout_ms = std::min<std::int64_t>(limits.timeout_ms, left);
+    }
+    if (failed.bytes_sent > 2 * total) return fail(Reason::kKeyUpload, "the miner was sent more than twice the key and does not have it");
     Call answer;
     if (!know_state) {
       route.kind = protocol::RouteKind::kKeyState;
-      answer = call(route, {}, part_limits, stop);
+      answer = call(route, {}, limits, stop);
     } else {
       const std::uint64_t size = std::min(std::max<std::uint64_t>(1, part_bytes), total - state.received_bytes);
       part.resize(size);
@@ -163,15 +177,16 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       route.kind = protocol::RouteKind::kKeyPart;
       route.offset = state.received_bytes;
       route.total = total;
-      answer = call(route, part, part_limits, stop);
+      answer = call(route, part, limits, stop);
       failed.bytes_sent += answer.bytes_sent;
     }
     if (answer.ok()) {
       const auto read = protocol::parse_key_state(text_of(answer.body));
       if (!read.ok() || read->received_bytes > total) return fail(Reason::kKeyUpload, "the miner's state of the key makes no sense");
-      // A miner that never says it is done must not keep us for ever.
-      if (know_state && read->received_bytes <= state.received_bytes && !read->complete) ++failures;
-      else failures = 0;
+      // What it says when it is asked is no progress: a miner that takes no part would otherwise begin anew each time.
+      const bool sent_part = know_state;
+      if (sent_part && (read->received_bytes > state.received_bytes || read->complete)) failures = 0;
+      else if (sent_part || read->received_bytes == total) ++failures;
       state = *read;
       know_state = state.received_bytes < total;
       if (progress) progress(state.received_bytes, total);
@@ -179,7 +194,6 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
         answer.bytes_sent = failed.bytes_sent;
         return answer;
       }
-      if (!know_state) ++failures;
     } else {
       if (answer.reason == Reason::kWrongTask || answer.reason == Reason::kValidatorError) return answer;
       const bool lasting = answer.reason == Reason::kRefused && !protocol::refusal_is_temporary(answer.refusal);
@@ -191,6 +205,7 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       return fail(answer.ok() ? Reason::kKeyUpload : answer.reason == Reason::kRefused ? Reason::kKeyUpload : answer.reason,
                   answer.ok() ? "the miner has all bytes of the key and does not take it" : answer.detail, answer.refusal);
     }
+    if (!answer.ok()) std::this_thread::sleep_for(std::chrono::milliseconds(50) * (1 << std::min(failures, 5)));
   }
 }
 

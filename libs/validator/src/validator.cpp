@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::int64_t kPruneEveryMs = 3'600'000;
 constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
+constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::chrono::seconds kVoteEvery{60};    // within a round; the ledger is read for it
+constexpr std::int64_t kUploadAgainMs = 10'000;   // after the first failure of an upload, twice as long after each further one
+constexpr std::int64_t kUploadAgainMostMs = 6 * kHourMs;
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -133,33 +137,71 @@ void Validator::ask(Question& question, const std::stop_token& stop) {
   }
   const client::TaskClient& task = *question.task->client;
   client::MinerConnection connection(parts_.self, {question.miner.hotkey, axon->ip, axon->port, options_.tls}, parts_.clock);
-  const auto uploaded_key = std::pair(question.miner.hotkey, task.key_id());
+  const KeyOfMiner key(question.miner.hotkey, task.key_id());
   const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
 
+  bool there = false;
+  {
+    const std::lock_guard lock(mutex_);
+    there = keys_at_[key].there;
+  }
+  const bool thought_there = there;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    bool there = false;
-    {
-      const std::lock_guard lock(mutex_);
-      there = uploaded_[uploaded_key];
-    }
     if (!there) {
-      // Uploads are not timed: they happen once, and would punish miners that are far away.
-      const client::CallLimits part_limits{5'000, options_.key_timeout_ms, protocol::kMaxJsonBytes};
-      const auto status = connection.status({}, stop);
-      const std::uint64_t part_bytes = status.ok() ? std::clamp<std::uint64_t>(status->key_part_bytes, 1 << 16, 64 << 20) : 1 << 20;
-      auto upload = connection.upload_key(task.package(), task.key_id(), task.key_file(), part_bytes, part_limits, {}, stop);
+      client::Call upload = send_key(connection, task, key, stop);
       if (!upload.ok()) {
         call = std::move(upload);
         return;
       }
-      const std::lock_guard lock(mutex_);
-      uploaded_[uploaded_key] = true;
+      there = true;
     }
     call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
     if (call.refusal != protocol::Refusal::kUnknownKey) return;
-    const std::lock_guard lock(mutex_);
-    uploaded_[uploaded_key] = false;  // the miner has dropped it: once more from the start
+    // The miner has dropped it: once more from the start, unless it was just sent.
+    there = false;
+    {
+      const std::lock_guard lock(mutex_);
+      keys_at_[key].there = false;
+    }
+    if (!thought_there) return;
   }
+}
+
+client::Call Validator::send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop) {
+  const std::int64_t began_ms = parts_.clock();
+  {
+    const std::lock_guard lock(mutex_);
+    KeyPlace& place = keys_at_[name];
+    std::erase_if(place.sent_ms, [&](std::int64_t sent_ms) { return sent_ms < began_ms - kHourMs; });
+    const bool often = place.sent_ms.size() >= std::max(1U, options_.uploads_an_hour);
+    if (often || began_ms < place.not_before_ms) {
+      client::Call call;
+      call.uuid = protocol::make_uuid();
+      call.started_ms = call.finished_ms = began_ms;
+      call.reason = Reason::kKeyUpload;
+      call.detail = often ? "the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour and has lost it again"
+                          : "the last upload failed; the next one is in " + std::to_string((place.not_before_ms - began_ms) / 1000) + " s";
+      return call;
+    }
+  }
+  // Uploads are not timed: they happen once, and would punish miners that are far away.
+  const client::CallLimits part_limits{5'000, options_.key_timeout_ms, protocol::kMaxJsonBytes};
+  const auto status = connection.status({}, stop);
+  const std::uint64_t part_bytes = status.ok() ? std::clamp<std::uint64_t>(status->key_part_bytes, 1 << 16, 64 << 20) : 1 << 20;
+  client::Call upload = connection.upload_key(task.package(), task.key_id(), task.key_file(), part_bytes, part_limits, {}, stop, 4, options_.upload_timeout_ms);
+  const std::int64_t ended_ms = parts_.clock();
+  const std::lock_guard lock(mutex_);
+  KeyPlace& place = keys_at_[name];
+  place.there = upload.ok();
+  if (upload.ok()) {
+    place.failures = 0;
+    if (upload.bytes_sent > 0) place.sent_ms.push_back(ended_ms);
+  } else {
+    // The longer it kept us, the longer it waits.
+    place.failures = std::min(place.failures + 1, 12);
+    place.not_before_ms = ended_ms + std::min(std::max(kUploadAgainMs << (place.failures - 1), 6 * (ended_ms - began_ms)), kUploadAgainMostMs);
+  }
+  return upload;
 }
 
 void Validator::judge(Question& question) {
@@ -217,7 +259,15 @@ Status Validator::record(std::span<const Question> questions) {
   return {};
 }
 
-Result<RoundReport> Validator::run_round(std::stop_token stop) {
+void Validator::forget_strangers(const ledger::Metagraph& metagraph) {
+  std::set<ledger::AccountId> known;
+  for (const auto& neuron : metagraph.neurons) known.insert(neuron.hotkey);
+  const std::lock_guard lock(mutex_);
+  std::erase_if(keys_at_, [&](const auto& entry) { return !known.contains(entry.first.first); });
+  std::erase_if(prompt_, [&](const auto& hotkey) { return !known.contains(hotkey); });
+}
+
+Result<RoundReport> Validator::run_round(std::stop_token stop, const std::function<void()>& between) {
   set_state("reading the ledger");
   BRAINLOCK_ASSIGN(const auto metagraph, this->metagraph());
   const auto* self = metagraph.find(parts_.self.account);
@@ -240,6 +290,8 @@ Result<RoundReport> Validator::run_round(std::stop_token stop) {
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);
+  forget_strangers(metagraph);
+  std::stable_partition(uids.begin(), uids.end(), [&](ledger::Uid uid) { return prompt_.contains(metagraph.neurons[uid].hotkey); });
 
   RoundReport report;
   const std::size_t batch = std::max(1U, options_.parallel);
@@ -259,11 +311,16 @@ Result<RoundReport> Validator::run_round(std::stop_token stop) {
     parallel_for(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
     BRAINLOCK_TRY(record(questions));
     for (const Question& question : questions) {
+      const Reason reason = question.call.reason;
+      const bool waited = reason == Reason::kTimeout || reason == Reason::kUnreachable || reason == Reason::kNoAddress || reason == Reason::kKeyUpload;
+      if (waited) prompt_.erase(question.miner.hotkey);
+      else prompt_.insert(question.miner.hotkey);
       ++report.asked;
       if (question.verdict.reason == Reason::kOk) ++report.succeeded;
       else if (protocol::counts_against_miner(question.verdict.reason)) ++report.failed;
       else ++report.not_counted;
     }
+    if (between && !stop.stop_requested()) between();
   }
   const std::lock_guard lock(mutex_);
   ++activity_.rounds;
@@ -380,7 +437,7 @@ void Validator::renew_keys() {
       continue;
     }
     const std::lock_guard lock(mutex_);
-    std::erase_if(uploaded_, [&](const auto& entry) { return entry.first.second == task.client->key_id(); });
+    std::erase_if(keys_at_, [&](const auto& entry) { return entry.first.second == task.client->key_id(); });
     task.client = std::move(*renewed);
     task.keys_made_ms = now_ms;
     net::log_event(parts_.log, "keys_renewed", {{"task", task.name}});
@@ -396,6 +453,10 @@ Status Validator::prune() {
   return {};
 }
 
+void Validator::try_to_vote() {
+  if (const auto voted = vote(); !voted.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "vote_failed", {{"error", voted.error().to_string()}});
+}
+
 void Validator::run(std::stop_token stop, std::uint64_t rounds) {
   std::mutex mutex;
   std::condition_variable_any wake;
@@ -404,7 +465,13 @@ void Validator::run(std::stop_token stop, std::uint64_t rounds) {
     wake.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
   };
   for (std::uint64_t done = 0; !stop.stop_requested() && (rounds == 0 || done < rounds);) {
-    const auto report = run_round(stop);
+    // Before all miners were asked once, a vote would be for those alone that came first. One who voted before knows them.
+    auto tried = std::chrono::steady_clock::now();
+    const auto report = run_round(stop, [&] {
+      if ((done == 0 && last_vote_block_ == 0) || std::chrono::steady_clock::now() - tried < kVoteEvery) return;
+      try_to_vote();
+      tried = std::chrono::steady_clock::now();
+    });
     if (!report.ok()) {
       // The ledger or the store is away, or the permit is not there yet: say so, and try again.
       net::log_event(parts_.log, net::EventLevel::kWarning, "round_failed", {{"error", report.error().to_string()}});
@@ -414,7 +481,7 @@ void Validator::run(std::stop_token stop, std::uint64_t rounds) {
     }
     ++done;
     if (const auto pruned = prune(); !pruned.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "prune_failed", {{"error", pruned.error().to_string()}});
-    if (const auto voted = vote(); !voted.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "vote_failed", {{"error", voted.error().to_string()}});
+    try_to_vote();
     set_state("waiting for the next round");
     // Not to the second: a miner that knows when it is asked next could rest until then.
     const std::int64_t half = options_.round_pause_ms / 2;

@@ -61,10 +61,12 @@ class MinerConnection {
   /// Called with (bytes there, of how many).
   using UploadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
   /// Makes sure that the miner has the whole key file: asks how much of it is there and sends the rest in parts of at most
-  /// `part_bytes`. A part that fails for a passing reason is repeated, at most `attempts` times in a row.
+  /// `part_bytes`. A part that fails for a passing reason is repeated after a moment, at most `attempts` times without a byte more at
+  /// the miner. Ends after `total_ms` (0: no such limit; the next upload goes on where this one stopped), and in any case when twice the
+  /// file was sent. bytes_sent: of parts, 0 if the miner had them all.
   Call upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
                   std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress = {},
-                  std::stop_token stop = {}, int attempts = 4);
+                  std::stop_token stop = {}, int attempts = 4, std::int64_t total_ms = 0);
 
   /// Asks one question. The connection is made before the clock starts.
   Call infer(const protocol::ContentId& package, const protocol::ContentId& key, std::span<const std::uint8_t> question,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <stop_token>
 
 #include "brainlock/client/miner_connection.hpp"
@@ -23,7 +24,9 @@ namespace brainlock::validator {
 struct ValidatorOptions {
   score::Rule rule;
   std::int64_t request_timeout_ms = 120'000;
-  std::int64_t key_timeout_ms = 180'000;      ///< for one part of a key upload
+  std::int64_t key_timeout_ms = 180'000;      ///< for one part of a key upload, and
+  std::int64_t upload_timeout_ms = 900'000;   ///< for all of it: what is there stays, and the next upload goes on from it
+  unsigned uploads_an_hour = 3;               ///< of one key to one miner: one that loses it each time is not sent it for ever
   unsigned parallel = 8;                      ///< miners asked at once
   unsigned threads = 2;                       ///< for encryption and judging
   std::uint64_t slot_blocks = 0;              ///< 0: one slot, every miner in every round (a single validator)
@@ -88,11 +91,13 @@ class Validator {
  public:
   static Result<std::unique_ptr<Validator>> make(ValidatorParts parts, ValidatorOptions options);
 
-  /// Asks the miners that are due, judges, records. Errors: of the ledger or store; a miner's failure is none.
-  Result<RoundReport> run_round(std::stop_token stop = {});
+  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Those that keep a validator waiting
+  /// (new, without our key, silent the last time) come last, together, so that they hold up each other. Errors: of the ledger or store; a
+  /// miner's failure is none.
+  Result<RoundReport> run_round(std::stop_token stop = {}, const std::function<void()>& between = {});
   /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
   Result<std::optional<ledger::Outcome>> vote();
-  /// Rounds and votes until stopped or `rounds` have ended well; 0: for ever. What goes wrong is logged and tried again.
+  /// Rounds, and votes in their middle too (a round of miners that are slow on purpose takes long), until stopped or `rounds` have ended well; 0: for ever. What goes wrong is logged and tried again.
   void run(std::stop_token stop, std::uint64_t rounds = 0);
 
   /// All miners, best first.
@@ -117,7 +122,20 @@ class Validator {
     client::Call call;
     Verdict verdict;
   };
+  /// What is known of a miner and one of our keys.
+  struct KeyPlace {
+    bool there = false;                       ///< the miner said so
+    int failures = 0;                         ///< uploads, in a row
+    std::int64_t not_before_ms = 0;           ///< the next upload
+    std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour
+  };
+  using KeyOfMiner = std::pair<ledger::AccountId, protocol::ContentId>;
+
   void prepare(Question& question);
+  /// Sends a key that is not there. Not ok: why it is not there now either.
+  client::Call send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
+  void forget_strangers(const ledger::Metagraph& metagraph);
+  void try_to_vote();
   Result<sampler::Sample> draw_in_range(const Task& task);
   void ask(Question& question, const std::stop_token& stop);
   void judge(Question& question);
@@ -134,7 +152,8 @@ class Validator {
   mutable std::mutex mutex_;
   Activity activity_;
   RejectedInputs rejected_;
-  std::map<std::pair<ledger::AccountId, protocol::ContentId>, bool> uploaded_;   ///< (miner, key): the miner said it has it
+  std::map<KeyOfMiner, KeyPlace> keys_at_;
+  std::set<ledger::AccountId> prompt_;        ///< miners that did not keep us waiting the last time
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   std::uint64_t last_vote_block_ = 0;
   std::int64_t pruned_ms_ = 0;
