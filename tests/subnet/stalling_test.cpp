@@ -62,10 +62,10 @@ class Stalling : public testing::Test {
 
 TEST_F(Stalling, AMinerThatTakesNoPartEndsTheUpload) {
   // It says that the rest is wanted each time it is asked, and has no room for it whenever it comes.
-  std::atomic<int> parts{0};
-  add("full", [&](const net::RequestHead& head) -> std::optional<net::Response> {
+  const auto parts = std::make_shared<std::atomic<int>>(0);
+  add("full", [parts](const net::RequestHead& head) -> std::optional<net::Response> {
     if (!is_key_part(head)) return std::nullopt;
-    ++parts;
+    ++*parts;
     return refusal(Refusal::kQuotaExceeded);
   });
   const auto validator = make_validator(self, ledger, folder.path);
@@ -74,17 +74,17 @@ TEST_F(Stalling, AMinerThatTakesNoPartEndsTheUpload) {
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->failed, 1u);
   EXPECT_LT(steady_clock::now() - begin, seconds(5));
-  EXPECT_LE(parts, 4);
+  EXPECT_LE(*parts, 4);
   EXPECT_EQ(newest(*validator).reason, protocol::reason_name(Reason::kKeyUpload));
 }
 
 TEST_F(Stalling, ASlowUploadEndsInTimeAndGoesOnLater) {
-  std::atomic<int> parts{0};
-  std::atomic<bool> slow{true};
-  add("slow", [&](const net::RequestHead& head) -> std::optional<net::Response> {
+  const auto parts = std::make_shared<std::atomic<int>>(0);
+  const auto slow = std::make_shared<std::atomic<bool>>(true);
+  add("slow", [parts, slow](const net::RequestHead& head) -> std::optional<net::Response> {
     if (!is_key_part(head)) return std::nullopt;
-    ++parts;
-    if (slow && parts > 2) std::this_thread::sleep_for(seconds(2));
+    ++*parts;
+    if (*slow && *parts > 2) std::this_thread::sleep_for(seconds(2));
     return std::nullopt;
   });
   validator::ValidatorOptions options;
@@ -94,15 +94,15 @@ TEST_F(Stalling, ASlowUploadEndsInTimeAndGoesOnLater) {
   EXPECT_EQ(validator->run_round()->failed, 1u);
   EXPECT_LT(steady_clock::now() - begin, milliseconds(1900));
   // The next one waits, which is a failure all the same: nobody shall live on old scores by taking a key for ever.
-  const int tried = parts;
+  const int tried = *parts;
   EXPECT_EQ(validator->run_round()->failed, 1u);
-  EXPECT_EQ(parts, tried);
+  EXPECT_EQ(*parts, tried);
   EXPECT_THAT(newest(*validator).detail, testing::HasSubstr("the next one is in"));
   // Another validator process with the same keys, as after a restart: the parts that arrived are not sent again.
-  slow = false;
+  *slow = false;
   const auto again = make_validator(self, ledger, folder.path, options);
   EXPECT_EQ(again->run_round()->succeeded, 1u);
-  EXPECT_LE(parts - tried, 3);
+  EXPECT_LE(*parts - tried, 3);
 }
 
 TEST_F(Stalling, AKeyThatIsLostEachTimeIsNotSentForEver) {
@@ -122,14 +122,17 @@ TEST_F(Stalling, AKeyThatIsLostEachTimeIsNotSentForEver) {
 }
 
 TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
-  std::mutex mutex;
-  std::vector<std::string> order;
+  struct Order {
+    std::mutex mutex;
+    std::vector<std::string> names;
+  };
+  const auto order = std::make_shared<Order>();
   const auto engine = [&](const std::string& name, bool silent) {
     auto out = std::make_unique<FakeEngine>();
-    out->before = [&, name, silent](const miner::JobControl&) {
+    out->before = [order, name, silent](const miner::JobControl&) {
       {
-        const std::lock_guard lock(mutex);
-        order.push_back(name);
+        const std::lock_guard lock(order->mutex);
+        order->names.push_back(name);
       }
       if (silent) std::this_thread::sleep_for(milliseconds(1400));
     };
@@ -144,15 +147,18 @@ TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
   ASSERT_TRUE(validator->run_round().ok());
   for (int round = 0; round < 2; ++round) {
     std::this_thread::sleep_for(milliseconds(600));   // the silent ones' engines are free again
-    order.clear();
+    {
+      const std::lock_guard lock(order->mutex);
+      order->names.clear();
+    }
     int batches = 0;
     const auto begin = steady_clock::now();
     ASSERT_TRUE(validator->run_round({}, [&] { ++batches; }).ok());
     EXPECT_EQ(batches, 3);
     EXPECT_LT(steady_clock::now() - begin, milliseconds(1900)) << "each silent miner held up a batch of its own";
-    const std::lock_guard lock(mutex);
-    ASSERT_GE(order.size(), 5u);
-    EXPECT_THAT(std::vector<std::string>(order.begin(), order.begin() + 4), testing::Each("prompt"));
+    const std::lock_guard lock(order->mutex);
+    ASSERT_GE(order->names.size(), 5u);
+    EXPECT_THAT(std::vector<std::string>(order->names.begin(), order->names.begin() + 4), testing::Each("prompt"));
   }
 }
 
