@@ -95,8 +95,8 @@ void KeyRegistry::remove_locked(std::map<KeyName, Entry>::iterator entry) {
   entries_.erase(entry);
 }
 
-bool KeyRegistry::make_room_locked(const KeyName& name, std::uint64_t total, std::int64_t now_ms) {
-  if (total > quota_.total_bytes) return false;
+bool KeyRegistry::make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms) {
+  if (total > quota_.total_bytes || (!validator && total > quota_.ordinary_bytes)) return false;
   // The owner's own oldest first.
   while (true) {
     std::size_t held = 0;
@@ -110,21 +110,36 @@ bool KeyRegistry::make_room_locked(const KeyName& name, std::uint64_t total, std
     ++evicted_;
     remove_locked(oldest);
   }
-  while (bytes_ + total > quota_.total_bytes) {
+  const auto oldest_of = [&](bool validators) {
     auto oldest = entries_.end();
     for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-      if (!it->second.writing && (oldest == entries_.end() || it->second.used_ms < oldest->second.used_ms)) oldest = it;
+      if (it->second.validator == validators && !it->second.writing && (oldest == entries_.end() || it->second.used_ms < oldest->second.used_ms)) oldest = it;
+    }
+    return oldest;
+  };
+  while (bytes_ + total > quota_.total_bytes || (!validator && ordinary_bytes_locked() + total > quota_.ordinary_bytes)) {
+    auto oldest = oldest_of(false);
+    bool is_protected = !validator;   // from its like
+    if (oldest == entries_.end() && validator) {
+      oldest = oldest_of(true);
+      is_protected = true;
     }
     if (oldest == entries_.end()) return false;
-    if (oldest->first.owner != name.owner && now_ms - oldest->second.used_ms < quota_.protected_ms) return false;
+    if (is_protected && oldest->first.owner != name.owner && now_ms - oldest->second.used_ms < quota_.protected_ms) return false;
     ++evicted_;
     remove_locked(oldest);
   }
   return true;
 }
 
-std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, std::uint64_t offset, std::uint64_t size,
-                                                           std::uint64_t total, std::int64_t now_ms, Refused& refused) {
+std::uint64_t KeyRegistry::ordinary_bytes_locked() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, entry] : entries_) bytes += entry.validator ? 0 : entry.total;
+  return bytes;
+}
+
+std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, bool validator, std::uint64_t offset,
+                                                           std::uint64_t size, std::uint64_t total, std::int64_t now_ms, Refused& refused) {
   const std::lock_guard lock(mutex_);
   const auto refuse = [&refused](Refusal refusal, std::string message) {
     refused = {refusal, std::move(message)};
@@ -139,8 +154,8 @@ std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, 
   if (offset != expected) return refuse(Refusal::kWrongOffset, "go on at " + std::to_string(expected));
   if (size == 0 || size > total - offset) return refuse(Refusal::kMalformed, "a part that does not fit the total");
   if (entry == entries_.end()) {
-    if (!make_room_locked(name, total, now_ms)) return refuse(Refusal::kQuotaExceeded, "");
-    entry = entries_.emplace(name, Entry{.received = 0, .total = total, .used_ms = now_ms, .complete = false, .writing = false}).first;
+    if (!make_room_locked(name, validator, total, now_ms)) return refuse(Refusal::kQuotaExceeded, "");
+    entry = entries_.emplace(name, Entry{.received = 0, .total = total, .used_ms = now_ms, .complete = false, .writing = false, .validator = validator}).first;
     bytes_ += total;
   }
   const fs::path file = file_of(name, false);
@@ -155,6 +170,7 @@ std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, 
   }
   entry->second.writing = true;
   entry->second.used_ms = now_ms;
+  entry->second.validator = validator;
   part->registry_ = this;
   part->name_ = name;
   part->offset_ = part->end_ = offset;
@@ -235,7 +251,7 @@ Status KeyRegistry::finish(const KeyName& name, const std::function<Status(const
   return verdict;
 }
 
-Result<fs::path> KeyRegistry::use(const KeyName& name, std::int64_t now_ms) {
+Result<fs::path> KeyRegistry::use(const KeyName& name, bool validator, std::int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   const auto entry = entries_.find(name);
   if (entry == entries_.end() || !entry->second.complete) return {ErrorCode::kNotFound, "no such key of this sender"};
@@ -243,6 +259,7 @@ Result<fs::path> KeyRegistry::use(const KeyName& name, std::int64_t now_ms) {
   // The file's own time is what a restart goes by; once a minute is enough.
   if (now_ms - entry->second.used_ms > 60'000) ::utimensat(AT_FDCWD, file.c_str(), nullptr, 0);
   entry->second.used_ms = now_ms;
+  entry->second.validator = validator;
   return file;
 }
 

@@ -7,21 +7,24 @@ namespace brainlock::miner {
 LoadedKeyCache::LoadedKeyCache(std::size_t limit, Engine& engine)
     : limit_(std::max<std::size_t>(1, limit)), engine_(engine) {}
 
-Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& name,
+Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& name, bool validator,
                                                                 const std::filesystem::path& file) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto found = std::find_if(sets_.begin(), sets_.end(), [&](const auto& set) { return set.first == name; });
+    const auto found = std::find_if(sets_.begin(), sets_.end(), [&](const auto& set) { return set.name == name; });
     if (found != sets_.end()) {
       sets_.splice(sets_.begin(), sets_, found);
-      return sets_.front().second;
+      return sets_.front().keys;
     }
     if (!loading_) break;
     loaded_.wait(lock);
   }
   loading_ = true;
   // Room first: the old set must not stand beside the new one while that is read.
-  while (sets_.size() >= limit_) sets_.pop_back();
+  while (sets_.size() >= limit_) {
+    const auto ordinary = std::find_if(sets_.rbegin(), sets_.rend(), [](const auto& set) { return !set.validator; });
+    sets_.erase(ordinary == sets_.rend() ? std::prev(sets_.end()) : std::prev(ordinary.base()));
+  }
   lock.unlock();
   auto keys = engine_.load_keys(name.package, file);
   lock.lock();
@@ -33,7 +36,7 @@ Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& n
     keys = engine_.load_keys(name.package, file);
     lock.lock();
   }
-  if (keys.ok()) sets_.emplace_front(name, *keys);
+  if (keys.ok()) sets_.push_front({name, validator, *keys});
   loading_ = false;
   loaded_.notify_all();
   return keys;
@@ -41,13 +44,13 @@ Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& n
 
 void LoadedKeyCache::drop(const KeyName& name) {
   const std::lock_guard lock(mutex_);
-  sets_.remove_if([&](const auto& set) { return set.first == name; });
+  sets_.remove_if([&](const auto& set) { return set.name == name; });
 }
 
 std::pair<std::size_t, std::uint64_t> LoadedKeyCache::held() const {
   const std::lock_guard lock(mutex_);
   std::uint64_t bytes = 0;
-  for (const auto& set : sets_) bytes += set.second->memory_bytes();
+  for (const auto& set : sets_) bytes += set.keys->memory_bytes();
   return {sets_.size(), bytes};
 }
 

@@ -21,10 +21,10 @@ class LoadedKeyCache {
   /// `engine` outlives the cache.
   LoadedKeyCache(std::size_t limit, Engine& engine);
 
-  /// The set of that name, read from `file` if it is not there. Where the engine has no memory left (kResource), all
+  /// The set of that name, read from `file` if it is not there. Sets of ordinary users make room before those of validators do. Where the engine has no memory left (kResource), all
   /// other sets are given up and it is tried once more. Otherwise errors of Engine::load_keys(), of which nothing is
   /// remembered.
-  [[nodiscard]] Result<std::shared_ptr<const Engine::Keys>> get(const KeyName& name, const std::filesystem::path& file);
+  [[nodiscard]] Result<std::shared_ptr<const Engine::Keys>> get(const KeyName& name, bool validator, const std::filesystem::path& file);
   void drop(const KeyName& name);
   /// Sets and their bytes.
   [[nodiscard]] std::pair<std::size_t, std::uint64_t> held() const;
@@ -35,7 +35,12 @@ class LoadedKeyCache {
   mutable std::mutex mutex_;
   std::condition_variable loaded_;
   bool loading_ = false;
-  std::list<std::pair<KeyName, std::shared_ptr<const Engine::Keys>>> sets_;
+  struct Set {
+    KeyName name;
+    bool validator;
+    std::shared_ptr<const Engine::Keys> keys;
+  };
+  std::list<Set> sets_;
 };
 
 }  // namespace brainlock::miner

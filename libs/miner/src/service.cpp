@@ -276,7 +276,7 @@ void ServiceImpl::answer_key_state(const Context& context, net::Respond respond)
   plain.service = nullptr;
   const auto pushed = finisher_.push(context.head.sender, [this, name, plain, respond, answer](const std::stop_token&) {
     const auto check = [&](const std::filesystem::path& file) -> Status {
-      const auto keys = loaded_.get(name, file);
+      const auto keys = loaded_.get(name, plain.validator, file);
       return keys.ok() ? Status{} : Status(keys.error());
     };
     const Status finished = parts_.keys->finish(name, check, parts_.wall_clock_ms());
@@ -296,9 +296,9 @@ net::Response ServiceImpl::run(const Context& context, const Bytes& question, Pr
   const auto begun = Clock::now();
   progress.state = 1;
   const KeyName name = key_name(context);
-  const auto file = parts_.keys->use(name, parts_.wall_clock_ms());
+  const auto file = parts_.keys->use(name, context.validator, parts_.wall_clock_ms());
   if (!file.ok()) return refuse(context, Refusal::kUnknownKey, "");
-  const auto keys = loaded_.get(name, *file);
+  const auto keys = loaded_.get(name, context.validator, *file);
   if (!keys.ok()) {
     if (keys.error().code != ErrorCode::kResource && keys.error().code != ErrorCode::kIo) parts_.keys->forget(name);
     return refuse(context, protocol::refusal_of(keys.error().code), keys.error().message);
@@ -385,7 +385,7 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
       if (route.route.offset > route.route.total) return refuse(context, Refusal::kMalformed, "");
       parts_.keys->expire(now_ms);
       KeyRegistry::Refused refused;
-      auto part = parts_.keys->begin_part(key_name(context), route.route.offset, request.content_length, route.route.total, now_ms, refused);
+      auto part = parts_.keys->begin_part(key_name(context), context.validator, route.route.offset, request.content_length, route.route.total, now_ms, refused);
       if (!part) return refuse(context, refused.refusal, refused.message);
       return std::make_unique<KeyPartExchange>(std::move(context), std::move(part));
     }

@@ -16,7 +16,7 @@ using protocol::Refusal;
 
 struct KeyRegistryTest : testing::Test {
   fs::path root = fs::temp_directory_path() / ("brainlock-keys-" + std::to_string(::getpid()) + "-" + testing::UnitTest::GetInstance()->current_test_info()->name());
-  KeyQuota quota{.keys_per_owner = 2, .total_bytes = 1000, .protected_ms = 100, .expiry_ms = 10'000};
+  KeyQuota quota{.keys_per_owner = 2, .total_bytes = 1000, .ordinary_bytes = 300, .protected_ms = 100, .expiry_ms = 10'000};
   std::unique_ptr<KeyRegistry> registry;
 
   void SetUp() override { reopen(); }
@@ -31,9 +31,10 @@ struct KeyRegistryTest : testing::Test {
   static crypto::Bytes bytes(std::size_t size, std::uint8_t seed) { return crypto::Bytes(size, seed); }
   static KeyName name(std::uint8_t owner, const crypto::Bytes& content) { return {{owner}, {9}, crypto::blake2b_256(content)}; }
 
-  Refusal put(const KeyName& name, std::uint64_t offset, std::span<const std::uint8_t> part, std::uint64_t total, std::int64_t now_ms = 0, bool commit = true) {
+  Refusal put(const KeyName& name, std::uint64_t offset, std::span<const std::uint8_t> part, std::uint64_t total, std::int64_t now_ms = 0, bool commit = true,
+              bool validator = true) {
     KeyRegistry::Refused refused;
-    const auto writer = registry->begin_part(name, offset, part.size(), total, now_ms, refused);
+    const auto writer = registry->begin_part(name, validator, offset, part.size(), total, now_ms, refused);
     if (!writer) return refused.refusal;
     EXPECT_TRUE(writer->write(part).ok());
     if (commit) { EXPECT_TRUE(writer->commit(now_ms).ok()); }
@@ -59,12 +60,12 @@ TEST_F(KeyRegistryTest, PartsArriveInOrderAndTheWholeIsChecked) {
   EXPECT_EQ(put(key, 100, std::span(content).first(100), 400), Refusal::kWrongOffset) << "another total";
   EXPECT_EQ(put(key, 100, bytes(201, 1), 300), Refusal::kMalformed) << "beyond the total";
   EXPECT_FALSE(finish(key).ok()) << "not whole yet";
-  EXPECT_FALSE(registry->use(key, 0).ok());
+  EXPECT_FALSE(registry->use(key, true, 0).ok());
   EXPECT_EQ(put(key, 100, std::span(content).subspan(100), 300), Refusal::kNone);
   EXPECT_FALSE(registry->state(key).complete) << "not checked yet";
   ASSERT_TRUE(finish(key).ok());
   EXPECT_TRUE(registry->state(key).complete);
-  const auto file = registry->use(key, 0);
+  const auto file = registry->use(key, true, 0);
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(fs::file_size(*file), 300u);
   EXPECT_EQ(fs::status(*file).permissions() & fs::perms::others_read, fs::perms::none);
@@ -73,8 +74,8 @@ TEST_F(KeyRegistryTest, PartsArriveInOrderAndTheWholeIsChecked) {
 
 TEST_F(KeyRegistryTest, KeysBelongToTheirOwner) {
   store(1, 100, 7, 0);
-  EXPECT_TRUE(registry->use(name(1, bytes(100, 7)), 0).ok());
-  EXPECT_FALSE(registry->use(name(2, bytes(100, 7)), 0).ok());
+  EXPECT_TRUE(registry->use(name(1, bytes(100, 7)), true, 0).ok());
+  EXPECT_FALSE(registry->use(name(2, bytes(100, 7)), true, 0).ok());
   EXPECT_EQ(registry->state(name(2, bytes(100, 7))).received_bytes, 0u);
 }
 
@@ -115,7 +116,7 @@ TEST_F(KeyRegistryTest, SurvivesRestart) {
 TEST_F(KeyRegistryTest, OwnersOldestKeyMakesRoomForANewOne) {
   store(1, 10, 1, 0);
   store(1, 10, 2, 1);
-  EXPECT_TRUE(registry->use(name(1, bytes(10, 1)), 2).ok());  // now 2 is the oldest
+  EXPECT_TRUE(registry->use(name(1, bytes(10, 1)), true, 2).ok());  // now 2 is the oldest
   store(1, 10, 3, 3);
   EXPECT_TRUE(registry->state(name(1, bytes(10, 1))).complete);
   EXPECT_FALSE(registry->state(name(1, bytes(10, 2))).complete);
@@ -128,6 +129,30 @@ TEST_F(KeyRegistryTest, OneOwnerCannotPushOutKeysInUse) {
   EXPECT_EQ(put(name(2, bytes(600, 2)), 0, bytes(600, 2), 600, 200), Refusal::kNone) << "unused for long enough";
   EXPECT_FALSE(registry->state(name(1, bytes(600, 1))).complete);
   EXPECT_EQ(put(name(3, bytes(1, 1)), 0, bytes(1, 1), 1001, 300), Refusal::kQuotaExceeded) << "larger than everything";
+}
+
+// An account costs an ordinary user nothing, so a thousand of them are worth no more than one.
+TEST_F(KeyRegistryTest, OrdinaryUsersPushOutEachOtherAndNeverAValidator) {
+  store(1, 600, 1, 0);
+  const auto announce = [&](std::uint8_t owner, std::size_t total, std::int64_t now_ms) {
+    const auto content = bytes(total, owner);
+    return put(name(owner, content), 0, std::span(content).first(1), total, now_ms, true, /*validator=*/false);
+  };
+  EXPECT_EQ(announce(10, 301, 5000), Refusal::kQuotaExceeded) << "more than their share";
+  EXPECT_EQ(announce(11, 150, 5000), Refusal::kNone);
+  EXPECT_EQ(announce(12, 150, 5001), Refusal::kNone);
+  EXPECT_EQ(announce(13, 150, 5002), Refusal::kQuotaExceeded) << "the others came just now; the validator's key is long unused and not theirs to take";
+  EXPECT_EQ(announce(13, 150, 5101), Refusal::kNone);
+  EXPECT_EQ(registry->state(name(11, bytes(150, 11))).received_bytes, 0u);
+  EXPECT_TRUE(registry->state(name(1, bytes(600, 1))).complete);
+  // A validator needs room: theirs goes first, protected or not, and the other validator's stays.
+  store(2, 300, 2, 5102);
+  EXPECT_EQ(registry->totals().arriving, 0u);
+  EXPECT_TRUE(registry->state(name(1, bytes(600, 1))).complete);
+  // Who has lost the permit is an ordinary user at the next use.
+  EXPECT_TRUE(registry->use(name(2, bytes(300, 2)), false, 5200).ok());
+  store(3, 300, 3, 5201);
+  EXPECT_FALSE(registry->state(name(2, bytes(300, 2))).complete);
 }
 
 TEST_F(KeyRegistryTest, HundredUploadsLeaveTheQuotaStanding) {

@@ -57,7 +57,7 @@ TEST(LoadedKeyCache, ASetIsLoadedOnceForAllWhoWaitForIt) {
   std::vector<const Engine::Keys*> got(8);
   {
     std::vector<std::jthread> askers;
-    for (auto& mine : got) askers.emplace_back([&] { mine = cache.get(name(1), "file").value().get(); });
+    for (auto& mine : got) askers.emplace_back([&] { mine = cache.get(name(1), true, "file").value().get(); });
   }
   EXPECT_EQ(engine.loads, 1);
   for (const auto* mine : got) EXPECT_EQ(mine, got[0]);
@@ -70,7 +70,7 @@ TEST(LoadedKeyCache, NeverMoreThanTheLimitHoweverManyAsk) {
   {
     std::vector<std::jthread> askers;
     for (std::uint8_t i = 0; i < 6; ++i)
-      askers.emplace_back([&cache, i] { EXPECT_TRUE(cache.get(name(i), "file").ok()); });
+      askers.emplace_back([&cache, i] { EXPECT_TRUE(cache.get(name(i), true, "file").ok()); });
   }
   EXPECT_EQ(engine.loads, 6);
   EXPECT_EQ(engine.most_alive, 2);
@@ -81,19 +81,35 @@ TEST(LoadedKeyCache, TheOneThatWasUsedLongestAgoGoes) {
   CountingEngine engine;
   LoadedKeyCache cache(2, engine);
   for (const std::uint8_t i : std::initializer_list<std::uint8_t>{1, 2, 1, 3})
-    EXPECT_TRUE(cache.get(name(i), "file").ok());
+    EXPECT_TRUE(cache.get(name(i), true, "file").ok());
   EXPECT_EQ(engine.loads, 3);
-  EXPECT_TRUE(cache.get(name(1), "file").ok());
+  EXPECT_TRUE(cache.get(name(1), true, "file").ok());
   EXPECT_EQ(engine.loads, 3);
-  EXPECT_TRUE(cache.get(name(2), "file").ok());
+  EXPECT_TRUE(cache.get(name(2), true, "file").ok());
   EXPECT_EQ(engine.loads, 4);
+}
+
+TEST(LoadedKeyCache, OrdinaryUsersSetsGoBeforeThoseOfValidators) {
+  CountingEngine engine;
+  LoadedKeyCache cache(3, engine);
+  const auto loads = [&](std::uint8_t i, bool validator) {
+    const auto before = engine.loads.load();
+    EXPECT_TRUE(cache.get(name(i), validator, "file").ok());
+    return engine.loads.load() - before;
+  };
+  EXPECT_EQ(loads(1, true), 1);
+  EXPECT_EQ(loads(2, true), 1);
+  for (std::uint8_t user = 10; user < 20; ++user) EXPECT_EQ(loads(user, false), 1);
+  EXPECT_EQ(loads(1, true) + loads(2, true), 0);
+  EXPECT_EQ(loads(3, true), 1);   // in the last user's place
+  EXPECT_EQ(loads(1, true) + loads(2, true), 0);
 }
 
 TEST(LoadedKeyCache, FailuresAreNotRemembered) {
   CountingEngine engine;
   LoadedKeyCache cache(2, engine);
-  EXPECT_EQ(cache.get(name(1), "bad").error().code, ErrorCode::kMalformed);
-  EXPECT_TRUE(cache.get(name(1), "file").ok());
+  EXPECT_EQ(cache.get(name(1), true, "bad").error().code, ErrorCode::kMalformed);
+  EXPECT_TRUE(cache.get(name(1), true, "file").ok());
   cache.drop(name(1));
   EXPECT_EQ(cache.held().first, 0U);
   EXPECT_EQ(engine.alive, 0);
@@ -104,12 +120,12 @@ TEST(LoadedKeyCache, AFullDeviceGivesUpTheOtherSetsFirst) {
   engine.capacity = 2;
   LoadedKeyCache cache(4, engine);
   for (const std::uint8_t i : std::initializer_list<std::uint8_t>{1, 2, 3})
-    EXPECT_TRUE(cache.get(name(i), "file").ok());
+    EXPECT_TRUE(cache.get(name(i), true, "file").ok());
   EXPECT_EQ(cache.held().first, 1U);
   // A set that is still in use keeps its memory.
-  const auto in_use = cache.get(name(3), "file").value();
+  const auto in_use = cache.get(name(3), true, "file").value();
   engine.capacity = 1;
-  EXPECT_EQ(cache.get(name(4), "file").error().code, ErrorCode::kResource);
+  EXPECT_EQ(cache.get(name(4), true, "file").error().code, ErrorCode::kResource);
   EXPECT_EQ(cache.held().first, 0U);
 }
 

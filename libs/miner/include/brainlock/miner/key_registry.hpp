@@ -17,8 +17,10 @@ namespace brainlock::miner {
 
 struct KeyQuota {
   std::size_t keys_per_owner = 4;                    ///< whole or arriving; a further one replaces the owner's oldest
-  std::uint64_t total_bytes = 64ULL << 30;           ///< announced sizes; the oldest key of anybody goes first
-  std::int64_t protected_ms = 10 * 60 * 1000;        ///< a key used within this time is not sacrificed for another owner's
+  std::uint64_t total_bytes = 64ULL << 30;           ///< announced sizes; the oldest key goes first
+  /// Of these, what ordinary users have among them (an account costs them nothing): they make room for each other, and for validators.
+  std::uint64_t ordinary_bytes = 16ULL << 30;
+  std::int64_t protected_ms = 10 * 60 * 1000;        ///< a key used within this time is not sacrificed for another owner of its kind
   std::int64_t expiry_ms = 7LL * 24 * 3600 * 1000;   ///< unused for so long: removed
 };
 
@@ -60,18 +62,19 @@ class KeyRegistry {
     protocol::Refusal refusal = protocol::Refusal::kNone;
     std::string message;
   };
-  /// Opens a part of `size` bytes at `offset` of a file of `total`. Makes room first. Null and `refused` filled otherwise:
+  /// Opens a part of `size` bytes at `offset` of a file of `total`. Makes room first: for a validator's key also by those of ordinary
+  /// users. Null and `refused` filled otherwise:
   /// kWrongOffset (the message says where to go on; also while another part of the key is being written), kQuotaExceeded,
   /// kOutOfResources, kInternal.
-  std::unique_ptr<Part> begin_part(const KeyName& name, std::uint64_t offset, std::uint64_t size, std::uint64_t total,
+  std::unique_ptr<Part> begin_part(const KeyName& name, bool validator, std::uint64_t offset, std::uint64_t size, std::uint64_t total,
                                    std::int64_t now_ms, Refused& refused);
 
   /// After the last byte: compares the file's hash with its name, lets `check` look at it, and only then keeps it as a key.
   /// Otherwise it is deleted: kCorrupted, or the check's error. Slow: reads the file.
   Status finish(const KeyName& name, const std::function<Status(const std::filesystem::path&)>& check, std::int64_t now_ms);
 
-  /// File of a whole key, and notes its use. kNotFound.
-  Result<std::filesystem::path> use(const KeyName& name, std::int64_t now_ms);
+  /// File of a whole key, and notes its use, and what its owner is now. kNotFound.
+  Result<std::filesystem::path> use(const KeyName& name, bool validator, std::int64_t now_ms);
   /// Removes a key that turned out unusable.
   void forget(const KeyName& name);
   /// Removes what nobody has used for long.
@@ -88,11 +91,13 @@ class KeyRegistry {
     std::uint64_t received = 0, total = 0;
     std::int64_t used_ms = 0;
     bool complete = false, writing = false;
+    bool validator = true;   ///< the owner's kind; after a restart all count as validators' until they are used
   };
   KeyRegistry() = default;
   [[nodiscard]] std::filesystem::path file_of(const KeyName& name, bool complete) const;
   void remove_locked(std::map<KeyName, Entry>::iterator entry);
-  bool make_room_locked(const KeyName& name, std::uint64_t total, std::int64_t now_ms);
+  bool make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms);
+  [[nodiscard]] std::uint64_t ordinary_bytes_locked() const;
 
   std::filesystem::path root_;
   KeyQuota quota_;
