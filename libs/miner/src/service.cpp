@@ -274,7 +274,7 @@ void ServiceImpl::answer_key_state(const Context& context, net::Respond respond)
   // Everything is there but unchecked. The check reads hundreds of megabytes: not on the server's threads.
   Context plain = context;
   plain.service = nullptr;
-  const auto pushed = finisher_.push(context.head.sender, [this, name, plain, respond, answer](const std::stop_token&) {
+  const auto pushed = finisher_.push(line_of(context), [this, name, plain, respond, answer](const std::stop_token&) {
     const auto check = [&](const std::filesystem::path& file) -> Status {
       const auto keys = loaded_.get(name, plain.validator, file);
       return keys.ok() ? Status{} : Status(keys.error());
