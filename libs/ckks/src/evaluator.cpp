@@ -89,34 +89,58 @@ Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::
   return out;
 }
 
-Result<DeviceCiphertext> Evaluator::sum(std::span<const RotatedTerm> terms) const {
-  assert(!terms.empty());
+Result<std::vector<DeviceCiphertext>> Evaluator::sums(std::span<const std::vector<RotatedTerm>> all) const {
+  assert(!all.empty() && !all[0].empty());
   device::Backend& backend = switcher_.backend();
-  const std::uint32_t limbs = terms[0].in->limbs;
+  const std::uint32_t limbs = all[0][0].in->limbs;
   const std::uint32_t rows = limbs + backend.ring().p_count;
-  BRAINLOCK_ASSIGN(DeviceCiphertext out, switcher_.allocate(limbs, true));
-  const DeviceCiphertext* so_far = nullptr;
-  for (const RotatedTerm& term : terms) {  // plain terms first: the others add to them in passing
-    if (term.key != nullptr) continue;
-    if (so_far != nullptr) {
-      const device::Add jobs[] = {{out.c0(), so_far->c0(), term.in->c0()}, {out.c1(), so_far->c1(), term.in->c1()}};
-      backend.add(switcher_.stream(), limbs, true, jobs);
+  struct Partial {
+    const device::Word* c0 = nullptr;   // the only term so far, or the sum itself; null: no term yet
+    const device::Word* c1 = nullptr;
+    std::vector<const RotatedTerm*> rotated;
+  };
+  std::vector<Partial> partials(all.size());
+  std::vector<DeviceCiphertext> out;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    BRAINLOCK_ASSIGN(DeviceCiphertext sum, switcher_.allocate(limbs, true));
+    Partial& partial = partials[i];
+    for (const RotatedTerm& term : all[i]) {  // plain terms first: the others add to them in passing
+      if (term.key != nullptr) {
+        partial.rotated.push_back(&term);
+      } else if (partial.c0 == nullptr) {
+        partial.c0 = term.in->c0();
+        partial.c1 = term.in->c1();
+      } else {
+        const device::Add jobs[] = {{sum.c0(), partial.c0, term.in->c0()}, {sum.c1(), partial.c1, term.in->c1()}};
+        backend.add(switcher_.stream(), limbs, true, jobs);
+        partial.c0 = sum.c0();
+        partial.c1 = sum.c1();
+      }
     }
-    so_far = so_far == nullptr ? term.in : &out;
+    out.push_back(std::move(sum));
   }
-  for (const RotatedTerm& term : terms) {
-    if (term.key == nullptr) continue;
-    device::SwitchKey job{.digits = term.digits->data(), .key = term.key, .add_c0 = true, .out0 = out.c0(), .out1 = out.c1()};
-    if (so_far != nullptr) {
-      job.base0 = so_far->c0();
-      job.base1 = so_far->c1();
-      job.base_limbs = rows;
+  for (std::size_t round = 0;; ++round) {  // one rotated term of each sum at a time
+    std::vector<device::SwitchKey> jobs;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      Partial& partial = partials[i];
+      if (round >= partial.rotated.size()) continue;
+      const RotatedTerm& term = *partial.rotated[round];
+      device::SwitchKey job{.digits = term.digits->data(), .key = term.key, .add_c0 = true, .out0 = out[i].c0(), .out1 = out[i].c1()};
+      if (partial.c0 != nullptr) {
+        job.base0 = partial.c0;
+        job.base1 = partial.c1;
+        job.base_limbs = rows;
+      }
+      jobs.push_back(job);
+      partial.c0 = out[i].c0();
+      partial.c1 = out[i].c1();
     }
-    backend.switch_keys(switcher_.stream(), limbs, {&job, 1});
-    so_far = &out;
+    if (jobs.empty()) break;
+    backend.switch_keys(switcher_.stream(), limbs, jobs);
   }
-  if (so_far != &out) {
-    const device::Add jobs[] = {{out.c0(), so_far->c0(), nullptr}, {out.c1(), so_far->c1(), nullptr}};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (partials[i].c0 == out[i].c0()) continue;
+    const device::Add jobs[] = {{out[i].c0(), partials[i].c0, nullptr}, {out[i].c1(), partials[i].c1, nullptr}};
     backend.add(switcher_.stream(), limbs, true, jobs);
   }
   BRAINLOCK_TRY(switcher_.check_stop());

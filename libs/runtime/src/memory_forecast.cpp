@@ -1,6 +1,7 @@
 // The peak of device memory, by walking through the program as the executor does.
 #include <algorithm>
 
+#include "batches.hpp"
 #include "loaded_program_impl.hpp"
 
 namespace brainlock::runtime {
@@ -13,10 +14,14 @@ class Walk {
 
   std::uint64_t peak() {
     for (std::uint32_t r = 0; r < program_.input.ciphertexts; ++r) define(r, program_.input.limbs, false);
-    for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
-      const plan::Instruction& instruction = program_.instructions[i];
-      std::visit([&](const auto& op) { step(i, instruction, op); }, instruction.op);
-      forget(i);
+    for (std::size_t begin = 0; begin < program_.instructions.size();) {
+      const std::size_t end = batch_end(program_, begin);
+      for (std::size_t i = begin; i < end; ++i) {
+        const plan::Instruction& instruction = program_.instructions[i];
+        std::visit([&](const auto& op) { step(i, instruction, op); }, instruction.op);
+      }
+      forget(end - 1);
+      begin = end;
     }
     return peak_;
   }

@@ -1,4 +1,4 @@
-// One request in flight: registers, instructions in groups, profile.
+// One request in flight: registers, instructions in batches, profile.
 #pragma once
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "brainlock/ckks/evaluator.hpp"
 #include "brainlock/plan/op_name.hpp"
 #include "brainlock/runtime/executor.hpp"
+#include "batches.hpp"
 #include "linear.hpp"
 #include "loaded_program_impl.hpp"
 
@@ -52,12 +53,12 @@ class Run {
 
   Status instructions() {
     for (std::size_t begin = 0; begin < program_.instructions.size();) {
-      const std::size_t end = group_end(begin);
-      const auto group_start = Clock::now();
+      const std::size_t end = batch_end(program_, begin);
+      const auto batch_start = Clock::now();
       BRAINLOCK_TRY(execute(begin, end));
       forget(end - 1);
-      if (profile_ != nullptr) BRAINLOCK_TRY(switcher_.backend().finish(stream_));  // its time belongs to this group
-      record(begin, end, seconds_since(group_start));
+      if (profile_ != nullptr) BRAINLOCK_TRY(switcher_.backend().finish(stream_));  // its time belongs to this batch
+      record(begin, end, seconds_since(batch_start));
       begin = end;
     }
     return {};
@@ -67,26 +68,9 @@ class Run {
   using Clock = std::chrono::steady_clock;
   static double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-  /// Neighbouring splits or squares of one shape run as one batch: more parallel work, keys read once.
-  std::size_t group_end(std::size_t begin) const {
-    const auto parts = [](const plan::Instruction& i) -> std::size_t {
-      if (const auto* split = std::get_if<plan::Split>(&i.op)) return split->out.size();
-      if (const auto* square = std::get_if<plan::Square>(&i.op)) return square->out.size();
-      return 0;
-    };
-    const plan::Instruction& first = program_.instructions[begin];
-    std::size_t end = begin + 1;
-    while (end < program_.instructions.size() && parts(first) != 0 && end - begin < kMaxGroup) {
-      const plan::Instruction& next = program_.instructions[end];
-      if (next.op.index() != first.op.index() || parts(next) != parts(first) || next.limbs_in != first.limbs_in) break;
-      ++end;
-    }
-    return end;
-  }
-
   Status execute(std::size_t begin, std::size_t end) {
     const plan::Instruction& first = program_.instructions[begin];
-    if (const auto* combine = std::get_if<plan::Combine>(&first.op)) return run_combine(*combine);
+    if (std::holds_alternative<plan::Combine>(first.op)) return run_combinations(begin, end);
     if (const auto* linear = std::get_if<plan::Linear>(&first.op)) return run_linear(begin, *linear);
     if (const auto* drop = std::get_if<plan::Drop>(&first.op)) {
       BRAINLOCK_ASSIGN(registers_[drop->out], evaluator_.drop(registers_[drop->in], first.limbs_out));
@@ -124,22 +108,29 @@ class Run {
     return {};
   }
 
-  Status run_combine(const plan::Combine& combine) {
+  Status run_combinations(std::size_t begin, std::size_t end) {
     const std::uint32_t degree = program_.parameters.ring_degree;
+    const auto combine_at = [&](std::size_t i) -> const plan::Combine& { return std::get<plan::Combine>(program_.instructions[i].op); };
     std::vector<plan::Register> rotated;
-    for (const auto& term : combine.terms) {
-      if (term.rotation != 0) rotated.push_back(term.in);
-    }
-    BRAINLOCK_TRY(ensure_digits(rotated));
-    std::vector<ckks::RotatedTerm> terms;
-    for (const auto& term : combine.terms) {
-      if (term.rotation == 0) {
-        terms.push_back({&registers_[term.in], nullptr, nullptr});
-      } else {
-        terms.push_back({&registers_[term.in], &digits_[term.in], keys_.find(ckks::rotation_element(degree, term.rotation))});
+    for (std::size_t i = begin; i < end; ++i) {
+      for (const auto& term : combine_at(i).terms) {
+        if (term.rotation != 0) rotated.push_back(term.in);
       }
     }
-    BRAINLOCK_ASSIGN(registers_[combine.out], evaluator_.sum(terms));
+    BRAINLOCK_TRY(ensure_digits(rotated));
+    std::vector<std::vector<ckks::RotatedTerm>> all;
+    for (std::size_t i = begin; i < end; ++i) {
+      auto& terms = all.emplace_back();
+      for (const auto& term : combine_at(i).terms) {
+        if (term.rotation == 0) {
+          terms.push_back({&registers_[term.in], nullptr, nullptr});
+        } else {
+          terms.push_back({&registers_[term.in], &digits_[term.in], keys_.find(ckks::rotation_element(degree, term.rotation))});
+        }
+      }
+    }
+    BRAINLOCK_ASSIGN(auto sums, evaluator_.sums(all));
+    for (std::size_t i = begin; i < end; ++i) registers_[combine_at(i).out] = std::move(sums[i - begin]);
     return {};
   }
 
@@ -189,8 +180,6 @@ class Run {
       if (options_.progress) options_.progress(i + 1, program_.instructions.size(), instruction.layer);
     }
   }
-
-  static constexpr std::size_t kMaxGroup = 16;  // bounds the memory of a batch
 
   const plan::Program& program_;
   const LoadedProgram::Impl& impl_;

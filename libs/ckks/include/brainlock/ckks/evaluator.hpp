@@ -28,8 +28,8 @@ class Evaluator {
   /// Cost for each: one relinearisation a part, and with two parts one conjugation with ModDown.
   Result<std::vector<DeviceCiphertext>> square(CiphertextRefs in, std::uint32_t parts) const;
 
-  /// Lifted sum of the terms (at least one). Cost: one inner product for each rotated term.
-  Result<DeviceCiphertext> sum(std::span<const RotatedTerm> terms) const;
+  /// Lifted sums of terms, each of at least one. Cost: one inner product for each rotated term.
+  Result<std::vector<DeviceCiphertext>> sums(std::span<const std::vector<RotatedTerm>> all) const;
 
   /// The first `limbs` limbs of Q and all of P of a lifted ciphertext: the same message modulo a divisor. Cost: a copy.
   Result<DeviceCiphertext> drop(const DeviceCiphertext& in, std::uint32_t limbs) const;
