@@ -121,6 +121,27 @@ TEST_F(Stalling, AKeyThatIsLostEachTimeIsNotSentForEver) {
   EXPECT_THAT(newest(*validator).detail, testing::HasSubstr("2 times within an hour"));
 }
 
+// It would think while it is not timed, and answer the second time at once.
+TEST_F(Stalling, AQuestionIsNotAskedAgainOfWhoSaysThatItHasNoKey) {
+  const auto asked = std::make_shared<std::atomic<int>>(0);
+  const auto denies = std::make_shared<std::atomic<bool>>(false);
+  add("thinker", [asked, denies](const net::RequestHead& head) -> std::optional<net::Response> {
+    if (head.method != "POST") return std::nullopt;
+    ++*asked;
+    if (*denies) return refusal(Refusal::kUnknownKey);
+    return std::nullopt;
+  });
+  const auto validator = make_validator(self, ledger, folder.path);
+  EXPECT_EQ(validator->run_round()->succeeded, 1u);
+  *denies = true;
+  for (int round = 2; round < 5; ++round) {
+    EXPECT_EQ(validator->run_round()->failed, 1u);
+    EXPECT_EQ(*asked, round);
+  }
+  *denies = false;
+  EXPECT_EQ(validator->run_round()->succeeded, 1u);
+}
+
 TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
   struct Order {
     std::mutex mutex;
@@ -138,7 +159,12 @@ TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
     };
     return out;
   };
-  for (const char* name : {"silent 1", "silent 2"}) add(name, {}, engine("silent", true));
+  add("silent", {}, engine("silent", true));
+  add("refuses late", [](const net::RequestHead& head) -> std::optional<net::Response> {
+    if (head.method != "POST") return std::nullopt;
+    std::this_thread::sleep_for(milliseconds(900));
+    return refusal(Refusal::kQueueFull);
+  });
   for (const char* name : {"prompt 1", "prompt 2", "prompt 3", "prompt 4"}) add(name, {}, engine("prompt", false));
   validator::ValidatorOptions options;
   options.parallel = 2;
@@ -155,7 +181,7 @@ TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
     const auto begin = steady_clock::now();
     ASSERT_TRUE(validator->run_round({}, [&] { ++batches; }).ok());
     EXPECT_EQ(batches, 3);
-    EXPECT_LT(steady_clock::now() - begin, milliseconds(1900)) << "each silent miner held up a batch of its own";
+    EXPECT_LT(steady_clock::now() - begin, milliseconds(1900)) << "each of the slow miners held up a batch of its own";
     const std::lock_guard lock(order->mutex);
     ASSERT_GE(order->names.size(), 5u);
     EXPECT_THAT(std::vector<std::string>(order->names.begin(), order->names.begin() + 4), testing::Each("prompt"));

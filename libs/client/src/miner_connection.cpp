@@ -127,6 +127,21 @@ Result<protocol::MinerStatus> MinerConnection::status(const CallLimits& limits, 
   return protocol::parse_status(text_of(answer.body));
 }
 
+Call MinerConnection::key_state(const protocol::ContentId& package, const protocol::ContentId& key, bool& complete, const CallLimits& limits,
+                                std::stop_token stop) {
+  complete = false;
+  Call answer = call(make_route(protocol::RouteKind::kKeyState, package, key), {}, limits, stop);
+  if (!answer.ok()) return answer;
+  const auto state = protocol::parse_key_state(text_of(answer.body));
+  if (!state.ok()) {
+    answer.reason = Reason::kKeyUpload;
+    answer.detail = "the miner's state of the key makes no sense";
+    return answer;
+  }
+  complete = state->complete;
+  return answer;
+}
+
 Call MinerConnection::upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
                                  std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress,
                                  std::stop_token stop, int attempts, std::int64_t total_ms) {

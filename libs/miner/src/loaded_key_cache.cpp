@@ -21,10 +21,7 @@ Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& n
   }
   loading_ = true;
   // Room first: the old set must not stand beside the new one while that is read.
-  while (sets_.size() >= limit_) {
-    const auto ordinary = std::find_if(sets_.rbegin(), sets_.rend(), [](const auto& set) { return !set.validator; });
-    sets_.erase(ordinary == sets_.rend() ? std::prev(sets_.end()) : std::prev(ordinary.base()));
-  }
+  while (sets_.size() >= limit_) make_room_locked(name, validator);
   lock.unlock();
   auto keys = engine_.load_keys(name.package, file);
   lock.lock();
@@ -40,6 +37,29 @@ Result<std::shared_ptr<const Engine::Keys>> LoadedKeyCache::get(const KeyName& n
   loading_ = false;
   loaded_.notify_all();
   return keys;
+}
+
+// Of the ordinary users', if there is one, the set that was used longest ago. Among validators the owner of most sets gives one up, the
+// one who asks counted with what it wants: who cycles through many keys pushes out its own.
+void LoadedKeyCache::make_room_locked(const KeyName& name, bool validator) {
+  const auto held = [&](const protocol::AccountId& owner) {
+    const auto count = std::count_if(sets_.begin(), sets_.end(), [&](const Set& set) { return set.validator && set.name.owner == owner; });
+    return count + (validator && owner == name.owner ? 1 : 0);
+  };
+  auto victim = sets_.end();
+  std::ptrdiff_t most = 0;
+  for (auto it = sets_.end(); it != sets_.begin();) {   // the oldest first
+    --it;
+    if (!it->validator) {
+      victim = it;
+      break;
+    }
+    if (const auto count = held(it->name.owner); count > most) {
+      most = count;
+      victim = it;
+    }
+  }
+  sets_.erase(victim);
 }
 
 void LoadedKeyCache::drop(const KeyName& name) {

@@ -21,7 +21,8 @@ class LoadedKeyCache {
   /// `engine` outlives the cache.
   LoadedKeyCache(std::size_t limit, Engine& engine);
 
-  /// The set of that name, read from `file` if it is not there. Sets of ordinary users make room before those of validators do. Where the engine has no memory left (kResource), all
+  /// The set of that name, read from `file` if it is not there. Who holds most makes
+  /// room, ordinary users before validators. Where the engine has no memory left (kResource), all
   /// other sets are given up and it is tried once more. Otherwise errors of Engine::load_keys(), of which nothing is
   /// remembered.
   [[nodiscard]] Result<std::shared_ptr<const Engine::Keys>> get(const KeyName& name, bool validator, const std::filesystem::path& file);
@@ -35,6 +36,8 @@ class LoadedKeyCache {
   mutable std::mutex mutex_;
   std::condition_variable loaded_;
   bool loading_ = false;
+  void make_room_locked(const KeyName& name, bool validator);
+
   struct Set {
     KeyName name;
     bool validator;

@@ -105,6 +105,23 @@ TEST(LoadedKeyCache, OrdinaryUsersSetsGoBeforeThoseOfValidators) {
   EXPECT_EQ(loads(1, true) + loads(2, true), 0);
 }
 
+TEST(LoadedKeyCache, WhoCyclesThroughManyKeysPushesOutItsOwn) {
+  CountingEngine engine;
+  LoadedKeyCache cache(4, engine);
+  const auto loads = [&](std::uint8_t owner, std::uint8_t key) {
+    KeyName asked = name(key);
+    asked.owner[0] = owner;
+    const auto before = engine.loads.load();
+    EXPECT_TRUE(cache.get(asked, true, "file").ok());
+    return engine.loads.load() - before;
+  };
+  EXPECT_EQ(loads(1, 1) + loads(2, 1), 2);
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint8_t key = 1; key <= 4; ++key) loads(9, key);
+  }
+  EXPECT_EQ(loads(1, 1) + loads(2, 1), 0);
+}
+
 TEST(LoadedKeyCache, FailuresAreNotRemembered) {
   CountingEngine engine;
   LoadedKeyCache cache(2, engine);

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <chrono>
 #include <condition_variable>
 #include <numeric>
+#include <set>
 #include <thread>
 
 #include "brainlock/base/parallel.hpp"
@@ -19,6 +22,7 @@ constexpr std::int64_t kPruneEveryMs = 3'600'000;
 constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::chrono::seconds kVoteEvery{60};    // within a round; the ledger is read for it
+constexpr std::chrono::milliseconds kPrompt{500}; // below that all miners are alike, above it those alike that differ by less than a factor of two
 constexpr std::int64_t kUploadAgainMs = 10'000;   // after the first failure of an upload, twice as long after each further one
 constexpr std::int64_t kUploadAgainMostMs = 6 * kHourMs;
 
@@ -140,31 +144,30 @@ void Validator::ask(Question& question, const std::stop_token& stop) {
   const KeyOfMiner key(question.miner.hotkey, task.key_id());
   const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
 
+  // The key first: a question is sent once. A miner that got it twice could use the first time to think, which nobody measures.
+  client::Call ready = ensure_key(connection, task, key, stop);
+  if (!ready.ok()) {
+    call = std::move(ready);
+    return;
+  }
+  call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
+  if (call.refusal == protocol::Refusal::kUnknownKey) {
+    const std::lock_guard lock(mutex_);
+    keys_at_[key].there = false;
+  }
+}
+
+client::Call Validator::ensure_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop) {
   bool there = false;
   {
     const std::lock_guard lock(mutex_);
-    there = keys_at_[key].there;
+    there = keys_at_[name].there;
   }
-  const bool thought_there = there;
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    if (!there) {
-      client::Call upload = send_key(connection, task, key, stop);
-      if (!upload.ok()) {
-        call = std::move(upload);
-        return;
-      }
-      there = true;
-    }
-    call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
-    if (call.refusal != protocol::Refusal::kUnknownKey) return;
-    // The miner has dropped it: once more from the start, unless it was just sent.
-    there = false;
-    {
-      const std::lock_guard lock(mutex_);
-      keys_at_[key].there = false;
-    }
-    if (!thought_there) return;
+  if (there) {  // as far as we know: it may have dropped it
+    client::Call state = connection.key_state(task.package(), task.key_id(), there, {}, stop);
+    if (!state.ok() || there) return state;
   }
+  return send_key(connection, task, name, stop);
 }
 
 client::Call Validator::send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop) {
@@ -264,7 +267,7 @@ void Validator::forget_strangers(const ledger::Metagraph& metagraph) {
   for (const auto& neuron : metagraph.neurons) known.insert(neuron.hotkey);
   const std::lock_guard lock(mutex_);
   std::erase_if(keys_at_, [&](const auto& entry) { return !known.contains(entry.first.first); });
-  std::erase_if(prompt_, [&](const auto& hotkey) { return !known.contains(hotkey); });
+  std::erase_if(took_, [&](const auto& entry) { return !known.contains(entry.first); });
 }
 
 Result<RoundReport> Validator::run_round(std::stop_token stop, const std::function<void()>& between) {
@@ -291,7 +294,12 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);
   forget_strangers(metagraph);
-  std::stable_partition(uids.begin(), uids.end(), [&](ledger::Uid uid) { return prompt_.contains(metagraph.neurons[uid].hotkey); });
+  // Batches of miners that kept us about as long the last time, however it ended: who stalls holds up those who do the same.
+  const auto slowness = [&](ledger::Uid uid) {
+    const auto took = took_.find(metagraph.neurons[uid].hotkey);
+    return took == took_.end() ? 64 : static_cast<int>(std::bit_width(static_cast<std::uint64_t>(took->second / kPrompt)));
+  };
+  std::stable_sort(uids.begin(), uids.end(), [&](ledger::Uid a, ledger::Uid b) { return slowness(a) < slowness(b); });
 
   RoundReport report;
   const std::size_t batch = std::max(1U, options_.parallel);
@@ -305,16 +313,17 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
     set_state("encrypting questions");
     parallel_for(count, options_.threads, [&](std::size_t i) { prepare(questions[i]); });
     set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
-    parallel_for(count, static_cast<unsigned>(count), [&](std::size_t i) { ask(questions[i], stop); });
+    parallel_for(count, static_cast<unsigned>(count), [&](std::size_t i) {
+      const auto begun = std::chrono::steady_clock::now();
+      ask(questions[i], stop);
+      questions[i].took = std::chrono::steady_clock::now() - begun;
+    });
     if (stop.stop_requested()) break;  // what was cut off is nobody's failure
     set_state("judging answers");
     parallel_for(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
     BRAINLOCK_TRY(record(questions));
     for (const Question& question : questions) {
-      const Reason reason = question.call.reason;
-      const bool waited = reason == Reason::kTimeout || reason == Reason::kUnreachable || reason == Reason::kNoAddress || reason == Reason::kKeyUpload;
-      if (waited) prompt_.erase(question.miner.hotkey);
-      else prompt_.insert(question.miner.hotkey);
+      took_[question.miner.hotkey] = question.took;
       ++report.asked;
       if (question.verdict.reason == Reason::kOk) ++report.succeeded;
       else if (protocol::counts_against_miner(question.verdict.reason)) ++report.failed;

@@ -58,6 +58,10 @@ class MinerConnection {
   /// What the miner serves. kDenied (not the miner's signature), kUnavailable, kTimeout, kMalformed, kUnsupported.
   Result<protocol::MinerStatus> status(const CallLimits& limits = {}, std::stop_token stop = {});
 
+  /// Whether the miner says that it has the whole key. Its answer is in `body`'s place: ok() and complete, or why it is not known.
+  Call key_state(const protocol::ContentId& package, const protocol::ContentId& key, bool& complete, const CallLimits& limits = {},
+                 std::stop_token stop = {});
+
   /// Called with (bytes there, of how many).
   using UploadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
   /// Makes sure that the miner has the whole key file: asks how much of it is there and sends the rest in parts of at most

@@ -1,12 +1,12 @@
 // The validator's work, step by step; the loop around it is run().
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <random>
-#include <set>
 #include <stop_token>
 
 #include "brainlock/client/miner_connection.hpp"
@@ -91,8 +91,8 @@ class Validator {
  public:
   static Result<std::unique_ptr<Validator>> make(ValidatorParts parts, ValidatorOptions options);
 
-  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Those that keep a validator waiting
-  /// (new, without our key, silent the last time) come last, together, so that they hold up each other. Errors: of the ledger or store; a
+  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Those that kept it
+  /// waiting the last time come last, together with those that did so for about as long, and new ones after them. Errors: of the ledger or store; a
   /// miner's failure is none.
   Result<RoundReport> run_round(std::stop_token stop = {}, const std::function<void()>& between = {});
   /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
@@ -120,6 +120,7 @@ class Validator {
     std::vector<double> expected;
     Status prepared;
     client::Call call;
+    std::chrono::steady_clock::duration took{};   ///< the miner had us, answer or not
     Verdict verdict;
   };
   /// What is known of a miner and one of our keys.
@@ -132,7 +133,9 @@ class Validator {
   using KeyOfMiner = std::pair<ledger::AccountId, protocol::ContentId>;
 
   void prepare(Question& question);
-  /// Sends a key that is not there. Not ok: why it is not there now either.
+  /// Sees to it that the miner has the key. Not ok: why not.
+  client::Call ensure_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
+  /// Sends a key that is not there.
   client::Call send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
   void forget_strangers(const ledger::Metagraph& metagraph);
   void try_to_vote();
@@ -153,7 +156,7 @@ class Validator {
   Activity activity_;
   RejectedInputs rejected_;
   std::map<KeyOfMiner, KeyPlace> keys_at_;
-  std::set<ledger::AccountId> prompt_;        ///< miners that did not keep us waiting the last time
+  std::map<ledger::AccountId, std::chrono::steady_clock::duration> took_;   ///< how long a miner kept us the last time, upload and all
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   std::uint64_t last_vote_block_ = 0;
   std::int64_t pruned_ms_ = 0;
