@@ -128,6 +128,7 @@ ledger::Uid FakeLedger::add(const protocol::AccountId& hotkey, bool permit, std:
   neuron.uid = static_cast<ledger::Uid>(state.neurons.size());
   neuron.hotkey = hotkey;
   neuron.validator_permit = permit;
+  neuron.active = true;
   neuron.stake_rao = stake_tao * ledger::kRaoPerTao;
   state.neurons.push_back(neuron);
   return neuron.uid;

@@ -1,6 +1,8 @@
 // Miners that keep a validator waiting: none of them for long, and not at the cost of others.
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <map>
 #include <thread>
 
 #include "fake_subnet.hpp"
@@ -186,6 +188,72 @@ TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
     ASSERT_GE(order->names.size(), 5u);
     EXPECT_THAT(std::vector<std::string>(order->names.begin(), order->names.begin() + 4), testing::Each("prompt"));
   }
+}
+
+TEST_F(Stalling, WhoIsSlowToBeReadyDoesNotChooseWhenItsTimeBegins) {
+  const auto slow = std::make_shared<std::atomic<bool>>(false);
+  add("farm", [slow](const net::RequestHead& head) -> std::optional<net::Response> {
+    if (*slow && head.method == "GET" && head.target.find("/keys/") != std::string::npos) std::this_thread::sleep_for(milliseconds(2600));
+    return std::nullopt;
+  });
+  const auto validator = make_validator(self, ledger, folder.path);
+  ASSERT_EQ(validator->run_round()->succeeded, 1u);
+  EXPECT_LT(newest(*validator).response_s, 0.5);
+  *slow = true;
+  ASSERT_EQ(validator->run_round()->succeeded, 1u);
+  EXPECT_GT(newest(*validator).response_s, 0.55);
+}
+
+// Miners know whose slot it is. They do not know when in it they are asked, and one slot is not all that counts.
+TEST_F(Stalling, ASlotHasFewQuestionsAtTimesOfItsOwn) {
+  ledger->add(person("other validator").account(), true, 500);
+  for (const char* name : {"a", "b", "c", "d"}) add(name);
+  validator::ValidatorOptions options;
+  options.slot_blocks = 12;
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  std::map<std::uint64_t, std::size_t> asked;   // by block of the slot
+  std::size_t all = 0;
+  for (std::uint64_t block = 24; block < 24 + 8 * 12; ++block) {
+    ledger->change([&](ledger::Metagraph& m) { m.block = block; });
+    for (int round = 0; round < 2; ++round) {
+      const auto report = validator->run_round();
+      ASSERT_TRUE(report.ok()) << report.error().to_string();
+      asked[block % 12] += report->asked;
+      all += report->asked;
+    }
+  }
+  // Eight slots, in each two of the four miners, four questions each; those of one block have two rounds to be asked in.
+  EXPECT_LE(all, 8u * 2 * 4);
+  EXPECT_GE(all, 8u * 2 * 3);
+  EXPECT_GE(asked.size(), 10u) << "bunched";
+}
+
+TEST_F(Stalling, PackagesOfOneMinerAreScoredEachByItself) {
+  add("miner");
+  auto parts = make_validator(self, ledger, folder.path)->parts();
+  validator::Task heavy = parts.tasks[0];
+  heavy.package = protocol::ContentId{99};
+  parts.tasks.push_back(heavy);
+  const auto validator = validator::Validator::make(parts, {}).value();
+  const auto record = [&](const protocol::ContentId& package, double response_s, int count) {
+    for (int i = 0; i < count; ++i) {
+      store::RequestRow row;
+      row.uuid = protocol::make_uuid();
+      row.validator = self.account();
+      row.miner = miners[0].self.account();
+      row.package = protocol::content_id_text(package);
+      row.finished_ms = parts.clock();
+      row.success = true;
+      row.reason = "ok";
+      row.response_s = response_s;
+      ASSERT_TRUE(parts.store->record_request(row).ok());
+    }
+  };
+  record(kPackage, 0.1, 20);
+  record(heavy.package, 100, 15);   // left to the time limit
+  const auto standing = validator->standings().value().at(0).standing;
+  EXPECT_NEAR(standing.score, std::sqrt(std::pow(40 / 0.1, 3) * std::pow(40 / 100.0, 3)), 1);
+  EXPECT_NEAR(standing.base_score, std::pow(40 / 0.1, 3), 1) << "the median of all, as it is shown";
 }
 
 TEST_F(Stalling, VotesAreSentInTheMiddleOfALongRound) {

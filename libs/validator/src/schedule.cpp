@@ -12,8 +12,14 @@ std::vector<ledger::Uid> miners_of(const ledger::Metagraph& metagraph) {
   return out;
 }
 
+std::vector<ledger::Uid> sharing_validators(const ledger::Metagraph& metagraph, ledger::Uid self) {
+  auto validators = metagraph.validators_by_rank();
+  std::erase_if(validators, [&](ledger::Uid uid) { return uid != self && !metagraph.neurons[uid].active; });
+  return validators;
+}
+
 std::vector<ledger::Uid> miners_in_slot(const ledger::Metagraph& metagraph, ledger::Uid self, std::uint64_t slot_blocks) {
-  const auto validators = metagraph.validators_by_rank();
+  const auto validators = sharing_validators(metagraph, self);
   const auto place = std::find(validators.begin(), validators.end(), self);
   if (place == validators.end()) return {};
   const auto rank = static_cast<std::uint64_t>(place - validators.begin());

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <numeric>
 #include <set>
@@ -22,6 +23,7 @@ constexpr std::int64_t kPruneEveryMs = 3'600'000;
 constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::chrono::seconds kVoteEvery{60};    // within a round; the ledger is read for it
+constexpr double kReadySeconds = 2;
 constexpr std::chrono::milliseconds kPrompt{500}; // below that all miners are alike, above it those alike that differ by less than a factor of two
 constexpr std::int64_t kUploadAgainMs = 10'000;   // after the first failure of an upload, twice as long after each further one
 constexpr std::int64_t kUploadAgainMostMs = 6 * kHourMs;
@@ -145,12 +147,16 @@ void Validator::ask(Question& question, const std::stop_token& stop) {
   const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
 
   // The key first: a question is sent once. A miner that got it twice could use the first time to think, which nobody measures.
+  const auto begun = std::chrono::steady_clock::now();
   client::Call ready = ensure_key(connection, task, key, stop);
+  const double ready_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   if (!ready.ok()) {
     call = std::move(ready);
     return;
   }
   call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
+  // A miner that is slow to say that it is ready chooses when its time begins: what is beyond all distances on Earth counts.
+  if (call.ok() && ready.bytes_sent == 0) call.response_s += std::max(0.0, ready_s - kReadySeconds);
   if (call.refusal == protocol::Refusal::kUnknownKey) {
     const std::lock_guard lock(mutex_);
     keys_at_[key].there = false;
@@ -164,7 +170,7 @@ client::Call Validator::ensure_key(client::MinerConnection& connection, const cl
     there = keys_at_[name].there;
   }
   if (there) {  // as far as we know: it may have dropped it
-    client::Call state = connection.key_state(task.package(), task.key_id(), there, {}, stop);
+    client::Call state = connection.key_state(task.package(), task.key_id(), there, {5'000, 10'000, protocol::kMaxJsonBytes}, stop);
     if (!state.ok() || there) return state;
   }
   return send_key(connection, task, name, stop);
@@ -268,6 +274,20 @@ void Validator::forget_strangers(const ledger::Metagraph& metagraph) {
   const std::lock_guard lock(mutex_);
   std::erase_if(keys_at_, [&](const auto& entry) { return !known.contains(entry.first.first); });
   std::erase_if(took_, [&](const auto& entry) { return !known.contains(entry.first); });
+  std::erase_if(plans_, [&](const auto& entry) { return !known.contains(entry.first); });
+}
+
+bool Validator::due_in_slot(const ledger::AccountId& miner, std::uint64_t block) {
+  const std::uint64_t slot = block / options_.slot_blocks;
+  SlotPlan& plan = plans_[miner];
+  if (plan.blocks.empty() || plan.slot != slot) {
+    plan = {slot, {}, 0};
+    for (std::size_t i = 0; i < std::max<std::size_t>(1, options_.questions_per_slot); ++i) plan.blocks.push_back(random_seed() % options_.slot_blocks);
+  }
+  const auto due = std::count_if(plan.blocks.begin(), plan.blocks.end(), [&](std::uint64_t at) { return at <= block % options_.slot_blocks; });
+  if (plan.asked >= static_cast<std::size_t>(due)) return false;
+  ++plan.asked;
+  return true;
 }
 
 Result<RoundReport> Validator::run_round(std::stop_token stop, const std::function<void()>& between) {
@@ -290,6 +310,9 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   }
   renew_keys();
   auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
+  if (options_.slot_blocks != 0 && sharing_validators(metagraph, self->uid).size() > 1) {
+    std::erase_if(uids, [&](ledger::Uid uid) { return !due_in_slot(metagraph.neurons[uid].hotkey, metagraph.block); });
+  }
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);
@@ -323,7 +346,9 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
     parallel_for(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
     BRAINLOCK_TRY(record(questions));
     for (const Question& question : questions) {
-      took_[question.miner.hotkey] = question.took;
+      // Who stalls now and then is not prompt in between.
+      auto& took = took_[question.miner.hotkey];
+      took = std::max(question.took, took * 3 / 4);
       ++report.asked;
       if (question.verdict.reason == Reason::kOk) ++report.succeeded;
       else if (protocol::counts_against_miner(question.verdict.reason)) ++report.failed;
@@ -357,7 +382,7 @@ Result<std::vector<MinerStanding>> Validator::standings() {
     filter.miner = neuron.hotkey;
     filter.since_ms = now_ms - options_.rule.window_ms;
     // A few more than count, since those that are our own fault are left out.
-    filter.limit = options_.rule.window_requests * 2;
+    filter.limit = options_.rule.window_requests * 2 * parts_.tasks.size();
     BRAINLOCK_ASSIGN(const auto rows, parts_.store->requests(filter));
     if (rows.empty() && !neuron.axon) continue;
     MinerStanding miner;
@@ -365,14 +390,26 @@ Result<std::vector<MinerStanding>> Validator::standings() {
     miner.hotkey = neuron.hotkey;
     miner.incentive = neuron.incentive;
     std::vector<score::Observation> observations;
+    std::map<std::string, std::vector<score::Observation>> by_package;
     for (const auto& row : rows) {
       if (row.validator != parts_.self.account) continue;
       const Reason reason = protocol::reason_from_name(row.reason);
       if (!row.success && !protocol::counts_against_miner(reason)) continue;
       if (miner.last_reason.empty()) miner.last_reason = row.reason;
       observations.push_back({row.finished_ms, row.success, row.response_s});
+      by_package[row.package].push_back(observations.back());
     }
     miner.standing = score::judge(observations, now_ms, options_.rule);
+    // One median over packages of different weight would be that of the light ones: a miner could leave the heavy ones to the time limit.
+    double logs = 0;
+    std::size_t packages = 0;
+    for (const Task& task : parts_.tasks) {
+      const auto of_task = by_package.find(protocol::content_id_text(task.package));
+      if (of_task == by_package.end()) continue;
+      logs += std::log(score::judge(of_task->second, now_ms, options_.rule).score);   // -inf for 0
+      ++packages;
+    }
+    if (by_package.size() > 1 && packages > 0) miner.standing.score = std::exp(logs / static_cast<double>(packages));
     miner.zero_because = why_zero(miner.standing, miner.last_reason);
     if (neuron.uid < sent.size()) miner.weight_sent = sent[neuron.uid];
     miner.weight_on_ledger = on_ledger[neuron.uid];

@@ -16,6 +16,7 @@ ledger::Metagraph make_subnet(std::size_t size, std::size_t validators, std::siz
     neuron.uid = static_cast<ledger::Uid>(uid);
     if (uid % stride == 0 && uid / stride < validators) {
       neuron.validator_permit = true;
+      neuron.active = true;
       neuron.stake_rao = 1000 + uid * 7919 % 100;
     } else {
       neuron.axon = ledger::Axon{.ip = "192.0.2.1", .port = 5000};
@@ -53,6 +54,18 @@ TEST(Schedule, SharesAreEven) {
   for (const ledger::Uid validator : metagraph.validators_by_rank()) {
     EXPECT_EQ(miners_in_slot(metagraph, validator, 30).size(), 240u / 16);
   }
+}
+
+TEST(Schedule, PermitsWithoutVotesHaveNoShare) {
+  auto metagraph = make_subnet(100, 10, 10);
+  for (std::size_t uid = 0; uid < 80; uid += 10) metagraph.neurons[uid].active = false;
+  std::set<ledger::Uid> asked;
+  for (const ledger::Uid validator : std::initializer_list<ledger::Uid>{80, 90}) {
+    for (const ledger::Uid miner : miners_in_slot(metagraph, validator, 30)) EXPECT_TRUE(asked.insert(miner).second);
+  }
+  EXPECT_EQ(asked.size(), 90u);
+  // One that has yet to vote for the first time begins somewhere.
+  EXPECT_FALSE(miners_in_slot(metagraph, 0, 30).empty());
 }
 
 TEST(Schedule, WithoutPermitNobodyIsAskedAndAloneEverybodyIs) {

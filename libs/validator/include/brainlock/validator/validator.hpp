@@ -30,6 +30,9 @@ struct ValidatorOptions {
   unsigned parallel = 8;                      ///< miners asked at once
   unsigned threads = 2;                       ///< for encryption and judging
   std::uint64_t slot_blocks = 0;              ///< 0: one slot, every miner in every round (a single validator)
+  /// Where several validators share the miners: questions to a miner in its slot, at secret times. What counts then spans many slots, and
+  /// a miner that works in its slots' first minutes alone fails in most.
+  std::size_t questions_per_slot = 4;
   std::uint64_t vote_interval_blocks = 0;     ///< besides the ledger's own limit
   std::uint64_t version_key = 0;
   bool tls = true;                            ///< ask over TLS, and only servers whose certificate the miner's hotkey has signed
@@ -58,7 +61,7 @@ struct ValidatorParts {
 struct MinerStanding {
   ledger::Uid uid = 0;
   ledger::AccountId hotkey{};
-  score::Standing standing;
+  score::Standing standing;        ///< over all packages; of several, the score is the geometric mean of each package's own
   std::string last_reason;         ///< of the newest request; empty if there was none
   std::string zero_because;        ///< empty if the score is above 0
   std::uint16_t weight_sent = 0;   ///< of the last accepted vote
@@ -137,6 +140,7 @@ class Validator {
   client::Call ensure_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
   /// Sends a key that is not there.
   client::Call send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
+  bool due_in_slot(const ledger::AccountId& miner, std::uint64_t block);
   void forget_strangers(const ledger::Metagraph& metagraph);
   void try_to_vote();
   Result<sampler::Sample> draw_in_range(const Task& task);
@@ -156,7 +160,13 @@ class Validator {
   Activity activity_;
   RejectedInputs rejected_;
   std::map<KeyOfMiner, KeyPlace> keys_at_;
-  std::map<ledger::AccountId, std::chrono::steady_clock::duration> took_;   ///< how long a miner kept us the last time, upload and all
+  std::map<ledger::AccountId, std::chrono::steady_clock::duration> took_;   ///< how long a miner kept us of late, upload and all
+  struct SlotPlan {
+    std::uint64_t slot = 0;
+    std::vector<std::uint64_t> blocks;        ///< of the slot: when the next question is due, at random
+    std::size_t asked = 0;
+  };
+  std::map<ledger::AccountId, SlotPlan> plans_;
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   std::uint64_t last_vote_block_ = 0;
   std::int64_t pruned_ms_ = 0;
