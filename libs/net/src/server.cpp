@@ -48,6 +48,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual ~Connection() = default;
   /// From another thread: close at once.
   virtual void kill() = 0;
+
+  std::atomic<bool> proven{false};   ///< the application has taken a request of it
+  // Under Shared::mutex.
+  std::uint64_t number = 0;          ///< in the order of acceptance
+  bool evicted = false;
 };
 
 /// Between an answer that comes from another thread and a server that is being destroyed.
@@ -71,13 +76,25 @@ struct Shared {
   std::map<Connection*, std::shared_ptr<Connection>> sessions;   ///< the open ones; each leaves when it closes
   std::size_t connections = 0;
   std::size_t working = 0;   ///< requests between begin() and the end of their answer
+  std::uint64_t numbers = 0;
 
+  /// Whoever opens connections and says nothing must not keep out those who do: of those without a request that was taken the oldest makes room.
+  bool evict_locked() {
+    Connection* oldest = nullptr;
+    for (const auto& [pointer, connection] : sessions) {
+      if (!pointer->proven && !pointer->evicted && (oldest == nullptr || pointer->number < oldest->number)) oldest = pointer;
+    }
+    if (oldest == nullptr) return false;
+    oldest->evicted = true;
+    oldest->kill();   // a moment later: until then there is one connection too many
+    ++refused;
+    return true;
+  }
   bool admit(const std::string& address) {
     const std::lock_guard lock(mutex);
-    if (connections >= options.max_connections || by_address[address] >= options.max_connections_per_address) {
-      if (by_address[address] == 0) by_address.erase(address);
-      return false;
-    }
+    const auto of_address = by_address.find(address);
+    if (of_address != by_address.end() && of_address->second >= options.max_connections_per_address) return false;
+    if (connections >= options.max_connections && !evict_locked()) return false;
     ++connections;
     ++by_address[address];
     return true;
@@ -109,6 +126,7 @@ struct Seat {
 
 void keep(Shared& shared, const std::shared_ptr<Connection>& connection) {
   const std::lock_guard lock(shared.mutex);
+  if (connection->number == 0) connection->number = ++shared.numbers;
   shared.sessions[connection.get()] = connection;
 }
 void forget(Shared& shared, Connection* connection) {
@@ -184,6 +202,7 @@ class Session final : public Connection {
     begin_work();
     auto decision = shared_->application->begin(head);
     if (auto* refusal = std::get_if<Response>(&decision)) return refuse(std::move(*refusal));
+    proven = true;
     exchange_ = std::move(std::get<std::unique_ptr<Exchange>>(decision));
     tcp_stream().expires_after(shared_->transfer_time(head.content_length));
     if (beast::iequals(message[http::field::expect], "100-continue") && !parser_->is_done()) return write_continue();
@@ -361,7 +380,8 @@ class Session final : public Connection {
 /// Looks at a connection's first bytes: TLS or plain HTTP.
 class Greeter final : public Connection {
  public:
-  Greeter(tcp::socket socket, std::unique_ptr<Seat> seat) : stream_(std::move(socket)), seat_(std::move(seat)), shared_(seat_->shared) {}
+  Greeter(tcp::socket socket, std::unique_ptr<Seat> seat)
+      : stream_(std::move(socket)), executor_(stream_.get_executor()), seat_(std::move(seat)), shared_(seat_->shared) {}
 
   void start() {
     asio::post(stream_.get_executor(), [self = me()] {
@@ -376,7 +396,10 @@ class Greeter final : public Connection {
   }
 
   void kill() override {
-    asio::post(stream_.get_executor(), [self = me()] { self->close(); });
+    // The stream may be a session's by now, and then so is the end.
+    asio::post(executor_, [self = me()] {
+      if (self->seat_) self->close();
+    });
   }
 
  private:
@@ -386,6 +409,7 @@ class Greeter final : public Connection {
     if (!seat_) return;
     const auto shared = shared_;
     const auto go_on = [&](const auto& session) {
+      session->number = number;   // written once, before others could see it
       keep(*shared, session);
       forget(*shared, this);
       session->start();
@@ -401,6 +425,7 @@ class Greeter final : public Connection {
   }
 
   beast::tcp_stream stream_;
+  const asio::any_io_executor executor_;
   std::unique_ptr<Seat> seat_;
   const std::shared_ptr<Shared> shared_;
   beast::flat_buffer buffer_{64 * 1024};

@@ -168,6 +168,25 @@ TEST_F(HttpTest, ConnectionLimitsHoldAndFiveHundredIdlePeersDoNotStopAnHonestOne
   EXPECT_TRUE(eventually([this] { return server->counters().refused_connections >= 11; }));
 }
 
+// Connections cost nothing: whoever opens many of them and asks for nothing makes room for those who ask.
+TEST_F(HttpTest, SilentConnectionsMakeRoomAndThoseInUseStay) {
+  start({.max_connections = 16, .max_connections_per_address = 1000});
+  Client honest = client();
+  ASSERT_TRUE(honest.send({"POST", "/echo", {}, text_bytes("x")}, {}).ok());
+  std::vector<std::unique_ptr<Raw>> silent;
+  for (int i = 0; i < 100; ++i) {
+    silent.push_back(std::make_unique<Raw>(server->port()));
+    if (i % 2 == 0) silent.back()->send("GET / HTTP/1.1\r\nX: ");
+  }
+  ASSERT_TRUE(eventually([this] { return server->counters().accepted == 101; }));
+  EXPECT_TRUE(eventually([this] { return server->counters().connections <= 16; }));
+  const auto again = honest.send({"POST", "/echo", {}, text_bytes("x")}, {});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->connect_s, 0) << "the connection that was in use had to be made anew";
+  Client newcomer = client();
+  EXPECT_TRUE(newcomer.send({"POST", "/echo", {}, text_bytes("x")}, {}).ok());
+}
+
 TEST_F(HttpTest, NonsenseIsRefused) {
   start();
   const std::map<std::string, std::string> cases{

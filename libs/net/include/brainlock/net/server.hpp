@@ -42,7 +42,7 @@ struct ServerOptions {
   std::string address = "0.0.0.0";
   std::uint16_t port = 0;                       ///< 0: any free one
   unsigned threads = 2;
-  std::size_t max_connections = 512;
+  std::size_t max_connections = 512;            ///< beyond that a new one takes the place of the oldest whose requests were all refused, or that made none
   std::size_t max_connections_per_address = 64;
   std::size_t max_header_bytes = 16 * 1024;
   std::int64_t header_timeout_ms = 10'000;      ///< from accepting a connection, or from the last answer
@@ -54,7 +54,7 @@ struct ServerOptions {
 /// What happened so far; all counters only grow but `connections`.
 struct ServerCounters {
   std::uint64_t accepted = 0;
-  std::uint64_t refused_connections = 0;   ///< over a limit: closed without a word
+  std::uint64_t refused_connections = 0;   ///< over a limit: closed without a word, or to make room
   std::uint64_t requests = 0;
   std::uint64_t bad_requests = 0;          ///< not HTTP, or headers too large
   std::uint64_t timeouts = 0;
