@@ -409,7 +409,7 @@ class Greeter final : public Connection {
     if (!seat_) return;
     const auto shared = shared_;
     const auto go_on = [&](const auto& session) {
-      session->number = number;   // written once, before others could see it
+      session->number = number;   // its place among the connections; others cannot see it yet
       keep(*shared, session);
       forget(*shared, this);
       session->start();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <filesystem>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -188,7 +189,7 @@ client::Call Validator::send_key(client::MinerConnection& connection, const clie
       call.uuid = protocol::make_uuid();
       call.started_ms = call.finished_ms = began_ms;
       call.reason = Reason::kKeyUpload;
-      call.detail = often ? "the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour and has lost it again"
+      call.detail = often ? "the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour"
                           : "the last upload failed; the next one is in " + std::to_string((place.not_before_ms - began_ms) / 1000) + " s";
       return call;
     }
@@ -202,9 +203,12 @@ client::Call Validator::send_key(client::MinerConnection& connection, const clie
   const std::lock_guard lock(mutex_);
   KeyPlace& place = keys_at_[name];
   place.there = upload.ok();
+  // A miner that refuses the last part had us send all the others.
+  std::error_code ignored;
+  const std::uint64_t most = std::filesystem::file_size(task.key_file(), ignored) / 2;
+  if (upload.bytes_sent > (upload.ok() ? 0 : most)) place.sent_ms.push_back(ended_ms);
   if (upload.ok()) {
     place.failures = 0;
-    if (upload.bytes_sent > 0) place.sent_ms.push_back(ended_ms);
   } else {
     // The longer it kept us, the longer it waits.
     place.failures = std::min(place.failures + 1, 12);

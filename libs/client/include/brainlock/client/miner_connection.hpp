@@ -58,7 +58,8 @@ class MinerConnection {
   /// What the miner serves. kDenied (not the miner's signature), kUnavailable, kTimeout, kMalformed, kUnsupported.
   Result<protocol::MinerStatus> status(const CallLimits& limits = {}, std::stop_token stop = {});
 
-  /// Whether the miner says that it has the whole key. Its answer is in `body`'s place: ok() and complete, or why it is not known.
+  /// Asks whether the miner has the whole key. `complete` is false unless the call is ok() and the miner says so; kKeyUpload for an answer
+  /// that makes no sense. Cost: one round trip.
   Call key_state(const protocol::ContentId& package, const protocol::ContentId& key, bool& complete, const CallLimits& limits = {},
                  std::stop_token stop = {});
 

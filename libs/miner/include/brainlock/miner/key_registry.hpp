@@ -62,8 +62,8 @@ class KeyRegistry {
     protocol::Refusal refusal = protocol::Refusal::kNone;
     std::string message;
   };
-  /// Opens a part of `size` bytes at `offset` of a file of `total`. Makes room first: for a validator's key also by those of ordinary
-  /// users. Null and `refused` filled otherwise:
+  /// Opens a part of `size` bytes at `offset` of a file of `total`. `validator`: what the owner is now. Makes room first, for a
+  /// validator's key by those of ordinary users. Null and `refused` filled otherwise:
   /// kWrongOffset (the message says where to go on; also while another part of the key is being written), kQuotaExceeded,
   /// kOutOfResources, kInternal.
   std::unique_ptr<Part> begin_part(const KeyName& name, bool validator, std::uint64_t offset, std::uint64_t size, std::uint64_t total,

@@ -94,13 +94,14 @@ class Validator {
  public:
   static Result<std::unique_ptr<Validator>> make(ValidatorParts parts, ValidatorOptions options);
 
-  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Those that kept it
-  /// waiting the last time come last, together with those that did so for about as long, and new ones after them. Errors: of the ledger or store; a
+  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Miners that kept the validator waiting
+  /// of late come last, together with those that did so for about as long, and new ones after them. Errors: of the ledger or store; a
   /// miner's failure is none.
   Result<RoundReport> run_round(std::stop_token stop = {}, const std::function<void()>& between = {});
   /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
   Result<std::optional<ledger::Outcome>> vote();
-  /// Rounds, and votes in their middle too (a round of miners that are slow on purpose takes long), until stopped or `rounds` have ended well; 0: for ever. What goes wrong is logged and tried again.
+  /// Rounds, and votes in their middle too (a round of miners that are slow on purpose takes long), until stopped or `rounds` have ended
+  /// well; 0: for ever. What goes wrong is logged and tried again.
   void run(std::stop_token stop, std::uint64_t rounds = 0);
 
   /// All miners, best first.
@@ -131,15 +132,16 @@ class Validator {
     bool there = false;                       ///< the miner said so
     int failures = 0;                         ///< uploads, in a row
     std::int64_t not_before_ms = 0;           ///< the next upload
-    std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour
+    std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour, and those that failed after most was sent
   };
   using KeyOfMiner = std::pair<ledger::AccountId, protocol::ContentId>;
 
   void prepare(Question& question);
   /// Sees to it that the miner has the key. Not ok: why not.
   client::Call ensure_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
-  /// Sends a key that is not there.
+  /// Sends a key that is not there, unless it is too early for that after earlier uploads.
   client::Call send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
+  /// Whether the next of a miner's questions of this slot is due; it then counts as asked.
   bool due_in_slot(const ledger::AccountId& miner, std::uint64_t block);
   void forget_strangers(const ledger::Metagraph& metagraph);
   void try_to_vote();
