@@ -12,6 +12,7 @@
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
+#include "brainlock/package/foretold.hpp"
 #include "brainlock/package/package.hpp"
 #include "brainlock/package/program_codec.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -50,6 +51,7 @@ class Model {
     auto package = package::Package::from_bytes(package::encode_program(*program), std::move(bytes));
     EXPECT_TRUE(package.ok()) << package.error().to_string();
     model->package_ = *package;
+    model->simulator_ = *package::Simulator::make(*package, 2);
     auto machine = runtime::Machine::make(model->package_->parameters(), 2U);
     auto loaded = runtime::LoadedProgram::load(*machine, model->package_->program());
     EXPECT_TRUE(loaded.ok()) << loaded.error().to_string();
@@ -84,6 +86,11 @@ class Model {
 
   std::vector<float> clear(const std::vector<float>& input) const { return compiler::run_float(graph_, input); }
 
+  /// What a validator measures an honest answer by.
+  package::Foretold foretold(const std::vector<float>& input) const {
+    return package::foretell(*simulator_, program().error_estimate, input, 6);
+  }
+
   // Every logit within the package's promise, and the same class.
   void check(const std::vector<float>& input, const std::string& what) const {
     const std::vector<float> clear = compiler::run_float(graph_, input);
@@ -102,6 +109,7 @@ class Model {
  private:
   compiler::Graph graph_;
   std::shared_ptr<const package::Package> package_;
+  std::shared_ptr<const package::Simulator> simulator_;
   std::shared_ptr<const runtime::LoadedProgram> program_;
   std::unique_ptr<ckks_client::SecretKey> secret_;
   std::shared_ptr<const ckks::LoadedKeys> keys_;
@@ -114,6 +122,22 @@ TEST_P(SmallModel, AnswersAsInTheClear) {
   ASSERT_NE(model, nullptr);
   EXPECT_EQ(model->parameters().security_bits(), 128);
   for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+}
+
+// The errors of encrypted answers are those that the simulator draws: no larger, and not so much smaller that another answer would pass for one.
+TEST_P(SmallModel, ErrsAsForetold) {
+  constexpr int kInputs = 8;
+  const auto model = Model::make(GetParam(), "fast");
+  ASSERT_NE(model, nullptr);
+  double squares = 0;
+  for (std::uint64_t seed = 1; seed <= kInputs; ++seed) {
+    const auto input = sample(seed, model->shape());
+    const double ratio = model->foretold(input).ratio(model->encrypted(input));
+    EXPECT_LT(ratio, 4) << seed;
+    squares += ratio * ratio / kInputs;
+  }
+  EXPECT_LT(squares, 2);
+  EXPECT_GT(squares, 0.05);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SmallModel, testing::Values("test/mlp.onnx", "test/lenet.onnx", "test/strided.onnx", "test/residual.onnx",

@@ -147,6 +147,64 @@ TEST(Adversaries, AllScoreZeroAndTheHonestMinerNeverFails) {
   EXPECT_TRUE(validator->parts().store->votes(1)->at(0).confirmed_block.has_value());
 }
 
+// A package's bound is many times its usual error: a cheaper model's answers keep within it. What gives them away is that they differ from the
+// foretold answer by more than the scheme's errors do, each by itself or all of them together.
+TEST(Adversaries, ACheaperModelIsToldFromTheSchemesErrors) {
+  constexpr double kError = 1e-4;   // a tenth of the fake task's bound
+  const TemporaryFolder folder;
+  const auto ledger = std::make_shared<FakeLedger>();
+  const Person self = person("validator");
+  ledger->add(self.account(), true, 1000);
+  std::vector<FakeMiner> miners;
+  const auto off_by = [&](const std::string& name, std::function<double(int call, std::size_t output)> error) {
+    auto engine = std::make_unique<FakeEngine>();
+    engine->twist = [error](auto, Bytes a, int call) {
+      auto n = answer_numbers(a);
+      for (std::size_t i = 0; i < n.size(); ++i) n[i] += error(call, i);
+      return Result<Bytes>(with_numbers(std::move(a), n));
+    };
+    const auto uid = ledger->add(person(name).account(), false, 0);
+    miners.push_back(start_miner(name, ledger, std::move(engine), folder.path));
+    ledger->serve(uid, miners.back().server->port());
+    return uid;
+  };
+  const auto sign = [](int call, std::size_t output) { return (static_cast<std::size_t>(call) * 7 + output * 3) % 5 < 2 ? -1.0 : 1.0; };
+  const auto honest = off_by("honest", [&](int call, std::size_t output) { return kError * sign(call, output); });
+  const auto cheap = off_by("cheap", [&](int call, std::size_t output) { return 5 * kError * sign(call, output); });
+  const auto careful = off_by("careful", [&](int call, std::size_t output) { return 2 * kError * sign(call, output); });
+  const auto one_slip = off_by("one slip", [&](int call, std::size_t output) { return (call == 5 ? 9 : 1) * kError * sign(call, output); });
+
+  auto parts = make_validator(self, ledger, folder.path)->parts();
+  parts.tasks[0].range = [](std::span<const float> input) {
+    package::ValueRange range;
+    range.clear = fake_model(input);
+    range.foretold = package::Foretold{{}, range.clear, kError};
+    return Result<package::ValueRange>(range);
+  };
+  auto options = options_with(4);
+  options.allow_private_addresses = true;
+  const auto validator = validator::Validator::make(parts, options).value();
+  for (int round = 0; round < 30; ++round) ASSERT_TRUE(validator->run_round().ok());
+  const auto standings = *validator->standings();
+  const auto of = [&](ledger::Uid uid) { return std::find_if(standings.begin(), standings.end(), [&](const auto& s) { return s.uid == uid; })->standing; };
+  EXPECT_EQ(of(honest).failures, 0U);
+  EXPECT_EQ(of(cheap).failures, 30U);
+  EXPECT_EQ(of(careful).failures, 30U - (validator::NoiseMemory::kFew - 1)) << "each answer is right by itself";
+  EXPECT_EQ(of(one_slip).failures, 1U) << "a single wrong answer does not stick";
+  std::size_t single = 0, together = 0;
+  const auto rows = *parts.store->requests({});
+  for (const auto& row : rows) {
+    if (row.success) continue;
+    EXPECT_EQ(row.reason, protocol::reason_name(Reason::kWrongOutput));
+    ASSERT_TRUE(row.deviation);
+    EXPECT_LT(*row.deviation, parts.tasks[0].error_bound) << "the bound alone tells";
+    single += row.detail.find("allowed are 4") != std::string::npos ? 1 : 0;
+    together += row.detail.find("all a little off") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_EQ(single, 31U);
+  EXPECT_EQ(together, 30U - (validator::NoiseMemory::kFew - 1));
+}
+
 TEST(Adversaries, DroppingSlowQueriesCostsMoreThanItGains) {
   const TemporaryFolder folder;
   const auto ledger = std::make_shared<FakeLedger>();

@@ -5,12 +5,6 @@
 #include <cstdio>
 
 namespace brainlock::package {
-namespace {
-
-constexpr std::uint64_t kForetellingSeed = 1;
-
-}  // namespace
-
 bool ValueRange::inside() const {
   return !wraps() && exact() && std::all_of(layers.begin(), layers.end(), [](const LayerRange& layer) { return layer.inside(); });
 }
@@ -82,11 +76,13 @@ ValueRange RangeChecker::check(std::span<const float> input) const {
   ValueRange range = value_range(package_->program(), trace, outputs);
   if (foretelling_.simulator != nullptr) {
     // Not the outputs above: the package's biases make up for the mean error of rounded weights, which that run does not have.
-    const auto clear = foretelling_.clear(input);
-    const auto foretold = foretelling_.simulator->run(input, kForetellingSeed);
-    for (std::size_t i = 0; i < foretold.size(); ++i) {
-      const double error = i < clear.size() ? std::fabs(foretold[i] - clear[i]) : HUGE_VAL;
-      range.error = error > range.error || std::isnan(error) ? error : range.error;
+    range.clear = foretelling_.clear(input);
+    range.foretold = foretell(*foretelling_.simulator, package_->program().error_estimate, input, foretelling_.draws);
+    for (const auto& run : range.foretold->runs) {
+      for (std::size_t i = 0; i < run.size(); ++i) {
+        const double error = i < range.clear.size() ? std::fabs(run[i] - range.clear[i]) : HUGE_VAL;
+        range.error = error > range.error || std::isnan(error) ? error : range.error;
+      }
     }
     range.error_bound = package_->program().error_bound;
   }

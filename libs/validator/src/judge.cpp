@@ -22,9 +22,10 @@ std::string number(double value) {
 
 }  // namespace
 
-Verdict judge_answer(const Task& task, std::span<const double> expected, std::span<const std::uint8_t> answer) {
+Verdict judge_answer(const Task& task, const client::TaskClient& client, const Expected& expected, std::span<const std::uint8_t> answer) {
   Verdict verdict;
-  const auto outputs = task.client->decrypt(answer);
+  const auto& clear = expected.clear;
+  const auto outputs = client.decrypt(answer);
   if (!outputs.ok()) {
     switch (outputs.error().code) {
       case ErrorCode::kInsecure: verdict.reason = Reason::kTrivialAnswer; break;
@@ -37,19 +38,23 @@ Verdict judge_answer(const Task& task, std::span<const double> expected, std::sp
     verdict.detail = outputs.error().message;
     return verdict;
   }
-  if (outputs->size() != expected.size()) {
+  if (outputs->size() != clear.size()) {
     verdict.reason = Reason::kMalformedAnswer;
-    verdict.detail = std::to_string(outputs->size()) + " outputs, expected " + std::to_string(expected.size());
+    verdict.detail = std::to_string(outputs->size()) + " outputs, expected " + std::to_string(clear.size());
     return verdict;
   }
   double deviation = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const double difference = std::fabs((*outputs)[i] - expected[i]);
+  for (std::size_t i = 0; i < clear.size(); ++i) {
+    const double difference = std::fabs((*outputs)[i] - clear[i]);
     // Written so that NaN is the largest deviation there is.
     if (!(difference <= deviation)) deviation = std::isnan(difference) ? HUGE_VAL : difference;
   }
   if (std::isfinite(deviation)) verdict.deviation = deviation;
-  if (const auto cosine = score::cosine_similarity(*outputs, expected); cosine.ok()) verdict.similarity = *cosine;
+  if (const auto cosine = score::cosine_similarity(*outputs, clear); cosine.ok()) verdict.similarity = *cosine;
+
+  if (expected.foretold) {
+    if (const double ratio = expected.foretold->ratio(*outputs); std::isfinite(ratio)) verdict.noise_ratio = ratio;
+  }
 
   if (task.judged_by_cosine) {
     if (!verdict.similarity || *verdict.similarity < task.least_similarity) {
@@ -59,8 +64,25 @@ Verdict judge_answer(const Task& task, std::span<const double> expected, std::sp
   } else if (!(deviation <= task.error_bound)) {
     verdict.reason = Reason::kWrongOutput;
     verdict.detail = "deviates by " + number(deviation) + ", allowed are " + number(task.error_bound);
+  } else if (expected.foretold && !(verdict.noise_ratio && *verdict.noise_ratio <= kMostNoiseRatio)) {
+    verdict.reason = Reason::kWrongOutput;
+    verdict.detail = "differs from the foretold answer by " + (verdict.noise_ratio ? number(*verdict.noise_ratio) : std::string("any")) +
+                     " times what the scheme's errors make, allowed are " + number(kMostNoiseRatio);
   }
   return verdict;
+}
+
+std::optional<double> NoiseMemory::add(const ledger::AccountId& miner, const protocol::ContentId& package, double noise_ratio) {
+  const std::lock_guard lock(mutex_);
+  Mean& mean = means_[{miner, package}];
+  mean.count = std::min(mean.count + 1, kMemory);
+  mean.value += (noise_ratio * noise_ratio - mean.value) / static_cast<double>(mean.count);
+  return mean.count < kFew ? std::nullopt : std::optional(mean.value);
+}
+
+void NoiseMemory::forget(const std::function<bool(const ledger::AccountId&)>& gone) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(means_, [&](const auto& entry) { return gone(entry.first.first); });
 }
 
 bool AnswerMemory::seen(std::span<const std::uint8_t> answer) {

@@ -92,14 +92,21 @@ RejectedInputs Validator::rejected_inputs() const {
   return rejected_;
 }
 
-Result<sampler::Sample> Validator::draw_in_range(const Task& task) {
+Status Validator::draw_in_range(Question& question) {
+  const Task& task = *question.task;
   Status last;
   for (unsigned i = 0; i < std::max(1U, options_.draws); ++i) {
     BRAINLOCK_ASSIGN(auto sample, parts_.draw(task, random_seed()));
-    if (!task.range) return sample;
-    BRAINLOCK_ASSIGN(const package::ValueRange range, task.range(sample.image.pixels));
-    last = range.status();
-    if (last.ok()) return sample;
+    package::ValueRange range;
+    if (task.range) {
+      BRAINLOCK_ASSIGN(range, task.range(sample.image.pixels));
+      last = range.status();
+    }
+    if (last.ok()) {
+      question.sample = std::move(sample);
+      question.expected = {std::move(range.clear), std::move(range.foretold)};
+      return {};
+    }
     {
       const std::lock_guard lock(mutex_);
       ++(range.wraps() ? rejected_.wrapping : rejected_.beyond_limit);
@@ -115,8 +122,10 @@ Result<sampler::Sample> Validator::draw_in_range(const Task& task) {
 
 void Validator::prepare(Question& question) {
   const auto work = [&]() -> Status {
-    BRAINLOCK_ASSIGN(question.sample, draw_in_range(*question.task));
-    BRAINLOCK_ASSIGN(question.expected, question.task->baseline(question.sample.image.pixels));
+    BRAINLOCK_TRY(draw_in_range(question));
+    if (question.expected.clear.empty()) {
+      BRAINLOCK_ASSIGN(question.expected.clear, question.task->baseline(question.sample.image.pixels));
+    }
     BRAINLOCK_ASSIGN(question.bytes, question.task->client->encrypt(question.sample.image.pixels));
     return {};
   };
@@ -221,11 +230,17 @@ void Validator::judge(Question& question) {
   question.verdict.reason = question.call.reason;
   question.verdict.detail = question.call.detail;
   if (!question.call.ok()) return;
-  question.verdict = judge_answer(*question.task, question.expected, question.call.body);
+  Verdict& verdict = question.verdict;
+  verdict = judge_answer(*question.task, *question.task->client, question.expected, question.call.body);
   // Encryption is never twice the same: repeated bytes are a copy, however they decrypt. What is no answer at all keeps its reason.
   const bool seen = answers_.seen(question.call.body);
-  if (seen && (question.verdict.reason == Reason::kOk || question.verdict.reason == Reason::kWrongOutput)) {
-    question.verdict.reason = Reason::kRepeatedAnswer;
+  if (seen && (verdict.reason == Reason::kOk || verdict.reason == Reason::kWrongOutput)) verdict.reason = Reason::kRepeatedAnswer;
+  if (verdict.reason != Reason::kOk || !verdict.noise_ratio || question.task->judged_by_cosine) return;
+  const auto mean = noise_.add(question.miner.hotkey, question.task->package, *verdict.noise_ratio);
+  if (mean && *mean > NoiseMemory::kMostMeanSquare) {
+    verdict.reason = Reason::kWrongOutput;
+    verdict.detail = "the miner's answers are all a little off: their mean squared difference from the foretold ones is " + std::to_string(*mean) +
+                     " times what the scheme's errors make";
   }
 }
 
@@ -267,7 +282,8 @@ Status Validator::record(std::span<const Question> questions) {
                                            {"detail", row.detail},
                                            {"response_s", std::to_string(questions[i].call.response_s)},
                                            {"network_s", std::to_string(row.network_s)},
-                                           {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()}});
+                                           {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()},
+                                           {"noise_ratio", questions[i].verdict.noise_ratio ? std::to_string(*questions[i].verdict.noise_ratio) : std::string()}});
   }
   return {};
 }
@@ -275,6 +291,7 @@ Status Validator::record(std::span<const Question> questions) {
 void Validator::forget_strangers(const ledger::Metagraph& metagraph) {
   std::set<ledger::AccountId> known;
   for (const auto& neuron : metagraph.neurons) known.insert(neuron.hotkey);
+  noise_.forget([&](const ledger::AccountId& miner) { return !known.contains(miner); });
   const std::lock_guard lock(mutex_);
   std::erase_if(keys_at_, [&](const auto& entry) { return !known.contains(entry.first.first); });
   std::erase_if(took_, [&](const auto& entry) { return !known.contains(entry.first); });

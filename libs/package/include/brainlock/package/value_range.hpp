@@ -8,13 +8,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "brainlock/base/result.hpp"
+#include "brainlock/package/foretold.hpp"
 #include "brainlock/package/package.hpp"
-#include "brainlock/package/simulator.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 
 namespace brainlock::package {
@@ -32,6 +33,9 @@ struct ValueRange {
   double wrap = 0;
   double error = 0;         ///< of the foretold answer: largest |difference| to the clear one
   double error_bound = 0;   ///< plan::Program::error_bound; 0: the package states none, or nothing was foretold
+  /// The answers that `error` is from; empty where nothing was foretold.
+  std::vector<double> clear;
+  std::optional<Foretold> foretold;
 
   /// Whether the answer may wrap around. Written so that a value that overflowed to NaN wraps too.
   [[nodiscard]] bool wraps() const { return !(wrap < 1); }
@@ -51,10 +55,11 @@ ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trac
 struct Foretelling {
   std::shared_ptr<const Simulator> simulator;                               ///< of the package
   std::function<std::vector<double>(std::span<const float> input)> clear;   ///< the model's own answers
+  unsigned draws = 1;                                                       ///< simulated runs: more of them tell the errors' size better
 };
 
-/// Runs inputs in the clear and judges them. Immutable; safe from many threads. Cost of check(): a run in the clear; where errors are foretold, two
-/// and one of the model.
+/// Runs inputs in the clear and judges them. Immutable; safe from many threads. Cost of check(): a run in the clear; where errors are foretold,
+/// `draws` more and one of the model.
 class RangeChecker {
  public:
   /// Without `foretelling` limits and wrapping alone are judged.

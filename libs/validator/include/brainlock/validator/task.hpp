@@ -14,6 +14,10 @@
 
 namespace brainlock::validator {
 
+/// Simulated runs that tell how large an honest answer's errors are (package::foretell): with six of them the deviation of ten outputs
+/// is known to about a fifth.
+inline constexpr unsigned kForetellingDraws = 6;
+
 /// Everything const and safe from many threads; a Validator replaces `client` between rounds.
 struct Task {
   std::string name;                                  ///< of the model, for people
@@ -21,8 +25,9 @@ struct Task {
   std::shared_ptr<const client::TaskClient> client;  ///< keys, encryption, decryption
   /// The model's outputs for an input, in the clear.
   std::function<Result<std::vector<double>>(std::span<const float> input)> baseline;
-  /// Whether an input keeps the values that the package's parameters were chosen for, and an honest answer to it the bound below.
-  /// Empty: every input does. Cost: two runs of the program in the clear, and one of the model.
+  /// Whether an input keeps the values that the package's parameters were chosen for, and an honest answer to it the bound below; and
+  /// what that answer looks like. Empty: every input is taken, and judged by the baseline alone. Cost: kForetellingDraws runs of the program in
+  /// the clear and another, and one of the model.
   std::function<Result<package::ValueRange>(std::span<const float> input)> range;
   /// Makes other keys in the place of the client's, which goes on working but for its key file, and a client with them. Empty:
   /// these keys serve for ever. Cost: seconds, and every miner is sent an evaluation key anew.

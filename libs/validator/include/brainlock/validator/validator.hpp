@@ -121,7 +121,7 @@ class Validator {
     ledger::Neuron miner;
     sampler::Sample sample;
     std::vector<std::uint8_t> bytes;
-    std::vector<double> expected;
+    Expected expected;
     Status prepared;
     client::Call call;
     std::chrono::steady_clock::duration took{};   ///< the miner had us, answer or not
@@ -145,7 +145,7 @@ class Validator {
   bool due_in_slot(const ledger::AccountId& miner, std::uint64_t block);
   void forget_strangers(const ledger::Metagraph& metagraph);
   void try_to_vote();
-  Result<sampler::Sample> draw_in_range(const Task& task);
+  Status draw_in_range(Question& question);
   void ask(Question& question, const std::stop_token& stop);
   void judge(Question& question);
   [[nodiscard]] store::RequestRow row_of(const Question& question) const;
@@ -158,6 +158,7 @@ class Validator {
   ValidatorParts parts_;
   ValidatorOptions options_;
   AnswerMemory answers_;
+  NoiseMemory noise_;
   mutable std::mutex mutex_;
   Activity activity_;
   RejectedInputs rejected_;
