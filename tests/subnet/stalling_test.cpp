@@ -190,6 +190,122 @@ TEST_F(Stalling, ThoseWhoAreSilentAreAskedLastAndTogether) {
   }
 }
 
+// A round goes on without those that take longer than its patience. Their answers count when they come.
+TEST_F(Stalling, ARoundDoesNotWaitForThoseWhoStall) {
+  const auto stalls = std::make_shared<std::atomic<bool>>(false);
+  std::vector<ledger::AccountId> stallers;
+  for (const char* name : {"staller 1", "staller 2"}) {
+    auto engine = std::make_unique<FakeEngine>();
+    engine->before = [stalls](const miner::JobControl&) { std::this_thread::sleep_for(milliseconds(*stalls ? 1500 : 0)); };
+    stallers.push_back(add(name, {}, std::move(engine)).self.account());
+  }
+  const auto prompt = add("prompt").self.account();
+  validator::ValidatorOptions options;
+  options.parallel = 3;
+  options.patience_ms = 400;
+  options.request_timeout_ms = 1200;
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  ASSERT_EQ(validator->run_round()->succeeded, 3u);
+  *stalls = true;
+  auto begin = steady_clock::now();
+  ASSERT_EQ(validator->run_round()->succeeded, 1u);
+  EXPECT_LT(steady_clock::now() - begin, milliseconds(900));
+  const auto count = [&](const ledger::AccountId& miner, bool success) {
+    store::RequestFilter filter;
+    filter.miner = miner;
+    std::size_t found = 0;
+    const auto rows = *validator->parts().store->requests(filter);
+    for (const auto& row : rows) found += row.success == success ? 1 : 0;
+    return found;
+  };
+  // While they stall they are not asked anew, and the prompt one is.
+  for (int round = 0; round < 3; ++round) {
+    begin = steady_clock::now();
+    ASSERT_EQ(validator->run_round()->succeeded, 1u);
+    EXPECT_LT(steady_clock::now() - begin, milliseconds(200));
+  }
+  EXPECT_EQ(count(prompt, true), 5u);
+  for (const auto& staller : stallers) EXPECT_EQ(count(staller, false), 0u);
+  auto rest = validator->finish();
+  ASSERT_TRUE(rest.ok());
+  EXPECT_EQ(rest->failed, 2u);
+  // From then on they are asked beside the others, so that not even the first wait is lost.
+  begin = steady_clock::now();
+  ASSERT_EQ(validator->run_round()->succeeded, 1u);
+  EXPECT_LT(steady_clock::now() - begin, milliseconds(200));
+  EXPECT_EQ(validator->finish()->failed, 2u);
+  // Who answers again is among the others after a while.
+  *stalls = false;
+  for (int round = 0; round < 12; ++round) {
+    ASSERT_TRUE(validator->run_round().ok());
+    ASSERT_TRUE(validator->finish().ok());
+  }
+  EXPECT_EQ(validator->run_round()->succeeded, 3u);
+}
+
+TEST_F(Stalling, ALongUploadGoesOnBesideTheRounds) {
+  const auto parts = std::make_shared<std::atomic<int>>(0);
+  const auto far = add("far", [parts](const net::RequestHead& head) -> std::optional<net::Response> {
+    if (!is_key_part(head)) return std::nullopt;
+    ++*parts;
+    std::this_thread::sleep_for(milliseconds(300));
+    return std::nullopt;
+  }).self.account();
+  validator::ValidatorOptions options;
+  options.patience_ms = 200;
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  const auto first = validator->run_round();
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->asked, 0u) << "no failure: the key is on its way";
+  ASSERT_TRUE(validator->finish().ok());
+  const int sent = *parts;
+  EXPECT_EQ(validator->run_round()->succeeded, 1u);
+  EXPECT_EQ(*parts, sent);
+  EXPECT_EQ(newest(*validator).miner, far);
+}
+
+// Two hotkeys on one machine, which lets the second's readiness wait until the first is done: each would be measured as if it were alone.
+TEST_F(Stalling, ThoseWhoShareAMachineShareItWhenTheyAreMeasured) {
+  const auto machine = std::make_shared<std::mutex>();
+  for (const char* name : {"one", "two"}) {
+    auto engine = std::make_unique<FakeEngine>();
+    engine->before = [machine](const miner::JobControl&) {
+      const std::lock_guard lock(*machine);
+      std::this_thread::sleep_for(milliseconds(300));
+    };
+    add(name, [machine](const net::RequestHead& head) -> std::optional<net::Response> {
+      if (head.method == "GET") const std::lock_guard lock(*machine);
+      return std::nullopt;
+    }, std::move(engine));
+  }
+  validator::ValidatorOptions options;
+  options.parallel = 2;
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(validator->run_round()->succeeded, 2u);
+    const auto rows = *validator->parts().store->requests({});
+    EXPECT_GE(rows.at(0).response_s + rows.at(1).response_s, 0.85) << "300 ms for the one, 600 for the other";
+  }
+}
+
+TEST_F(Stalling, ARoundEndsWithItsSlot) {
+  for (const char* name : {"a", "b", "c", "d", "e", "f"}) {
+    auto engine = std::make_unique<FakeEngine>();
+    engine->before = [](const miner::JobControl&) { std::this_thread::sleep_for(milliseconds(200)); };
+    add(name, {}, std::move(engine));
+  }
+  ledger->change([](ledger::Metagraph& m) { m.block = 24; });
+  ledger->block_interval_ms = 50;
+  validator::ValidatorOptions options;
+  options.parallel = 1;
+  options.slot_blocks = 12;   // 600 ms
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  const auto report = validator->run_round();
+  ASSERT_TRUE(report.ok());
+  EXPECT_GE(report->asked, 1u);
+  EXPECT_LE(report->asked, 4u);
+}
+
 TEST_F(Stalling, WhoIsSlowToBeReadyDoesNotChooseWhenItsTimeBegins) {
   const auto slow = std::make_shared<std::atomic<bool>>(false);
   add("farm", [slow](const net::RequestHead& head) -> std::optional<net::Response> {

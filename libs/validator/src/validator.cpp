@@ -6,13 +6,13 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <filesystem>
 #include <numeric>
 #include <set>
 #include <thread>
 
 #include "brainlock/base/parallel.hpp"
 #include "brainlock/crypto/random.hpp"
+#include "asker.hpp"
 
 namespace brainlock::validator {
 
@@ -22,12 +22,8 @@ namespace {
 
 constexpr std::int64_t kPruneEveryMs = 3'600'000;
 constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
-constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::chrono::seconds kVoteEvery{60};    // within a round; the ledger is read for it
-constexpr double kReadySeconds = 2;
 constexpr std::chrono::milliseconds kPrompt{500}; // below that all miners are alike, above it those alike that differ by less than a factor of two
-constexpr std::int64_t kUploadAgainMs = 10'000;   // after the first failure of an upload, twice as long after each further one
-constexpr std::int64_t kUploadAgainMostMs = 6 * kHourMs;
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -45,6 +41,14 @@ std::string why_zero(const score::Standing& standing, const std::string& last_re
 }
 
 }  // namespace
+
+Validator::Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(options) {
+  const DeliveryRules delivery{options_.key_timeout_ms, options_.upload_timeout_ms, options_.uploads_an_hour, options_.parallel};
+  asker_ = std::make_unique<Asker>(parts_.self, parts_.clock,
+                                   AskerOptions{options_.request_timeout_ms, options_.patience_ms, options_.tls, options_.allow_private_addresses, delivery});
+}
+
+Validator::~Validator() = default;
 
 Result<std::unique_ptr<Validator>> Validator::make(ValidatorParts parts, ValidatorOptions options) {
   if (parts.tasks.empty()) return {ErrorCode::kInvalidArgument, "a validator needs at least one approved package"};
@@ -126,104 +130,10 @@ void Validator::prepare(Question& question) {
     if (question.expected.clear.empty()) {
       BRAINLOCK_ASSIGN(question.expected.clear, question.task->baseline(question.sample.image.pixels));
     }
-    BRAINLOCK_ASSIGN(question.bytes, question.task->client->encrypt(question.sample.image.pixels));
+    BRAINLOCK_ASSIGN(question.bytes, question.keys->encrypt(question.sample.image.pixels));
     return {};
   };
   question.prepared = work();
-}
-
-void Validator::ask(Question& question, const std::stop_token& stop) {
-  client::Call& call = question.call;
-  call.started_ms = call.finished_ms = parts_.clock();
-  call.uuid = protocol::make_uuid();
-  const auto& axon = question.miner.axon;
-  if (!question.prepared.ok()) {
-    call.reason = Reason::kValidatorError;
-    call.detail = question.prepared.error().to_string();
-    return;
-  }
-  if (!axon) {
-    call.reason = Reason::kNoAddress;
-    return;
-  }
-  if (!options_.allow_private_addresses && ledger::is_non_public_ip(axon->ip)) {
-    call.reason = Reason::kNoAddress;
-    call.detail = axon->ip + " is not an address of the public internet";
-    return;
-  }
-  const client::TaskClient& task = *question.task->client;
-  client::MinerConnection connection(parts_.self, {question.miner.hotkey, axon->ip, axon->port, options_.tls}, parts_.clock);
-  const KeyOfMiner key(question.miner.hotkey, task.key_id());
-  const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
-
-  // The key first: a question is sent once. A miner that got it twice could use the first time to think, which nobody measures.
-  const auto begun = std::chrono::steady_clock::now();
-  client::Call ready = ensure_key(connection, task, key, stop);
-  const double ready_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  if (!ready.ok()) {
-    call = std::move(ready);
-    return;
-  }
-  call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
-  // A miner that is slow to say that it is ready chooses when its time begins: what is beyond all distances on Earth counts.
-  if (call.ok() && ready.bytes_sent == 0) call.response_s += std::max(0.0, ready_s - kReadySeconds);
-  if (call.refusal == protocol::Refusal::kUnknownKey) {
-    const std::lock_guard lock(mutex_);
-    keys_at_[key].there = false;
-  }
-}
-
-client::Call Validator::ensure_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop) {
-  bool there = false;
-  {
-    const std::lock_guard lock(mutex_);
-    there = keys_at_[name].there;
-  }
-  if (there) {  // as far as we know: it may have dropped it
-    client::Call state = connection.key_state(task.package(), task.key_id(), there, {5'000, 10'000, protocol::kMaxJsonBytes}, stop);
-    if (!state.ok() || there) return state;
-  }
-  return send_key(connection, task, name, stop);
-}
-
-client::Call Validator::send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop) {
-  const std::int64_t began_ms = parts_.clock();
-  {
-    const std::lock_guard lock(mutex_);
-    KeyPlace& place = keys_at_[name];
-    std::erase_if(place.sent_ms, [&](std::int64_t sent_ms) { return sent_ms < began_ms - kHourMs; });
-    const bool often = place.sent_ms.size() >= std::max(1U, options_.uploads_an_hour);
-    if (often || began_ms < place.not_before_ms) {
-      client::Call call;
-      call.uuid = protocol::make_uuid();
-      call.started_ms = call.finished_ms = began_ms;
-      call.reason = Reason::kKeyUpload;
-      call.detail = often ? "the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour"
-                          : "the last upload failed; the next one is in " + std::to_string((place.not_before_ms - began_ms) / 1000) + " s";
-      return call;
-    }
-  }
-  // Uploads are not timed: they happen once, and would punish miners that are far away.
-  const client::CallLimits part_limits{5'000, options_.key_timeout_ms, protocol::kMaxJsonBytes};
-  const auto status = connection.status({}, stop);
-  const std::uint64_t part_bytes = status.ok() ? std::clamp<std::uint64_t>(status->key_part_bytes, 1 << 16, 64 << 20) : 1 << 20;
-  client::Call upload = connection.upload_key(task.package(), task.key_id(), task.key_file(), part_bytes, part_limits, {}, stop, 4, options_.upload_timeout_ms);
-  const std::int64_t ended_ms = parts_.clock();
-  const std::lock_guard lock(mutex_);
-  KeyPlace& place = keys_at_[name];
-  place.there = upload.ok();
-  // A miner that refuses the last part had us send all the others.
-  std::error_code ignored;
-  const std::uint64_t most = std::filesystem::file_size(task.key_file(), ignored) / 2;
-  if (upload.bytes_sent > (upload.ok() ? 0 : most)) place.sent_ms.push_back(ended_ms);
-  if (upload.ok()) {
-    place.failures = 0;
-  } else {
-    // The longer it kept us, the longer it waits.
-    place.failures = std::min(place.failures + 1, 12);
-    place.not_before_ms = ended_ms + std::min(std::max(kUploadAgainMs << (place.failures - 1), 6 * (ended_ms - began_ms)), kUploadAgainMostMs);
-  }
-  return upload;
 }
 
 void Validator::judge(Question& question) {
@@ -231,7 +141,7 @@ void Validator::judge(Question& question) {
   question.verdict.detail = question.call.detail;
   if (!question.call.ok()) return;
   Verdict& verdict = question.verdict;
-  verdict = judge_answer(*question.task, *question.task->client, question.expected, question.call.body);
+  verdict = judge_answer(*question.task, *question.keys, question.expected, question.call.body);
   // Encryption is never twice the same: repeated bytes are a copy, however they decrypt. What is no answer at all keeps its reason.
   const bool seen = answers_.seen(question.call.body);
   if (seen && (verdict.reason == Reason::kOk || verdict.reason == Reason::kWrongOutput)) verdict.reason = Reason::kRepeatedAnswer;
@@ -250,7 +160,7 @@ store::RequestRow Validator::row_of(const Question& question) const {
   row.validator = parts_.self.account;
   row.miner = question.miner.hotkey;
   row.miner_uid = question.miner.uid;
-  row.package = protocol::content_id_text(question.task->client->package());
+  row.package = protocol::content_id_text(question.keys->package());
   row.input_kind = question.sample.kind;
   row.input_seed = question.sample.seed;
   row.started_ms = question.call.started_ms;
@@ -267,10 +177,10 @@ store::RequestRow Validator::row_of(const Question& question) const {
   return row;
 }
 
-Status Validator::record(std::span<const Question> questions) {
+Status Validator::record(std::span<const std::unique_ptr<Question>> questions) {
   std::vector<store::RequestRow> rows;
   rows.reserve(questions.size());
-  for (const Question& question : questions) rows.push_back(row_of(question));
+  for (const auto& question : questions) rows.push_back(row_of(*question));
   // One transaction, so the disk is waited for once.
   BRAINLOCK_ASSIGN(const std::size_t stored, parts_.store->record_requests(rows));
   (void)stored;
@@ -280,10 +190,10 @@ Status Validator::record(std::span<const Question> questions) {
                                            {"uid", std::to_string(row.miner_uid)},
                                            {"reason", row.reason},
                                            {"detail", row.detail},
-                                           {"response_s", std::to_string(questions[i].call.response_s)},
+                                           {"response_s", std::to_string(questions[i]->call.response_s)},
                                            {"network_s", std::to_string(row.network_s)},
                                            {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()},
-                                           {"noise_ratio", questions[i].verdict.noise_ratio ? std::to_string(*questions[i].verdict.noise_ratio) : std::string()}});
+                                           {"noise_ratio", questions[i]->verdict.noise_ratio ? std::to_string(*questions[i]->verdict.noise_ratio) : std::string()}});
   }
   return {};
 }
@@ -291,9 +201,9 @@ Status Validator::record(std::span<const Question> questions) {
 void Validator::forget_strangers(const ledger::Metagraph& metagraph) {
   std::set<ledger::AccountId> known;
   for (const auto& neuron : metagraph.neurons) known.insert(neuron.hotkey);
-  noise_.forget([&](const ledger::AccountId& miner) { return !known.contains(miner); });
-  const std::lock_guard lock(mutex_);
-  std::erase_if(keys_at_, [&](const auto& entry) { return !known.contains(entry.first.first); });
+  const auto gone = [&](const ledger::AccountId& miner) { return !known.contains(miner); };
+  noise_.forget(gone);
+  asker_->keys().forget_miners(gone);
   std::erase_if(took_, [&](const auto& entry) { return !known.contains(entry.first); });
   std::erase_if(plans_, [&](const auto& entry) { return !known.contains(entry.first); });
 }
@@ -330,55 +240,100 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
     permit_was_missing_ = false;
   }
   renew_keys();
+  forget_strangers(metagraph);
   auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
-  if (options_.slot_blocks != 0 && sharing_validators(metagraph, self->uid).size() > 1) {
-    std::erase_if(uids, [&](ledger::Uid uid) { return !due_in_slot(metagraph.neurons[uid].hotkey, metagraph.block); });
+  std::erase_if(uids, [&](ledger::Uid uid) { return asker_->busy_with(metagraph.neurons[uid].hotkey); });
+  auto slot_end = std::chrono::steady_clock::time_point::max();
+  if (options_.slot_blocks != 0) {
+    if (sharing_validators(metagraph, self->uid).size() > 1) {
+      std::erase_if(uids, [&](ledger::Uid uid) { return !due_in_slot(metagraph.neurons[uid].hotkey, metagraph.block); });
+    }
+    // Others' slots are left alone, so that no miner has two validators at once.
+    BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
+    const auto blocks = static_cast<std::int64_t>(options_.slot_blocks - metagraph.block % options_.slot_blocks);
+    slot_end = std::chrono::steady_clock::now() + std::chrono::milliseconds(blocks * time.block_interval_ms);
   }
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);
-  forget_strangers(metagraph);
   // Batches of miners that kept us about as long the last time, however it ended: who stalls holds up those who do the same.
-  const auto slowness = [&](ledger::Uid uid) {
-    const auto took = took_.find(metagraph.neurons[uid].hotkey);
-    return took == took_.end() ? 64 : static_cast<int>(std::bit_width(static_cast<std::uint64_t>(took->second / kPrompt)));
+  const auto took = [&](ledger::Uid uid) {
+    const auto found = took_.find(metagraph.neurons[uid].hotkey);
+    return found == took_.end() ? std::chrono::steady_clock::duration::max() : found->second;
   };
+  const auto slowness = [&](ledger::Uid uid) { return std::bit_width(static_cast<std::uint64_t>(took(uid) / kPrompt)); };
   std::stable_sort(uids.begin(), uids.end(), [&](ledger::Uid a, ledger::Uid b) { return slowness(a) < slowness(b); });
+  // Those known to take longer than anybody waits are asked beside the others, new ones among the others.
+  const auto known_slow = [&](ledger::Uid uid) { return took_.contains(metagraph.neurons[uid].hotkey) && took(uid) >= std::chrono::milliseconds(options_.patience_ms); };
+  const auto slow = std::stable_partition(uids.begin(), uids.end(), [&](ledger::Uid uid) { return !known_slow(uid); });
+  std::vector<ledger::Uid> aside(slow, uids.end());
+  uids.erase(slow, uids.end());
+  const std::size_t room = Asker::kMostUnderWay - std::min(Asker::kMostUnderWay, asker_->under_way());
+  aside.resize(std::min(aside.size(), room));
+  asker_->ask_aside(questions_for(metagraph, aside));
 
   RoundReport report;
   const std::size_t batch = std::max(1U, options_.parallel);
-  for (std::size_t begin = 0; begin < uids.size() && !stop.stop_requested(); begin += batch) {
-    const std::size_t count = std::min(batch, uids.size() - begin);
-    std::vector<Question> questions(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      questions[i].miner = metagraph.neurons[uids[begin + i]];
-      questions[i].task = &parts_.tasks[random_seed() % parts_.tasks.size()];
-    }
-    set_state("encrypting questions");
-    parallel_for(count, options_.threads, [&](std::size_t i) { prepare(questions[i]); });
+  for (std::size_t begin = 0; begin < uids.size(); begin += batch) {
+    if (stop.stop_requested() || std::chrono::steady_clock::now() >= slot_end) break;
+    const auto members = std::span(uids).subspan(begin, std::min(batch, uids.size() - begin));
+    const bool with_new = took(members.back()) == std::chrono::steady_clock::duration::max();
+    if (with_new && asker_->under_way() >= Asker::kMostUnderWay) break;
+    const std::size_t count = members.size();
+    auto questions = questions_for(metagraph, members);
     set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
-    parallel_for(count, static_cast<unsigned>(count), [&](std::size_t i) {
-      const auto begun = std::chrono::steady_clock::now();
-      ask(questions[i], stop);
-      questions[i].took = std::chrono::steady_clock::now() - begun;
-    });
-    if (stop.stop_requested()) break;  // what was cut off is nobody's failure
-    set_state("judging answers");
-    parallel_for(count, options_.threads, [&](std::size_t i) { judge(questions[i]); });
-    BRAINLOCK_TRY(record(questions));
-    for (const Question& question : questions) {
-      // Who stalls now and then is not prompt in between.
-      auto& took = took_[question.miner.hotkey];
-      took = std::max(question.took, took * 3 / 4);
-      ++report.asked;
-      if (question.verdict.reason == Reason::kOk) ++report.succeeded;
-      else if (protocol::counts_against_miner(question.verdict.reason)) ++report.failed;
-      else ++report.not_counted;
-    }
-    if (between && !stop.stop_requested()) between();
+    asker_->ask(std::move(questions), stop);
+    if (stop.stop_requested()) break;
+    BRAINLOCK_TRY(collect(report));
+    if (between) between();
   }
+  if (stop.stop_requested()) asker_->stop();  // what was cut off is nobody's failure
+  else BRAINLOCK_TRY(collect(report));
   const std::lock_guard lock(mutex_);
   ++activity_.rounds;
+  return report;
+}
+
+std::vector<std::unique_ptr<Question>> Validator::questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids) {
+  std::vector<std::unique_ptr<Question>> questions;
+  for (const ledger::Uid uid : uids) {
+    auto question = std::make_unique<Question>();
+    question->miner = metagraph.neurons[uid];
+    question->task = &parts_.tasks[random_seed() % parts_.tasks.size()];
+    question->keys = question->task->client;
+    questions.push_back(std::move(question));
+  }
+  if (!questions.empty()) set_state("encrypting questions");
+  parallel_for(questions.size(), options_.threads, [&](std::size_t i) { prepare(*questions[i]); });
+  return questions;
+}
+
+Status Validator::collect(RoundReport& report) {
+  auto questions = asker_->finished();
+  for (const auto& question : questions) {
+    // Who stalls now and then is not prompt in between.
+    auto& took = took_[question->miner.hotkey];
+    took = std::max(question->took, took * 3 / 4);
+  }
+  std::erase_if(questions, [](const auto& question) { return question->withdrawn; });
+  if (questions.empty()) return {};
+  set_state("judging answers");
+  parallel_for(questions.size(), options_.threads, [&](std::size_t i) { judge(*questions[i]); });
+  BRAINLOCK_TRY(record(questions));
+  for (const auto& question : questions) {
+    ++report.asked;
+    if (question->verdict.reason == Reason::kOk) ++report.succeeded;
+    else if (protocol::counts_against_miner(question->verdict.reason)) ++report.failed;
+    else ++report.not_counted;
+  }
+  return {};
+}
+
+Result<RoundReport> Validator::finish(const std::stop_token& stop) {
+  RoundReport report;
+  asker_->wait(stop);
+  if (stop.stop_requested()) asker_->stop();
+  BRAINLOCK_TRY(collect(report));
   return report;
 }
 
@@ -496,6 +451,8 @@ void Validator::renew_keys() {
   for (Task& task : parts_.tasks) {
     if (!task.renew || now_ms < task.keys_made_ms + options_.key_life_ms) continue;
     set_state("making keys");
+    // What is under way reads the old key's file. It is nobody's failure.
+    asker_->stop();
     auto renewed = task.renew();
     if (!renewed.ok()) {
       // Those that there are do for a while longer.
@@ -503,8 +460,8 @@ void Validator::renew_keys() {
       net::log_event(parts_.log, net::EventLevel::kWarning, "keys_not_renewed", {{"task", task.name}, {"error", renewed.error().to_string()}});
       continue;
     }
+    asker_->keys().forget_key(task.client->key_id());
     const std::lock_guard lock(mutex_);
-    std::erase_if(keys_at_, [&](const auto& entry) { return entry.first.second == task.client->key_id(); });
     task.client = std::move(*renewed);
     task.keys_made_ms = now_ms;
     net::log_event(parts_.log, "keys_renewed", {{"task", task.name}});
@@ -549,6 +506,9 @@ void Validator::run(std::stop_token stop, std::uint64_t rounds) {
     ++done;
     if (const auto pruned = prune(); !pruned.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "prune_failed", {{"error", pruned.error().to_string()}});
     try_to_vote();
+    if (rounds != 0 && done == rounds) {
+      if (const auto last = finish(stop); !last.ok()) net::log_event(parts_.log, net::EventLevel::kWarning, "round_failed", {{"error", last.error().to_string()}});
+    }
     set_state("waiting for the next round");
     // Not to the second: a miner that knows when it is asked next could rest until then.
     const std::int64_t half = options_.round_pause_ms / 2;

@@ -24,6 +24,7 @@ namespace brainlock::validator {
 struct ValidatorOptions {
   score::Rule rule;
   std::int64_t request_timeout_ms = 120'000;
+  std::int64_t patience_ms = 20'000;          ///< after which others' questions go on without a miner
   std::int64_t key_timeout_ms = 180'000;      ///< for one part of a key upload, and
   std::int64_t upload_timeout_ms = 900'000;   ///< for all of it: what is there stays, and the next upload goes on from it
   unsigned uploads_an_hour = 3;               ///< of one key to one miner: one that loses it each time is not sent it for ever
@@ -69,6 +70,7 @@ struct MinerStanding {
   std::uint16_t incentive = 0;
 };
 
+/// Of the questions that ended.
 struct RoundReport {
   std::size_t asked = 0, succeeded = 0, failed = 0, not_counted = 0;
 };
@@ -89,15 +91,23 @@ struct Activity {
   std::string last_vote;
 };
 
+class Asker;
+struct Question;
+
 /// run_round and vote by one thread at a time; standings, activity and rejected_inputs by any.
 class Validator {
  public:
   static Result<std::unique_ptr<Validator>> make(ValidatorParts parts, ValidatorOptions options);
+  /// Breaks off what is under way.
+  ~Validator();
 
-  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Miners that kept the validator waiting
-  /// of late come last, together with those that did so for about as long, and new ones after them. Errors: of the ledger or store; a
-  /// miner's failure is none.
+  /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Of a batch all are asked at the same
+  /// moment. Miners that kept the validator waiting of late come last, together with those that did so for about as long, and new ones
+  /// after them. Nobody is waited for longer than `patience_ms`: later answers are judged and recorded when they come, by this round or
+  /// another, and miners known to take longer are asked beside the others. Errors: of the ledger or store; a miner's failure is none.
   Result<RoundReport> run_round(std::stop_token stop = {}, const std::function<void()>& between = {});
+  /// Waits for the questions that are still out, judges, records.
+  Result<RoundReport> finish(const std::stop_token& stop = {});
   /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
   Result<std::optional<ledger::Outcome>> vote();
   /// Rounds, and votes in their middle too (a round of miners that are slow on purpose takes long), until stopped or `rounds` have ended
@@ -113,43 +123,21 @@ class Validator {
   [[nodiscard]] const ValidatorOptions& options() const { return options_; }
 
  private:
-  Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(options) {}
-
-  /// One miner's question on its way through a round.
-  struct Question {
-    const Task* task = nullptr;
-    ledger::Neuron miner;
-    sampler::Sample sample;
-    std::vector<std::uint8_t> bytes;
-    Expected expected;
-    Status prepared;
-    client::Call call;
-    std::chrono::steady_clock::duration took{};   ///< the miner had us, answer or not
-    Verdict verdict;
-  };
-  /// What is known of a miner and one of our keys.
-  struct KeyPlace {
-    bool there = false;                       ///< the miner said so
-    int failures = 0;                         ///< uploads, in a row
-    std::int64_t not_before_ms = 0;           ///< the next upload
-    std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour, and those that failed after most was sent
-  };
-  using KeyOfMiner = std::pair<ledger::AccountId, protocol::ContentId>;
+  Validator(ValidatorParts parts, ValidatorOptions options);
 
   void prepare(Question& question);
-  /// Sees to it that the miner has the key. Not ok: why not.
-  client::Call ensure_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
-  /// Sends a key that is not there, unless it is too early for that after earlier uploads.
-  client::Call send_key(client::MinerConnection& connection, const client::TaskClient& task, const KeyOfMiner& name, const std::stop_token& stop);
+  /// Questions for those miners, encrypted.
+  std::vector<std::unique_ptr<Question>> questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids);
+  /// Judges and records what has ended.
+  Status collect(RoundReport& report);
   /// Whether the next of a miner's questions of this slot is due; it then counts as asked.
   bool due_in_slot(const ledger::AccountId& miner, std::uint64_t block);
   void forget_strangers(const ledger::Metagraph& metagraph);
   void try_to_vote();
   Status draw_in_range(Question& question);
-  void ask(Question& question, const std::stop_token& stop);
   void judge(Question& question);
   [[nodiscard]] store::RequestRow row_of(const Question& question) const;
-  Status record(std::span<const Question> questions);
+  Status record(std::span<const std::unique_ptr<Question>> questions);
   Status prune();
   void renew_keys();
   void set_state(std::string state);
@@ -162,8 +150,7 @@ class Validator {
   mutable std::mutex mutex_;
   Activity activity_;
   RejectedInputs rejected_;
-  std::map<KeyOfMiner, KeyPlace> keys_at_;
-  std::map<ledger::AccountId, std::chrono::steady_clock::duration> took_;   ///< how long a miner kept us of late, upload and all
+  std::map<ledger::AccountId, std::chrono::steady_clock::duration> took_;   ///< how long a miner kept us of late
   struct SlotPlan {
     std::uint64_t slot = 0;
     std::vector<std::uint64_t> blocks;        ///< of the slot: when the next question is due, at random
@@ -175,6 +162,7 @@ class Validator {
   std::int64_t pruned_ms_ = 0;
   bool permit_was_missing_ = false;
   std::optional<std::uint64_t> permit_since_block_;   ///< of a permit that came while this validator ran
+  std::unique_ptr<Asker> asker_;              ///< last: its threads use the others
 };
 
 }  // namespace brainlock::validator

@@ -1,0 +1,155 @@
+#include "asker.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace brainlock::validator {
+
+using protocol::Reason;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+// A miner that is slow to say that it is ready chooses when its time begins: what is beyond all distances on Earth counts.
+constexpr double kReadySeconds = 2;
+
+double seconds_since(Clock::time_point begun) { return std::chrono::duration<double>(Clock::now() - begun).count(); }
+
+}  // namespace
+
+Asker::Asker(protocol::Signer self, client::WallClock clock, const AskerOptions& options)
+    : self_(std::move(self)), clock_(std::move(clock)), options_(options), keys_(options.delivery, clock_) {}
+
+Asker::~Asker() { stop(); }
+
+void Asker::put(Question& question, Line& line) {
+  const std::stop_token stop = breaking_off_.get_token();
+  client::Call& call = question.call;
+  call.started_ms = call.finished_ms = clock_();
+  call.uuid = protocol::make_uuid();
+  bool stepped = false;
+  // Whether it comes in time.
+  const auto step_forward = [&] {
+    const std::lock_guard lock(line.mutex);
+    if (!stepped) --line.not_ready;
+    stepped = true;
+    line.changed.notify_all();
+    return line.phase == Line::kGathering || line.aside;
+  };
+  const auto& axon = question.miner.axon;
+  if (!question.prepared.ok()) {
+    call.reason = Reason::kValidatorError;
+    call.detail = question.prepared.error().to_string();
+  } else if (!axon) {
+    call.reason = Reason::kNoAddress;
+  } else if (!options_.allow_private_addresses && ledger::is_non_public_ip(axon->ip)) {
+    call.reason = Reason::kNoAddress;
+    call.detail = axon->ip + " is not an address of the public internet";
+  } else {
+    const client::TaskClient& task = *question.keys;
+    client::MinerConnection connection(self_, {question.miner.hotkey, axon->ip, axon->port, options_.tls}, clock_);
+    // The key first: a question is sent once. A miner that got it twice could use the first time to think, which nobody measures.
+    const auto begun = Clock::now();
+    Readiness ready = keys_.ensure(connection, task, stop);
+    const double ready_s = seconds_since(begun);
+    question.took = Clock::now() - begun;
+    if (!ready.call.ok()) {
+      call = std::move(ready.call);
+    } else {
+      if (ready.uploaded) question.took -= ready.upload;
+      question.withdrawn = !step_forward();
+      if (!question.withdrawn) {
+        std::unique_lock lock(line.mutex);
+        line.changed.wait(lock, stop, [&] { return line.phase != Line::kGathering; });
+        question.withdrawn = line.phase != Line::kAsking;
+      }
+      if (!question.withdrawn) {
+        const auto sent = Clock::now();
+        const client::CallLimits limits{5'000, options_.request_timeout_ms, task.max_answer_bytes()};
+        call = connection.infer(task.package(), task.key_id(), question.bytes, limits, stop);
+        question.took += Clock::now() - sent;
+        if (call.ok() && !ready.uploaded) call.response_s += std::max(0.0, ready_s - kReadySeconds);
+        if (call.refusal == protocol::Refusal::kUnknownKey) keys_.lost(question.miner.hotkey, task.key_id());
+      }
+    }
+  }
+  step_forward();
+}
+
+void Asker::begin(std::unique_ptr<Question> question, const std::shared_ptr<Line>& line) {
+  Running& running = running_.emplace_back();
+  running.question = std::move(question);
+  running.thread = std::jthread([this, &running, line] {
+    put(*running.question, *line);
+    {
+      const std::lock_guard lock(mutex_);
+      running.ended = true;
+      one_ended_.notify_all();
+    }
+    // After that: who waits for the batch finds its questions ended.
+    const std::lock_guard lock(line->mutex);
+    --line->not_ended;
+    line->changed.notify_all();
+  });
+}
+
+void Asker::ask(Questions batch, const std::stop_token& stop) {
+  const auto line = std::make_shared<Line>();
+  line->not_ready = line->not_ended = batch.size();
+  for (auto& question : batch) begin(std::move(question), line);
+  const std::chrono::milliseconds patience(options_.patience_ms);
+  std::unique_lock lock(line->mutex);
+  line->changed.wait_for(lock, stop, patience, [&] { return line->not_ready == 0; });
+  if (line->not_ended > line->not_ready) {
+    lock.unlock();
+    const Uplink::Questions quiet(keys_.uplink(), stop);
+    lock.lock();
+    line->phase = Line::kAsking;
+    line->changed.notify_all();
+    // Who was not ready by now is not waited for, and not sent anything while others' time runs.
+    line->changed.wait_for(lock, stop, patience, [&] { return line->not_ended <= line->not_ready; });
+  }
+  line->phase = Line::kOver;
+  line->changed.notify_all();
+}
+
+void Asker::ask_aside(Questions questions) {
+  for (auto& question : questions) {
+    const auto line = std::make_shared<Line>();
+    line->not_ready = line->not_ended = 1;
+    line->phase = Line::kAsking;
+    line->aside = true;
+    begin(std::move(question), line);
+  }
+}
+
+Asker::Questions Asker::finished() {
+  Questions out;
+  for (auto running = running_.begin(); running != running_.end();) {
+    if (!running->ended) {
+      ++running;
+      continue;
+    }
+    running->thread.join();
+    out.push_back(std::move(running->question));
+    running = running_.erase(running);
+  }
+  return out;
+}
+
+void Asker::wait(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  one_ended_.wait(lock, stop, [&] { return std::all_of(running_.begin(), running_.end(), [](const Running& r) { return r.ended.load(); }); });
+}
+
+void Asker::stop() {
+  breaking_off_.request_stop();
+  running_.clear();
+  breaking_off_ = {};
+}
+
+bool Asker::busy_with(const ledger::AccountId& miner) const {
+  return std::any_of(running_.begin(), running_.end(), [&](const Running& running) { return running.question->miner.hotkey == miner; });
+}
+
+}  // namespace brainlock::validator

@@ -1,0 +1,63 @@
+// Evaluation keys at miners: where they are, and their way there.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <vector>
+
+#include "brainlock/client/miner_connection.hpp"
+#include "brainlock/client/task_client.hpp"
+#include "uplink.hpp"
+
+namespace brainlock::validator {
+
+struct DeliveryRules {
+  std::int64_t part_timeout_ms = 0;      ///< for one part
+  std::int64_t upload_timeout_ms = 0;    ///< for all parts of one upload
+  unsigned uploads_an_hour = 0;          ///< of one key to one miner
+  unsigned uploads_at_once = 1;          ///< to all miners, slow ones not counted
+};
+
+/// How it went. Not ok: why the miner has no key.
+struct Readiness {
+  client::Call call;
+  bool uploaded = false;                          ///< just now
+  std::chrono::steady_clock::duration upload{};   ///< what that took, however it ended
+};
+
+/// Safe from many threads, one at a time for each miner.
+class KeyDelivery {
+ public:
+  KeyDelivery(const DeliveryRules& rules, client::WallClock clock) : rules_(rules), clock_(std::move(clock)), uplink_(std::max(1U, rules.uploads_at_once)) {}
+
+  /// Sees to it that the miner has the key: asks it, and sends what is not there unless it is too early for that after earlier uploads.
+  Readiness ensure(client::MinerConnection& connection, const client::TaskClient& task, const std::stop_token& stop);
+  /// The miner says that it does not know the key.
+  void lost(const protocol::AccountId& miner, const protocol::ContentId& key);
+  void forget_miners(const std::function<bool(const protocol::AccountId&)>& gone);
+  void forget_key(const protocol::ContentId& key);
+  [[nodiscard]] Uplink& uplink() { return uplink_; }
+
+ private:
+  /// What is known of a miner and one of our keys.
+  struct Place {
+    bool there = false;                       ///< the miner said so
+    int failures = 0;                         ///< uploads, in a row
+    std::int64_t not_before_ms = 0;           ///< the next upload
+    std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour, and those that failed after most was sent
+  };
+  using Name = std::pair<protocol::AccountId, protocol::ContentId>;
+
+  client::Call send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop);
+
+  const DeliveryRules rules_;
+  const client::WallClock clock_;
+  Uplink uplink_;
+  std::mutex mutex_;
+  std::map<Name, Place> places_;
+};
+
+}  // namespace brainlock::validator
