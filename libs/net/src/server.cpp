@@ -27,6 +27,8 @@
 #include <mutex>
 #include <thread>
 
+#include "doorkeeper.hpp"
+
 namespace brainlock::net {
 
 namespace asio = boost::asio;
@@ -72,7 +74,7 @@ struct Shared {
 
   std::mutex mutex;
   std::condition_variable idle;
-  std::map<std::string, std::size_t> by_address;
+  Doorkeeper door{options};
   std::map<Connection*, std::shared_ptr<Connection>> sessions;   ///< the open ones; each leaves when it closes
   std::size_t connections = 0;
   std::size_t working = 0;   ///< requests between begin() and the end of their answer
@@ -90,19 +92,20 @@ struct Shared {
     ++refused;
     return true;
   }
-  bool admit(const std::string& address) {
+  bool admit(const Peer& peer) {
     const std::lock_guard lock(mutex);
-    const auto of_address = by_address.find(address);
-    if (of_address != by_address.end() && of_address->second >= options.max_connections_per_address) return false;
-    if (connections >= options.max_connections && !evict_locked()) return false;
+    if (!door.admit(peer)) return false;
+    if (connections >= options.max_connections && !evict_locked()) {
+      door.leave(peer);
+      return false;
+    }
     ++connections;
-    ++by_address[address];
     return true;
   }
-  void leave(const std::string& address) {
+  void leave(const Peer& peer) {
     const std::lock_guard lock(mutex);
     --connections;
-    if (--by_address[address] == 0) by_address.erase(address);
+    door.leave(peer);
     idle.notify_all();
   }
   void work(int change) {
@@ -118,10 +121,11 @@ struct Shared {
 /// One connection's place among those that are allowed.
 struct Seat {
   const std::shared_ptr<Shared> shared;
-  const std::string address;
-  Seat(std::shared_ptr<Shared> of, std::string peer) : shared(std::move(of)), address(std::move(peer)) {}
+  const std::string ip;
+  const Peer peer;
+  Seat(std::shared_ptr<Shared> of, std::string address, Peer who) : shared(std::move(of)), ip(std::move(address)), peer(std::move(who)) {}
   Seat(const Seat&) = delete;
-  ~Seat() { shared->leave(address); }
+  ~Seat() { shared->leave(peer); }
 };
 
 void keep(Shared& shared, const std::shared_ptr<Connection>& connection) {
@@ -138,7 +142,7 @@ template <typename Stream>
 class Session final : public Connection {
  public:
   Session(Stream stream, beast::flat_buffer buffer, std::unique_ptr<Seat> seat)
-      : stream_(std::move(stream)), seat_(std::move(seat)), address_(seat_->address), shared_(seat_->shared), buffer_(std::move(buffer)) {}
+      : stream_(std::move(stream)), seat_(std::move(seat)), shared_(seat_->shared), buffer_(std::move(buffer)) {}
 
   ~Session() override { end_work(); }
 
@@ -195,7 +199,7 @@ class Session final : public Connection {
     RequestHead head;
     head.method = std::string(message.method_string());
     head.target = std::string(message.target());
-    head.peer_ip = address_;
+    head.peer_ip = seat_->ip;
     for (const auto& field : message) head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     if (parser_->chunked()) return refuse({411, "text/plain", {}, text_bytes("a body needs Content-Length\n")});
     if (const auto length = parser_->content_length()) head.content_length = *length;
@@ -366,7 +370,6 @@ class Session final : public Connection {
 
   Stream stream_;
   const std::unique_ptr<Seat> seat_;
-  const std::string address_;
   const std::shared_ptr<Shared> shared_;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::buffer_body>> parser_;
@@ -453,15 +456,16 @@ struct Server::Impl {
 
   void take(tcp::socket socket) {
     beast::error_code error;
-    const auto peer = socket.remote_endpoint(error);
+    const auto from = socket.remote_endpoint(error);
     if (error) return;
-    const std::string address = peer.address().to_string();
-    if (!shared->admit(address)) {
+    const std::string ip = from.address().to_string();
+    const Peer peer = peer_of(ip);
+    if (!shared->admit(peer)) {
       ++shared->refused;
       return;
     }
     ++shared->accepted;
-    const auto greeter = std::make_shared<Greeter>(std::move(socket), std::make_unique<Seat>(shared, address));
+    const auto greeter = std::make_shared<Greeter>(std::move(socket), std::make_unique<Seat>(shared, ip, peer));
     keep(*shared, greeter);
     greeter->start();
   }

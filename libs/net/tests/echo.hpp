@@ -63,10 +63,14 @@ struct Echo final : Application {
   std::atomic<int> cancellations{0};
 };
 
-/// A socket that sends what it likes.
+/// A socket that sends what it likes, from any address of this machine (127.0.0.0/8 is all ours).
 struct Raw {
   int fd;
-  explicit Raw(std::uint16_t port) : fd(::socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit Raw(std::uint16_t port, const std::string& from = "127.0.0.1") : fd(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    ::inet_pton(AF_INET, from.c_str(), &own.sin_addr);
+    ::bind(fd, reinterpret_cast<sockaddr*>(&own), sizeof own);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);

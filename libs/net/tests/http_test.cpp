@@ -168,6 +168,23 @@ TEST_F(HttpTest, ConnectionLimitsHoldAndFiveHundredIdlePeersDoNotStopAnHonestOne
   EXPECT_TRUE(eventually([this] { return server->counters().refused_connections >= 11; }));
 }
 
+TEST_F(HttpTest, AddressesOfOneNetworkShareALimitAndOthersAreNotConcerned) {
+  start({.max_connections_per_address = 4, .max_connections_per_network = 10, .limit_loopback = true});
+  std::vector<std::unique_ptr<Raw>> open;
+  for (int i = 0; i < 30; ++i) open.push_back(std::make_unique<Raw>(server->port(), "127.0.5." + std::to_string(1 + i)));
+  EXPECT_TRUE(eventually([this] { return server->counters().refused_connections == 20; }));
+  EXPECT_EQ(server->counters().connections, 10u);
+  Raw other(server->port(), "127.0.6.1");
+  other.send("POST /echo HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+  EXPECT_TRUE(other.read_all().ends_with("ok"));
+  // Who leaves makes room for the network again.
+  open.clear();
+  ASSERT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+  Raw again(server->port(), "127.0.5.99");
+  again.send("POST /echo HTTP/1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+  EXPECT_TRUE(again.read_all().ends_with("ok"));
+}
+
 // Connections cost nothing: whoever opens many of them and asks for nothing makes room for those who ask.
 TEST_F(HttpTest, SilentConnectionsMakeRoomAndThoseInUseStay) {
   start({.max_connections = 16, .max_connections_per_address = 1000});

@@ -43,7 +43,9 @@ struct ServerOptions {
   std::uint16_t port = 0;                       ///< 0: any free one
   unsigned threads = 2;
   std::size_t max_connections = 512;            ///< beyond that a new one takes the place of the oldest whose requests were all refused, or that made none
-  std::size_t max_connections_per_address = 64;
+  std::size_t max_connections_per_address = 64; ///< an IPv4 address, or the /64 of an IPv6 one
+  std::size_t max_connections_per_network = 128;  ///< a /24, or a /48
+  bool limit_loopback = false;                  ///< whether the limits of networks hold for this machine's own addresses too: nobody else has one
   std::size_t max_header_bytes = 16 * 1024;
   std::int64_t header_timeout_ms = 10'000;      ///< from accepting a connection, or from the last answer
   std::int64_t body_grace_ms = 10'000;          ///< a body may take this long, and
