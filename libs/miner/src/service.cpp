@@ -7,8 +7,10 @@
 #include <list>
 #include <map>
 
-#include "brainlock/protocol/tls_proof.hpp"
+#include "brainlock/net/peer.hpp"
+#include "brainlock/net/rate_limiter.hpp"
 #include "brainlock/protocol/nonce_memory.hpp"
+#include "brainlock/protocol/tls_proof.hpp"
 #include "loaded_key_cache.hpp"
 #include "metrics.hpp"
 
@@ -19,31 +21,9 @@ using protocol::Refusal;
 using protocol::RouteKind;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kRateTableLimit = 10'000;
+constexpr double kAddressesOfANetwork = 8;   // a network may ask as often as so many addresses
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kBinary = "application/octet-stream";
-
-/// A bucket of tokens per address. Bounded: when there are too many addresses, all start anew with full buckets.
-class RateLimiter {
- public:
-  explicit RateLimiter(double per_s) : per_s_(per_s) {}
-  bool allow(const std::string& address) {
-    const std::lock_guard lock(mutex_);
-    const auto now = Clock::now();
-    if (buckets_.size() > kRateTableLimit) buckets_.clear();
-    auto& [tokens, at] = buckets_.try_emplace(address, 2 * per_s_, now).first->second;
-    tokens = std::min(2 * per_s_, tokens + per_s_ * std::chrono::duration<double>(now - at).count());
-    at = now;
-    if (tokens < 1) return false;
-    tokens -= 1;
-    return true;
-  }
-
- private:
-  const double per_s_;
-  std::mutex mutex_;
-  std::map<std::string, std::pair<double, Clock::time_point>> buckets_;
-};
 
 std::string milliseconds(double seconds) { return std::to_string(static_cast<long long>(seconds * 1000)); }
 
@@ -52,7 +32,8 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   ServiceImpl(ServiceParts parts, const ServiceOptions& options)
       : parts_(std::move(parts)),
         options_(options),
-        rate_(options.requests_per_s_per_address),
+        address_rate_(options.requests_per_s_per_address, 2 * options.requests_per_s_per_address),
+        network_rate_(kAddressesOfANetwork * options.requests_per_s_per_address, 2 * kAddressesOfANetwork * options.requests_per_s_per_address),
         offers_(parts_.engine->offers()),
         loaded_(options.loaded_key_sets, *parts_.engine),
         queue_(options.queue) {}
@@ -163,7 +144,7 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   ServiceParts parts_;
   const ServiceOptions options_;
   Metrics metrics_;
-  RateLimiter rate_;
+  net::RateLimiter address_rate_, network_rate_;
   const std::vector<protocol::TaskOffer> offers_;
   LoadedKeyCache loaded_;
   protocol::NonceMemory nonces_;
@@ -344,7 +325,8 @@ net::Response ServiceImpl::answer_progress(const Context& context) {
 }
 
 std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(const net::RequestHead& request) {
-  if (!rate_.allow(request.peer_ip)) return refuse("any", Refusal::kRateLimited, "");
+  const net::Peer peer = net::peer_of(request.peer_ip);
+  if (!address_rate_.allow(peer.address) || !network_rate_.allow(peer.network)) return refuse("any", Refusal::kRateLimited, "");
   const auto route = protocol::parse_route(request.method, request.target);
   if (route.refusal != Refusal::kNone) return refuse("unknown", route.refusal, "");
   const std::string_view name = protocol::route_name(route.route.kind);

@@ -5,38 +5,32 @@
 #include <string>
 
 #include "brainlock/net/peer.hpp"
+#include "brainlock/net/rate_limiter.hpp"
 #include "brainlock/net/server.hpp"
 
 namespace brainlock::net {
 
-/// One thread at a time.
+/// One thread at a time. The options outlive it.
 class Doorkeeper {
  public:
-  explicit Doorkeeper(const ServerOptions& options) : options_(options) {}
+  using Clock = RateLimiter::Clock;
+  explicit Doorkeeper(const ServerOptions& options);
 
   /// Counts the connection in, or says no.
-  bool admit(const Peer& peer) {
-    if (held(peer.address) >= options_.max_connections_per_address) return false;
-    if ((!peer.loopback || options_.limit_loopback) && held(peer.network) >= options_.max_connections_per_network) return false;
-    ++held_[peer.address];
-    ++held_[peer.network];
-    return true;
-  }
+  bool admit(const Peer& peer, Clock::time_point now = Clock::now());
   /// For each that was counted in.
-  void leave(const Peer& peer) {
-    for (const auto* name : {&peer.address, &peer.network}) {
-      if (--held_[*name] == 0) held_.erase(*name);
-    }
-  }
+  void leave(const Peer& peer);
+  /// The application has taken a request of it.
+  void prove(const Peer& peer, Clock::time_point now = Clock::now());
 
  private:
-  [[nodiscard]] std::size_t held(const std::string& name) const {
-    const auto at = held_.find(name);
-    return at == held_.end() ? 0 : at->second;
-  }
+  [[nodiscard]] std::size_t held(const std::string& name) const;
+  [[nodiscard]] bool stranger(const Peer& peer, Clock::time_point now);
 
   const ServerOptions& options_;
   std::map<std::string, std::size_t> held_;   ///< by address and by network: their names differ
+  RateLimiter of_address_, of_network_, of_strangers_;
+  RecentTable<Clock::time_point> proven_;     ///< addresses, and when last
 };
 
 }  // namespace brainlock::net

@@ -54,7 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::atomic<bool> proven{false};   ///< the application has taken a request of it
   // Under Shared::mutex.
   std::uint64_t number = 0;          ///< in the order of acceptance
-  bool evicted = false;
+  bool condemned = false;            ///< kill() was called
 };
 
 /// Between an answer that comes from another thread and a server that is being destroyed.
@@ -65,6 +65,8 @@ struct Gate {
 
 /// What sessions share. Outlives them: each holds a reference.
 struct Shared {
+  explicit Shared(const ServerOptions& given) : options(given), door(options) {}
+
   const std::shared_ptr<Gate> gate = std::make_shared<Gate>();
   ServerOptions options;
   std::shared_ptr<Application> application;
@@ -74,7 +76,7 @@ struct Shared {
 
   std::mutex mutex;
   std::condition_variable idle;
-  Doorkeeper door{options};
+  Doorkeeper door;
   std::map<Connection*, std::shared_ptr<Connection>> sessions;   ///< the open ones; each leaves when it closes
   std::size_t connections = 0;
   std::size_t working = 0;   ///< requests between begin() and the end of their answer
@@ -84,10 +86,10 @@ struct Shared {
   bool evict_locked() {
     Connection* oldest = nullptr;
     for (const auto& [pointer, connection] : sessions) {
-      if (!pointer->proven && !pointer->evicted && (oldest == nullptr || pointer->number < oldest->number)) oldest = pointer;
+      if (!pointer->proven && !pointer->condemned && (oldest == nullptr || pointer->number < oldest->number)) oldest = pointer;
     }
     if (oldest == nullptr) return false;
-    oldest->evicted = true;
+    oldest->condemned = true;
     oldest->kill();   // a moment later: until then there is one connection too many
     ++refused;
     return true;
@@ -130,8 +132,17 @@ struct Seat {
 
 void keep(Shared& shared, const std::shared_ptr<Connection>& connection) {
   const std::lock_guard lock(shared.mutex);
-  if (connection->number == 0) connection->number = ++shared.numbers;
+  connection->number = ++shared.numbers;
   shared.sessions[connection.get()] = connection;
+}
+/// `to` goes on with the connection of `from`: at its place, and to the same end.
+void hand_on(Shared& shared, Connection* from, const std::shared_ptr<Connection>& to) {
+  const std::lock_guard lock(shared.mutex);
+  to->number = from->number;
+  to->condemned = from->condemned;
+  shared.sessions.erase(from);
+  shared.sessions[to.get()] = to;
+  if (to->condemned) to->kill();
 }
 void forget(Shared& shared, Connection* connection) {
   const std::lock_guard lock(shared.mutex);
@@ -206,7 +217,7 @@ class Session final : public Connection {
     begin_work();
     auto decision = shared_->application->begin(head);
     if (auto* refusal = std::get_if<Response>(&decision)) return refuse(std::move(*refusal));
-    proven = true;
+    prove();
     exchange_ = std::move(std::get<std::unique_ptr<Exchange>>(decision));
     tcp_stream().expires_after(shared_->transfer_time(head.content_length));
     if (beast::iequals(message[http::field::expect], "100-continue") && !parser_->is_done()) return write_continue();
@@ -359,6 +370,12 @@ class Session final : public Connection {
     forget(*shared_, this);
   }
 
+  void prove() {
+    if (proven.exchange(true)) return;
+    const std::lock_guard lock(shared_->mutex);
+    shared_->door.prove(seat_->peer);
+  }
+
   void begin_work() {
     if (!working_) shared_->work(+1);
     working_ = true;
@@ -412,9 +429,7 @@ class Greeter final : public Connection {
     if (!seat_) return;
     const auto shared = shared_;
     const auto go_on = [&](const auto& session) {
-      session->number = number;   // its place among the connections; others cannot see it yet
-      keep(*shared, session);
-      forget(*shared, this);
+      hand_on(*shared, this, session);
       session->start();
     };
     using Secure = beast::ssl_stream<beast::tcp_stream>;
@@ -437,7 +452,9 @@ class Greeter final : public Connection {
 }  // namespace
 
 struct Server::Impl {
-  std::shared_ptr<Shared> shared = std::make_shared<Shared>();
+  explicit Impl(const ServerOptions& options) : shared(std::make_shared<Shared>(options)) {}
+
+  std::shared_ptr<Shared> shared;
   asio::io_context context;
   tcp::acceptor acceptor{context};
   std::vector<std::jthread> threads;
@@ -479,8 +496,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, std:
   beast::error_code error;
   const auto address = asio::ip::make_address(options.address, error);
   if (error) return {ErrorCode::kInvalidArgument, "not an IP address to listen on: " + options.address};
-  auto impl = std::make_unique<Impl>();
-  impl->shared->options = options;
+  auto impl = std::make_unique<Impl>(options);
   impl->shared->application = std::move(application);
   if (options.tls) {
     auto& tls = impl->shared->tls.emplace(asio::ssl::context::tlsv13_server);
@@ -533,7 +549,10 @@ void Server::stop(std::int64_t drain_ms) {
   {
     std::unique_lock lock(shared.mutex);
     shared.idle.wait_for(lock, Milliseconds(drain_ms), [&shared] { return shared.working == 0; });
-    for (const auto& [pointer, session] : shared.sessions) open.push_back(session);
+    for (const auto& [pointer, session] : shared.sessions) {
+      session->condemned = true;
+      open.push_back(session);
+    }
   }
   for (const auto& session : open) session->kill();
   open.clear();

@@ -95,6 +95,42 @@ TEST_F(TlsTest, GoingAwayCancels) {
   EXPECT_TRUE(eventually([&] { return app->cancellations == 1; }));
 }
 
+// A handshake costs the server more than its peer: who begins too many is turned away before the first.
+TEST_F(TlsTest, AFloodOfConnectionsIsCutOffBeforeItsHandshakes) {
+  start(identity(1), {.connections_per_s_per_address = 1, .connections_per_s_per_network = 2, .connection_burst_s = 8, .limit_loopback = true});
+  const auto greet = [&](const std::string& from) {
+    const Raw peer(server->port(), from);
+    peer.send(std::string("\x16\x03\x01\x00\x40\x01\x00\x00\x3c", 9) + std::string(60, '\x07'));
+    return !peer.read_all().empty();  // an alert, or nothing at all
+  };
+  int greeted = 0;
+  for (int i = 0; i < 50; ++i) greeted += greet("127.0.5.1") ? 1 : 0;
+  EXPECT_GE(greeted, 8);
+  EXPECT_LE(greeted, 12) << "eight at once and one a second";
+  EXPECT_EQ(server->counters().refused_connections, 50u - static_cast<unsigned>(greeted));
+  // Its network has twice as many for all its addresses, others are not concerned.
+  int of_network = 0;
+  for (int i = 0; i < 50; ++i) of_network += greet("127.0.5." + std::to_string(2 + i)) ? 1 : 0;
+  EXPECT_GE(of_network, 4);
+  EXPECT_LE(of_network, 16);
+  EXPECT_TRUE(client(expects(1)).connect(2000).ok());
+}
+
+TEST_F(TlsTest, ManyNetworksAtOnceDoNotKeepOutThoseOfWhomRequestsWereTaken) {
+  start(identity(1), {.connections_per_s_of_strangers = 2, .limit_loopback = true});
+  const std::vector<std::uint8_t> body(10);
+  auto known = client(expects(1));
+  ASSERT_TRUE(known.send({.method = "POST", .target = "/x", .headers = {}, .body = body}, {}).ok());
+  std::vector<std::unique_ptr<Raw>> strangers;
+  for (int i = 0; i < 100; ++i) strangers.push_back(std::make_unique<Raw>(server->port(), "127.7." + std::to_string(i) + ".1"));
+  EXPECT_TRUE(eventually([&] { return server->counters().refused_connections >= 80; }));
+  for (int i = 0; i < 20; ++i) {
+    auto again = client(expects(1));
+    EXPECT_TRUE(again.send({.method = "POST", .target = "/x", .headers = {}, .body = body}, {}).ok());
+  }
+  EXPECT_EQ(Raw(server->port(), "127.8.0.1").read_all(), "") << "another stranger waits";
+}
+
 TEST_F(TlsTest, HalfAGreetingIsTimedOutAndGarbageEndsTheConnection) {
   start(identity(1), {.header_timeout_ms = 300});
   using namespace std::string_literals;

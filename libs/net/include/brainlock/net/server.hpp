@@ -45,7 +45,13 @@ struct ServerOptions {
   std::size_t max_connections = 512;            ///< beyond that a new one takes the place of the oldest whose requests were all refused, or that made none
   std::size_t max_connections_per_address = 64; ///< an IPv4 address, or the /64 of an IPv6 one
   std::size_t max_connections_per_network = 128;  ///< a /24, or a /48
-  bool limit_loopback = false;                  ///< whether the limits of networks hold for this machine's own addresses too: nobody else has one
+  /// New connections a second in the long run; so many seconds' worth may come at once. Beyond that they are closed before a byte is read or a
+  /// TLS handshake begun, which costs a server more than its peer.
+  double connections_per_s_per_address = 8;
+  double connections_per_s_per_network = 32;
+  double connections_per_s_of_strangers = 400;    ///< all together: those of whose address no request was taken within a day
+  double connection_burst_s = 8;
+  bool limit_loopback = false;                    ///< whether rates and limits of networks hold for this machine's own addresses too: nobody else has one
   std::size_t max_header_bytes = 16 * 1024;
   std::int64_t header_timeout_ms = 10'000;      ///< from accepting a connection, or from the last answer
   std::int64_t body_grace_ms = 10'000;          ///< a body may take this long, and
