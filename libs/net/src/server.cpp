@@ -1,16 +1,15 @@
 // One Session a connection: a chain of callbacks on a strand.
 //
-//   accept -> (TLS handshake) -> header -> application.begin -> body ... -> exchange.complete -> (watch the peer) -> write -> header ...
+//   accept -> (TLS handshake) -> header -> application.begin -> body ... -> exchange.complete -> (look ahead) -> write -> header ...
 //                            |                 |                                   |
 //                            +--- refusal -----+--> write -> linger -> close       +-- peer gone -> exchange.cancelled
 #include "brainlock/net/server.hpp"
-
-#include <sys/socket.h>
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/beast/core/detect_ssl.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -43,6 +42,8 @@ namespace {
 constexpr std::uint64_t kLingerBytes = 1 << 20;
 constexpr Milliseconds kLingerTime{2000};
 constexpr std::size_t kPieceBytes = 64 * 1024;
+/// Bytes of a next request that are taken in while an answer is made, in pieces.
+constexpr std::size_t kAheadBytes = 16 * 1024, kAheadPieceBytes = 4 * 1024;
 
 /// An accepted connection, whatever it is speaking. Leaves Shared::sessions when it closes.
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -153,7 +154,7 @@ template <typename Stream>
 class Session final : public Connection {
  public:
   Session(Stream stream, beast::flat_buffer buffer, std::unique_ptr<Seat> seat)
-      : stream_(std::move(stream)), seat_(std::move(seat)), shared_(seat_->shared), buffer_(std::move(buffer)) {}
+      : stream_(std::move(stream)), seat_(std::move(seat)), shared_(seat_->shared), buffer_(std::move(buffer)), rest_(stream_.get_executor()) {}
 
   ~Session() override { end_work(); }
 
@@ -185,10 +186,10 @@ class Session final : public Connection {
 
   void read_header() {
     if (shared_->stopping) return close();
-    exchange_.reset();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(shared_->options.max_header_bytes));
     parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // the application's business
+    phase_ = Phase::kRequest;
     tcp_stream().expires_after(Milliseconds(shared_->options.header_timeout_ms));
     http::async_read_header(stream_, buffer_, *parser_, [self = me()](beast::error_code error, std::size_t) {
       self->on_header(error);
@@ -260,7 +261,8 @@ class Session final : public Connection {
     piece_ = {};
     tcp_stream().expires_never();
     const auto answered = std::make_shared<std::atomic<bool>>(false);
-    watch();
+    phase_ = Phase::kAnswer;
+    look_ahead();
     Respond respond = [weak = std::weak_ptr<Session>(me()), gate = shared_->gate, answered](Response response) {
       if (answered->exchange(true)) return;
       const std::lock_guard lock(gate->mutex);
@@ -272,28 +274,49 @@ class Session final : public Connection {
     exchange_->complete(std::move(respond));
   }
 
-  /// While the answer is made: does the peer still wait?
-  void watch() {
-    watching_ = true;
-    tcp_stream().socket().async_wait(tcp::socket::wait_read, [self = me()](beast::error_code error) {
-      if (!self->watching_) return;
-      self->watching_ = false;
-      if (error) return;
-      char byte = 0;
-      const auto got = ::recv(self->tcp_stream().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-      // Bytes of a next request say that it is still there. Nothing at all: the event was of bytes that have been read meanwhile.
-      if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return self->watch();
-      if (got <= 0) self->give_up();
+  /// While the answer is made the connection is read on: so it shows whether the peer is still there, also what TLS says of it, and also
+  /// behind bytes of a next request, which the parser finds in the buffer afterwards. The reading goes on beside the writing of the answer and may outlast it (rest()).
+  /// A peer that sends more than the buffer takes is not watched any further.
+  void look_ahead() {
+    if (buffer_.size() >= kAheadBytes) return;
+    reading_ahead_ = true;
+    stream_.async_read_some(buffer_.prepare(kAheadPieceBytes), [self = me()](beast::error_code error, std::size_t bytes) {
+      self->on_read_ahead(error, bytes);
+    });
+  }
+
+  void on_read_ahead(beast::error_code error, std::size_t bytes) {
+    reading_ahead_ = false;
+    buffer_.commit(bytes);
+    if (gone_) return;
+    ended_ = error && error != asio::error::operation_aborted;
+    switch (phase_) {
+      case Phase::kRequest: break;   // does not come: a header is not begun before
+      case Phase::kAnswer: return error ? give_up() : look_ahead();
+      case Phase::kWriting: return;
+      case Phase::kResting:
+        rest_.cancel();
+        return ended_ ? close() : read_header();
+    }
+  }
+
+  /// The answer is out while the reading ahead goes on: the next header begins with what it brings, or where it is broken off.
+  void rest() {
+    phase_ = Phase::kResting;
+    if (buffer_.size() > 0) {
+      beast::error_code ignored;
+      tcp_stream().socket().cancel(ignored);  // what has come already may be a whole request
+    }
+    rest_.expires_after(Milliseconds(shared_->options.header_timeout_ms));
+    rest_.async_wait([self = me()](beast::error_code error) {
+      if (error || self->gone_ || self->phase_ != Phase::kResting) return;
+      ++self->shared_->timeouts;
+      self->close();
     });
   }
 
   void on_answer(Response response) {
     if (gone_) return;
-    if (watching_) {
-      watching_ = false;
-      beast::error_code ignored;
-      tcp_stream().socket().cancel(ignored);
-    }
     write(std::move(response));
   }
 
@@ -305,6 +328,7 @@ class Session final : public Connection {
   }
 
   void write(Response response) {
+    phase_ = Phase::kWriting;
     answer_ = {};
     answer_.version(11);
     answer_.result(static_cast<unsigned>(response.status));
@@ -326,9 +350,11 @@ class Session final : public Connection {
       return give_up();
     }
     answer_ = {};
+    exchange_.reset();
     end_work();
     if (linger_) return start_linger();
-    if (must_close_) return close();
+    if (must_close_ || ended_ || shared_->stopping) return close();
+    if (reading_ahead_) return rest();
     read_header();
   }
 
@@ -362,7 +388,7 @@ class Session final : public Connection {
 
   void close() {
     gone_ = true;
-    watching_ = false;
+    rest_.cancel();
     beast::error_code ignored;
     tcp_stream().socket().shutdown(tcp::socket::shutdown_both, ignored);
     tcp_stream().close();
@@ -394,7 +420,11 @@ class Session final : public Connection {
   std::unique_ptr<Exchange> exchange_;
   std::vector<std::uint8_t> piece_;
   std::uint64_t lingered_ = 0;
-  bool must_close_ = false, linger_ = false, watching_ = false, gone_ = false, working_ = false;
+  bool must_close_ = false, linger_ = false, gone_ = false, working_ = false;
+  enum class Phase { kRequest, kAnswer, kWriting, kResting } phase_ = Phase::kRequest;
+  bool reading_ahead_ = false;   ///< until then nobody else reads, and buffer_ is not to be touched
+  bool ended_ = false;           ///< the peer sends no more
+  asio::steady_timer rest_;      ///< a reading that has begun cannot be given an end any more
 };
 
 /// Looks at a connection's first bytes: TLS or plain HTTP.

@@ -19,6 +19,10 @@ struct HttpTest : testing::Test {
   }
   void TearDown() override { delete server; }
   Client client() { return Client("127.0.0.1", server->port()); }
+  /// Whether a request to /hold has come.
+  bool holds() {
+    return eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); });
+  }
 
   std::shared_ptr<Echo> app = std::make_shared<Echo>();
   Server* server = nullptr;
@@ -75,7 +79,7 @@ TEST_F(HttpTest, AnswerAboveTheLimitIsRefusedByTheClient) {
 TEST_F(HttpTest, AnswerMayComeFromAnotherThreadLater) {
   start();
   std::jthread answerer([this] {
-    ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+    ASSERT_TRUE(holds());
     std::this_thread::sleep_for(30ms);
     const std::lock_guard lock(app->mutex);
     app->held({200, "", {}, text_bytes("late")});
@@ -93,10 +97,66 @@ TEST_F(HttpTest, PeerThatLeavesIsNoticed) {
   {
     Raw peer(server->port());
     peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
-    ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+    ASSERT_TRUE(holds());
   }
   EXPECT_TRUE(eventually([this] { return app->cancellations == 1; }));
   app->held({200, "", {}, {}});  // harmless
+  EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+}
+
+TEST_F(HttpTest, PeerThatLeavesIsNoticedBehindBytesOfANextRequest) {
+  start();
+  {
+    Raw peer(server->port());
+    peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nxGET /e");
+    ASSERT_TRUE(holds());
+  }
+  EXPECT_TRUE(eventually([this] { return app->cancellations == 1; }));
+  EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+}
+
+TEST_F(HttpTest, WhoSendsRequestsAheadGetsAllAnswersInOrder) {
+  start();
+  // More ahead than is taken in while the first answer is made.
+  for (const std::size_t size : {5, 20'000, 300'000}) {
+    Raw peer(server->port());
+    const std::string body(size, 'b');
+    peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    ASSERT_TRUE(holds());
+    std::jthread sender([&] {
+      peer.send("POST /echo HTTP/1.1\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + body);
+      peer.send("POST /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast");
+    });
+    std::this_thread::sleep_for(50ms);
+    EXPECT_EQ(app->cancellations, 0);
+    app->held({200, "", {}, text_bytes("first")});
+    const std::string answers = peer.read_all();
+    const auto first = answers.find("first"), second = answers.find(body), last = answers.find("last");
+    EXPECT_LT(first, second);
+    EXPECT_LT(second, last);
+    EXPECT_NE(last, std::string::npos) << size;
+    app->held = nullptr;
+  }
+}
+
+TEST_F(HttpTest, ARequestMayBeginWhileAnAnswerIsMadeAndEndLater) {
+  start();
+  Raw peer(server->port());
+  peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nxPOST /echo HTTP/1.1\r\nConnection: cl");
+  ASSERT_TRUE(holds());
+  app->held({200, "", {}, text_bytes("first")});
+  std::this_thread::sleep_for(20ms);
+  peer.send("ose\r\nContent-Length: 4\r\n\r\nlast");
+  EXPECT_TRUE(peer.read_all().ends_with("last"));
+}
+
+TEST_F(HttpTest, WhoRestsAfterAnAnswerIsTimedOut) {
+  start({.header_timeout_ms = 50});
+  Raw peer(server->port());
+  peer.send("POST /echo HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+  EXPECT_TRUE(peer.read_all().ends_with("x")) << "and then the server closes";
+  EXPECT_EQ(server->counters().timeouts, 1u);
+  EXPECT_EQ(app->cancellations, 0) << "it had its answer";
   EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
 }
 
@@ -245,7 +305,7 @@ TEST_F(HttpTest, ExpectContinueIsAnswered) {
 TEST_F(HttpTest, StopWaitsForWorkAndSurvivesLateAnswers) {
   start();
   std::jthread answerer([this] {
-    ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+    ASSERT_TRUE(holds());
     std::jthread stopper([this] { server->stop(5000); });
     std::this_thread::sleep_for(100ms);
     app->held({200, "", {}, text_bytes("done")});
@@ -261,7 +321,7 @@ TEST_F(HttpTest, StopWaitsForWorkAndSurvivesLateAnswers) {
   Raw peer(server->port());
   app->held = nullptr;
   peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
-  ASSERT_TRUE(eventually([this] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+  ASSERT_TRUE(holds());
   delete std::exchange(server, nullptr);
   app->held({200, "", {}, {}});
 }

@@ -1,5 +1,6 @@
 // TLS on the port of plain HTTP: who is let in, who is believed, and that nothing else changes.
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 #include "echo.hpp"
 
@@ -21,6 +22,28 @@ TlsPeerCheck expects(std::uint8_t word) {
 TlsIdentity identity(std::uint8_t word) {
   return make_tls_identity([word](const TlsKeyHash& key) { return Result<std::vector<std::uint8_t>>(proof_of(key, word)); }).value();
 }
+
+/// TLS over a socket of which every byte is in our hands.
+struct RawTls {
+  Raw raw;
+  SSL_CTX* context = ::SSL_CTX_new(::TLS_client_method());
+  SSL* ssl = ::SSL_new(context);
+  explicit RawTls(std::uint16_t port) : raw(port) {
+    ::SSL_set_fd(ssl, raw.fd);
+    EXPECT_EQ(::SSL_connect(ssl), 1);
+  }
+  ~RawTls() {
+    ::SSL_free(ssl);
+    ::SSL_CTX_free(context);
+  }
+  void send(std::string_view text) const { EXPECT_EQ(::SSL_write(ssl, text.data(), static_cast<int>(text.size())), static_cast<int>(text.size())); }
+  [[nodiscard]] std::string read_all() const {
+    std::string out;
+    char buffer[4096];
+    for (int got; (got = ::SSL_read(ssl, buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<std::size_t>(got));
+    return out;
+  }
+};
 
 struct TlsTest : testing::Test {
   void start(std::optional<TlsIdentity> tls, ServerOptions options = {}) {
@@ -93,6 +116,44 @@ TEST_F(TlsTest, GoingAwayCancels) {
   const std::vector<std::uint8_t> body(10);
   EXPECT_EQ(secure.send({.method = "POST", .target = "/hold", .headers = {}, .body = body}, {}, stop.get_token()).error().code, ErrorCode::kCancelled);
   EXPECT_TRUE(eventually([&] { return app->cancellations == 1; }));
+}
+
+TEST_F(TlsTest, LeavingInGoodOrderIsNoticed) {
+  start(identity(1));
+  int left = 0;
+  for (const bool bytes_ahead : {false, true}) {
+    for (const bool socket_too : {false, true}) {
+      const RawTls peer(server->port());
+      peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+      ASSERT_TRUE(eventually([&] { const std::lock_guard lock(app->mutex); return static_cast<bool>(std::exchange(app->held, nullptr)); }));
+      if (bytes_ahead) peer.send("G");
+      ::SSL_shutdown(peer.ssl);  // says that it goes; the socket may stay open for the server's word
+      if (socket_too) ::shutdown(peer.raw.fd, SHUT_RDWR);
+      ++left;
+      EXPECT_TRUE(eventually([&] { return app->cancellations == left; })) << bytes_ahead << socket_too;
+    }
+  }
+  EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+}
+
+TEST_F(TlsTest, WhoSendsRequestsAheadGetsAllAnswersInOrder) {
+  start(identity(1));
+  int late = 0;
+  for (const std::size_t size : {5, 5, 20'000, 20'000, 300'000}) {
+    const RawTls peer(server->port());
+    const std::string body(size, 'b');
+    peer.send("POST /hold HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    ASSERT_TRUE(eventually([&] { const std::lock_guard lock(app->mutex); return static_cast<bool>(app->held); }));
+    // The answer comes in the middle of these, or after them.
+    const auto wait = late++ % 2 == 0 ? 0ms : 50ms;
+    std::jthread answerer([&] { std::this_thread::sleep_for(wait); std::exchange(app->held, nullptr)({200, "", {}, std::vector<std::uint8_t>(200'000, 'a')}); });
+    peer.send("POST /echo HTTP/1.1\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + body);
+    peer.send("POST /echo HTTP/1.1\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlast");
+    const std::string answers = peer.read_all();
+    EXPECT_LT(answers.find(std::string(200'000, 'a')), answers.find(body));
+    EXPECT_TRUE(answers.ends_with("last")) << size;
+  }
+  EXPECT_EQ(app->cancellations, 0);
 }
 
 // A handshake costs the server more than its peer: who begins too many is turned away before the first.
