@@ -137,7 +137,8 @@ fi
 
 say commit and reveal
 if ready on; then
-  patient_vote fresh --uids "$uid" --values 1 || { cat "$work/out"; die "not committed"; }
+  # As a hash, whatever else the chain takes: a sealed vote is opened when the beacon's round comes, which a test's chain may never see.
+  patient_vote fresh --uids "$uid" --values 1 --hash-commits || { cat "$work/out"; die "not committed"; }
   grep -q "commit-reveal version 2" "$work/out" || die "does not say how it votes"
   ls "$HOME"/.brainlock/commits/*.json >/dev/null || die "the vote is not on disk"
   tries=0

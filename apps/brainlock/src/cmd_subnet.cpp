@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "brainlock/chain/chain_ledger.hpp"
+#include "brainlock/chain/pairing_program.hpp"
 #include "brainlock/chain/subnet.hpp"
 #include "brainlock/ledger/key_signer.hpp"
 #include "commands.hpp"
@@ -133,7 +134,7 @@ void show_hyperparameters(const SubnetOptions& options) {
     fail({ErrorCode::kNotFound, "the network has no subnet " + std::to_string(options.netuid)});
   }
   const auto items = must(chain::list_hyperparameters(client, view, options.netuid));
-  const auto notice = must(chain::read_vote_notice(client, view, options.netuid));
+  const auto notice = must(chain::read_vote_notice(client, view, options.netuid, bool(chain::installed_pairing())));
   if (options.as_json) {
     json out{{"block", view.number}, {"spec_version", view.version.spec_version}, {"voting", notice}};
     for (const auto& [name, value] : items) out["hyperparameters"][name] = json::parse(value, nullptr, false);
@@ -239,6 +240,7 @@ struct WeightsOptions : SubnetOptions {
   std::vector<double> values;
   std::uint64_t version_key = 0;
   std::string commit_folder = default_commit_folder().string();
+  bool hash_commits = false;
 };
 
 void show_weights(const WeightsOptions& options) {
@@ -277,8 +279,8 @@ void set_weights(const WeightsOptions& options) {
     const double scaled = std::nearbyint(options.values[i] / largest * 65535.0);  // Half to even, as elsewhere.
     if (scaled > 0) vote.push_back({options.uids[i], static_cast<std::uint16_t>(scaled)});
   }
-  auto ledger = must(
-      chain::ChainLedger::open(options.transport(), {options.netuid, std::filesystem::path(options.commit_folder)}));
+  auto ledger = must(chain::ChainLedger::open(options.transport(), {options.netuid, std::filesystem::path(options.commit_folder),
+                                                                   options.hash_commits ? chain::PairingFunction() : chain::installed_pairing()}));
   std::cerr << must(ledger->voting_notice()) << "\n";
   report(options, must(ledger->set_weights(options.hotkey_signer(), vote, options.version_key)));
 }
@@ -334,6 +336,7 @@ void add_subnet_commands(CLI::App& app) {
   command->add_option("--values,--weights", set->values, "weights in the same order; only ratios count")->delimiter(',')->required();
   command->add_option("--version-key", set->version_key, "version key of the vote");
   command->add_option("--commit-folder", set->commit_folder, "where pending votes are kept")->capture_default_str();
+  add_hash_commits_flag(*command, set->hash_commits);
   auto reveal = add<WeightsOptions>(*weights, "reveal", "reveal committed votes that are due", true, reveal_weights, command);
   command->add_option("--commit-folder", reveal->commit_folder, "where pending votes are kept")->capture_default_str();
 }

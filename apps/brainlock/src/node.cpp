@@ -6,6 +6,7 @@
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/chain/chain_ledger.hpp"
+#include "brainlock/chain/pairing_program.hpp"
 #include "brainlock/ledger/embedded_ledger.hpp"
 #include "brainlock/ledger/key_signer.hpp"
 
@@ -45,6 +46,10 @@ Result<Hotkey> user_key(const std::filesystem::path& seed_file) {
   return make_hotkey(pair);
 }
 
+void add_hash_commits_flag(CLI::App& command, bool& flag) {
+  command.add_flag("--hash-commits", flag, "commit votes as hashes and reveal them later, also where the chain takes sealed ones that it opens by itself");
+}
+
 std::filesystem::path default_commit_folder() {
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home != nullptr ? home : ".") / ".brainlock" / "commits";
@@ -56,7 +61,9 @@ void LedgerOptions::add_to(CLI::App& command, bool votes) {
   command.add_option("--netuid", netuid, "number of the subnet on a Bittensor network, in place of --ledger")->check(CLI::Range(0, 65535))->excludes(embedded);
   command.add_option("--subtensor.network,--network", network, "finney, test, local, or a ws/wss/http/https address")->capture_default_str();
   command.add_option("--subtensor.chain_endpoint,--endpoint", endpoint, "address of a node, or several separated by commas; overrides --network");
-  if (votes) command.add_option("--commit-folder", commit_folder, "where a validator's committed votes are kept until their reveal")->capture_default_str();
+  if (!votes) return;
+  command.add_option("--commit-folder", commit_folder, "where a validator's committed votes are kept until their reveal")->capture_default_str();
+  add_hash_commits_flag(command, hash_commits);
 }
 
 Result<std::shared_ptr<ledger::Ledger>> LedgerOptions::open() const {
@@ -66,7 +73,7 @@ Result<std::shared_ptr<ledger::Ledger>> LedgerOptions::open() const {
   }
   if (netuid < 0) return Error{ErrorCode::kInvalidArgument, "which subnet? --netuid N on --network NAME, or --ledger FILE"};
   BRAINLOCK_ASSIGN(auto transport, chain::open_transport(endpoint.empty() ? network : endpoint));
-  BRAINLOCK_ASSIGN(auto on_chain, chain::ChainLedger::open(std::move(transport), {static_cast<std::uint16_t>(netuid), commit_folder}));
+  BRAINLOCK_ASSIGN(auto on_chain, chain::ChainLedger::open(std::move(transport), {static_cast<std::uint16_t>(netuid), commit_folder, hash_commits ? chain::PairingFunction() : chain::installed_pairing()}));
   return std::shared_ptr<ledger::Ledger>(std::move(on_chain));
 }
 

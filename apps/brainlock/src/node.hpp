@@ -29,6 +29,7 @@ struct LedgerOptions {
   std::string endpoint;
   int netuid = -1;
   std::string commit_folder;
+  bool hash_commits = false;
 
   void add_to(CLI::App& command, bool votes = true);
   [[nodiscard]] bool given() const { return !file.empty() || netuid >= 0; }
@@ -36,6 +37,9 @@ struct LedgerOptions {
   /// kInvalidArgument unless exactly one of --ledger and --netuid was given.
   [[nodiscard]] Result<std::shared_ptr<ledger::Ledger>> open() const;
 };
+
+/// `--hash-commits`, for commands that vote.
+void add_hash_commits_flag(CLI::App& command, bool& flag);
 
 /// Where committed votes are kept until their reveal: ~/.brainlock/commits.
 std::filesystem::path default_commit_folder();

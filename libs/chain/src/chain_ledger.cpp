@@ -70,7 +70,7 @@ Result<ledger::Outcome> ChainLedger::set_weights(const ledger::Signer& hotkey, s
                                                  std::uint64_t version_key) {
   const std::lock_guard lock(voting_);
   BRAINLOCK_ASSIGN(const auto view, client_.best());
-  BRAINLOCK_ASSIGN(const auto scheme, vote_scheme(client_, view, options_.netuid));
+  BRAINLOCK_ASSIGN(const auto scheme, vote_scheme(client_, view, options_.netuid, bool(options_.pairing)));
   switch (scheme) {
     case VoteScheme::kPlain: return set_weights_plain(client_, hotkey, options_.netuid, weights, version_key);
     case VoteScheme::kUnsupported: {
@@ -80,6 +80,7 @@ Result<ledger::Outcome> ChainLedger::set_weights(const ledger::Signer& hotkey, s
       out.block = view.number;
       return out;
     }
+    case VoteScheme::kTimelocked: return commit_timelocked(client_, hotkey, options_.netuid, weights, version_key, options_.pairing);
     case VoteScheme::kHashCommit: break;
   }
   if (options_.commit_folder.empty()) {
@@ -98,7 +99,7 @@ Result<RevealReport> ChainLedger::reveal_due(const ledger::Signer& hotkey) {
 
 Result<std::string> ChainLedger::voting_notice() {
   BRAINLOCK_ASSIGN(const auto view, client_.best());
-  return read_vote_notice(client_, view, options_.netuid);
+  return read_vote_notice(client_, view, options_.netuid, bool(options_.pairing));
 }
 
 }  // namespace brainlock::chain

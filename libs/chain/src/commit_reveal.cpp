@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include "brainlock/chain/subnet.hpp"
+#include "brainlock/chain/timelocked_vote.hpp"
 #include "brainlock/chain/wallet.hpp"
 #include "brainlock/crypto/random.hpp"
 #include "brainlock/scale_codec/encoder.hpp"
+#include "epoch_clock.hpp"
 
 namespace brainlock::chain {
 namespace {
@@ -32,24 +34,13 @@ struct Window {
   bool in_blocks = true;
 };
 
-std::uint64_t saturating_add(std::uint64_t a, std::uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; }
-
-// How newer runtimes count: an epoch is a number of its own, and a commit is revealed in one epoch and no other.
-struct EpochClock {
-  std::uint64_t index = 0;
-  std::uint64_t reveal_period = 1;
-  std::uint64_t tempo = 0;
-  std::uint64_t next_start = 0;  ///< block, an estimate: the chain may put an epoch off
-};
-
 Window window_of(const EpochClock& clock, std::uint64_t now, std::uint64_t commit_epoch) {
   Window out;
   out.in_blocks = false;
   const std::uint64_t due = saturating_add(commit_epoch, clock.reveal_period);
   if (clock.index < due) {
     out.state = Window::State::kEarly;
-    const std::uint64_t more = std::min<std::uint64_t>(due - clock.index - 1, UINT32_MAX);
-    out.first = saturating_add(clock.next_start, more * clock.tempo);
+    out.first = clock.start_of(due);
     out.last = saturating_add(out.first, clock.tempo > 0 ? clock.tempo - 1 : 0);
   } else {
     out.state = clock.index == due ? Window::State::kOpen : Window::State::kOver;
@@ -73,30 +64,11 @@ Window window_of(std::uint64_t now, std::uint64_t committed, std::uint64_t first
 // The hotkey's unrevealed commits, oldest first, as the chain keeps them.
 Result<std::vector<Window>> read_windows(ChainClient& client, const BlockView& view, std::uint16_t netuid,
                                          const crypto::AccountId& hotkey) {
-  const Value n = Value::number(netuid);
-  BRAINLOCK_ASSIGN(const auto found, client.read_items(view, kPallet,
-                                                       {{"WeightCommits", {n, Value::bytes(hotkey)}},
-                                                        {"SubnetEpochIndex", {n}},
-                                                        {"LastEpochBlock", {n}},
-                                                        {"RevealPeriodEpochs", {n}},
-                                                        {"Tempo", {n}}}));
+  std::vector<ChainClient::Item> items{{"WeightCommits", {Value::number(netuid), Value::bytes(hotkey)}}};
+  for (auto& item : clock_items(netuid)) items.push_back(std::move(item));
+  BRAINLOCK_ASSIGN(const auto found, client.read_items(view, kPallet, items));
   if (!found[0]) return Error{ErrorCode::kUnsupported, "this runtime keeps no commits of hashes; a newer release is needed"};
-  std::optional<EpochClock> clock;
-  if (found[1]) {
-    clock.emplace();
-    BRAINLOCK_ASSIGN(clock->index, found[1]->as_u64());
-    std::uint64_t last_epoch = 0;
-    if (found[2]) {
-      BRAINLOCK_ASSIGN(last_epoch, found[2]->as_u64());
-    }
-    if (found[3]) {
-      BRAINLOCK_ASSIGN(clock->reveal_period, found[3]->as_u64());
-    }
-    if (found[4]) {
-      BRAINLOCK_ASSIGN(clock->tempo, found[4]->as_u16());
-    }
-    clock->next_start = std::max(view.number + 1, saturating_add(last_epoch, clock->tempo));
-  }
+  BRAINLOCK_ASSIGN(const auto clock, clock_from(found.data() + 1, view.number));
   std::vector<Window> out;
   if (found[0]->is_none()) return out;
   for (const auto& item : found[0]->inner().items()) {
@@ -244,7 +216,7 @@ Result<std::vector<PendingCommit>> CommitStore::load(const BlockHash& genesis, s
   return out;
 }
 
-Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::uint16_t netuid) {
+Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::uint16_t netuid, bool can_seal) {
   const auto enabled = client.read(view, kPallet, "CommitRevealWeightsEnabled", {Value::number(netuid)});
   if (!enabled.ok()) {
     if (enabled.error().code == ErrorCode::kNotFound) return VoteScheme::kPlain;
@@ -252,26 +224,21 @@ Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::
   }
   BRAINLOCK_ASSIGN(const bool on, enabled->as_bool());
   if (!on) return VoteScheme::kPlain;
+  if (can_seal) {
+    BRAINLOCK_ASSIGN(const auto obstacle, why_not_timelocked(client, view));
+    if (obstacle.empty()) return VoteScheme::kTimelocked;
+  }
   const bool hashes = has_call(*view.metadata, kPallet, "commit_weights") && has_call(*view.metadata, kPallet, "reveal_weights");
   return hashes ? VoteScheme::kHashCommit : VoteScheme::kUnsupported;
 }
 
-Result<std::string> read_vote_notice(ChainClient& client, const BlockView& view, std::uint16_t netuid) {
-  BRAINLOCK_ASSIGN(const auto scheme, vote_scheme(client, view, netuid));
+Result<std::string> read_vote_notice(ChainClient& client, const BlockView& view, std::uint16_t netuid, bool can_seal) {
+  BRAINLOCK_ASSIGN(const auto scheme, vote_scheme(client, view, netuid, can_seal));
   std::string out = vote_notice(scheme);
-  if (scheme != VoteScheme::kHashCommit) return out;
-  const auto version = client.read(view, kPallet, "CommitRevealWeightsVersion", {});
-  if (!version.ok()) {
-    if (version.error().code == ErrorCode::kNotFound) return out;  // Before versions were stored.
-    return version.error();
-  }
-  BRAINLOCK_ASSIGN(const auto number, version->as_u64());
-  if (number >= 4) {
-    out += " The chain's own form is version " + std::to_string(number) +
-           " (timelock, revealed by the chain itself), which needs a BLS12-381 pairing that this build has not; the calls of version 2 "
-           "are still in this runtime. If the chain should refuse them, ask the subnet's owner to switch commit-reveal off, or set "
-           "weights with another tool.";
-  }
+  if (scheme == VoteScheme::kPlain || scheme == VoteScheme::kTimelocked || !has_call(*view.metadata, kPallet, "commit_timelocked_weights")) return out;
+  BRAINLOCK_ASSIGN(auto obstacle, why_not_timelocked(client, view));
+  if (obstacle.empty()) obstacle = "brainlock-pairing is not beside this program, or they were not wanted";
+  out += " Timelocked votes (version 4), which the chain opens by itself, are not used: " + obstacle + ".";
   return out;
 }
 
@@ -281,9 +248,11 @@ std::string vote_notice(VoteScheme scheme) {
     case VoteScheme::kHashCommit:
       return "This subnet takes commits: votes go out as hashes (commit-reveal version 2) and are revealed one reveal period "
              "later. Keep the validator running, or start it again, within the reveal epoch; its pending votes are on disk.";
+    case VoteScheme::kTimelocked:
+      return "This subnet takes sealed votes (commit-reveal version 4): the chain opens them one reveal period later, by itself.";
     case VoteScheme::kUnsupported:
-      return "This subnet takes timelocked commits only (version 4), which this build cannot make: it has no BLS12-381 "
-             "pairing. Ask the subnet's owner to switch commit-reveal off, or set weights with another tool until then.";
+      return "This subnet takes timelocked votes only, and none can be made here: build brainlock-pairing (Go and CIRCL, see the documents) and put it "
+             "beside this program, ask the subnet's owner to switch commit-reveal off, or set weights with another tool.";
   }
   return {};
 }

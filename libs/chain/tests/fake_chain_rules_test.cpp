@@ -204,6 +204,19 @@ std::string FakeChain::dispatch(const crypto::AccountId& signer, const std::stri
                                                     Value::number(first + tempo)}));
     put(kPallet, "WeightCommits", {n, key}, Value::list(commits));
     stamp(n);
+  } else if (call == "commit_timelocked_weights") {
+    const Value n = **a.field("netuid");
+    if (!*get(kPallet, "CommitRevealWeightsEnabled", {n}).as_bool()) return "CommitRevealDisabled";
+    if (*(*a.field("commit_reveal_version"))->as_u64() != *get(kPallet, "CommitRevealWeightsVersion", {}).as_u64()) return "IncorrectCommitRevealVersion";
+    const Value uid = get(kPallet, "Uids", {n, key});
+    if (uid.is_none()) return "HotKeyNotRegisteredInSubNet";
+    if (too_fast(n, uid, now)) return "CommittingWeightsTooFast";
+    // In the block that begins an epoch the commit is that epoch's.
+    const Value of = Value::number(epoch(n, now));
+    auto commits = get(kPallet, "TimelockedWeightCommits", {n, of}).items();
+    commits.push_back(Value::list({key, Value::number(now), **a.field("commit"), **a.field("reveal_round")}));
+    put(kPallet, "TimelockedWeightCommits", {n, of}, Value::list(commits));
+    stamp(n);
   } else if (call == "reveal_weights") {
     const Value n = **a.field("netuid");
     if (!*get(kPallet, "CommitRevealWeightsEnabled", {n}).as_bool()) return "CommitRevealDisabled";

@@ -298,7 +298,7 @@ TEST_F(LiveChain, CommitsAreRevealedAcrossARestart) {
   wait_until_allowed(chosen->uid);
   const auto plain = send(chosen->key, "set_weights", plain_vote(chosen->vote));
   EXPECT_EQ(refusal_of(plain), Refusal::kCommitRevealOnly) << words(plain);
-  const auto scheme = vote_scheme(node->client(), node->view(), node->netuid());
+  const auto scheme = vote_scheme(node->client(), node->view(), node->netuid(), false);
   ASSERT_TRUE(scheme.ok()) << scheme.error().to_string();
   if (*scheme != VoteScheme::kHashCommit) GTEST_SKIP() << vote_notice(*scheme);
 

@@ -1,13 +1,17 @@
 // The known answer of a timelocked commit (commit-reveal version 4): the vote's SCALE form, every hash, the sealed body, the layout,
-// and with a pairing made for these tests the point U, the pairing's value and the round's signature. What is taken as stated is how
-// the round is hashed to the point Q; that the signature is valid for Q says that drand hashed it so too.
+// and with a pairing made for these tests the point U, the pairing's value and the round's signature. Then what this library seals, with the
+// pairing of CIRCL: the known answer byte for byte, and that the round's signature, and no other, opens what was sealed at random.
 #include <openssl/evp.h>
 
 #include <algorithm>
 
+#include "brainlock/chain/pairing_program.hpp"
+#include "brainlock/chain/timelock.hpp"
+#include "brainlock/chain/timelocked_vote.hpp"
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/scale_codec/encoder.hpp"
 #include "pairing12.hpp"
+#include "temporary_folder.hpp"
 #include "vectors.hpp"
 
 namespace brainlock::chain {
@@ -128,6 +132,110 @@ TEST(Timelock, PointsAndPairing) {
   const Bytes bytes = bls::encode(bls::conjugate(bls::power(bls::power(value, bls::Long(r)), 3)));
   EXPECT_EQ(crypto::hex_encode(ByteView(bytes).first(48)), v["gt_first48"]);
   EXPECT_EQ(hash(bytes), unhex(v["gt_bytes_sha256"]));
+}
+
+// What the chain does when the round is there: the seal opened with the round's signature; empty if it does not open.
+Bytes open_seal(const Bytes& sealed, const Bytes& signature) {
+  namespace bls = pairing12;
+  const auto read_part = [&](std::size_t at, std::size_t size) { return Bytes(sealed.begin() + static_cast<std::ptrdiff_t>(at), sealed.begin() + static_cast<std::ptrdiff_t>(at + size)); };
+  const auto point = bls::decode_g2(read_part(0, 96));
+  const auto key = bls::decode_g1(signature);
+  if (!point || !key) return {};
+  const Bytes value = bls::encode(bls::conjugate(bls::power(bls::pairing(*key, *point), 3)));
+  const Bytes sigma = either(read_part(104, 32), hash(value));
+  const Bytes text_key = either(read_part(144, 32), hash(sigma));
+  const std::size_t text = sealed.size() - kTimelockOverhead;
+  const Bytes body = read_part(192, text + 16), nonce = read_part(192 + text + 16 + 8, 12);
+  return open_box(text_key, nonce, body);
+}
+
+struct Sealing : testing::Test {
+  const nlohmann::json& v = known_answers()["timelock_v4"];
+  const PairingFunction pairing = installed_pairing();
+  void SetUp() override {
+    if (!pairing) GTEST_SKIP() << "brainlock-pairing is not built: Go and CIRCL are missing";
+  }
+};
+
+TEST_F(Sealing, TheKnownAnswerByteForByte) {
+  TimelockSecrets secrets;
+  const auto fill = [&](auto& field, const char* name) {
+    const Bytes bytes = unhex(v[name]);
+    ASSERT_EQ(bytes.size(), field.size());
+    std::copy(bytes.begin(), bytes.end(), field.begin());
+  };
+  fill(secrets.text_key, "esk");
+  fill(secrets.seed, "t_bytes");
+  fill(secrets.nonce, "nonce");
+  crypto::AccountId bob{};
+  const Bytes account = unhex("0x8eaf04151687736326c9fea17e25fc5287613693c912909cb226aa4794f26a48");
+  std::copy(account.begin(), account.end(), bob.begin());
+  const std::vector<ledger::Weight> vote{{2, 1000}, {0, 65535}};
+  const Bytes text = timelocked_text(bob, vote, 0);
+  EXPECT_EQ(text, unhex(v["plaintext_scale"]));
+  const auto sealed = timelock_seal(text, v["round"].get<std::uint64_t>(), pairing, secrets);
+  ASSERT_TRUE(sealed.ok()) << sealed.error().to_string();
+  EXPECT_EQ(*sealed, unhex(v["commit"]));
+}
+
+TEST_F(Sealing, TheSignatureOfTheRoundOpensItAndNoOther) {
+  const Bytes signature = unhex(v["round_signature"]);
+  std::vector<Bytes> seals;
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1100}}) {
+    const Bytes text(size, 0x5a);
+    const auto sealed = timelock_seal(text, 1000, pairing);
+    ASSERT_TRUE(sealed.ok()) << sealed.error().to_string();
+    EXPECT_EQ(sealed->size(), size + kTimelockOverhead);
+    EXPECT_EQ(open_seal(*sealed, signature), text) << size;
+    seals.push_back(*sealed);
+  }
+  EXPECT_NE(timelock_seal(Bytes{1}, 1000, pairing).value(), seals[1]) << "a seal of the same text is another one";
+  const auto other = timelock_seal(Bytes(20, 1), 1001, pairing);
+  ASSERT_TRUE(other.ok());
+  EXPECT_TRUE(open_seal(*other, signature).empty());
+}
+
+TEST_F(Sealing, TheProgramRefusesWhatIsNoInput) {
+  const Bytes key = unhex(known_answers()["drand_quicknet"]["public_key"]), round(32, 1);
+  Bytes r(32, 0);
+  EXPECT_EQ(pairing(round, r, key).error().code, ErrorCode::kUnavailable) << "a scalar of zero";
+  r[31] = 1;
+  EXPECT_TRUE(pairing(round, r, key).ok());
+  Bytes bad = key;
+  bad[50] ^= 1;
+  EXPECT_EQ(pairing(round, r, bad).error().code, ErrorCode::kUnavailable);
+  Bytes infinity(96, 0);
+  infinity[0] = 0xc0;
+  EXPECT_EQ(pairing(round, r, infinity).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(pairing(round, r, Bytes(95)).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(PairingProgram, WhatFailsHasACode) {
+  const Bytes round(32, 1), r(32, 1), key(96, 1);
+  EXPECT_EQ(pairing_program("/nonexistent/brainlock-pairing")(round, r, key).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(pairing_program("/bin/false")(round, r, key).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(pairing_program("/bin/true")(round, r, key).error().code, ErrorCode::kMalformed);
+  EXPECT_EQ(pairing_program("/bin/cat")(round, r, key).error().code, ErrorCode::kMalformed) << "160 bytes of its input";
+  EXPECT_EQ(pairing_program("/usr/bin/yes")(round, r, key).error().code, ErrorCode::kUnavailable) << "more than an answer: its next write fails";
+}
+
+TEST(PairingProgram, OneThatHangsIsKilled) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.path());
+  const auto script = folder.path() / "hangs";
+  std::ofstream(script) << "#!/bin/sh\nexec sleep 60\n";
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(pairing_program(script, std::chrono::milliseconds(300))(Bytes(32, 1), Bytes(32, 1), Bytes(96, 1)).error().code, ErrorCode::kTimeout);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+}
+
+TEST(Timelock, RoundsOfTheBeacon) {
+  EXPECT_EQ(beacon_round_at(0), 0U);
+  EXPECT_EQ(beacon_round_at(kBeaconGenesisMs - 1), 0U);
+  EXPECT_EQ(beacon_round_at(kBeaconGenesisMs), 1U);
+  EXPECT_EQ(beacon_round_at(kBeaconGenesisMs + 2'999), 1U);
+  EXPECT_EQ(beacon_round_at(kBeaconGenesisMs + 3'000), 2U);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "brainlock/chain/client.hpp"
 #include "brainlock/chain/commit_reveal.hpp"
+#include "brainlock/chain/timelocked_vote.hpp"
 #include "brainlock/ledger/ledger.hpp"
 
 namespace brainlock::chain {
@@ -15,6 +16,7 @@ namespace brainlock::chain {
 struct ChainLedgerOptions {
   std::uint16_t netuid = 0;
   std::filesystem::path commit_folder;  ///< where pending votes are kept; needed by validators
+  PairingFunction pairing = {};         ///< for sealed votes; empty: votes are never sealed
 };
 
 /// A subnet of a Substrate chain as miners and validators see it. Every call reads or writes over the network.

@@ -54,13 +54,15 @@ class CommitStore {
 enum class VoteScheme {
   kPlain,        ///< commit-reveal is off: set_weights
   kHashCommit,   ///< commit-reveal version 2: commit_weights and reveal_weights
-  kUnsupported,  ///< only the timelock form is left, which needs a BLS12-381 pairing that this build has not
+  kTimelocked,   ///< commit-reveal version 4: commit_timelocked_weights
+  kUnsupported,  ///< only the timelocked form is left, and it cannot be made
 };
-[[nodiscard]] Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::uint16_t netuid);
+/// `can_seal`: whether there is a pairing. Sealed votes are preferred wherever the chain can open them, as nothing needs to be revealed.
+[[nodiscard]] Result<VoteScheme> vote_scheme(ChainClient& client, const BlockView& view, std::uint16_t netuid, bool can_seal);
 /// What a validator should know about a scheme, one or two sentences.
 [[nodiscard]] std::string vote_notice(VoteScheme scheme);
-/// The same for a subnet, with what its commit-reveal version asks for; printed at start-up.
-[[nodiscard]] Result<std::string> read_vote_notice(ChainClient& client, const BlockView& view, std::uint16_t netuid);
+/// The same for a subnet, with why votes are not sealed where they could be; printed at start-up.
+[[nodiscard]] Result<std::string> read_vote_notice(ChainClient& client, const BlockView& view, std::uint16_t netuid, bool can_seal);
 
 /// Saves and commits a vote. The outcome's revealed_at_block is the first block of its reveal window.
 [[nodiscard]] Result<ledger::Outcome> commit_weights(ChainClient& client, const ledger::Signer& hotkey,
