@@ -48,7 +48,8 @@ fs::path KeyRegistry::file_of(const KeyName& name, bool complete) const {
   return root_ / crypto::hex_encode(name.owner) / protocol::content_id_text(name.package) / file;
 }
 
-Result<std::unique_ptr<KeyRegistry>> KeyRegistry::open(const fs::path& root, const KeyQuota& quota, std::int64_t now_ms) {
+Result<std::unique_ptr<KeyRegistry>> KeyRegistry::open(const fs::path& root, const KeyQuota& quota, std::int64_t now_ms,
+                                                       const IsValidator& is_validator) {
   std::unique_ptr<KeyRegistry> registry(new KeyRegistry);
   registry->root_ = root;
   registry->quota_ = quota;
@@ -70,6 +71,7 @@ Result<std::unique_ptr<KeyRegistry>> KeyRegistry::open(const fs::path& root, con
     }
     name.owner = *owner_bytes;
     name.package = *package;
+    entry.validator = !is_validator || is_validator(name.owner);
     entry.received = it->file_size();
     if (entry.complete) entry.total = entry.received;
     struct stat info{};

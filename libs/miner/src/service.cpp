@@ -99,9 +99,9 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
     return refuse(protocol::route_name(context.route.kind), refusal, message, &context.head);
   }
 
-  Refusal remember(const protocol::Head& head, std::int64_t now_ms) {
+  Refusal remember(const protocol::Head& head, bool validator, std::int64_t now_ms) {
     const std::int64_t expires_ms = head.timestamp_ms + options_.window_ms;
-    switch (nonces_.remember(head.sender, head.uuid, expires_ms, now_ms)) {
+    switch (nonces_.remember(head.sender, head.uuid, expires_ms, now_ms, !validator)) {
       case protocol::NonceVerdict::kReplayed: return Refusal::kReplayed;
       case protocol::NonceVerdict::kFull: return Refusal::kNonceMemoryFull;
       case protocol::NonceVerdict::kFresh: break;
@@ -346,7 +346,7 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
 
   const Admission admission = parts_.access->admit(head.sender);
   if (admission.refusal != Refusal::kNone) return refuse(name, admission.refusal, "", &head);
-  if (const Refusal seen = remember(head, now_ms); seen != Refusal::kNone) return refuse(name, seen, "", &head);
+  if (const Refusal seen = remember(head, admission.validator, now_ms); seen != Refusal::kNone) return refuse(name, seen, "", &head);
   if (draining_) return refuse(name, Refusal::kShuttingDown, "", &head);
 
   Context context{shared_from_this(), route.route, head, admission.validator};

@@ -24,9 +24,9 @@ struct KeyRegistryTest : testing::Test {
     registry.reset();
     fs::remove_all(root);
   }
-  void reopen(std::int64_t now_ms = 0) {
+  void reopen(std::int64_t now_ms = 0, const KeyRegistry::IsValidator& is_validator = {}) {
     registry.reset();
-    registry = std::move(KeyRegistry::open(root, quota, now_ms)).value();
+    registry = std::move(KeyRegistry::open(root, quota, now_ms, is_validator)).value();
   }
   static crypto::Bytes bytes(std::size_t size, std::uint8_t seed) { return crypto::Bytes(size, seed); }
   static KeyName name(std::uint8_t owner, const crypto::Bytes& content) { return {{owner}, {9}, crypto::blake2b_256(content)}; }
@@ -111,6 +111,17 @@ TEST_F(KeyRegistryTest, SurvivesRestart) {
   EXPECT_EQ(registry->state(name(1, half)).received_bytes, 120u);
   ASSERT_EQ(put(name(1, half), 120, std::span(half).subspan(120), 300), Refusal::kNone);
   EXPECT_TRUE(finish(name(1, half)).ok());
+}
+
+TEST_F(KeyRegistryTest, ARestartMakesNoValidatorsOfOrdinaryUsers) {
+  store(1, 300, 1, 0);
+  store(2, 300, 2, 0);
+  reopen(0, [](const protocol::AccountId& owner) { return owner[0] == 1; });
+  const auto content = bytes(200, 3);
+  EXPECT_EQ(put(name(3, content), 0, content, 200, 0, true, /*validator=*/false), Refusal::kQuotaExceeded) << "ordinary users have their share already";
+  store(4, 500, 4, 0);   // a validator's, that of the ordinary user makes room for it however new
+  EXPECT_TRUE(registry->state(name(1, bytes(300, 1))).complete);
+  EXPECT_FALSE(registry->state(name(2, bytes(300, 2))).complete);
 }
 
 TEST_F(KeyRegistryTest, OwnersOldestKeyMakesRoomForANewOne) {

@@ -187,6 +187,18 @@ TEST(NonceMemory, RemembersUntilTheWindowIsOverAndNoLonger) {
   EXPECT_EQ(memory.size(), 1u);
 }
 
+TEST(NonceMemory, OrdinarySendersLeaveHalfOfItToValidators) {
+  NonceMemory memory(4, 3);
+  const AccountId alice{1};
+  const auto ordinary = [&](std::uint8_t sender, std::int64_t now_ms) { return memory.remember(AccountId{sender}, "u", 100, now_ms, true); };
+  EXPECT_EQ(ordinary(10, 0), NonceVerdict::kFresh);
+  EXPECT_EQ(ordinary(11, 0), NonceVerdict::kFresh);
+  EXPECT_EQ(ordinary(12, 0), NonceVerdict::kFull);
+  for (const char* u : {"a", "b"}) EXPECT_EQ(memory.remember(alice, u, 100, 0), NonceVerdict::kFresh);
+  EXPECT_EQ(memory.remember(alice, "c", 100, 0), NonceVerdict::kFull) << "now all of it is";
+  EXPECT_EQ(ordinary(12, 101), NonceVerdict::kFresh) << "their time is over";
+}
+
 TEST(NonceMemory, RefusesRatherThanForgets) {
   NonceMemory memory(4, 3);
   const AccountId alice{1}, bob{2};

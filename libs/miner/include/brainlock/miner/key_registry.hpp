@@ -36,8 +36,11 @@ struct KeyName {
 /// starts where its confirmed bytes end.
 class KeyRegistry {
  public:
-  /// Scans the directory (made 0700). kIo.
-  static Result<std::unique_ptr<KeyRegistry>> open(const std::filesystem::path& root, const KeyQuota& quota, std::int64_t now_ms);
+  /// Whose keys count as a validator's.
+  using IsValidator = std::function<bool(const protocol::AccountId&)>;
+  /// Scans the directory (made 0700). What is found belongs to the kind of owner that `is_validator` says now; without it, to validators. kIo.
+  static Result<std::unique_ptr<KeyRegistry>> open(const std::filesystem::path& root, const KeyQuota& quota, std::int64_t now_ms,
+                                                   const IsValidator& is_validator = {});
 
   [[nodiscard]] protocol::KeyState state(const KeyName& name) const;
 
@@ -91,7 +94,7 @@ class KeyRegistry {
     std::uint64_t received = 0, total = 0;
     std::int64_t used_ms = 0;
     bool complete = false, writing = false;
-    bool validator = true;   ///< the owner's kind; after a restart all count as validators' until they are used
+    bool validator = true;   ///< the owner's kind, when it was last looked at
   };
   KeyRegistry() = default;
   [[nodiscard]] std::filesystem::path file_of(const KeyName& name, bool complete) const;
