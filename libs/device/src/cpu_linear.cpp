@@ -80,7 +80,7 @@ class CpuBackend::LinearWalk {
   static std::size_t scratch_words(const LinearCore& core) {
     std::size_t giants = 0;
     for (const auto& output : core.outputs) giants = std::max<std::size_t>(giants, output.giants);
-    return (2 * core.column_count + giants) * kRowWords;
+    return 2 * (core.column_count + giants) * kRowWords;
   }
 
   /// Computes the unit at place i of the walk, which goes on to i + 1 unless `last`.
@@ -92,8 +92,10 @@ class CpuBackend::LinearWalk {
     if (!last) plan_fetches(walk_.ranks[i + 1]);
     rotate();
     for (const LinearCore::Output& output : core_.outputs) {
-      for (std::uint32_t poly = 0; poly < 2; ++poly) {
-        output.weights != nullptr ? multiply_periodic(output, poly) : multiply_full(output, poly);
+      if (output.weights != nullptr) {
+        multiply_periodic(output);
+      } else {
+        for (std::uint32_t poly = 0; poly < 2; ++poly) multiply_full(output, poly);
       }
     }
   }
@@ -138,8 +140,12 @@ class CpuBackend::LinearWalk {
     for (const LinearCore::Rotation& rotation : core_.rotations) {
       if (rotation.key == nullptr) {
         for (const LinearCore::Use& use : rotation.uses) {
-          column_[0][use.column] = core_.inputs[use.input].c0 + at_;
-          column_[1][use.column] = core_.inputs[use.input].c1 + at_;
+          // To its place in the panel, so that all columns lie a constant distance apart.
+          Word* const out = panel_ + 2 * use.column * kRowWords;
+          std::memcpy(out, core_.inputs[use.input].c0 + at_, kUnitWords * sizeof(Word));
+          std::memcpy(out + kRowWords, core_.inputs[use.input].c1 + at_, kUnitWords * sizeof(Word));
+          column_[0][use.column] = out;
+          column_[1][use.column] = out + kRowWords;
         }
         continue;
       }
@@ -170,18 +176,22 @@ class CpuBackend::LinearWalk {
     }
   }
 
-  void multiply_periodic(const LinearCore::Output& output, std::uint32_t poly) {
+  void multiply_periodic(const LinearCore::Output& output) {
     const std::size_t k = output.columns.size();
-    x_.resize(k);
-    for (std::size_t i = 0; i < k; ++i) x_[i] = column_[poly][output.columns[i]];
-    out_.resize(output.giants);
-    for (std::uint32_t g = 0; g < output.giants; ++g) out_[g] = results_ + g * kRowWords;
+    x_.resize(2 * k);
+    out_.resize(2 * std::size_t{output.giants});
+    for (std::size_t poly = 0; poly < 2; ++poly) {
+      for (std::size_t i = 0; i < k; ++i) x_[poly * k + i] = column_[poly][output.columns[i]];
+    }
+    for (std::size_t i = 0; i < out_.size(); ++i) out_[i] = results_ + i * kRowWords;
     const std::size_t run_words = k * output.giants;
     const std::size_t runs = backend_.degree_ / core_.run_length;
     const Word* weights = output.weights + (l_ * runs + begin_ / core_.run_length) * run_words;
-    backend_.k_.gemm_periodic(out_.data(), output.giants, x_.data(), k, weights, run_words, output.giants,
+    backend_.k_.gemm_periodic(out_.data(), output.giants, x_.data(), k, 2, weights, run_words, output.giants,
                               std::min<std::size_t>(core_.run_length, kUnitWords), false, modulus_, kUnitWords);
-    for (std::uint32_t g = 0; g < output.giants; ++g) store_past_caches(output.acc[2 * g + poly] + at_, out_[g], kUnitWords);
+    for (std::uint32_t g = 0; g < output.giants; ++g) {
+      for (std::uint32_t poly = 0; poly < 2; ++poly) store_past_caches(output.acc[2 * g + poly] + at_, out_[poly * output.giants + g], kUnitWords);
+    }
   }
 
   void multiply_full(const LinearCore::Output& output, std::uint32_t poly) {
@@ -209,7 +219,7 @@ class CpuBackend::LinearWalk {
   const std::uint32_t l_, digits_;
   const math::Modulus& modulus_;
   Word* const panel_;     // [column][poly][kRowWords]
-  Word* const results_;   // [giant][kRowWords]
+  Word* const results_;   // [poly][giant][kRowWords]
   std::size_t rank_ = 0, begin_ = 0, at_ = 0;
   std::vector<Column> columns_;
   std::vector<const Word*> fetches_;              // units to be prefetched

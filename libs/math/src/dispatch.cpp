@@ -4,8 +4,30 @@
 
 #include "kernels/tables.hpp"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace brainlock::math {
 namespace {
+
+/// Whether this process may use AMX's byte products: the CPU has them, and the operating system saves tiles for those who ask. Asking makes
+/// room for the tiles of every thread that uses them (8 KB); a no, as in sandboxes and on older kernels, is an answer like any other.
+bool ask_for_tiles() {
+#if defined(__x86_64__) && defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr unsigned kTiles = 1u << 24, kBytes = 1u << 25;      // CPUID leaf 7, EDX
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;    // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & (kTiles | kBytes)) != (kTiles | kBytes)) return false;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 
 const Kernels& choose() {
   const std::vector<const Kernels*> available = available_kernels();
@@ -30,6 +52,8 @@ std::vector<const Kernels*> available_kernels() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
       tables.push_back(&detail::kAvx512Kernels);
+      static const bool has_tiles = ask_for_tiles();
+      if (has_tiles) tables.push_back(&detail::amx_kernels());
     }
   }
   return tables;

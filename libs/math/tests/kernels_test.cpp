@@ -300,27 +300,39 @@ TEST_P(KernelsTest, GemmPeriodicMatchesTheTripleLoop) {
   cases.push_back({5, 30, 64, 64, 0});
   cases.push_back({5, 30, 24, 24, 0});
   cases.push_back({5, 30, 24, 72, 4});
+  // What tiles are for: one block of inputs and several, whole and not; outputs of one tile and several; 16 to 80 words a run.
+  for (const std::size_t inputs : {16u, 17u, 47u, 256u, 257u, 530u}) cases.push_back({9, inputs, 64, 128, 2});
+  for (std::size_t outputs = 1; outputs <= 17; ++outputs) cases.push_back({outputs, 40, 80, 80, 0});
+  cases.push_back({12, 33, 48, 144, 0});
+  cases.push_back({4, 20, 128, 176, 3});   // a last run that is shorter
   for (const GemmCase& c : cases) {
-    const std::vector<Words> x = rows(c.inputs, c.n);
+    constexpr std::size_t kSets = 2;
+    std::vector<Words> apart = rows(kSets * c.inputs, c.n);
+    // Half of the second set at even distances, as the columns of a linear layer lie, the rest wherever.
+    const std::size_t distance = c.n + 16;
+    Words panel = words(c.inputs * distance);
+    std::vector<const U32*> x = pointers(apart);
+    for (std::size_t k = 0; k < c.inputs / 2; ++k) x[c.inputs + k] = panel.data() + k * distance;
     const std::size_t row_stride = c.outputs + c.padding;
     const std::size_t run_stride = c.inputs * row_stride + c.padding;
-    const Words w = words(c.n / c.run_length * run_stride);
-    std::vector<Words> out = rows(c.outputs, c.n);
+    const Words w = words((c.n + c.run_length - 1) / c.run_length * run_stride);
+    std::vector<Words> out = rows(kSets * c.outputs, c.n);
     for (const bool accumulate : {false, true}) {
-      std::vector<Words> expected(c.outputs, Words(c.n));
-      for (std::size_t o = 0; o < c.outputs; ++o) {
+      std::vector<Words> expected(kSets * c.outputs, Words(c.n));
+      const U64 out_of_montgomery = inv_mod(m_.r1, m_);
+      for (std::size_t o = 0; o < kSets * c.outputs; ++o) {
+        const U32* const* const set = x.data() + o / c.outputs * c.inputs;
         for (std::size_t t = 0; t < c.n; ++t) {
           U64 sum = 0;  // reduced products, so that no bound is at stake
           for (std::size_t k = 0; k < c.inputs; ++k) {
-            sum += U64{x[k][t]} * w[t / c.run_length * run_stride + k * row_stride + o] % m_.q;
+            sum += U64{set[k][t]} * w[t / c.run_length * run_stride + k * row_stride + o % c.outputs] % m_.q;
           }
-          expected[o][t] = static_cast<U32>((product(sum % m_.q, inv_mod(m_.r1, m_)) +
-                                             (accumulate ? U64{out[o][t]} : 0)) % m_.q);
+          expected[o][t] = static_cast<U32>((product(sum % m_.q, out_of_montgomery) + (accumulate ? U64{out[o][t]} : 0)) % m_.q);
         }
       }
       std::vector<U32*> out_pointers;
       for (auto& o : out) out_pointers.push_back(o.data());
-      kernels_.gemm_periodic(out_pointers.data(), c.outputs, pointers(x).data(), c.inputs, w.data(), run_stride,
+      kernels_.gemm_periodic(out_pointers.data(), c.outputs, x.data(), c.inputs, kSets, w.data(), run_stride,
                              row_stride, c.run_length, accumulate, m_, c.n);
       ASSERT_EQ(out, expected) << c.outputs << " outputs, " << c.inputs << " inputs, runs of " << c.run_length;
     }

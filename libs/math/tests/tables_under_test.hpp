@@ -1,4 +1,4 @@
-// The kernel tables the tests run: those of this CPU, and the AVX-512 source run by emulation where it can be built.
+// The kernel tables the tests run: those of this CPU, and the AVX-512 and AMX sources run by emulation where it can be built.
 #pragma once
 
 #include <vector>
@@ -7,12 +7,13 @@
 
 namespace brainlock::math {
 
-/// Null where SIMDe is not installed. Needs AVX2 to run.
-const Kernels* emulated_avx512();
+/// None where SIMDe is not installed. Need AVX2 to run.
+std::vector<const Kernels*> emulated_tables();
 
 inline std::vector<const Kernels*> tables_under_test() {
   std::vector<const Kernels*> tables = available_kernels();
-  if (__builtin_cpu_supports("avx2") && emulated_avx512() != nullptr) tables.push_back(emulated_avx512());
+  if (!__builtin_cpu_supports("avx2")) return tables;
+  for (const Kernels* table : emulated_tables()) tables.push_back(table);
   return tables;
 }
 

@@ -104,15 +104,18 @@ struct VectorKernels {
     }
 #undef BRAINLOCK_CASE
   }
-  static void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs,
+  static void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets,
                             const U32* w, std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length,
                             bool accumulate, const Modulus& m, std::size_t n) {
-    const GemmShape shape = {x, inputs, w_row_stride, MontgomeryReducer<Narrow>::products_between_folds(m), accumulate};
-    for (std::size_t begin = 0; begin < n; begin += run_length, w += w_run_stride) {
-      const std::size_t end = n - begin > run_length ? begin + run_length : n;
-      const std::size_t wide = begin + bulk(end - begin);
-      gemm_run<Wide>(out, outputs, shape, w, m, begin, wide);
-      gemm_run<Narrow>(out, outputs, shape, w, m, wide, end);
+    for (std::size_t s = 0; s < sets; ++s, out += outputs, x += inputs) {
+      const GemmShape shape = {x, inputs, w_row_stride, MontgomeryReducer<Narrow>::products_between_folds(m), accumulate};
+      const U32* run = w;
+      for (std::size_t begin = 0; begin < n; begin += run_length, run += w_run_stride) {
+        const std::size_t end = n - begin > run_length ? begin + run_length : n;
+        const std::size_t wide = begin + bulk(end - begin);
+        gemm_run<Wide>(out, outputs, shape, run, m, begin, wide);
+        gemm_run<Narrow>(out, outputs, shape, run, m, wide, end);
+      }
     }
   }
   static void mac_full(U32* out, const U32* const* w, const U32* const* x, std::size_t inputs, bool accumulate,

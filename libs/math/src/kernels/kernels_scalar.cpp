@@ -205,16 +205,18 @@ void inner_product_unit(U32* out0, U32* out1, const U32* pieces, const U32* key,
   inner_product_gathered(out0, out1, pieces, kUnitWords, key, digits, pieces + digits * kUnitWords, nullptr, nullptr, table, begin, m);
 }
 
-void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, const U32* w,
+void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* w,
                    std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length, bool accumulate,
                    const Modulus& m, std::size_t n) {
-  for (std::size_t t = 0; t < n; ++t) {
-    const U32* run = w + t / run_length * w_run_stride;
-    for (std::size_t o = 0; o < outputs; ++o) {
-      Accumulator acc(m);
-      for (std::size_t k = 0; k < inputs; ++k) acc.add_product(x[k][t], run[k * w_row_stride + o]);
-      const U32 r = acc.montgomery();
-      out[o][t] = accumulate ? add_mod(out[o][t], r, m) : r;
+  for (std::size_t s = 0; s < sets; ++s, out += outputs, x += inputs) {
+    for (std::size_t t = 0; t < n; ++t) {
+      const U32* run = w + t / run_length * w_run_stride;
+      for (std::size_t o = 0; o < outputs; ++o) {
+        Accumulator acc(m);
+        for (std::size_t k = 0; k < inputs; ++k) acc.add_product(x[k][t], run[k * w_row_stride + o]);
+        const U32 r = acc.montgomery();
+        out[o][t] = accumulate ? add_mod(out[o][t], r, m) : r;
+      }
     }
   }
 }

@@ -8,5 +8,7 @@ namespace brainlock::math::detail {
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+/// AVX-512 with AMX. The process must have asked the operating system for tiles.
+const Kernels& amx_kernels();
 
 }  // namespace brainlock::math::detail

@@ -1,6 +1,8 @@
 // Sixteen 32-bit lanes in an AVX-512 register, under the same names as Avx2.
 #pragma once
 
+#include <cstring>
+
 #include "kernels/vector_avx2.hpp"
 
 namespace brainlock::math::detail {
@@ -21,6 +23,13 @@ struct Avx512 {
   BRAINLOCK_INLINE static Reg sub(Reg a, Reg b) { return _mm512_sub_epi32(a, b); }
   BRAINLOCK_INLINE static Reg min(Reg a, Reg b) { return _mm512_min_epu32(a, b); }
   BRAINLOCK_INLINE static Reg shift_right32_1(Reg a) { return _mm512_srli_epi32(a, 1); }
+  template <int kBits>
+  BRAINLOCK_INLINE static Reg shift_left32(Reg a) { return _mm512_slli_epi32(a, kBits); }
+  template <int kBits>
+  BRAINLOCK_INLINE static Reg shift_right32(Reg a) { return _mm512_srli_epi32(a, kBits); }
+  /// a with the odd bytes (16-bit halves) of b.
+  BRAINLOCK_INLINE static Reg odd_bytes_of(Reg a, Reg b) { return _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaa, a, b); }
+  BRAINLOCK_INLINE static Reg odd_halves_of(Reg a, Reg b) { return _mm512_mask_blend_epi16(0xaaaaaaaa, a, b); }
   BRAINLOCK_INLINE static Reg mul_low(Reg a, Reg b) { return _mm512_mullo_epi32(a, b); }
   BRAINLOCK_INLINE static Reg keep(Reg x) {
 #ifndef BRAINLOCK_EMULATE_SIMD
@@ -87,6 +96,34 @@ struct Avx512 {
     return {table.source[vector] & ~std::uint32_t{15}, join(half(vector), half(vector + 1))};
   }
   BRAINLOCK_INLINE static Reg permute(Reg v, Reg lanes) { return _mm512_permutexvar_epi32(lanes, v); }
+
+  /// v[c]: word c of each of sixteen rows; zeros beyond `rows` and `columns` (1 to 4), where nothing is read.
+  BRAINLOCK_INLINE static void load_columns(Reg (&v)[4], const std::uint32_t* p, std::size_t stride, std::size_t rows, std::size_t columns) {
+    std::uint32_t copy[16][4];
+    if (rows != 16 || columns != 4) {
+      std::memset(copy, 0, sizeof(copy));
+      for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t c = 0; c < columns; ++c) copy[i][c] = p[i * stride + c];
+      }
+      p = copy[0];
+      stride = 4;
+    }
+    const auto row = [&](std::size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i * stride)); };
+    Reg a[4];   // rows i, 4 + i, 8 + i, 12 + i
+#pragma GCC unroll 4
+    for (std::size_t i = 0; i < 4; ++i) {
+      a[i] = _mm512_castsi128_si512(row(i));
+      a[i] = _mm512_inserti32x4(a[i], row(4 + i), 1);
+      a[i] = _mm512_inserti32x4(a[i], row(8 + i), 2);
+      a[i] = _mm512_inserti32x4(a[i], row(12 + i), 3);
+    }
+    const Reg low01 = _mm512_unpacklo_epi32(a[0], a[1]), high01 = _mm512_unpackhi_epi32(a[0], a[1]);
+    const Reg low23 = _mm512_unpacklo_epi32(a[2], a[3]), high23 = _mm512_unpackhi_epi32(a[2], a[3]);
+    v[0] = _mm512_unpacklo_epi64(low01, low23);
+    v[1] = _mm512_unpackhi_epi64(low01, low23);
+    v[2] = _mm512_unpacklo_epi64(high01, high23);
+    v[3] = _mm512_unpackhi_epi64(high01, high23);
+  }
 
   // Two blocks of 64 words: the first in the low eight lanes of each register, the second in the high eight.
   BRAINLOCK_INLINE static void load_blocks(Reg (&v)[8], const std::uint32_t* x) {

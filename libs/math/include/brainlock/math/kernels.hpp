@@ -97,8 +97,9 @@ struct Kernels {
   /// Weights: Montgomery form; run(t) = t / run_length; w points to W[0][0][0]; one run is `w_run_stride` words,
   /// one k row is `w_row_stride` (>= outputs) words. run_length is a multiple of 8 or n (then one run).
   /// accumulate: out += instead of =. Any inputs >= 1, outputs >= 1: the kernel tiles registers itself.
+  /// The same for each of `sets` groups of inputs, x[s * inputs + k], and outputs, out[s * outputs + m].
   void (*gemm_periodic)(std::uint32_t* const* out, std::size_t outputs, const std::uint32_t* const* x,
-                        std::size_t inputs, const std::uint32_t* w, std::size_t w_run_stride,
+                        std::size_t inputs, std::size_t sets, const std::uint32_t* w, std::size_t w_run_stride,
                         std::size_t w_row_stride, std::size_t run_length, bool accumulate, const Modulus&,
                         std::size_t n);
 

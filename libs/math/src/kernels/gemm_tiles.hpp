@@ -1,0 +1,228 @@
+// The periodic-weight GEMM on a matrix unit for bytes (AMX): about eight times the products a cycle of 512-bit registers.
+//
+// With x_i the bytes of a word and v_ij the bytes of v_i = 2^(8 i) w mod q, the bytes of a weight's product are sums of byte products:
+//
+//     w x = sum_i x_i v_i = sum_j 2^(8 j) sum_i x_i v_ij   (mod q)
+//
+// so that one tile product does 16 inputs x 16 words x 4 outputs:
+//
+//     A  16 rows x 64 bytes   row 4 m + j: v_0j .. v_3j of 16 inputs' weights for output m     made here, for all sets and words of a run
+//     B  16 rows x 64 bytes   row k: 16 words of input k                                       as they lie in memory
+//     C  16 rows x 16 sums    row 4 m + j: the sums that 2^(8 j) belongs to, for 16 words
+//
+// Tiles is the unit: AmxTiles (kernels_amx.cpp), or plain loops that say what it does (tests). V has sixteen lanes.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/sums.hpp"
+
+namespace brainlock::math::detail {
+namespace {
+
+constexpr std::size_t kTileRows = 16, kTileWords = 256;       ///< a tile: 16 rows of 16 words
+constexpr std::size_t kTileInputs = 16, kTileOutputs = 4;     ///< of one product
+constexpr std::size_t kBlocksAtOnce = 16;                     ///< of inputs: sums stay below 256 * 4 * 255^2 < 2^26, both buffers in L2
+constexpr std::size_t kInputsAtOnce = kBlocksAtOnce * kTileInputs;
+constexpr std::size_t kWordsAtOnce = 64;
+
+/// Where a block of inputs lies: rows a constant distance apart, or nowhere yet.
+struct TileSource {
+  const U32* rows;          ///< word 0 of the run's inputs
+  std::size_t stride_words; ///< 0: the rows must be gathered
+};
+
+/// Weights of one run as A tiles, [block][tile]: at most two tiles of outputs. q > 2^24.
+template <class V>
+class TileWeights {
+ public:
+  explicit TileWeights(const Modulus& m)
+      : q_(V::set1(m.q)), shoup8_(V::set1(shoup_of(1u << 8, m.q))), shoup16_(V::set1(shoup_of(1u << 16, m.q))), shoup24_(V::set1(shoup_of(1u << 24, m.q))) {}
+
+  /// w: the weight of the first input and output; inputs <= kInputsAtOnce. What is missing of a tile is filled with zeros.
+  void fill(const U32* w, std::size_t row_stride, std::size_t inputs, std::size_t outputs) {
+    tiles_ = (outputs + kTileOutputs - 1) / kTileOutputs;
+    for (std::size_t k = 0; k < inputs; k += kTileInputs) {
+      for (std::size_t o = 0; o < outputs; o += kTileOutputs) {
+        U32* const rows = words_ + (k / kTileInputs * tiles_ + o / kTileOutputs) * kTileWords;
+        typename V::Reg weights[kTileOutputs];
+        V::load_columns(weights, w + k * row_stride + o, row_stride, std::min(inputs - k, kTileInputs), std::min(outputs - o, kTileOutputs));
+#pragma GCC unroll 4
+        for (std::size_t i = 0; i < kTileOutputs; ++i) store_bytes(rows + 4 * 16 * i, weights[i]);
+      }
+    }
+  }
+  const U32* tile(std::size_t block, std::size_t tile) const { return words_ + (block * tiles_ + tile) * kTileWords; }
+
+ private:
+  /// 2^kBits w mod q.
+  template <int kBits>
+  BRAINLOCK_INLINE typename V::Reg shifted(typename V::Reg w, typename V::Reg shoup) const {
+    return reduce_once<V>(V::sub(V::template shift_left32<kBits>(w), V::mul_low(mul_high_uniform<V>(w, shoup), q_)), q_);
+  }
+  /// Row j of four: byte j of w, 2^8 w, 2^16 w and 2^24 w mod q.
+  BRAINLOCK_INLINE void store_bytes(U32* rows, typename V::Reg v0) const {
+    const auto v1 = shifted<8>(v0, shoup8_), v2 = shifted<16>(v0, shoup16_), v3 = shifted<24>(v0, shoup24_);
+    const auto low01 = V::odd_bytes_of(v0, V::template shift_left32<8>(v1)), high01 = V::odd_bytes_of(V::template shift_right32<8>(v0), v1);
+    const auto low23 = V::odd_bytes_of(v2, V::template shift_left32<8>(v3)), high23 = V::odd_bytes_of(V::template shift_right32<8>(v2), v3);
+    V::store(rows, V::odd_halves_of(low01, V::template shift_left32<16>(low23)));
+    V::store(rows + 16, V::odd_halves_of(high01, V::template shift_left32<16>(high23)));
+    V::store(rows + 32, V::odd_halves_of(V::template shift_right32<16>(low01), low23));
+    V::store(rows + 48, V::odd_halves_of(V::template shift_right32<16>(high01), high23));
+  }
+
+  typename V::Reg q_, shoup8_, shoup16_, shoup24_;
+  std::size_t tiles_ = 0;
+  alignas(64) U32 words_[kBlocksAtOnce * 2 * kTileWords];
+};
+
+/// Two tiles of outputs by two of words at a time. Sums become words while the unit is busy with the next ones: it takes few instructions, so
+/// that the processor finds those behind them.
+template <class Tiles, class V>
+class TileProducts {
+ public:
+  explicit TileProducts(const Modulus& m) : reducer_(m) {}
+  TileProducts(const TileProducts&) = delete;
+  TileProducts& operator=(const TileProducts&) = delete;
+
+  /// Outputs 0 to `outputs` (at most 8) of 16 kWordTiles words from t on. What is pending is done by the next call, or by finish().
+  template <int kOutputTiles, int kWordTiles>
+  void multiply(U32* const* out, std::size_t outputs, const TileWeights<V>& weights, const TileSource* sources, std::size_t blocks, std::size_t t,
+                bool accumulate) {
+    // Tiles 0 to 3: C; 4, 5: A; 6, 7: B.
+    Tiles::template zero<0>();
+    if constexpr (kWordTiles == 2) Tiles::template zero<1>();
+    if constexpr (kOutputTiles == 2) Tiles::template zero<2>();
+    if constexpr (kOutputTiles == 2 && kWordTiles == 2) Tiles::template zero<3>();
+    for (std::size_t b = 0; b < blocks; ++b) {
+      const U32* const x = sources[b].rows + t;
+      const std::size_t stride = sources[b].stride_words * sizeof(U32);
+      Tiles::template load<4>(weights.tile(b, 0), 64);
+      Tiles::template load<6>(x, stride);
+      Tiles::template multiply_add<0, 4, 6>();
+      if constexpr (kOutputTiles == 2) Tiles::template load<5>(weights.tile(b, 1), 64);
+      if constexpr (kOutputTiles == 2) Tiles::template multiply_add<2, 5, 6>();
+      if constexpr (kWordTiles == 2) {
+        Tiles::template load<7>(x + 16, stride);
+        Tiles::template multiply_add<1, 4, 7>();
+        if constexpr (kOutputTiles == 2) Tiles::template multiply_add<3, 5, 7>();
+      }
+    }
+    finish();
+    Tiles::template store<0>(sums_, 64);
+    if constexpr (kWordTiles == 2) Tiles::template store<1>(sums_ + kTileWords, 64);
+    if constexpr (kOutputTiles == 2) Tiles::template store<2>(sums_ + 2 * kTileWords, 64);
+    if constexpr (kOutputTiles == 2 && kWordTiles == 2) Tiles::template store<3>(sums_ + 3 * kTileWords, 64);
+    pending_ = {out, outputs, t, kWordTiles, accumulate};
+  }
+
+  void finish() {
+    for (std::size_t o = 0; o < pending_.outputs; ++o) {
+      for (std::size_t i = 0; i < pending_.word_tiles; ++i) {
+        finish_words(pending_.out[o] + pending_.t + 16 * i, sums_ + (o / kTileOutputs * 2 + i) * kTileWords + o % kTileOutputs * 4 * 16);
+      }
+    }
+    pending_.outputs = 0;
+  }
+
+ private:
+  struct Pending {
+    U32* const* out = nullptr;
+    std::size_t outputs = 0, t = 0, word_tiles = 0;
+    bool accumulate = false;
+  };
+
+  /// Sixteen words of an output from the four rows of its sums.
+  BRAINLOCK_INLINE void finish_words(U32* out, const U32* sums) const {
+    const auto c0 = V::load(sums), c1 = V::load(sums + 16), c2 = V::load(sums + 32), c3 = V::load(sums + 48);
+    const auto s8 = V::set1(1u << 8), s16 = V::set1(1u << 16), s24 = V::set1(1u << 24);
+    const WideSum<V> sum = {
+        V::add64(V::add64(V::low_halves(c0), V::mul_even(c1, s8)), V::add64(V::mul_even(c2, s16), V::mul_even(c3, s24))),
+        V::add64(V::add64(V::odd_to_even(c0), V::mul_even(V::odd_to_even(c1), s8)),
+                 V::add64(V::mul_even(V::odd_to_even(c2), s16), V::mul_even(V::odd_to_even(c3), s24)))};
+    auto r = reduce_once<V>(reducer_.reduce_lazy(sum), reducer_.q);   // sums are below 2^26 (2^24 + 2^17): the lazy word is below 2^19 + q
+    if (pending_.accumulate) r = reduce_once<V>(V::add(r, V::load(out)), reducer_.q);
+    V::store(out, r);
+  }
+
+  MontgomeryReducer<V> reducer_;
+  Pending pending_;
+  alignas(64) U32 sums_[4 * kTileWords];
+};
+
+/// Words [begin, end) of one run, a multiple of 16.
+template <class Tiles, class V>
+void gemm_tiles_run(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* w,
+                    std::size_t w_row_stride, bool accumulate, const Modulus& m, std::size_t begin, std::size_t end) {
+  static_assert(V::kLanes == 16);
+  TileProducts<Tiles, V> products(m);
+  TileWeights<V> weights(m);
+  TileSource sources[kBlocksAtOnce];
+  alignas(64) U32 gathered[kInputsAtOnce * kWordsAtOnce];   // written where it is needed only
+
+  for (std::size_t first = 0; first < inputs; first += kInputsAtOnce) {
+    const std::size_t count = std::min(inputs - first, kInputsAtOnce);
+    const std::size_t blocks = (count + kTileInputs - 1) / kTileInputs;
+    const bool adds = accumulate || first != 0;
+    for (std::size_t output = 0; output < outputs; output += 2 * kTileOutputs) {
+      const std::size_t here = std::min(outputs - output, 2 * kTileOutputs);
+      weights.fill(w + first * w_row_stride + output, w_row_stride, count, here);
+      for (std::size_t s = 0; s < sets; ++s) {
+        const U32* const* const rows = x + s * inputs + first;
+        for (std::size_t t = begin; t < end; t += kWordsAtOnce) {
+          const std::size_t n = std::min(end - t, kWordsAtOnce);
+          for (std::size_t b = 0; b < blocks; ++b) {
+            const U32* const* const row = rows + b * kTileInputs;
+            const std::size_t there = std::min(count - b * kTileInputs, kTileInputs);
+            const std::ptrdiff_t distance = there == kTileInputs ? row[1] - row[0] : 0;
+            bool even = distance > 0;
+            for (std::size_t k = 2; k < kTileInputs && even; ++k) even = row[k] - row[k - 1] == distance;
+            if (even) {
+              sources[b] = {row[0], static_cast<std::size_t>(distance)};
+              continue;
+            }
+            U32* const copy = gathered + b * kTileInputs * kWordsAtOnce;
+            for (std::size_t k = 0; k < kTileInputs; ++k) {
+              if (k < there) {
+                std::copy_n(row[k] + t, n, copy + k * kWordsAtOnce);
+              } else {
+                std::fill_n(copy + k * kWordsAtOnce, n, 0u);   // their weights are zero, too
+              }
+            }
+            sources[b] = {copy - t, kWordsAtOnce};
+          }
+          const auto multiply = [&]<int kOutputTiles>() {
+            U32* const* const to = out + s * outputs + output;
+            std::size_t i = 0;
+            for (; i + 32 <= n; i += 32) products.template multiply<kOutputTiles, 2>(to, here, weights, sources, blocks, t + i, adds);
+            if (i < n) products.template multiply<kOutputTiles, 1>(to, here, weights, sources, blocks, t + i, adds);
+          };
+          here > kTileOutputs ? multiply.template operator()<2>() : multiply.template operator()<1>();
+        }
+      }
+    }
+  }
+  products.finish();
+}
+
+/// Weights are made anew for each call: shorter runs than these do not earn it. And what TileWeights takes.
+constexpr std::size_t kLeastTileRun = 32, kLeastTileInputs = 8;
+constexpr U32 kLeastTilePrime = 1u << 24;
+
+/// Kernels::gemm_periodic; what tiles are not for is left to `other`.
+template <class Tiles, class V>
+void gemm_periodic_tiles(const Kernels& other, U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* w,
+                         std::size_t w_run_stride, std::size_t w_row_stride, std::size_t run_length, bool accumulate, const Modulus& m, std::size_t n) {
+  const std::size_t shortest = n % run_length == 0 ? run_length : n % run_length;
+  if (shortest < kLeastTileRun || shortest % 16 != 0 || run_length % 16 != 0 || inputs < kLeastTileInputs || m.q <= kLeastTilePrime) {
+    return other.gemm_periodic(out, outputs, x, inputs, sets, w, w_run_stride, w_row_stride, run_length, accumulate, m, n);
+  }
+  Tiles::configure();
+  for (std::size_t begin = 0; begin < n; begin += run_length, w += w_run_stride) {
+    gemm_tiles_run<Tiles, V>(out, outputs, x, inputs, sets, w, w_row_stride, accumulate, m, begin, std::min(begin + run_length, n));
+  }
+  Tiles::release();
+}
+
+}  // namespace
+}  // namespace brainlock::math::detail
