@@ -74,6 +74,18 @@ Result<Metadata> older_metadata(Rpc& rpc, const BlockHash& hash, const Error& er
   return bytes.ok() ? Metadata::decode(*bytes) : Result<Metadata>(error);
 }
 
+// The key of one item. Keys too few would be a prefix, under which nothing is stored: the item would seem to be absent.
+Result<Bytes> item_key(const BlockView& view, std::string_view pallet, std::string_view entry,
+                       const std::vector<Value>& keys) {
+  BRAINLOCK_ASSIGN(const auto* known, view.metadata->storage(pallet, entry));
+  if (keys.size() != known->keys.size()) {
+    return Error{ErrorCode::kUnsupported, "storage " + known->name + " takes " + std::to_string(known->keys.size()) +
+                                              " keys in this runtime, " + std::to_string(keys.size()) +
+                                              " are known; a newer release is needed"};
+  }
+  return storage_key(*view.metadata, pallet, entry, keys);
+}
+
 }  // namespace
 
 Result<BlockHash> ChainClient::genesis() {
@@ -118,7 +130,7 @@ Result<BlockView> ChainClient::at(const BlockHash& hash) {
 
 Result<Value> ChainClient::read(const BlockView& view, std::string_view pallet, std::string_view entry,
                                 const std::vector<Value>& keys) {
-  BRAINLOCK_ASSIGN(const auto key, storage_key(*view.metadata, pallet, entry, keys));
+  BRAINLOCK_ASSIGN(const auto key, item_key(view, pallet, entry, keys));
   BRAINLOCK_ASSIGN(const auto bytes, rpc_.storage(key, view.hash));
   return decode_storage(*view.metadata, pallet, entry, bytes);
 }
@@ -127,7 +139,7 @@ Result<std::vector<Value>> ChainClient::read_many(const BlockView& view, std::st
                                                   const std::vector<std::vector<Value>>& keys) {
   std::vector<Bytes> names;
   for (const auto& key : keys) {
-    BRAINLOCK_ASSIGN(auto name, storage_key(*view.metadata, pallet, entry, key));
+    BRAINLOCK_ASSIGN(auto name, item_key(view, pallet, entry, key));
     names.push_back(std::move(name));
   }
   BRAINLOCK_ASSIGN(const auto found, rpc_.storage_batch(names, view.hash));
@@ -145,7 +157,7 @@ Result<std::vector<std::optional<Value>>> ChainClient::read_items(const BlockVie
   std::vector<std::size_t> present;
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (!view.metadata->storage(pallet, items[i].entry).ok()) continue;
-    BRAINLOCK_ASSIGN(auto name, storage_key(*view.metadata, pallet, items[i].entry, items[i].keys));
+    BRAINLOCK_ASSIGN(auto name, item_key(view, pallet, items[i].entry, items[i].keys));
     names.push_back(std::move(name));
     present.push_back(i);
   }

@@ -21,8 +21,9 @@ struct KnownExtension {
   Shape additional;
 };
 
-// Every extension that runtimes 219 to 467 have had. The bytes below follow from the rows that are not kNothing, whose
-// order has never changed; the order is checked all the same.
+// Every extension that runtimes 219 to 467 have had, and what the chain's public source has besides. The bytes below
+// follow from the rows that are not kNothing, whose order has never changed; that each is there once and in its place
+// is checked all the same.
 constexpr KnownExtension kKnown[] = {
     {"CheckNonZeroSender", Shape::kNothing, Shape::kNothing},
     {"CheckSpecVersion", Shape::kNothing, Shape::kU32},
@@ -32,12 +33,15 @@ constexpr KnownExtension kKnown[] = {
     {"CheckNonce", Shape::kCompact, Shape::kNothing},
     {"CheckWeight", Shape::kNothing, Shape::kNothing},
     {"ChargeTransactionPayment", Shape::kCompact, Shape::kNothing},
+    // Its wrapper, where that goes by its own name.
+    {"ChargeTransactionPaymentWrapper", Shape::kCompact, Shape::kNothing},
     {"SubtensorSignedExtension", Shape::kNothing, Shape::kNothing},
     {"SubtensorTransactionExtension", Shape::kNothing, Shape::kNothing},
     {"CommitmentsSignedExtension", Shape::kNothing, Shape::kNothing},
     {"SudoTransactionExtension", Shape::kNothing, Shape::kNothing},
     {"CheckShieldedTxValidity", Shape::kNothing, Shape::kNothing},
     {"DrandPriority", Shape::kNothing, Shape::kNothing},
+    {"RateLimitTransactionExtension", Shape::kNothing, Shape::kNothing},
     {"CheckMetadataHash", Shape::kMode, Shape::kOptionalHash},
 };
 
@@ -143,11 +147,17 @@ Status check_signing_rules(const Metadata& metadata) {
       return Error{ErrorCode::kUnsupported, "signed extension " + extension.identifier +
                                                 " has another shape in this runtime; a newer release is needed"};
     }
-    if (next < std::size(kOrder) && extension.identifier == kOrder[next]) ++next;
+    if (known->extra == Shape::kNothing && known->additional == Shape::kNothing) continue;
+    // No name here begins with another but that of the wrapper.
+    if (next == std::size(kOrder) || !extension.identifier.starts_with(kOrder[next])) {
+      return Error{ErrorCode::kUnsupported, "this runtime has signed extension " + extension.identifier +
+                                                " in another place; a newer release is needed"};
+    }
+    ++next;
   }
   if (next != std::size(kOrder)) {
-    return Error{ErrorCode::kUnsupported, "this runtime lacks signed extension " + std::string(kOrder[next]) +
-                                              " or has it in another place; a newer release is needed"};
+    return Error{ErrorCode::kUnsupported,
+                 "this runtime lacks signed extension " + std::string(kOrder[next]) + "; a newer release is needed"};
   }
   return {};
 }

@@ -129,6 +129,14 @@ Status fill_from_runtime(const Value& answer, Metagraph& out) {
     BRAINLOCK_ASSIGN(neuron.coldkey, coldkeys->items()[i].as_account());
     BRAINLOCK_ASSIGN(neuron.axon, axon_of(axons->items()[i]));
   }
+  // Rules that the runtime works out: what is stored may be a remainder of older ones that nothing looks at any more.
+  if (graph.field("max_weights_limit").ok()) {
+    BRAINLOCK_ASSIGN(const auto limit, number_field(graph, "max_weights_limit"));
+    out.parameters.max_weights_limit = u16(limit);
+  }
+  if (graph.field("activity_cutoff").ok()) {
+    BRAINLOCK_ASSIGN(out.parameters.activity_cutoff, number_field(graph, "activity_cutoff"));
+  }
   return {};
 }
 
@@ -217,12 +225,8 @@ Result<bool> try_runtime(ChainClient& client, const BlockView& view, Metagraph& 
 Result<ledger::BlockNumber> last_epoch(ChainClient& client, const BlockView& view, const Metagraph& graph) {
   const std::uint64_t tempo = graph.parameters.tempo;
   const auto stored = client.read(view, kPallet, "LastEpochBlock", {Value::number(graph.netuid)});
-  if (stored.ok()) {
-    BRAINLOCK_ASSIGN(const auto block, stored->as_u64());
-    if (block > 0) return block;
-  } else if (stored.error().code != ErrorCode::kNotFound) {
-    return stored.error();
-  }
+  if (stored.ok()) return stored->as_u64();
+  if (stored.error().code != ErrorCode::kNotFound) return stored.error();
   const std::uint64_t next = view.number + tempo - (view.number + graph.netuid + 1) % (tempo + 1);
   return next > tempo ? next - tempo : 0;
 }

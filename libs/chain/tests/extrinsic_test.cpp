@@ -104,6 +104,47 @@ TEST(Extrinsic, GenuineSigningRulesAreKnown) {
   EXPECT_EQ(crypto::ByteView(*extrinsic)[2], 0x84);
 }
 
+// The genuine metadata with another identifier in its list of extensions; the type's path, which comes first, keeps its
+// name.
+Metadata renamed_extension(std::string_view before, std::string_view after) {
+  auto blob = read_vector_file("metadata-spec224.scale");
+  const auto text = [](std::string_view name) {  // SCALE: the length, compact, and the bytes
+    crypto::Bytes out{static_cast<std::uint8_t>(name.size() << 2)};
+    out.insert(out.end(), name.begin(), name.end());
+    return out;
+  };
+  const auto old = text(before), put = text(after);
+  const auto at = std::find_end(blob.begin(), blob.end(), old.begin(), old.end());
+  EXPECT_NE(at, blob.end()) << before;
+  if (at != blob.end())
+    blob.insert(blob.erase(at, at + static_cast<std::ptrdiff_t>(old.size())), put.begin(), put.end());
+  return Metadata::decode(blob).value();
+}
+
+// The wrapper of the fee carries what it wraps; one that limits rates carries nothing.
+TEST(Extrinsic, ExtensionsOfOtherRuntimesAreKnown) {
+  for (const auto& [before, after] : {std::pair{"ChargeTransactionPayment", "ChargeTransactionPaymentWrapper"},
+                                      std::pair{"CheckWeight", "RateLimitTransactionExtension"},
+                                      std::pair{"CheckWeight", "CheckShieldedTxValidity"}}) {
+    const auto status = check_signing_rules(renamed_extension(before, after));
+    EXPECT_TRUE(status.ok()) << after << ": " << status.error().to_string();
+  }
+}
+
+TEST(Extrinsic, ExtensionsWithBytesAreThereOnceAndInTheirPlaces) {
+  const auto message = [](std::string_view before, std::string_view after) {
+    const auto status = check_signing_rules(renamed_extension(before, after));
+    EXPECT_EQ(status.ok() ? ErrorCode::kInternal : status.error().code, ErrorCode::kUnsupported);
+    return status.ok() ? std::string() : status.error().message;
+  };
+  // These two look alike: only their order tells them apart.
+  EXPECT_NE(message("CheckSpecVersion", "CheckTxVersion").find("CheckTxVersion in another place"), std::string::npos);
+  EXPECT_NE(message("CheckTxVersion", "CheckSpecVersion").find("CheckSpecVersion in another place"), std::string::npos);
+  // What should carry bytes does not, and the other way round.
+  EXPECT_NE(message("CheckNonce", "CheckWeight").find("another shape"), std::string::npos);
+  EXPECT_NE(message("CheckWeight", "CheckNonce").find("another shape"), std::string::npos);
+}
+
 TEST(Extrinsic, UnknownOrMisplacedExtensionsAreRefused) {
   auto blob = read_vector_file("metadata-spec224.scale");
   const std::string name = "CheckWeight";

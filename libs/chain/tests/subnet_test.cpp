@@ -272,6 +272,7 @@ class RuntimeMetagraphTest : public SubnetTest {
     record.name = "Metagraph";
     record.fields = {{"netuid", c16},          {"name", list(c8)},       {"owner_hotkey", account},
                      {"block", c64},           {"num_uids", c16},        {"burn", c64},
+                     {"max_weights_limit", c16}, {"activity_cutoff", c64},
                      {"hotkeys", list(account)}, {"coldkeys", list(account)}, {"axons", list(axon)},
                      {"active", list(boolean)}, {"validator_permit", list(boolean)}, {"last_update", list(c64)},
                      {"emission", list(c64)},  {"dividends", list(c16)}, {"incentives", list(c16)},
@@ -306,6 +307,8 @@ class RuntimeMetagraphTest : public SubnetTest {
          {"block", Value::number(1)},
          {"num_uids", Value::number(count)},
          {"burn", Value::number(5)},
+         {"max_weights_limit", Value::number(65535)},
+         {"activity_cutoff", Value::number(4242)},
          {"hotkeys", repeat([&](std::size_t i) { return Value::bytes(chain->neuron_key(i)); })},
          {"coldkeys", repeat([&](std::size_t i) { return Value::bytes(chain->neuron_key(i + 1)); })},
          {"axons", repeat(axon_at)},
@@ -344,6 +347,21 @@ TEST_F(RuntimeMetagraphTest, FieldsAreFoundByName) {
   EXPECT_FALSE(graph->neurons[0].axon.has_value());
   EXPECT_TRUE(graph->neurons[1].validator_permit);
   EXPECT_FALSE(neuron.validator_permit);
+}
+
+// A runtime that looks at the stored limit no more still stores it.
+TEST_F(RuntimeMetagraphTest, RulesThatTheRuntimeWorksOutAreNotReadFromStorage) {
+  offer_runtime_metagraph(4);
+  chain->put(kPallet, "MaxWeightsLimit", {Value::number(kNetuid)}, Value::number(455));
+  auto graph = read_metagraph(*client, *client->best(), kNetuid, false);
+  ASSERT_TRUE(graph.ok()) << graph.error().to_string();
+  EXPECT_EQ(graph->parameters.max_weights_limit, 65535);
+  EXPECT_EQ(graph->parameters.activity_cutoff, 4242u);
+  EXPECT_EQ(graph->parameters.tempo, 20);
+  graph->block = 1000;
+  EXPECT_TRUE(judge_vote(*graph, chain->neuron_key(1), vote, 0).accepted());
+  chain->runtime_answers.clear();  // All that there is to know then.
+  EXPECT_EQ(read_metagraph(*client, *client->best(), kNetuid, false)->parameters.max_weights_limit, 455);
 }
 
 TEST_F(RuntimeMetagraphTest, AShortColumnLeavesTheLastNeuronsWithoutPermit) {
@@ -540,6 +558,7 @@ TEST(Refusal, EveryFormOfTheNodesWords) {
   EXPECT_EQ(name({{}, "{\"invalid\":{\"custom\":99}}", {}}), "Custom(99)");
   EXPECT_EQ(name({1010, "Invalid Transaction", "Transaction has an ancient birth block"}), "AncientBirthBlock");
   EXPECT_EQ(name({{}, "{\"invalid\":{\"payment\":null}}", {}}), "Payment");
+  EXPECT_EQ(refusal_from_rpc({1010, "Invalid Transaction", "Custom error: 19"}).refusal, Refusal::kNotRegistered);
   EXPECT_EQ(name({1012, "Transaction is temporarily banned", {}}), "Banned");
   EXPECT_EQ(name({1013, "Transaction is already imported", {}}), "AlreadyImported");
   EXPECT_EQ(name({1014, "Priority is too low", {}}), "PriorityTooLow");

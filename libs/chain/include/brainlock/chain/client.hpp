@@ -56,6 +56,7 @@ class ChainClient {
   [[nodiscard]] Result<BlockView> best();
   [[nodiscard]] Result<BlockView> at(const BlockHash& hash);
 
+  /// One item; kUnsupported when this runtime keeps it under more keys, or fewer, than are given.
   [[nodiscard]] Result<Value> read(const BlockView& view, std::string_view pallet, std::string_view entry,
                                    const std::vector<Value>& keys = {});
   /// The same item under many keys, in few requests.
