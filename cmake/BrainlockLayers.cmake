@@ -28,7 +28,7 @@ set(BRAINLOCK_MAY_USE_protocol base crypto)
 set(BRAINLOCK_MAY_USE_sampler base)
 set(BRAINLOCK_MAY_USE_simulation base score ledger sampler)
 # A miner can name no secret FHE key: ckks_client is absent from its line, and stays so.
-set(BRAINLOCK_MAY_USE_miner base crypto math device device_cuda ckks plan runtime wire package net protocol store ledger)
+set(BRAINLOCK_MAY_USE_miner base crypto math device device_cuda ckks plan runtime wire package net protocol ledger)
 # A validator asks miners as any client does, and judges the answers by its own run of the model in the clear.
 set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan compiler wire package net protocol store ledger score sampler client)
 set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package net protocol)

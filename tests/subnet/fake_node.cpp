@@ -41,7 +41,7 @@ void run_miner(const fs::path& folder, std::shared_ptr<ledger::Ledger> ledger, c
   extras.server.max_connections = 1024;
   extras.access.refresh_ms = 500;
   extras.log = say_event;
-  extras.store = store::Store::open(std::move(store::open_sqlite(folder / (name + ".sqlite"))).value()).value();
+  extras.fence = folder / (name + ".fence");
   auto options = fast_options();
   options.requests_per_s_per_address = miner::ServiceOptions{}.requests_per_s_per_address;
   const FakeMiner miner = start_miner(name, ledger, std::move(engine), folder, options, extras);

@@ -185,7 +185,7 @@ FakeMiner start_miner(const std::string& name, std::shared_ptr<ledger::Ledger> l
   parts.wall_clock_ms = clock;
   parts.keys = std::move(miner::KeyRegistry::open(folder / name, {}, clock())).value();
   parts.access = miner::make_metagraph_access(std::move(ledger), extras.access);
-  parts.store = extras.store;
+  if (!extras.fence.empty()) parts.fence = miner::ReplayFence::open(extras.fence, clock(), {.window_ms = options.window_ms}, extras.log);
   parts.log = extras.log;
   out.service = miner::Service::make(std::move(parts), options);
   auto server = extras.server;

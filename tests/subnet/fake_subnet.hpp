@@ -112,7 +112,7 @@ miner::ServiceOptions fast_options();
 struct MinerExtras {
   net::ServerOptions server{.address = "127.0.0.1", .max_connections_per_address = 512};
   miner::AccessOptions access;
-  std::shared_ptr<store::Store> store;
+  fs::path fence;   ///< file of the replay fence; empty: none
   net::EventLog log;
   bool tls = true;
 };

@@ -153,6 +153,26 @@ TEST_F(Hostile, EveryRefusalHasItsCodeOnTheWire) {
   EXPECT_EQ(send_text("127.0.9.2", head), Refusal::kReplayed);
 }
 
+TEST_F(Hostile, CapturedRequestsAreGoodForNothingAfterAKill) {
+  upload();
+  const std::string port = std::to_string(miner->port());
+  for (int i = 0; i < 3; ++i) {
+    const std::string head = head_of({.route = route(RouteKind::kKeyState), .signer = &bad});
+    EXPECT_EQ(send_text("127.0.9.1", head), Refusal::kNone);
+    miner->kill();
+    miner = std::make_unique<NodeProcess>(std::vector<std::string>{"miner", folder.path, folder.path / "ledger.sqlite", "miner", port, std::to_string(kEngineMs)});
+    ASSERT_NE(miner->port(), 0);
+    // Whether it comes before the ledger is read or after.
+    Refusal repeated = send_text("127.0.9.1", head);
+    for (int tries = 0; repeated == Refusal::kAccessUnknown && tries < 100; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      repeated = send_text("127.0.9.1", head);
+    }
+    EXPECT_TRUE(repeated == Refusal::kStarting || repeated == Refusal::kStale) << protocol::refusal_name(repeated);
+    upload();  // waits until the fence lies behind
+  }
+}
+
 TEST_F(Hostile, UnderAttackMemoryAndHonestTimesStay) {
   upload();
   honest_median_s(10);  // warms up

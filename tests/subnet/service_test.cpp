@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <future>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "brainlock/client/miner_connection.hpp"
@@ -25,8 +26,11 @@ struct ServiceTest : testing::Test {
   std::unique_ptr<FakeTaskClient> task = std::make_unique<FakeTaskClient>(folder.path / "client");
   miner::ServiceOptions options = fast_options();
   miner::AccessOptions access;
+  std::map<std::string, int> events;
 
+  /// Without drain() before it: as after a crash.
   void start() {
+    fs::create_directories(folder.path / "state");
     if (ledger->state.neurons.empty()) {
       ledger->add(miner_self.account(), false, 0);
       ledger->add(validator.account(), true, 1000);
@@ -40,7 +44,8 @@ struct ServiceTest : testing::Test {
     parts.engine = std::move(fake);
     parts.keys = std::move(miner::KeyRegistry::open(folder.path / "keys", {}, now_ms)).value();
     parts.access = miner::make_metagraph_access(ledger, access);
-    parts.store = std::move(store::Store::open(std::move(store::open_sqlite(folder.path / "miner.sqlite")).value())).value();
+    const net::EventLog log = [this](net::EventLevel, std::string_view event, const net::EventFields&) { ++events[std::string(event)]; };
+    parts.fence = miner::ReplayFence::open(folder.path / "state" / "replay.fence", now_ms, {.window_ms = options.window_ms}, log);
     parts.wall_clock_ms = [this] { return now_ms; };
     service = miner::Service::make(std::move(parts), options);
   }
@@ -176,15 +181,54 @@ TEST_F(ServiceTest, OrdinaryUsersNeedAnOpenMiner) {
   EXPECT_EQ(refusal_of(ask(stranger, route(RouteKind::kKeyState))), Refusal::kNone);
 }
 
-TEST_F(ServiceTest, CapturedRequestIsGoodForNothingEvenAfterARestart) {
+TEST_F(ServiceTest, CapturedRequestIsGoodForNothingEvenAfterACrash) {
   start();
-  const auto head = signed_head(validator, route(RouteKind::kKeyState), {});
-  EXPECT_EQ(drive(head, {}).status, 200);
-  EXPECT_EQ(refusal_of(drive(head, {})), Refusal::kReplayed);
+  const auto captured = signed_head(validator, route(RouteKind::kKeyState), {});
+  EXPECT_EQ(drive(captured, {}).status, 200);
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kReplayed);
+  now_ms += 1;
   start();
-  EXPECT_EQ(refusal_of(drive(head, {})), Refusal::kReplayed);
+  EXPECT_EQ(events["replay_fence"], 1);
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kStarting);
+  // Nor is anything new taken that could not be told from it; the answer says until when, and is signed.
+  const auto honest = ask(validator, route(RouteKind::kKeyState));
+  EXPECT_EQ(honest.status, 503);
+  EXPECT_FALSE(protocol::header_value(honest.headers, "Brainlock-Answer-Signature").empty());
+  const std::string until = std::to_string(now_ms - 1 + miner::ReplayFenceOptions{}.lead_ms);
+  EXPECT_NE(protocol::parse_refusal(text_of(honest)).message.find("what was signed up to " + until + " may have been taken before this server was started; sign it anew in 2000 ms"), std::string::npos) << text_of(honest);
+  EXPECT_EQ(ask(validator, route(RouteKind::kStatus)).status, 200) << "who is there is told at once";
+  now_ms += 2000;
+  EXPECT_EQ(ask(validator, route(RouteKind::kKeyState)).status, 200);
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kStarting) << "as long as it lies in the window";
   now_ms += 9000;
-  EXPECT_EQ(refusal_of(drive(head, {})), Refusal::kStale);
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kStale);
+}
+
+TEST_F(ServiceTest, PlannedRestartRefusesWhatWasTakenAndNothingElse) {
+  start();
+  const auto captured = signed_head(validator, route(RouteKind::kKeyState), {});
+  EXPECT_EQ(drive(captured, {}).status, 200);
+  EXPECT_TRUE(service->drain(1000));
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kKeyState))), Refusal::kShuttingDown);
+  start();
+  EXPECT_EQ(events["replay_fence"], 0);
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kStarting);
+  now_ms += 1;
+  EXPECT_EQ(ask(validator, route(RouteKind::kKeyState)).status, 200);
+}
+
+TEST_F(ServiceTest, NothingIsTakenThatCannotBeWrittenDown) {
+  start();
+  fs::remove_all(folder.path / "state");
+  const auto captured = signed_head(validator, route(RouteKind::kKeyState), {});
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kInternal);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kKeyState))), Refusal::kInternal);
+  EXPECT_EQ(events["replay_fence_not_written"], 1);
+  EXPECT_EQ(ask(validator, route(RouteKind::kStatus)).status, 200);
+  fs::create_directories(folder.path / "state");
+  EXPECT_EQ(ask(validator, route(RouteKind::kKeyState)).status, 200);
+  EXPECT_EQ(events["replay_fence_written_again"], 1);
+  EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kReplayed) << "a request is good for one attempt";
 }
 
 TEST_F(ServiceTest, AnotherBodyThanTheSignedOneDoesNothing) {
@@ -322,6 +366,37 @@ TEST_F(OverSockets, UploadGoesOnWhereItWasBroken) {
   const auto again = second.upload_key(kPackage, task.key_id(), task.key_file(), 20'000, limits);
   EXPECT_TRUE(again.ok());
   EXPECT_EQ(again.bytes_sent, 0u);
+}
+
+TEST_F(OverSockets, AskerWaitsForAMinerThatWasKilledAMomentAgo) {
+  ledger->add(self.account(), true, 1000);
+  MinerExtras extras;
+  extras.fence = folder.path / "replay.fence";
+  const auto start_again = [&] {
+    miner.server.reset();
+    miner.service.reset();   // not drained
+    miner = start_miner("miner", ledger, std::make_unique<FakeEngine>(), folder.path, fast_options(), extras);
+  };
+  start_again();
+  auto first = connect();
+  ASSERT_TRUE(first.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).ok());
+  start_again();
+  auto second = connect();
+  bool complete = false;
+  protocol::Route route;
+  route.kind = RouteKind::kKeyState;
+  route.package = kPackage;
+  route.key = task.key_id();
+  const auto refused = second.call(route, {}, {});
+  EXPECT_EQ(refused.refusal, Refusal::kStarting) << refused.detail;
+  const auto state = second.key_state(kPackage, task.key_id(), complete);
+  EXPECT_TRUE(state.ok() && complete) << state.detail;
+  ASSERT_TRUE(second.infer(kPackage, task.key_id(), *task.encrypt(std::vector<float>(kInputs)), {}).ok());
+  start_again();
+  auto third = connect();
+  const auto upload = third.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}, {}, {}, 1);
+  EXPECT_TRUE(upload.ok()) << upload.detail;
+  EXPECT_EQ(upload.bytes_sent, 0u);
 }
 
 TEST_F(OverSockets, EngineStopsWhenTheAskerGoesAway) {

@@ -96,18 +96,21 @@ void run_miner(const MinerFlags& flags) {
   access.min_stake_rao = static_cast<std::uint64_t>(flags.min_stake_tao * 1e9);
   access.refresh_ms = flags.access_refresh_ms;
   auto who = miner::make_metagraph_access(ledger, access);
+  // Whoever served from this folder before had a fence, or a version that kept requests in a database.
+  std::error_code ignored;
+  const bool first_run = !std::filesystem::exists(state / "keys", ignored);
   auto keys = must(miner::KeyRegistry::open(state / "keys", {}, clock(), [&who](const protocol::AccountId& owner) {
     const auto admission = who->admit(owner);
     return admission.validator || admission.refusal == protocol::Refusal::kAccessUnknown;
   }));
-  std::shared_ptr<store::Store> nonces = must(store::Store::open(must(store::open_sqlite(state / "miner.sqlite"))));
 
   miner::ServiceOptions options;
   options.version = BRAINLOCK_VERSION;
   options.loaded_key_sets = key_sets;
   options.queue.workers = static_cast<unsigned>(devices.size()) * flags.in_flight;
+  auto fence = miner::ReplayFence::open(state / "replay.fence", clock(), {.window_ms = options.window_ms, .first_run = first_run}, log);
   const auto service = miner::Service::make(
-      {hotkey.signer, std::move(engine), std::move(keys), std::move(who), nonces, clock, log}, options);
+      {hotkey.signer, std::move(engine), std::move(keys), std::move(who), std::move(fence), clock, log}, options);
 
   const auto server = must(net::Server::start({.address = flags.listen, .port = flags.port, .tls = must(miner::make_server_tls(hotkey.signer))}, service));
   std::unique_ptr<net::Server> metrics;

@@ -86,8 +86,8 @@ void run_overhead(const OverheadFlags& flags) {
   parts.engine = std::move(timed);
   parts.keys = must(miner::KeyRegistry::open(folder.path / "registry", {}, 0));
   parts.access = std::make_unique<Everybody>();
-  parts.store = must(store::Store::open(must(store::open_sqlite(folder.path / "miner.sqlite"))));  // nonces go to disk, as a miner's do
   parts.wall_clock_ms = client::system_wall_clock();
+  parts.fence = miner::ReplayFence::open(folder.path / "replay.fence", parts.wall_clock_ms());  // on disk, as a miner's
   miner::ServiceOptions options;
   options.version = BRAINLOCK_VERSION;
   const auto service = miner::Service::make(std::move(parts), options);

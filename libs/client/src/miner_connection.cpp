@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 namespace brainlock::client {
@@ -11,6 +12,12 @@ using protocol::Reason;
 using protocol::Refusal;
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A miner that was killed takes nothing that was signed before its fence: for its lead as a rule, for a time window and the lead at most.
+constexpr std::chrono::seconds kStartingPatience(12);
+constexpr std::chrono::milliseconds kStartingPause(250);
 
 Reason reason_of(ErrorCode code) {
   switch (code) {
@@ -76,6 +83,7 @@ Call MinerConnection::send(const protocol::Route& route, std::span<const std::ui
     return call;
   }
   if (answer->connect_s > 0) round_trip_s_ = answer->connect_s;
+  call.connect_s = answer->connect_s;
   call.response_s = answer->response_s;
   call.network_s = std::min(answer->response_s, round_trip_s_ + answer->send_s);
   call.bytes_received = answer->body.size();
@@ -101,7 +109,10 @@ Call MinerConnection::send(const protocol::Route& route, std::span<const std::ui
 
 Call MinerConnection::call(const protocol::Route& route, std::span<const std::uint8_t> body, const CallLimits& limits, std::stop_token stop) {
   Call failed;
-  if (const auto connected = client_.connect(limits.connect_timeout_ms, stop); !connected.ok()) {
+  const auto begun = std::chrono::steady_clock::now();
+  const auto connected = client_.connect(limits.connect_timeout_ms, stop);
+  const double connect_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  if (!connected.ok()) {
     failed.started_ms = failed.finished_ms = clock_();
     failed.uuid = protocol::make_uuid();
     failed.reason = reason_of(connected.error().code);
@@ -118,7 +129,9 @@ Call MinerConnection::call(const protocol::Route& route, std::span<const std::ui
     failed.started_ms = failed.finished_ms = clock_();
     return failed;
   }
-  return send(route, body, *request, limits, stop);
+  Call sent = send(route, body, *request, limits, stop);
+  sent.connect_s += connect_s;
+  return sent;
 }
 
 Result<protocol::MinerStatus> MinerConnection::status(const CallLimits& limits, std::stop_token stop) {
@@ -130,7 +143,13 @@ Result<protocol::MinerStatus> MinerConnection::status(const CallLimits& limits, 
 Call MinerConnection::key_state(const protocol::ContentId& package, const protocol::ContentId& key, bool& complete, const CallLimits& limits,
                                 std::stop_token stop) {
   complete = false;
-  Call answer = call(make_route(protocol::RouteKind::kKeyState, package, key), {}, limits, stop);
+  const auto route = make_route(protocol::RouteKind::kKeyState, package, key);
+  const auto until = Clock::now() + std::min<Clock::duration>(kStartingPatience, std::chrono::milliseconds(limits.timeout_ms));
+  Call answer = call(route, {}, limits, stop);
+  while (answer.refusal == Refusal::kStarting && Clock::now() + kStartingPause < until && !stop.stop_requested()) {
+    std::this_thread::sleep_for(kStartingPause);
+    answer = call(route, {}, limits, stop);
+  }
   if (!answer.ok()) return answer;
   const auto state = protocol::parse_key_state(text_of(answer.body));
   if (!state.ok()) {
@@ -145,8 +164,7 @@ Call MinerConnection::key_state(const protocol::ContentId& package, const protoc
 Call MinerConnection::upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
                                  std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress,
                                  std::stop_token stop, int attempts, std::int64_t total_ms) {
-  using Clock = std::chrono::steady_clock;
-  const auto until = total_ms > 0 ? Clock::now() + std::chrono::milliseconds(total_ms) : Clock::time_point::max();
+  auto until = total_ms > 0 ? Clock::now() + std::chrono::milliseconds(total_ms) : Clock::time_point::max();
   Call failed;
   failed.uuid = protocol::make_uuid();
   const auto fail = [&](Reason reason, std::string detail, Refusal refusal = Refusal::kNone) {
@@ -164,6 +182,7 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
 
   protocol::Route route = make_route(protocol::RouteKind::kKeyState, package, key);
   int failures = 0;   // without progress in between
+  std::optional<Clock::time_point> starting_until;   // since the miner said that it has just started
   bool know_state = false;
   protocol::KeyState state;
   // A miner must not keep us for ever, whatever it says.
@@ -204,7 +223,11 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       else if (sent_part || read->received_bytes == total) ++failures;
       state = *read;
       know_state = state.received_bytes < total;
-      if (progress) progress(state.received_bytes, total);
+      if (progress) {
+        const auto before = Clock::now();
+        progress(state.received_bytes, total);
+        if (total_ms > 0) until += Clock::now() - before;
+      }
       if (state.complete) {
         answer.bytes_sent = failed.bytes_sent;
         return answer;
@@ -214,6 +237,13 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       const bool lasting = answer.reason == Reason::kRefused && !protocol::refusal_is_temporary(answer.refusal);
       if (lasting) return fail(Reason::kKeyUpload, answer.detail, answer.refusal);
       know_state = false;
+      if (answer.refusal == Refusal::kStarting) {
+        if (!starting_until) starting_until = Clock::now() + kStartingPatience;
+        if (Clock::now() + kStartingPause < *starting_until) {
+          std::this_thread::sleep_for(kStartingPause);
+          continue;
+        }
+      }
       ++failures;
     }
     if (failures >= attempts) {

@@ -41,7 +41,9 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& request) override;
   bool drain(std::int64_t timeout_ms) override {
     draining_ = true;
-    return queue_.drain(timeout_ms);
+    const bool finished = queue_.drain(timeout_ms);
+    if (parts_.fence) (void)parts_.fence->settle();  // a failure is logged, and costs the next start a moment
+    return finished;
   }
   std::string metrics(const net::ServerCounters* server) const override {
     const auto [sets, bytes] = loaded_.held();
@@ -99,18 +101,27 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
     return refuse(protocol::route_name(context.route.kind), refusal, message, &context.head);
   }
 
-  Refusal remember(const protocol::Head& head, bool validator, std::int64_t now_ms) {
-    const std::int64_t expires_ms = head.timestamp_ms + options_.window_ms;
-    switch (nonces_.remember(head.sender, head.uuid, expires_ms, now_ms, !validator)) {
-      case protocol::NonceVerdict::kReplayed: return Refusal::kReplayed;
-      case protocol::NonceVerdict::kFull: return Refusal::kNonceMemoryFull;
+  struct Objection {
+    Refusal refusal = Refusal::kNone;
+    std::string message;
+  };
+  /// Whether the request was taken before, by this run or an earlier one; if not, it is noted.
+  Objection judge_replay(const protocol::Head& head, bool validator, std::int64_t now_ms) {
+    if (parts_.fence && head.timestamp_ms <= parts_.fence->earlier_ms()) {
+      const std::int64_t until_ms = parts_.fence->earlier_ms(), wait_ms = until_ms - now_ms;
+      return {Refusal::kStarting, "signed at " + std::to_string(head.timestamp_ms) + "; what was signed up to " + std::to_string(until_ms) +
+                                      " may have been taken before this server was started; sign it anew" +
+                                      (wait_ms < 0 ? std::string() : " in " + std::to_string(wait_ms + 1) + " ms")};
+    }
+    switch (nonces_.remember(head.sender, head.uuid, head.timestamp_ms + options_.window_ms, now_ms, !validator)) {
+      case protocol::NonceVerdict::kReplayed: return {Refusal::kReplayed, ""};
+      case protocol::NonceVerdict::kFull: return {Refusal::kNonceMemoryFull, ""};
       case protocol::NonceVerdict::kFresh: break;
     }
-    if (!parts_.store) return Refusal::kNone;
-    const auto stored = parts_.store->remember_nonce(head.sender, head.uuid, expires_ms, now_ms);
-    if (!stored.ok()) return Refusal::kInternal;
-    if (*stored == store::NonceVerdict::kReplayed) return Refusal::kReplayed;
-    return *stored == store::NonceVerdict::kFull ? Refusal::kNonceMemoryFull : Refusal::kNone;
+    if (!parts_.fence) return {};
+    const Status covered = parts_.fence->cover(head.timestamp_ms, now_ms);
+    if (!covered.ok()) return {protocol::refusal_of(covered.error().code), "cannot write down that requests are taken"};
+    return {};
   }
 
   [[nodiscard]] const protocol::TaskOffer* offer(const protocol::ContentId& package) const {
@@ -346,8 +357,10 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
 
   const Admission admission = parts_.access->admit(head.sender);
   if (admission.refusal != Refusal::kNone) return refuse(name, admission.refusal, "", &head);
-  if (const Refusal seen = remember(head, admission.validator, now_ms); seen != Refusal::kNone) return refuse(name, seen, "", &head);
   if (draining_) return refuse(name, Refusal::kShuttingDown, "", &head);
+  if (const Objection objection = judge_replay(head, admission.validator, now_ms); objection.refusal != Refusal::kNone) {
+    return refuse(name, objection.refusal, objection.message, &head);
+  }
 
   Context context{shared_from_this(), route.route, head, admission.validator};
   if (route.route.kind == RouteKind::kProgress) {

@@ -30,6 +30,7 @@ constexpr std::array<Entry, kRefusalCount> kEntries{{
     {"no_permit", 403, false, "The sender has no validator permit."},
     {"stake_too_low", 403, false, "The sender's stake is below the threshold."},
     {"access_unknown", 503, true, "The ledger cannot be read now, so nobody is let in."},
+    {"starting", 503, true, "The server was started a moment ago and may have taken the request before that; sign it anew a little later."},
     {"replayed", 401, false, "A request with this uuid was seen before; sign every attempt anew."},
     {"nonce_memory_full", 429, true, "Too many requests within the time window."},
     {"no_such_route", 404, false, "No such path."},

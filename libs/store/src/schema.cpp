@@ -57,6 +57,8 @@ std::span<const Migration> store_migrations() {
        }},
       // Counting reasons without it sorts every row of the history in memory.
       {2, {"CREATE INDEX requests_by_reason ON requests (miner, reason, finished_ms)"}},
+      // Replays are kept off by a miner's fence, which is no database.
+      {3, {"DROP TABLE nonces"}},
   };
   return kMigrations;
 }

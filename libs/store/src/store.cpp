@@ -302,39 +302,6 @@ Result<std::vector<VoteRow>> Store::votes(std::size_t limit) {
   return out;
 }
 
-Result<NonceVerdict> Store::remember_nonce(const Key32& signer, std::string_view nonce, std::int64_t expires_ms,
-                                           std::int64_t now_ms, std::size_t capacity) {
-  // A cleaned nonce could equal another one, so an odd one is refused rather than cleaned.
-  if (nonce.empty() || nonce.size() > 200 || clean_text(nonce, 200) != nonce) {
-    return Error{ErrorCode::kInvalidArgument, "expected a nonce of 1 to 200 printable bytes"};
-  }
-  const std::lock_guard lock(mutex_);
-  NonceVerdict verdict = NonceVerdict::kFresh;
-  BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
-    verdict = NonceVerdict::kFresh;
-    const auto dropped = database_->execute("DELETE FROM nonces WHERE expires_ms <= ?", {Value(now_ms)});
-    if (!dropped.ok()) return dropped.error();
-    BRAINLOCK_ASSIGN(const Rows known, database_->query("SELECT expires_ms FROM nonces WHERE signer = ? AND nonce = ?",
-                                                        {key_value(signer), Value(nonce)}));
-    if (!known.empty()) {
-      verdict = NonceVerdict::kReplayed;
-      return {};
-    }
-    BRAINLOCK_ASSIGN(const Rows held, database_->query("SELECT count(*) FROM nonces"));
-    if (static_cast<std::size_t>(held.at(0).at(0).as_int()) >= capacity) {
-      verdict = NonceVerdict::kFull;
-      return {};
-    }
-    BRAINLOCK_ASSIGN(const std::int64_t added,
-                     database_->execute("INSERT INTO nonces (signer, nonce, expires_ms) VALUES (?, ?, ?) "
-                                        "ON CONFLICT (signer, nonce) DO NOTHING",
-                                        {key_value(signer), Value(nonce), Value(expires_ms)}));
-    if (added == 0) verdict = NonceVerdict::kReplayed;  // another process was faster
-    return {};
-  }));
-  return verdict;
-}
-
 Status Store::put(std::string_view scope, std::string_view name, std::span<const std::uint8_t> value) {
   if (value.size() > kMaxSettingBytes) {
     return Error{ErrorCode::kTooLarge, "a setting holds at most " + std::to_string(kMaxSettingBytes) + " bytes, got " +

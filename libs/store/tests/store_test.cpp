@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "backend.hpp"
+#include "schema.hpp"
 
 namespace brainlock::store {
 namespace {
@@ -201,18 +202,17 @@ TEST_P(StoreTest, VotesKeepTheirWeights) {
   EXPECT_EQ(store->votes(10).value().size(), 2U) << "nothing half stored";
 }
 
-TEST_P(StoreTest, ANonceIsFreshOnceAndSurvivesReopening) {
-  auto store = open();
-  EXPECT_EQ(store->remember_nonce(key(1), "n1", 1000, 0).value(), NonceVerdict::kFresh);
-  EXPECT_EQ(store->remember_nonce(key(1), "n1", 1000, 1).value(), NonceVerdict::kReplayed);
-  EXPECT_EQ(store->remember_nonce(key(2), "n1", 1000, 1).value(), NonceVerdict::kFresh);
-  store = open();
-  EXPECT_EQ(store->remember_nonce(key(1), "n1", 1000, 999).value(), NonceVerdict::kReplayed);
-  EXPECT_EQ(store->remember_nonce(key(1), "n2", 5000, 999, 2).value(), NonceVerdict::kFull);
-  EXPECT_EQ(store->remember_nonce(key(1), "n2", 5000, 1000, 2).value(), NonceVerdict::kFresh);  // the old ones expired
-  EXPECT_EQ(store->remember_nonce(key(1), "", 5000, 0).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(store->remember_nonce(key(1), "a\nb", 5000, 0).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(store->remember_nonce(key(1), std::string(201, 'a'), 5000, 0).error().code, ErrorCode::kInvalidArgument);
+TEST_P(StoreTest, ADatabaseThatHasReplayProtectionStillOpens) {
+  {
+    auto old = connect();
+    ASSERT_TRUE(migrate(*old, "store", store_migrations().first(2)).ok());
+    ASSERT_TRUE(old->execute("INSERT INTO nonces (signer, nonce, expires_ms) VALUES (?, ?, ?)", {Value(Blob{7}), Value("n"), Value(1)}).ok());
+    ASSERT_TRUE(old->execute("INSERT INTO settings (scope, name, value) VALUES (?, ?, ?)", {Value("s"), Value("a"), Value(Blob{1})}).ok());
+  }
+  EXPECT_EQ(open()->get("s", "a").value(), Blob{1});
+  EXPECT_EQ(open()->get("s", "a").value(), Blob{1}) << "once more";
+  EXPECT_FALSE(connect()->query("SELECT * FROM nonces").ok());
+  EXPECT_EQ(migrate(*connect(), "store", store_migrations().first(2)).error().code, ErrorCode::kUnsupported) << "an older program";
 }
 
 TEST_P(StoreTest, SettingsAreReplacedListedAndRemoved) {
@@ -243,30 +243,13 @@ TEST_P(StoreTest, ManyThreadsAndTwoProcessesLoseNothing) {
       Store& store = t % 2 == 0 ? *first : *second;
       for (int i = 0; i < 25; ++i) {
         EXPECT_TRUE(store.record_request(sample(t * 100 + i)).value());
-        EXPECT_EQ(store.remember_nonce(key(1), "same-" + std::to_string(i), 1 << 20, 0).ok(), true);
+        EXPECT_TRUE(store.put("s", "same-" + std::to_string(i), "x").ok());
       }
     });
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(first->count_requests().value(), 100);
   EXPECT_EQ(second->count_requests().value(), 100);
-}
-
-TEST_P(StoreTest, OneNonceIsFreshForOneOfManyRacers) {
-  auto first = open();
-  auto second = open();
-  std::atomic<int> fresh = 0;
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 6; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < 10; ++i) {
-        const auto verdict = (t % 2 == 0 ? first : second)->remember_nonce(key(3), std::to_string(i), 1 << 20, 0);
-        if (verdict.ok() && *verdict == NonceVerdict::kFresh) ++fresh;
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
-  EXPECT_EQ(fresh.load(), 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, StoreTest, kBothEngines, engine_name);

@@ -35,6 +35,7 @@ struct Call {
   std::int64_t started_ms = 0;         ///< Unix time of the first byte sent
   std::int64_t finished_ms = 0;
   double response_s = 0;               ///< first byte sent -> last byte received, by a steady clock
+  double connect_s = 0;                ///< before that, until a connection stood; next to nothing where one did
   double network_s = 0;                ///< estimate: one round trip and the time the question took to leave
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   [[nodiscard]] bool ok() const { return reason == protocol::Reason::kOk; }
@@ -59,15 +60,16 @@ class MinerConnection {
   Result<protocol::MinerStatus> status(const CallLimits& limits = {}, std::stop_token stop = {});
 
   /// Asks whether the miner has the whole key. `complete` is false unless the call is ok() and the miner says so; kKeyUpload for an answer
-  /// that makes no sense. Cost: one round trip.
+  /// that makes no sense. Cost: one round trip. A miner that was started a moment ago (`starting`) is asked again, for 12 s and the time of `limits`
+  /// at most.
   Call key_state(const protocol::ContentId& package, const protocol::ContentId& key, bool& complete, const CallLimits& limits = {},
                  std::stop_token stop = {});
 
-  /// Called with (bytes there, of how many).
+  /// Called with (bytes there, of how many). Its own time is not the upload's.
   using UploadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
   /// Makes sure that the miner has the whole key file: asks how much of it is there and sends the rest in parts of at most
   /// `part_bytes`. A part that fails for a passing reason is repeated after a moment, at most `attempts` times without a byte more at
-  /// the miner. Ends after `total_ms` (0: no such limit; the next upload goes on where this one stopped), and in any case when twice the
+  /// the miner (`starting` is none of these for 12 s). Ends after `total_ms` (0: no such limit; the next upload goes on where this one stopped), and in any case when twice the
   /// file was sent. bytes_sent: of parts, 0 if the miner had them all.
   Call upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
                   std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress = {},

@@ -7,10 +7,10 @@
 #include "brainlock/miner/engine.hpp"
 #include "brainlock/miner/fair_queue.hpp"
 #include "brainlock/miner/key_registry.hpp"
+#include "brainlock/miner/replay_fence.hpp"
 #include "brainlock/net/event_log.hpp"
 #include "brainlock/net/server.hpp"
 #include "brainlock/protocol/epistula.hpp"
-#include "brainlock/store/store.hpp"
 
 namespace brainlock::miner {
 
@@ -23,13 +23,13 @@ struct ServiceOptions {
   std::string version;
 };
 
-/// What the service lives on. `store` may be null: then nonces are remembered in memory only and a restart forgets them.
+/// What the service lives on. `fence` may be null: then a restart forgets what was taken. It is opened with the window of the options.
 struct ServiceParts {
   protocol::Signer self;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<KeyRegistry> keys;
   std::unique_ptr<Access> access;
-  std::shared_ptr<store::Store> store;
+  std::unique_ptr<ReplayFence> fence;
   std::function<std::int64_t()> wall_clock_ms;
   net::EventLog log;
 };
@@ -38,7 +38,7 @@ struct ServiceParts {
 class Service : public net::Application {
  public:
   static std::shared_ptr<Service> make(ServiceParts parts, const ServiceOptions& options);
-  /// Finishes what is in the queue within the time; new requests are refused from now on. True if all were finished.
+  /// Finishes what is in the queue within the time, and settles the fence; new requests are refused from now on. True if all were finished.
   virtual bool drain(std::int64_t timeout_ms) = 0;
   /// Prometheus text, counters of the server included if given.
   [[nodiscard]] virtual std::string metrics(const net::ServerCounters* server) const = 0;

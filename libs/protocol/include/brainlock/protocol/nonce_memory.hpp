@@ -14,8 +14,8 @@ namespace brainlock::protocol {
 enum class NonceVerdict { kFresh, kReplayed, kFull };
 
 /// Remembers (sender, uuid) until the timestamp that they were signed with is out of the window. Bounded: it refuses
-/// rather than forgets. One sender may hold a fraction of it only, and those to whom an account costs nothing a half among them, so that nobody fills it for the others. In memory; a service that must
-/// survive a restart within the window keeps its nonces in its store. Safe from many threads.
+/// rather than forgets. One sender may hold a fraction of it only, and those to whom an account costs nothing a half among them, so that nobody fills it for the others. In memory: what a
+/// restart forgets is fenced off as a whole (the miner's replay fence). Safe from many threads.
 class NonceMemory {
  public:
   explicit NonceMemory(std::size_t capacity = 100'000, std::size_t per_sender = 10'000)

@@ -27,6 +27,7 @@ enum class Refusal {
   kNoPermit,
   kStakeTooLow,
   kAccessUnknown,     ///< the ledger cannot be read: fail closed
+  kStarting,          ///< signed when an earlier run of the server may have taken it
   kReplayed,
   kNonceMemoryFull,
   // request

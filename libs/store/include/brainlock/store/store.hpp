@@ -1,5 +1,5 @@
-// Store: the memory of a validator or miner. Every request, won or lost, is one row; votes, replay protection and small
-// settings live beside them. The same on SQLite and PostgreSQL.
+// Store: the memory of a validator. Every request, won or lost, is one row; votes and small settings live beside them. The
+// same on SQLite and PostgreSQL.
 #pragma once
 
 #include <array>
@@ -75,8 +75,6 @@ struct VoteRow {
   std::optional<std::uint64_t> confirmed_block;                  ///< where it was read back
 };
 
-enum class NonceVerdict { kFresh, kReplayed, kFull };
-
 /// All members are safe from many threads (one connection, one mutex); several processes may hold the same database.
 /// Every write is one transaction, is on disk when the call returns, and bears repetition, so a caller may try again
 /// after any Error. Errors: those of Database.
@@ -110,11 +108,6 @@ class Store {
   Status confirm_vote(std::string_view id, std::uint64_t block);
   /// Newest first.
   Result<std::vector<VoteRow>> votes(std::size_t limit);
-
-  /// Remembers (signer, nonce) until `expires_ms`. kFull if `capacity` unexpired ones are held: the caller refuses
-  /// rather than forgets. Expired ones are dropped first.
-  Result<NonceVerdict> remember_nonce(const Key32& signer, std::string_view nonce, std::int64_t expires_ms,
-                                      std::int64_t now_ms, std::size_t capacity = 100'000);
 
   /// Small named values (schedules, registries). At most 1 MiB each: kTooLarge above.
   Status put(std::string_view scope, std::string_view name, std::span<const std::uint8_t> value);
