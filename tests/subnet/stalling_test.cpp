@@ -5,7 +5,7 @@
 #include <map>
 #include <thread>
 
-#include "fake_subnet.hpp"
+#include "hindering.hpp"
 
 namespace brainlock::test {
 namespace {
@@ -16,51 +16,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-/// A server that answers some requests itself and leaves the others to the miner.
-class Hindering final : public net::Application {
- public:
-  using Hinder = std::function<std::optional<net::Response>(const net::RequestHead&)>;
-  Hindering(std::shared_ptr<net::Application> miner, Hinder hinder) : miner_(std::move(miner)), hinder_(std::move(hinder)) {}
-  std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& head) override {
-    if (auto response = hinder_(head)) return std::move(*response);
-    return miner_->begin(head);
-  }
-
- private:
-  std::shared_ptr<net::Application> miner_;
-  Hinder hinder_;
-};
-
-bool is_key_part(const net::RequestHead& head) { return head.method == "PUT"; }
-
-net::Response refusal(Refusal refusal) {
-  return {protocol::refusal_http_status(refusal), "application/json", {}, net::text_bytes(protocol::refusal_body(refusal, ""))};
-}
-
-class Stalling : public testing::Test {
- protected:
-  void SetUp() override { ledger->add(self.account(), true, 1000); }
-
-  FakeMiner& add(const std::string& name, Hindering::Hinder hinder = {}, std::unique_ptr<FakeEngine> engine = std::make_unique<FakeEngine>()) {
-    const auto uid = ledger->add(person(name).account(), false, 0);
-    miners.push_back(start_miner(name, ledger, std::move(engine), folder.path));
-    FakeMiner& miner = miners.back();
-    if (hinder) {
-      miner.server.reset();
-      net::ServerOptions options{.address = "127.0.0.1"};
-      options.tls = miner::make_server_tls(miner.self.signer).value();
-      miner.server = std::move(net::Server::start(options, std::make_shared<Hindering>(miner.service, std::move(hinder)))).value();
-    }
-    ledger->serve(uid, miner.server->port());
-    return miner;
-  }
-  store::RequestRow newest(const validator::Validator& validator) const { return validator.parts().store->requests({}).value().at(0); }
-
-  const TemporaryFolder folder;
-  const std::shared_ptr<FakeLedger> ledger = std::make_shared<FakeLedger>();
-  const Person self = person("validator");
-  std::vector<FakeMiner> miners;
-};
+class Stalling : public HinderedSubnet {};
 
 TEST_F(Stalling, AMinerThatTakesNoPartEndsTheUpload) {
   // It says that the rest is wanted each time it is asked, and has no room for it whenever it comes.
@@ -241,6 +197,31 @@ TEST_F(Stalling, ARoundDoesNotWaitForThoseWhoStall) {
     ASSERT_TRUE(validator->finish().ok());
   }
   EXPECT_EQ(validator->run_round()->succeeded, 3u);
+}
+
+// A hundredth of 5, 15, 30, 60 and 100 s, a patience of 20 s and a limit of 120: in batches or beside them, each is timed as it is.
+TEST_F(Stalling, HonestMinersAreTimedAsTheyAreHoweverSlow) {
+  std::map<ledger::AccountId, double> seconds_of;
+  for (const int ms : {50, 150, 300, 600, 1000}) {
+    auto engine = std::make_unique<FakeEngine>();
+    engine->before = [ms](const miner::JobControl&) { std::this_thread::sleep_for(milliseconds(ms)); };
+    seconds_of[add("takes " + std::to_string(ms), {}, std::move(engine)).self.account()] = ms / 1000.0;
+  }
+  validator::ValidatorOptions options;
+  options.patience_ms = 200;
+  options.request_timeout_ms = 1200;
+  const auto validator = make_validator(self, ledger, folder.path, options);
+  for (int round = 0; round < 60; ++round) {
+    ASSERT_TRUE(validator->run_round().ok());
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  ASSERT_TRUE(validator->finish().ok());
+  const auto standings = *validator->standings();
+  for (const auto& standing : standings) {
+    EXPECT_EQ(standing.standing.failures, 0u) << seconds_of[standing.hotkey];
+    EXPECT_GE(standing.standing.requests, 5u);
+    EXPECT_NEAR(standing.standing.median_response_s, seconds_of[standing.hotkey] + 0.02, 0.02 + seconds_of[standing.hotkey] / 10);
+  }
 }
 
 TEST_F(Stalling, ALongUploadGoesOnBesideTheRounds) {

@@ -77,6 +77,10 @@ Standing judge(std::span<const Observation> observations, std::int64_t now_ms, c
   return standing;
 }
 
+double confidence(std::size_t requests, const Rule& rule) {
+  return requests >= rule.confident_requests ? 1.0 : static_cast<double>(requests) / static_cast<double>(rule.confident_requests);
+}
+
 Result<double> cosine_similarity(std::span<const double> a, std::span<const double> b) {
   if (a.size() != b.size()) {
     return Error{ErrorCode::kMismatch, "expected vectors of one length, got " + std::to_string(a.size()) + " and " +

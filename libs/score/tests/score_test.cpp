@@ -131,6 +131,19 @@ TEST(Judge, RowsFromTheFutureCountAsNow) {
   EXPECT_DOUBLE_EQ(judge(all, kNow).score, 8.0);
 }
 
+TEST(Confidence, GrowsWithTheRequestsAndLeavesTheScoreAlone) {
+  EXPECT_EQ(confidence(0), 0.0);
+  EXPECT_EQ(confidence(1), 1.0 / 16);
+  EXPECT_EQ(confidence(8), 0.5);
+  EXPECT_EQ(confidence(16), 1.0);
+  EXPECT_EQ(confidence(40), 1.0);
+  Rule at_once;
+  at_once.confident_requests = 0;
+  EXPECT_EQ(confidence(0, at_once), 1.0);
+  const Observation one[] = {{kNow, true, 20.0}};
+  EXPECT_DOUBLE_EQ(judge(one, kNow).score, 8.0);
+}
+
 TEST(Cosine, KnownAngles) {
   const double a[] = {1.0, 0.0};
   const double b[] = {1.0, 1.0};

@@ -18,6 +18,7 @@ namespace brainlock::validator {
 struct AskerOptions {
   std::int64_t request_timeout_ms = 0;
   std::int64_t patience_ms = 0;             ///< that a batch is waited for, for readiness and for answers each
+  std::int64_t keep_alive_ms = 4'000;       ///< between words to a miner that waits for the others of its batch: servers close silent connections
   bool tls = true;
   bool allow_private_addresses = false;
   DeliveryRules delivery;
@@ -27,18 +28,15 @@ struct AskerOptions {
 class Asker {
  public:
   using Questions = std::vector<std::unique_ptr<Question>>;
-  /// No questions to slow or new miners should be begun while so many are under way: each holds a thread, and a part of a key perhaps.
-  static constexpr std::size_t kMostUnderWay = 64;
-
   Asker(protocol::Signer self, client::WallClock clock, const AskerOptions& options);
   /// stop().
   ~Asker();
 
   /// Asks the batch: all miners get ready, which takes the connection and the key, and those that are ready are sent their questions at
   /// once, so that hotkeys that share a machine share it in this, too. Returns when all questions have ended or patience has; the others
-  /// go on. A miner that is ready too late is not asked.
+  /// go on. A miner that is ready too late is not asked: a failure, but where the key is on its way to it for the first time.
   void ask(Questions batch, const std::stop_token& stop);
-  /// Begins questions that nobody waits for, each sent when its miner is ready.
+  /// Begins questions that nobody waits for: sent at once when all are ready or 2 s have passed, and to later ones as they come.
   void ask_aside(Questions questions);
   /// Questions that have ended.
   Questions finished();
@@ -48,7 +46,8 @@ class Asker {
   void stop();
 
   [[nodiscard]] bool busy_with(const ledger::AccountId& miner) const;
-  [[nodiscard]] std::size_t under_way() const { return running_.size(); }
+  /// Of those begun by ask_aside, or of the others.
+  [[nodiscard]] std::size_t under_way(bool aside) const;
   [[nodiscard]] KeyDelivery& keys() { return keys_; }
 
  private:
@@ -57,17 +56,21 @@ class Asker {
     std::mutex mutex;
     std::condition_variable_any changed;
     std::size_t not_ready = 0, not_ended = 0;
-    enum { kGathering, kAsking, kOver } phase = kGathering;
-    bool aside = false;   ///< a question by itself: its miner is never late
+    enum Phase { kGathering, kAsking, kOver, kCalledOff } phase = kGathering;
+    std::chrono::steady_clock::time_point asking_since;   ///< for those aside: at the latest
+    bool aside = false;   ///< nobody is late
   };
   struct Running {
     std::unique_ptr<Question> question;
+    bool aside = false;
     std::atomic<bool> ended{false};
     std::jthread thread;   // last: it uses the others
   };
 
   void begin(std::unique_ptr<Question> question, const std::shared_ptr<Line>& line);
   void put(Question& question, Line& line);
+  /// Until the question may be sent, if the phase says so; `late_s`: how much later than those of the others that is, by the miner's doing.
+  Line::Phase wait_for_others(const client::TaskClient& task, client::MinerConnection& connection, Line& line, double& late_s, const std::stop_token& stop) const;
 
   const protocol::Signer self_;
   const client::WallClock clock_;

@@ -95,6 +95,7 @@ Result<std::string> board_json(Validator& validator, double hours) {
                              {"uid", miner.uid},
                              {"hotkey", crypto::ss58_encode(miner.hotkey)},
                              {"score", miner.standing.score},
+                             {"confidence", miner.confidence},
                              {"base_score", miner.standing.base_score},
                              {"divisor", miner.standing.divisor},
                              {"median_response_s", miner.standing.median_response_s},
@@ -156,6 +157,7 @@ Result<std::string> board_metrics(Validator& validator) {
     }
   };
   per_miner("brainlock_validator_miner_score", "Final score, no unit; 40 s is 1.", [](const auto& m) { return m.standing.score; });
+  per_miner("brainlock_validator_miner_confidence", "What a vote multiplies the score by, 0 to 1: less than 1 after few requests.", [](const auto& m) { return m.confidence; });
   per_miner("brainlock_validator_miner_response_seconds", "Median response time of the successes that count.", [](const auto& m) { return m.standing.median_response_s; });
   per_miner("brainlock_validator_miner_failure_ratio", "Failed part of the requests that count, 0 to 1.", [](const auto& m) { return m.standing.failure_rate; });
   per_miner("brainlock_validator_miner_window_requests", "Requests that count.", [](const auto& m) { return static_cast<double>(m.standing.requests); });

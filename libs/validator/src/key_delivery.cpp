@@ -4,6 +4,10 @@
 #include <filesystem>
 
 namespace brainlock::validator {
+
+using protocol::Reason;
+using Clock = std::chrono::steady_clock;
+
 namespace {
 
 constexpr std::int64_t kHourMs = 3'600'000;
@@ -15,63 +19,99 @@ constexpr std::uint64_t kLeastPart = 1 << 16, kMostPart = 2 << 20;   // small: a
 
 Readiness KeyDelivery::ensure(client::MinerConnection& connection, const client::TaskClient& task, const std::stop_token& stop) {
   const Name name(connection.miner().hotkey, task.key_id());
-  bool there = false;
+  bool known = false;
   {
     const std::lock_guard lock(mutex_);
-    there = places_[name].there;
+    const Place& place = places_[name];
+    known = place.there;
+    const std::int64_t early_ms = place.not_before_ms - clock_();
+    if (!known && early_ms > 0) return {too_early("the last upload failed; the next one is in " + std::to_string(early_ms / 1000) + " s")};
   }
-  if (there) {  // as far as we know: it may have dropped it
-    client::Call state = connection.key_state(task.package(), task.key_id(), there, {5'000, 10'000, protocol::kMaxJsonBytes}, stop);
-    if (!state.ok() || there) return {std::move(state)};
-  }
-  const auto begun = std::chrono::steady_clock::now();
-  client::Call sent = send(connection, task, name, stop);
-  return {std::move(sent), true, std::chrono::steady_clock::now() - begun};
-}
-
-client::Call KeyDelivery::send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop) {
-  const std::int64_t began_ms = clock_();
+  const auto begun = Clock::now();
+  bool there = false;
+  client::Call state = connection.key_state(task.package(), task.key_id(), there, {5'000, 10'000, protocol::kMaxJsonBytes}, stop);
   {
     const std::lock_guard lock(mutex_);
     Place& place = places_[name];
-    std::erase_if(place.sent_ms, [&](std::int64_t sent_ms) { return sent_ms < began_ms - kHourMs; });
-    const bool often = place.sent_ms.size() >= std::max(1U, rules_.uploads_an_hour);
-    if (often || began_ms < place.not_before_ms) {
-      client::Call call;
-      call.uuid = protocol::make_uuid();
-      call.started_ms = call.finished_ms = began_ms;
-      call.reason = protocol::Reason::kKeyUpload;
-      call.detail = often ? "the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour"
-                          : "the last upload failed; the next one is in " + std::to_string((place.not_before_ms - began_ms) / 1000) + " s";
-      return call;
+    if (state.ok()) place.there = there;
+    if (there) {
+      place.was_there = true;
+      place.failures = 0;
+      return {std::move(state)};
+    }
+    // An address that is somebody else's: its owner is not to be dialled each time that a hotkey which announces it is due.
+    if (state.reason == Reason::kUnsignedAnswer) place.there = false;
+    if (!state.ok() && (known || state.reason != Reason::kRefused)) {
+      if (!place.there && state.reason != Reason::kValidatorError) postpone(place, Clock::now() - begun);
+      return {std::move(state)};
     }
   }
-  // Uploads are not timed: they happen once, and would punish miners that are far away.
+  return send(connection, task, name, stop);
+}
+
+client::Call KeyDelivery::too_early(std::string detail) const {
+  client::Call call;
+  call.uuid = protocol::make_uuid();
+  call.started_ms = call.finished_ms = clock_();
+  call.reason = Reason::kKeyUpload;
+  call.detail = std::move(detail);
+  return call;
+}
+
+void KeyDelivery::postpone(Place& place, Clock::duration kept_us) const {
+  place.failures = std::min(place.failures + 1, 12);
+  const std::int64_t kept_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kept_us).count();
+  place.not_before_ms = clock_() + std::min(std::max(kAgainMs << (place.failures - 1), 6 * kept_ms), kAgainMostMs);
+}
+
+Readiness KeyDelivery::send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop) {
+  const std::int64_t began_ms = clock_();
+  const auto begun = Clock::now();
+  bool was_there = false;
+  {
+    const std::lock_guard lock(mutex_);
+    Place& place = places_[name];
+    was_there = place.was_there;
+    std::erase_if(place.sent_ms, [&](std::int64_t sent_ms) { return sent_ms < began_ms - kHourMs; });
+    if (place.sent_ms.size() >= std::max(1U, rules_.uploads_an_hour)) {
+      return {too_early("the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour")};
+    }
+  }
+  // First uploads are not timed: they happen once, and would punish miners that are far away.
   const client::CallLimits part_limits{5'000, rules_.part_timeout_ms, protocol::kMaxJsonBytes};
   const auto status = connection.status({}, stop);
   const std::uint64_t part_bytes = status.ok() ? std::clamp<std::uint64_t>(status->key_part_bytes, kLeastPart, kMostPart) : 1 << 20;
-  client::Call upload;
+  Readiness out;
   {
+    const auto in_line = Clock::now();
     Uplink::Upload line(uplink_, stop);
-    upload = connection.upload_key(task.package(), task.key_id(), task.key_file(), part_bytes, part_limits,
-                                   [&](std::uint64_t, std::uint64_t) { line.between_parts(stop); }, stop, 4, rules_.upload_timeout_ms);
+    out.excused = Clock::now() - in_line;
+    const auto between_parts = [&](std::uint64_t there, std::uint64_t total) {
+      if (there >= total) return;
+      const auto held_up = Clock::now();
+      line.between_parts(stop);
+      out.excused += Clock::now() - held_up;
+    };
+    out.call = connection.upload_key(task.package(), task.key_id(), task.key_file(), part_bytes, part_limits, between_parts, stop, 4, rules_.upload_timeout_ms);
   }
-  const std::int64_t ended_ms = clock_();
+  const auto took = Clock::now() - begun;
   const std::lock_guard lock(mutex_);
   Place& place = places_[name];
-  place.there = upload.ok();
+  place.there = out.call.ok();
   // A miner that refuses the last part had us send all the others.
   std::error_code ignored;
   const std::uint64_t most = std::filesystem::file_size(task.key_file(), ignored) / 2;
-  if (upload.bytes_sent > (upload.ok() ? 0 : most)) place.sent_ms.push_back(ended_ms);
-  if (upload.ok()) {
-    place.failures = 0;
-  } else {
-    // The longer it kept us, the longer it waits.
-    place.failures = std::min(place.failures + 1, 12);
-    place.not_before_ms = ended_ms + std::min(std::max(kAgainMs << (place.failures - 1), 6 * (ended_ms - began_ms)), kAgainMostMs);
+  if (out.call.bytes_sent > (out.call.ok() ? 0 : most)) place.sent_ms.push_back(clock_());
+  if (!out.call.ok()) {
+    postpone(place, took - out.excused);
+    return out;
   }
-  return upload;
+  place.was_there = true;
+  place.failures = 0;
+  // What it denied having and took no byte of is no upload.
+  out.first = !was_there && out.call.bytes_sent > 0;
+  if (out.first) out.excused = took;
+  return out;
 }
 
 void KeyDelivery::lost(const protocol::AccountId& miner, const protocol::ContentId& key) {

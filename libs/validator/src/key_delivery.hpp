@@ -24,8 +24,10 @@ struct DeliveryRules {
 /// How it went. Not ok: why the miner has no key.
 struct Readiness {
   client::Call call;
-  bool uploaded = false;                          ///< just now
-  std::chrono::steady_clock::duration upload{};   ///< what that took, however it ended
+  bool first = false;   ///< it was sent the key just now, for the first time as far as we know
+  /// Of the time that it took, what is not the miner's: that our own line was taken, and all of a first upload. A key that the miner lost
+  /// is its own affair; whoever may deny it for nothing chooses when it is asked, and whether.
+  std::chrono::steady_clock::duration excused{};
 };
 
 /// Safe from many threads, one at a time for each miner.
@@ -33,7 +35,8 @@ class KeyDelivery {
  public:
   KeyDelivery(const DeliveryRules& rules, client::WallClock clock) : rules_(rules), clock_(std::move(clock)), uplink_(std::max(1U, rules.uploads_at_once)) {}
 
-  /// Sees to it that the miner has the key: asks it, and sends what is not there unless it is too early for that after earlier uploads.
+  /// Sees to it that the miner has the key: asks it, and sends what is not there unless it is too early for that after earlier uploads. A
+  /// miner that was tried in vain is not even dialled for a while.
   Readiness ensure(client::MinerConnection& connection, const client::TaskClient& task, const std::stop_token& stop);
   /// The miner says that it does not know the key.
   void lost(const protocol::AccountId& miner, const protocol::ContentId& key);
@@ -45,13 +48,18 @@ class KeyDelivery {
   /// What is known of a miner and one of our keys.
   struct Place {
     bool there = false;                       ///< the miner said so
-    int failures = 0;                         ///< uploads, in a row
-    std::int64_t not_before_ms = 0;           ///< the next upload
+    bool was_there = false;                   ///< ever
+    int failures = 0;                         ///< in a row, of attempts to bring it there
+    std::int64_t not_before_ms = 0;           ///< the next attempt
     std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour, and those that failed after most was sent
   };
   using Name = std::pair<protocol::AccountId, protocol::ContentId>;
 
-  client::Call send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop);
+  Readiness send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop);
+  /// The next attempt waits: the longer, the longer this one kept us.
+  void postpone(Place& place, std::chrono::steady_clock::duration kept_us) const;
+  /// A call that was not made.
+  [[nodiscard]] client::Call too_early(std::string detail) const;
 
   const DeliveryRules rules_;
   const client::WallClock clock_;

@@ -4,11 +4,11 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
-#include <cmath>
 #include <condition_variable>
 #include <numeric>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "brainlock/base/parallel.hpp"
 #include "brainlock/crypto/random.hpp"
@@ -17,6 +17,7 @@
 namespace brainlock::validator {
 
 using protocol::Reason;
+using Clock = std::chrono::steady_clock;
 
 namespace {
 
@@ -31,21 +32,12 @@ std::uint64_t random_seed() {
   return seed & 0x7fff'ffff'ffff'ffff;  // the store keeps signed 64-bit numbers
 }
 
-std::string why_zero(const score::Standing& standing, const std::string& last_reason) {
-  if (standing.score > 0) return {};
-  if (standing.requests == 0) return "Not asked within the time that counts.";
-  if (standing.failures == standing.requests) {
-    return "No request succeeded: " + std::string(protocol::reason_sentence(protocol::reason_from_name(last_reason)));
-  }
-  return "Too many requests failed.";
-}
-
 }  // namespace
 
 Validator::Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(options) {
   const DeliveryRules delivery{options_.key_timeout_ms, options_.upload_timeout_ms, options_.uploads_an_hour, options_.parallel};
   asker_ = std::make_unique<Asker>(parts_.self, parts_.clock,
-                                   AskerOptions{options_.request_timeout_ms, options_.patience_ms, options_.tls, options_.allow_private_addresses, delivery});
+                                   AskerOptions{options_.request_timeout_ms, options_.patience_ms, options_.keep_alive_ms, options_.tls, options_.allow_private_addresses, delivery});
 }
 
 Validator::~Validator() = default;
@@ -146,8 +138,7 @@ void Validator::judge(Question& question) {
   const bool seen = answers_.seen(question.call.body);
   if (seen && (verdict.reason == Reason::kOk || verdict.reason == Reason::kWrongOutput)) verdict.reason = Reason::kRepeatedAnswer;
   if (verdict.reason != Reason::kOk || !verdict.noise_ratio || question.task->judged_by_cosine) return;
-  const auto mean = noise_.add(question.miner.hotkey, question.task->package, *verdict.noise_ratio);
-  if (mean && *mean > NoiseMemory::kMostMeanSquare) {
+  if (const auto mean = noise_.add(question.miner.hotkey, question.task->package, *verdict.noise_ratio, question.expected.clear.size())) {
     verdict.reason = Reason::kWrongOutput;
     verdict.detail = "the miner's answers are all a little off: their mean squared difference from the foretold ones is " + std::to_string(*mean) +
                      " times what the scheme's errors make";
@@ -216,12 +207,12 @@ bool Validator::due_in_slot(const ledger::AccountId& miner, std::uint64_t block)
     for (std::size_t i = 0; i < std::max<std::size_t>(1, options_.questions_per_slot); ++i) plan.blocks.push_back(random_seed() % options_.slot_blocks);
   }
   const auto due = std::count_if(plan.blocks.begin(), plan.blocks.end(), [&](std::uint64_t at) { return at <= block % options_.slot_blocks; });
-  if (plan.asked >= static_cast<std::size_t>(due)) return false;
-  ++plan.asked;
-  return true;
+  return plan.asked < static_cast<std::size_t>(due);
 }
 
 Result<RoundReport> Validator::run_round(std::stop_token stop, const std::function<void()>& between) {
+  RoundReport report;
+  BRAINLOCK_TRY(collect(report));
   set_state("reading the ledger");
   BRAINLOCK_ASSIGN(const auto metagraph, this->metagraph());
   const auto* self = metagraph.find(parts_.self.account);
@@ -243,42 +234,43 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   forget_strangers(metagraph);
   auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
   std::erase_if(uids, [&](ledger::Uid uid) { return asker_->busy_with(metagraph.neurons[uid].hotkey); });
-  auto slot_end = std::chrono::steady_clock::time_point::max();
+  const auto took = [&](ledger::Uid uid) {
+    const auto found = took_.find(metagraph.neurons[uid].hotkey);
+    return found == took_.end() ? Clock::duration::max() : found->second;
+  };
+  const auto known = [&](ledger::Uid uid) { return took_.contains(metagraph.neurons[uid].hotkey); };
+  auto slot_end = Clock::time_point::max();
   if (options_.slot_blocks != 0) {
+    BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
+    const auto duration_of = [&](std::uint64_t blocks) { return std::chrono::milliseconds(static_cast<std::int64_t>(blocks) * time.block_interval_ms); };
+    slot_end = Clock::now() + duration_of(options_.slot_blocks - metagraph.block % options_.slot_blocks);
     if (sharing_validators(metagraph, self->uid).size() > 1) {
+      // Others' slots are left alone: a miner that is still at work when its next begins has two validators at once, and each takes it for half
+      // as fast. Half a slot is open to everybody, however long it says it takes.
+      const Clock::duration most = duration_of(options_.slot_blocks) / 2;
+      std::erase_if(uids, [&](ledger::Uid uid) { return Clock::now() + (known(uid) ? std::min(took(uid), most) : Clock::duration(0)) > slot_end; });
       std::erase_if(uids, [&](ledger::Uid uid) { return !due_in_slot(metagraph.neurons[uid].hotkey, metagraph.block); });
     }
-    // Others' slots are left alone, so that no miner has two validators at once.
-    BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
-    const auto blocks = static_cast<std::int64_t>(options_.slot_blocks - metagraph.block % options_.slot_blocks);
-    slot_end = std::chrono::steady_clock::now() + std::chrono::milliseconds(blocks * time.block_interval_ms);
   }
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);
-  // Batches of miners that kept us about as long the last time, however it ended: who stalls holds up those who do the same.
-  const auto took = [&](ledger::Uid uid) {
-    const auto found = took_.find(metagraph.neurons[uid].hotkey);
-    return found == took_.end() ? std::chrono::steady_clock::duration::max() : found->second;
-  };
-  const auto slowness = [&](ledger::Uid uid) { return std::bit_width(static_cast<std::uint64_t>(took(uid) / kPrompt)); };
-  std::stable_sort(uids.begin(), uids.end(), [&](ledger::Uid a, ledger::Uid b) { return slowness(a) < slowness(b); });
-  // Those known to take longer than anybody waits are asked beside the others, new ones among the others.
-  const auto known_slow = [&](ledger::Uid uid) { return took_.contains(metagraph.neurons[uid].hotkey) && took(uid) >= std::chrono::milliseconds(options_.patience_ms); };
-  const auto slow = std::stable_partition(uids.begin(), uids.end(), [&](ledger::Uid uid) { return !known_slow(uid); });
+  // Those known to take longer than anybody waits are asked beside the others, new ones among the others. Where there are more than seats, chance
+  // decides: by slowness those who stall could keep out whoever is honestly slower.
+  const auto slow = std::stable_partition(uids.begin(), uids.end(), [&](ledger::Uid uid) { return !known(uid) || took(uid) < std::chrono::milliseconds(options_.patience_ms); });
   std::vector<ledger::Uid> aside(slow, uids.end());
   uids.erase(slow, uids.end());
-  const std::size_t room = Asker::kMostUnderWay - std::min(Asker::kMostUnderWay, asker_->under_way());
-  aside.resize(std::min(aside.size(), room));
+  aside.resize(std::min(aside.size(), options_.most_aside - std::min(options_.most_aside, asker_->under_way(true))));
   asker_->ask_aside(questions_for(metagraph, aside));
+  // Batches of miners that kept us about as long the last time, however it ended: who stalls holds up those who do the same.
+  const auto slowness = [&](ledger::Uid uid) { return std::bit_width(static_cast<std::uint64_t>(took(uid) / kPrompt)); };
+  std::stable_sort(uids.begin(), uids.end(), [&](ledger::Uid a, ledger::Uid b) { return slowness(a) < slowness(b); });
 
-  RoundReport report;
   const std::size_t batch = std::max(1U, options_.parallel);
   for (std::size_t begin = 0; begin < uids.size(); begin += batch) {
-    if (stop.stop_requested() || std::chrono::steady_clock::now() >= slot_end) break;
+    if (stop.stop_requested() || Clock::now() >= slot_end) break;
     const auto members = std::span(uids).subspan(begin, std::min(batch, uids.size() - begin));
-    const bool with_new = took(members.back()) == std::chrono::steady_clock::duration::max();
-    if (with_new && asker_->under_way() >= Asker::kMostUnderWay) break;
+    if (!known(members.back()) && asker_->under_way(false) >= options_.most_aside) break;
     const std::size_t count = members.size();
     auto questions = questions_for(metagraph, members);
     set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
@@ -287,8 +279,8 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
     BRAINLOCK_TRY(collect(report));
     if (between) between();
   }
-  if (stop.stop_requested()) asker_->stop();  // what was cut off is nobody's failure
-  else BRAINLOCK_TRY(collect(report));
+  BRAINLOCK_TRY(collect(report));
+  if (stop.stop_requested()) asker_->stop();  // what is cut off is nobody's failure
   const std::lock_guard lock(mutex_);
   ++activity_.rounds;
   return report;
@@ -301,6 +293,7 @@ std::vector<std::unique_ptr<Question>> Validator::questions_for(const ledger::Me
     question->miner = metagraph.neurons[uid];
     question->task = &parts_.tasks[random_seed() % parts_.tasks.size()];
     question->keys = question->task->client;
+    if (const auto plan = plans_.find(question->miner.hotkey); plan != plans_.end()) ++plan->second.asked;
     questions.push_back(std::move(question));
   }
   if (!questions.empty()) set_state("encrypting questions");
@@ -316,11 +309,17 @@ Status Validator::collect(RoundReport& report) {
     took = std::max(question->took, took * 3 / 4);
   }
   std::erase_if(questions, [](const auto& question) { return question->withdrawn; });
-  if (questions.empty()) return {};
-  set_state("judging answers");
+  if (!questions.empty()) set_state("judging answers");
   parallel_for(questions.size(), options_.threads, [&](std::size_t i) { judge(*questions[i]); });
-  BRAINLOCK_TRY(record(questions));
-  for (const auto& question : questions) {
+  for (auto& question : questions) {
+    question->bytes = {};
+    question->call.body = {};
+    judged_.push_back(std::move(question));
+  }
+  if (judged_.empty()) return {};
+  // Where the store is away nothing is lost, and nobody is asked before it is back: the next round begins here.
+  BRAINLOCK_TRY(record(judged_));
+  for (const auto& question : std::exchange(judged_, {})) {
     ++report.asked;
     if (question->verdict.reason == Reason::kOk) ++report.succeeded;
     else if (protocol::counts_against_miner(question->verdict.reason)) ++report.failed;
@@ -332,117 +331,9 @@ Status Validator::collect(RoundReport& report) {
 Result<RoundReport> Validator::finish(const std::stop_token& stop) {
   RoundReport report;
   asker_->wait(stop);
-  if (stop.stop_requested()) asker_->stop();
   BRAINLOCK_TRY(collect(report));
+  if (stop.stop_requested()) asker_->stop();
   return report;
-}
-
-Result<std::vector<MinerStanding>> Validator::standings() {
-  BRAINLOCK_ASSIGN(const auto metagraph, parts_.ledger->metagraph(true));
-  const auto* self = metagraph.find(parts_.self.account);
-  std::vector<std::uint16_t> sent, on_ledger(metagraph.neurons.size());
-  {
-    const std::lock_guard lock(mutex_);
-    sent = last_vote_;
-  }
-  if (self != nullptr) {
-    for (const auto& weight : self->weights) {
-      if (weight.uid < on_ledger.size()) on_ledger[weight.uid] = weight.value;
-    }
-  }
-  const std::int64_t now_ms = parts_.clock();
-  std::vector<MinerStanding> out;
-  for (const auto& neuron : metagraph.neurons) {
-    if (self != nullptr && neuron.uid == self->uid) continue;
-    store::RequestFilter filter;
-    filter.miner = neuron.hotkey;
-    filter.since_ms = now_ms - options_.rule.window_ms;
-    // A few more than count, since those that are our own fault are left out.
-    filter.limit = options_.rule.window_requests * 2 * parts_.tasks.size();
-    BRAINLOCK_ASSIGN(const auto rows, parts_.store->requests(filter));
-    if (rows.empty() && !neuron.axon) continue;
-    MinerStanding miner;
-    miner.uid = neuron.uid;
-    miner.hotkey = neuron.hotkey;
-    miner.incentive = neuron.incentive;
-    std::vector<score::Observation> observations;
-    std::map<std::string, std::vector<score::Observation>> by_package;
-    for (const auto& row : rows) {
-      if (row.validator != parts_.self.account) continue;
-      const Reason reason = protocol::reason_from_name(row.reason);
-      if (!row.success && !protocol::counts_against_miner(reason)) continue;
-      if (miner.last_reason.empty()) miner.last_reason = row.reason;
-      observations.push_back({row.finished_ms, row.success, row.response_s});
-      by_package[row.package].push_back(observations.back());
-    }
-    miner.standing = score::judge(observations, now_ms, options_.rule);
-    // One median over packages of different weight would be that of the light ones: a miner could leave the heavy ones to the time limit.
-    double logs = 0;
-    std::size_t packages = 0;
-    for (const Task& task : parts_.tasks) {
-      const auto of_task = by_package.find(protocol::content_id_text(task.package));
-      if (of_task == by_package.end()) continue;
-      logs += std::log(score::judge(of_task->second, now_ms, options_.rule).score);   // -inf for 0
-      ++packages;
-    }
-    if (by_package.size() > 1 && packages > 0) miner.standing.score = std::exp(logs / static_cast<double>(packages));
-    miner.zero_because = why_zero(miner.standing, miner.last_reason);
-    if (neuron.uid < sent.size()) miner.weight_sent = sent[neuron.uid];
-    miner.weight_on_ledger = on_ledger[neuron.uid];
-    out.push_back(std::move(miner));
-  }
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.standing.score > b.standing.score; });
-  return out;
-}
-
-Result<std::optional<ledger::Outcome>> Validator::vote() {
-  BRAINLOCK_ASSIGN(const auto metagraph, this->metagraph());
-  const auto* self = metagraph.find(parts_.self.account);
-  if (self == nullptr) return {ErrorCode::kDenied, "this hotkey is not registered on the subnet"};
-  if (metagraph.blocks_until_weights_allowed(self->uid) > 0) return std::optional<ledger::Outcome>{};
-  if (last_vote_block_ != 0 && metagraph.block < last_vote_block_ + options_.vote_interval_blocks) return std::optional<ledger::Outcome>{};
-  BRAINLOCK_ASSIGN(const auto miners, standings());
-  std::vector<double> scores(metagraph.neurons.size());
-  for (const auto& miner : miners) {
-    if (miner.uid < scores.size()) scores[miner.uid] = miner.standing.score;
-  }
-  BRAINLOCK_ASSIGN(const auto weights, ledger::quantise_weights(scores));
-  if (weights.empty()) return std::optional<ledger::Outcome>{};
-  set_state("voting");
-  BRAINLOCK_ASSIGN(ledger::Outcome outcome, parts_.ledger->set_weights(*parts_.ledger_signer, weights, options_.version_key));
-
-  store::VoteRow row;
-  row.id = protocol::make_uuid();
-  row.time_ms = parts_.clock();
-  row.block = outcome.block;
-  row.netuid = metagraph.netuid;
-  row.accepted = outcome.accepted();
-  row.reason = ledger::refusal_name(outcome.refusal);
-  row.detail = outcome.message;
-  for (const auto& weight : weights) row.weights.emplace_back(weight.uid, weight.value);
-  if (outcome.accepted()) {
-    const std::lock_guard lock(mutex_);
-    last_vote_.assign(metagraph.neurons.size(), 0);
-    for (const auto& weight : weights) last_vote_[weight.uid] = weight.value;
-    last_vote_block_ = outcome.block;
-  }
-  BRAINLOCK_ASSIGN(const bool stored, parts_.store->record_vote(row));
-  (void)stored;
-  // "Submitted" is not "landed": read it back (a committed vote can be read only after its reveal).
-  bool landed = false;
-  if (outcome.accepted() && !outcome.revealed_at_block) {
-    const auto read = parts_.ledger->weights(self->uid);
-    landed = read.ok() && *read == weights;
-    if (landed) BRAINLOCK_TRY(parts_.store->confirm_vote(row.id, outcome.block));
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    activity_.last_vote = outcome.accepted() ? (landed ? "landed" : "accepted") + std::string(" at block ") + std::to_string(outcome.block)
-                                             : std::string(ledger::refusal_sentence(outcome.refusal)) + " " + outcome.message;
-  }
-  net::log_event(parts_.log, outcome.accepted() ? net::EventLevel::kInfo : net::EventLevel::kWarning, "vote", {{"accepted", outcome.accepted() ? "yes" : "no"}, {"landed", landed ? "yes" : "no"},
-                                     {"reason", row.reason}, {"detail", row.detail}, {"block", std::to_string(outcome.block)}});
-  return std::optional<ledger::Outcome>(std::move(outcome));
 }
 
 void Validator::renew_keys() {
@@ -490,11 +381,11 @@ void Validator::run(std::stop_token stop, std::uint64_t rounds) {
   };
   for (std::uint64_t done = 0; !stop.stop_requested() && (rounds == 0 || done < rounds);) {
     // Before all miners were asked once, a vote would be for those alone that came first. One who voted before knows them.
-    auto tried = std::chrono::steady_clock::now();
+    auto tried = Clock::now();
     const auto report = run_round(stop, [&] {
-      if ((done == 0 && last_vote_block_ == 0) || std::chrono::steady_clock::now() - tried < kVoteEvery) return;
+      if ((done == 0 && last_vote_block_ == 0) || Clock::now() - tried < kVoteEvery) return;
       try_to_vote();
-      tried = std::chrono::steady_clock::now();
+      tried = Clock::now();
     });
     if (!report.ok()) {
       // The ledger or the store is away, or the permit is not there yet: say so, and try again.

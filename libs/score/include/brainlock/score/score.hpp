@@ -18,6 +18,7 @@ struct Rule {
   double exponential_base = 2.5;                ///< per percentage point above it
   std::size_t window_requests = 40;             ///< newest requests that count
   std::int64_t window_ms = 72LL * 3600 * 1000;  ///< and none older than this
+  std::size_t confident_requests = 16;          ///< in the window: below so many a score has less weight in a vote
 };
 
 /// One finished request to one miner.
@@ -52,6 +53,10 @@ struct Standing {
 /// later ones (clock steps) count as now. A success whose time is not a positive finite number counts as a failure:
 /// nobody gains by a broken clock. No success -> score 0. Cost: one sort of the window.
 Standing judge(std::span<const Observation> observations, std::int64_t now_ms, const Rule& rule = {});
+
+/// What the score of a window of so many requests counts for beside others' in a vote, 0 to 1: requests / confident_requests, at most 1. The
+/// score itself stays what it is; but a median of one is the luck of one, and who was asked once shall not count like who was asked forty times.
+double confidence(std::size_t requests, const Rule& rule = {});
 
 /// Cosine of the angle between two vectors, in [-1, 1], for tasks whose outputs are embeddings. kMismatch for unequal
 /// lengths, kInvalidArgument for empty input, a value that is not finite, or exactly one of the two being all zero

@@ -28,7 +28,10 @@ struct ValidatorOptions {
   std::int64_t key_timeout_ms = 180'000;      ///< for one part of a key upload, and
   std::int64_t upload_timeout_ms = 900'000;   ///< for all of it: what is there stays, and the next upload goes on from it
   unsigned uploads_an_hour = 3;               ///< of one key to one miner: one that loses it each time is not sent it for ever
+  std::int64_t keep_alive_ms = 4'000;         ///< between words to miners that wait for the others of their batch
   unsigned parallel = 8;                      ///< miners asked at once
+  std::size_t most_aside = 64;                ///< questions under way to slow miners, and as many that were not answered within the patience or whose miner
+                                              ///< is new: each holds a thread, and a part of a key perhaps
   unsigned threads = 2;                       ///< for encryption and judging
   std::uint64_t slot_blocks = 0;              ///< 0: one slot, every miner in every round (a single validator)
   /// Where several validators share the miners: questions to a miner in its slot, at secret times. What counts then spans many slots, and
@@ -63,6 +66,7 @@ struct MinerStanding {
   ledger::Uid uid = 0;
   ledger::AccountId hotkey{};
   score::Standing standing;        ///< over all packages; of several, the score is the geometric mean of each package's own
+  double confidence = 0;           ///< what a vote multiplies the score by (score::confidence)
   std::string last_reason;         ///< of the newest request; empty if there was none
   std::string zero_because;        ///< empty if the score is above 0
   std::uint16_t weight_sent = 0;   ///< of the last accepted vote
@@ -108,7 +112,8 @@ class Validator {
   Result<RoundReport> run_round(std::stop_token stop = {}, const std::function<void()>& between = {});
   /// Waits for the questions that are still out, judges, records.
   Result<RoundReport> finish(const std::stop_token& stop = {});
-  /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when there is nothing to say.
+  /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when nobody has a score: ledgers know no such vote. The
+  /// old one then stays until it is too old to count.
   Result<std::optional<ledger::Outcome>> vote();
   /// Rounds, and votes in their middle too (a round of miners that are slow on purpose takes long), until stopped or `rounds` have ended
   /// well; 0: for ever. What goes wrong is logged and tried again.
@@ -128,9 +133,12 @@ class Validator {
   void prepare(Question& question);
   /// Questions for those miners, encrypted.
   std::vector<std::unique_ptr<Question>> questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids);
-  /// Judges and records what has ended.
+  /// Judges and records what has ended, and what could not be recorded before.
   Status collect(RoundReport& report);
-  /// Whether the next of a miner's questions of this slot is due; it then counts as asked.
+  Result<std::vector<MinerStanding>> standings_of(const ledger::Metagraph& metagraph);
+  /// The newest rows that count for a miner, enough for a window of each package.
+  Result<std::vector<store::RequestRow>> counted_rows(const ledger::AccountId& miner, std::int64_t now_ms);
+  /// Whether the next of a miner's questions of this slot is due.
   bool due_in_slot(const ledger::AccountId& miner, std::uint64_t block);
   void forget_strangers(const ledger::Metagraph& metagraph);
   void try_to_vote();
@@ -157,7 +165,9 @@ class Validator {
     std::size_t asked = 0;
   };
   std::map<ledger::AccountId, SlotPlan> plans_;
+  std::vector<std::unique_ptr<Question>> judged_;   ///< and not recorded yet
   std::vector<std::uint16_t> last_vote_;      ///< by uid
+  bool nobody_scores_ = false;                ///< said already
   std::uint64_t last_vote_block_ = 0;
   std::int64_t pruned_ms_ = 0;
   bool permit_was_missing_ = false;
