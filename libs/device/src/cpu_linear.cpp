@@ -101,7 +101,7 @@ class CpuBackend::LinearWalk {
   }
 
  private:
-  /// What the next unit will read that is in no cache: keys, and the source units that enter the window. It is asked
+  /// What the next unit will read that is in no cache: keys, full weights, and the source units that enter the window. It is asked
   /// for little by little while this unit is computed.
   void plan_fetches(std::size_t rank) {
     const std::size_t unit = order_.unit(rank);
@@ -119,6 +119,11 @@ class CpuBackend::LinearWalk {
       const std::size_t source_rank = order_.source_rank(*rotation.key->automorphism, unit);
       for (const LinearCore::Use& use : rotation.uses) {
         fetch(backend_.digit_unit(core_.inputs[use.input].digits, digits_, l_, source_rank), digits_ + 1);
+      }
+    }
+    for (const LinearCore::Output& output : core_.outputs) {
+      for (const std::vector<LinearCore::FullTerm>& terms : output.full) {
+        for (const LinearCore::FullTerm& term : terms) fetch(term.weights + l_ * backend_.stride_ + unit * kUnitWords, 1);
       }
     }
   }

@@ -26,10 +26,10 @@ constexpr std::size_t kBlocksAtOnce = 16;                     ///< of inputs: su
 constexpr std::size_t kInputsAtOnce = kBlocksAtOnce * kTileInputs;
 constexpr std::size_t kWordsAtOnce = 64;
 
-/// Where a block of inputs lies: rows a constant distance apart, or nowhere yet.
+/// Where a block of inputs lies: rows a constant distance apart.
 struct TileSource {
-  const U32* rows;          ///< word 0 of the run's inputs
-  std::size_t stride_words; ///< 0: the rows must be gathered
+  const U32* rows;   ///< the first, at word 0
+  std::size_t stride_words;
 };
 
 /// Weights of one run as A tiles, [block][tile]: at most two tiles of outputs. q > 2^24.
