@@ -37,13 +37,13 @@ Result<Buffer> CpuBackend::conversion_sources(const Stream& stream, std::uint32_
     const auto l = static_cast<std::uint32_t>(task % rows);
     if (l >= limbs && !input.lifted) return;
     const std::uint32_t index = ring_.modulus_index(limbs, l);
-    Word* out = y + task * stride_;
-    std::memcpy(out, input.c1 + l * stride_, degree_ * sizeof(Word));
-    k_.ntt_inverse(table(index), out);
-    if (input.lifted && l < limbs) return;  // scaled below
-    const Scalar s = l < limbs ? constants.digits[l / ring_.digit_limbs].prepare[l % ring_.digit_limbs]
-                               : constants.by_p.conversion.prepare[l - limbs];
-    k_.mul_scalar(out, out, s.value, s.shoup, modulus(index), degree_);
+    std::uint32_t scale = 1;   // lifted limbs of q are scaled below
+    if (l >= limbs) {
+      scale = constants.by_p.conversion.prepare[l - limbs].value;
+    } else if (!input.lifted) {
+      scale = constants.digits[l / ring_.digit_limbs].prepare[l % ring_.digit_limbs].value;
+    }
+    k_.ntt_inverse_scaled(table(index), y + task * stride_, input.c1 + l * stride_, scale);
   });
 
   // Lifted: y = (x - [x]_P) / P, in the same step made a source.
@@ -130,9 +130,8 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
     if (count != 0) k_.convert_basis(sources, conversion.inv_q.data(), k, targets, count, degree_);
     for (std::uint32_t l = first; l < end; ++l) {
       if (l >= own && l < own + k && !job.lifted) continue;  // there already
-      Word* const limb = temporary + (l - first) * stride_;
-      k_.ntt_forward(table(ring_.modulus_index(limbs, l)), limb);
-      scatter(job.digits + l * degree_ * (digits + 1), digits + 1, d, limb);
+      k_.ntt_forward_units(table(ring_.modulus_index(limbs, l)), temporary + (l - first) * stride_,
+                           job.digits + l * degree_ * (digits + 1) + d * kUnitWords, order_.ranks(), (digits + 1) * kUnitWords);
     }
   });
   return {};
@@ -288,10 +287,7 @@ Status CpuBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uint
     const std::size_t i = task % k;
     const std::uint32_t index = conversion.sources[i];
     const std::uint32_t l = index < limbs ? index : limbs + (index - ring_.q_count);
-    Word* out = y + task * stride_;
-    std::memcpy(out, job.in + l * stride_, degree_ * sizeof(Word));
-    k_.ntt_inverse(table(index), out);
-    k_.mul_scalar(out, out, conversion.prepare[i].value, conversion.prepare[i].shoup, modulus(index), degree_);
+    k_.ntt_inverse_scaled(table(index), y + task * stride_, job.in + l * stride_, conversion.prepare[i].value);
   });
 
   const std::size_t block = std::min(degree_, kConversionBlock);

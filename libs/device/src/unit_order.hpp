@@ -33,6 +33,8 @@ class UnitOrder {
   [[nodiscard]] std::size_t units() const { return unit_.size(); }
   /// Length of a cycle: ranks [0, cycle) and [cycle, 2 cycle).
   [[nodiscard]] std::uint32_t cycle() const { return cycle_; }
+  /// The rank of every unit, by index.
+  [[nodiscard]] const std::uint32_t* ranks() const { return rank_.data(); }
   /// Index of the unit of rank r: its words are [64 unit, 64 unit + 64).
   [[nodiscard]] std::size_t unit(std::size_t rank) const { return unit_[rank]; }
   [[nodiscard]] std::size_t rank(std::size_t unit) const { return rank_[unit]; }

@@ -394,6 +394,23 @@ TEST_P(TransformTablesTest, EqualsScalarBitForBitOnEveryDegreeAndWidth) {
         scalar.ntt_inverse(*t, expected.data());
         GetParam()->ntt_inverse(*t, actual.data());
         ASSERT_EQ(actual, expected) << "inverse, N " << n << ", " << bits << " bits";
+        // With a factor, from elsewhere.
+        const U32 factor = t->modulus.q - 5;
+        for (auto& x : expected) x = mul_mod(x, factor, t->modulus);
+        Words scaled(n, ~0u);
+        GetParam()->ntt_inverse_scaled(*t, scaled.data(), a.data(), factor);
+        ASSERT_EQ(scaled, expected) << "scaled inverse, N " << n << ", " << bits << " bits";
+        // Unit by unit, in any order and with gaps.
+        if (n < kUnitWords) continue;
+        const std::size_t units = n / kUnitWords, stride = 3 * kUnitWords;
+        std::vector<U32> rank(units);
+        for (std::size_t u = 0; u < units; ++u) rank[u] = static_cast<U32>((u * 5 + 3) % units);
+        Words x = a, out(units * stride, 7), wanted = out;
+        expected = a;
+        scalar.ntt_forward(*t, expected.data());
+        for (std::size_t u = 0; u < units; ++u) std::copy_n(expected.begin() + u * kUnitWords, kUnitWords, wanted.begin() + rank[u] * stride);
+        GetParam()->ntt_forward_units(*t, x.data(), out.data(), rank.data(), stride);
+        ASSERT_EQ(out, wanted) << "units, N " << n << ", " << bits << " bits";
       }
     }
   }

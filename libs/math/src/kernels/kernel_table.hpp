@@ -17,11 +17,19 @@ struct VectorKernels {
 
   static void ntt_forward(const NttTables& t, U32* x) {
     if (t.ring_degree < kMinVectorDegree) return kScalarKernels.ntt_forward(t, x);
-    ntt_forward_vector<Wide>(t, x);
+    ntt_forward_vector<Wide>(t, x, [x](std::size_t unit) { return x + unit * kTailBlock; });
+  }
+  static void ntt_forward_units(const NttTables& t, U32* x, U32* out, const U32* rank, std::size_t stride) {
+    if (t.ring_degree < kMinVectorDegree) return kScalarKernels.ntt_forward_units(t, x, out, rank, stride);
+    ntt_forward_vector<Wide>(t, x, [=](std::size_t unit) { return out + rank[unit] * stride; });
   }
   static void ntt_inverse(const NttTables& t, U32* x) {
     if (t.ring_degree < kMinVectorDegree) return kScalarKernels.ntt_inverse(t, x);
-    ntt_inverse_vector<Wide>(t, x);
+    ntt_inverse_vector<Wide>(t, x, x, t.n_inv);
+  }
+  static void ntt_inverse_scaled(const NttTables& t, U32* out, const U32* in, U32 s) {
+    if (t.ring_degree < kMinVectorDegree) return kScalarKernels.ntt_inverse_scaled(t, out, in, s);
+    ntt_inverse_vector<Wide>(t, out, in, static_cast<U32>(U64{t.n_inv} * s % t.modulus.q));
   }
   static void add(U32* out, const U32* a, const U32* b, const Modulus& m, std::size_t n) {
     add_range<Wide>(out, a, b, m, 0, bulk(n));
@@ -129,6 +137,8 @@ struct VectorKernels {
         .name = name,
         .ntt_forward = ntt_forward,
         .ntt_inverse = ntt_inverse,
+        .ntt_inverse_scaled = ntt_inverse_scaled,
+        .ntt_forward_units = ntt_forward_units,
         .add = add,
         .sub = sub,
         .negate = negate,

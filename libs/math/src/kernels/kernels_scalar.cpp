@@ -90,6 +90,18 @@ void ntt_inverse(const NttTables& t, U32* x) {
   for (std::size_t j = 0; j < t.ring_degree; ++j) x[j] = mul_shoup(x[j], t.n_inv, t.n_inv_shoup, q);
 }
 
+void ntt_inverse_scaled(const NttTables& t, U32* out, const U32* in, U32 s) {
+  if (out != in) std::copy_n(in, t.ring_degree, out);
+  ntt_inverse(t, out);
+  const U32 shoup = static_cast<U32>((U64{s} << 32) / t.modulus.q);
+  for (std::size_t j = 0; j < t.ring_degree; ++j) out[j] = mul_shoup(out[j], s, shoup, t.modulus.q);
+}
+
+void ntt_forward_units(const NttTables& t, U32* x, U32* out, const U32* rank, std::size_t stride) {
+  ntt_forward(t, x);
+  for (std::size_t u = 0; u < t.ring_degree / kUnitWords; ++u) std::copy_n(x + u * kUnitWords, kUnitWords, out + rank[u] * stride);
+}
+
 void add(U32* out, const U32* a, const U32* b, const Modulus& m, std::size_t n) {
   for (std::size_t j = 0; j < n; ++j) out[j] = add_mod(a[j], b[j], m);
 }
@@ -237,6 +249,8 @@ const Kernels kScalarKernels = {
     .name = "scalar",
     .ntt_forward = ntt_forward,
     .ntt_inverse = ntt_inverse,
+    .ntt_inverse_scaled = ntt_inverse_scaled,
+    .ntt_forward_units = ntt_forward_units,
     .add = add,
     .sub = sub,
     .negate = negate,

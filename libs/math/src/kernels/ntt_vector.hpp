@@ -236,15 +236,15 @@ void forward_pass(const NttTables& t, U32* x, std::size_t length, std::size_t gr
   }
 }
 
-/// kLast: these are the transform's last stages, and the product with 1/N and the full reduction come with them.
+/// kLast: these are the transform's last stages, and the product with `factor` (1 / N and what else) and the full reduction come with them.
 template <class V, int kRange, int kStages, bool kLast>
-void inverse_pass(const NttTables& t, U32* x, std::size_t length, std::size_t group) {
+void inverse_pass(const NttTables& t, U32* x, std::size_t length, std::size_t group, U32 factor) {
   const NttConstants<V> c(t.modulus);
   TwiddleTree<V, kStages> tree(t.w_inv.data(), t.w_inv_shoup.data(), group);
   const U32 q = t.modulus.q;
-  const Twiddle<V> scale = {V::set1(t.n_inv), V::set1(t.n_inv_shoup)};
-  if constexpr (kLast) {  // the differences of the last butterfly take w / N, the sums 1 / N
-    const U32 w = static_cast<U32>(U64{t.n_inv} * t.w_inv.data()[1] % q);
+  const Twiddle<V> scale = {V::set1(factor), V::set1(kLast ? shoup_of(factor, q) : 0)};
+  if constexpr (kLast) {  // the differences of the last butterfly take w times the factor, the sums the factor
+    const U32 w = static_cast<U32>(U64{factor} * t.w_inv.data()[1] % q);
     tree.t[0] = {V::set1(w), V::set1(shoup_of(w, q))};
   }
   const std::size_t stride = length >> kStages;
@@ -277,11 +277,11 @@ void forward_stages(int stages, const NttTables& t, U32* x, std::size_t length, 
 }
 
 template <class V, int kRange, bool kLast>
-void inverse_stages(int stages, const NttTables& t, U32* x, std::size_t length, std::size_t group) {
+void inverse_stages(int stages, const NttTables& t, U32* x, std::size_t length, std::size_t group, U32 factor = 1) {
   switch (stages) {
-    case 1: return inverse_pass<V, kRange, 1, kLast>(t, x, length, group);
-    case 2: return inverse_pass<V, kRange, 2, kLast>(t, x, length, group);
-    default: return inverse_pass<V, kRange, 3, kLast>(t, x, length, group);
+    case 1: return inverse_pass<V, kRange, 1, kLast>(t, x, length, group, factor);
+    case 2: return inverse_pass<V, kRange, 2, kLast>(t, x, length, group, factor);
+    default: return inverse_pass<V, kRange, 3, kLast>(t, x, length, group, factor);
   }
 }
 
@@ -300,9 +300,9 @@ struct Passes {
   }
 };
 
-/// The last six forward stages and the full reduction, on V::kLanes / 8 blocks of 64 words at once.
-template <class V, int kRange>
-BRAINLOCK_INLINE void forward_tail(const NttTables& t, U32* x, std::size_t block, const NttConstants<V>& c) {
+/// The last six forward stages and the full reduction, on V::kLanes / 8 blocks of 64 words at once, which go to place(block).
+template <class V, int kRange, typename Place>
+BRAINLOCK_INLINE void forward_tail(const NttTables& t, const U32* x, std::size_t block, const Place& place, const NttConstants<V>& c) {
   constexpr ForwardPlan<kRange, 3> kFirst(kRange);
   constexpr ForwardPlan<kRange, 3> kPlan(kFirst.bound, true);
   static_assert(kPlan.bound == 4);
@@ -328,14 +328,14 @@ BRAINLOCK_INLINE void forward_tail(const NttTables& t, U32* x, std::size_t block
 #pragma GCC unroll 8
   for (int k = 0; k < 8; ++k) v[k] = reduce_once<V>(reduce_once<V>(v[k], c.q2), c.q);
   V::transpose8(v);
-  V::store_blocks(x, v);
+  V::store_blocks([&](std::size_t i) { return place(block + i); }, v);
 }
 
 template <class V, int kRange>
-BRAINLOCK_INLINE void inverse_tail(const NttTables& t, U32* x, std::size_t block, const NttConstants<V>& c) {
+BRAINLOCK_INLINE void inverse_tail(const NttTables& t, U32* out, const U32* in, std::size_t block, const NttConstants<V>& c) {
   constexpr InversePlan<kRange, 3> kPlan;
   typename V::Reg v[8];
-  V::load_blocks(v, x);
+  V::load_blocks(v, in);
   V::transpose8(v);
   const U32* p = t.tail_inv.data() + tail_offset(block);
 #pragma GCC unroll 4
@@ -357,12 +357,12 @@ BRAINLOCK_INLINE void inverse_tail(const NttTables& t, U32* x, std::size_t block
                                t.ring_degree / kTailBlock + block);
   inverse_radix<V, kRange, 3, false>(v, tree, c);
   finish_inverse_radix<V, kRange, 3>(v, c);
-  V::store_blocks(x, v);
+  V::store_blocks([out](std::size_t i) { return out + i * kTailBlock; }, v);
 }
 
-/// Rings of kMinVectorDegree words or more.
-template <class V, int kRange>
-void ntt_forward_range(const NttTables& t, U32* x) {
+/// Rings of kMinVectorDegree words or more; block b of 64 words of the result goes to place(b), which may be where it is computed.
+template <class V, int kRange, typename Place>
+void ntt_forward_range(const NttTables& t, U32* x, const Place& place) {
   const NttConstants<V> c(t.modulus);
   const int log_n = log2_floor(t.ring_degree);
   const int log_block = log_n < kLogCacheBlock ? log_n : kLogCacheBlock;
@@ -391,13 +391,14 @@ void ntt_forward_range(const NttTables& t, U32* x) {
       parts <<= inner.stages[i];
     }
     for (std::size_t g = 0; g < parts; g += V::kLanes / 8) {
-      forward_tail<V, kRange>(t, block + g * kTailBlock, b * parts + g, c);
+      forward_tail<V, kRange>(t, block + g * kTailBlock, b * parts + g, place, c);
     }
   }
 }
 
+/// x = inverse transform of `in`, times N * factor.
 template <class V, int kRange>
-void ntt_inverse_range(const NttTables& t, U32* x) {
+void ntt_inverse_range(const NttTables& t, U32* x, const U32* in, U32 factor) {
   const NttConstants<V> c(t.modulus);
   const int log_n = log2_floor(t.ring_degree);
   const int log_block = log_n < kLogCacheBlock ? log_n : kLogCacheBlock;
@@ -407,12 +408,12 @@ void ntt_inverse_range(const NttTables& t, U32* x) {
     U32* block = x + (b << log_block);
     std::size_t parts = std::size_t{1} << (log_block - kLogTailBlock);
     for (std::size_t g = 0; g < parts; g += V::kLanes / 8) {
-      inverse_tail<V, kRange>(t, block + g * kTailBlock, b * parts + g, c);
+      inverse_tail<V, kRange>(t, block + g * kTailBlock, in + (b << log_block) + g * kTailBlock, b * parts + g, c);
     }
     for (int i = inner.count - 1; i >= 0; --i) {
       parts >>= inner.stages[i];
       const std::size_t length = (std::size_t{1} << log_block) / parts;
-      if (groups == 1 && i == 0) return inverse_stages<V, kRange, true>(inner.stages[0], t, block, length, 1);
+      if (groups == 1 && i == 0) return inverse_stages<V, kRange, true>(inner.stages[0], t, block, length, 1, factor);
       for (std::size_t g = 0; g < parts; ++g) {
         inverse_stages<V, kRange, false>(inner.stages[i], t, block + g * length, length, (groups + b) * parts + g);
       }
@@ -426,23 +427,23 @@ void ntt_inverse_range(const NttTables& t, U32* x) {
       inverse_stages<V, kRange, false>(outer.stages[i], t, x + g * length, length, groups + g);
     }
   }
-  inverse_stages<V, kRange, true>(outer.stages[0], t, x, t.ring_degree, 1);
+  inverse_stages<V, kRange, true>(outer.stages[0], t, x, t.ring_degree, 1, factor);
+}
+
+template <class V, typename Place>
+void ntt_forward_vector(const NttTables& t, U32* x, const Place& place) {
+  const U32 q = t.modulus.q;
+  if (q < (1u << 28)) return ntt_forward_range<V, 16>(t, x, place);
+  if (q < (1u << 29)) return ntt_forward_range<V, 8>(t, x, place);
+  ntt_forward_range<V, 4>(t, x, place);
 }
 
 template <class V>
-void ntt_forward_vector(const NttTables& t, U32* x) {
+void ntt_inverse_vector(const NttTables& t, U32* out, const U32* in, U32 factor) {
   const U32 q = t.modulus.q;
-  if (q < (1u << 28)) return ntt_forward_range<V, 16>(t, x);
-  if (q < (1u << 29)) return ntt_forward_range<V, 8>(t, x);
-  ntt_forward_range<V, 4>(t, x);
-}
-
-template <class V>
-void ntt_inverse_vector(const NttTables& t, U32* x) {
-  const U32 q = t.modulus.q;
-  if (q < (1u << 28)) return ntt_inverse_range<V, 16>(t, x);
-  if (q < (1u << 29)) return ntt_inverse_range<V, 8>(t, x);
-  ntt_inverse_range<V, 4>(t, x);
+  if (q < (1u << 28)) return ntt_inverse_range<V, 16>(t, out, in, factor);
+  if (q < (1u << 29)) return ntt_inverse_range<V, 8>(t, out, in, factor);
+  ntt_inverse_range<V, 4>(t, out, in, factor);
 }
 
 }  // namespace

@@ -99,7 +99,10 @@ struct Avx2 {
   BRAINLOCK_INLINE static void load_blocks(Reg (&v)[8], const std::uint32_t* x) {
     for (int k = 0; k < 8; ++k) v[k] = load(x + 8 * k);
   }
-  BRAINLOCK_INLINE static void store_blocks(std::uint32_t* x, const Reg (&v)[8]) {
+  /// place(b): where the first, and the second block if there is one, goes.
+  template <typename Place>
+  BRAINLOCK_INLINE static void store_blocks(const Place& place, const Reg (&v)[8]) {
+    std::uint32_t* const x = place(0);
     for (int k = 0; k < 8; ++k) store(x + 8 * k, v[k]);
   }
   /// w[g] for the first block (and w[per_block + g] for the second, where there is one).

@@ -130,11 +130,14 @@ struct Avx512 {
 #pragma GCC unroll 8
     for (int k = 0; k < 8; ++k) v[k] = join(Half::load(x + 8 * k), Half::load(x + 64 + 8 * k));
   }
-  BRAINLOCK_INLINE static void store_blocks(std::uint32_t* x, const Reg (&v)[8]) {
+  template <typename Place>
+  BRAINLOCK_INLINE static void store_blocks(const Place& place, const Reg (&v)[8]) {
+    std::uint32_t* const first = place(0);
+    std::uint32_t* const second = place(1);
 #pragma GCC unroll 8
     for (int k = 0; k < 8; ++k) {
-      Half::store(x + 8 * k, _mm512_castsi512_si256(v[k]));
-      Half::store(x + 64 + 8 * k, _mm512_extracti64x4_epi64(v[k], 1));
+      Half::store(first + 8 * k, _mm512_castsi512_si256(v[k]));
+      Half::store(second + 8 * k, _mm512_extracti64x4_epi64(v[k], 1));
     }
   }
   /// Reads eight words at w.

@@ -32,6 +32,10 @@ struct Kernels {
   /// In place, [0, q) in and out; see NttTables for the order.
   void (*ntt_forward)(const NttTables&, std::uint32_t* x);
   void (*ntt_inverse)(const NttTables&, std::uint32_t* x);
+  /// out = inverse transform of `in`, times s < q. out may be in.
+  void (*ntt_inverse_scaled)(const NttTables&, std::uint32_t* out, const std::uint32_t* in, std::uint32_t s);
+  /// The forward transform of x, which is lost, unit by unit: words [64 u, 64 u + 64) go to out + rank[u] * stride. N >= kUnitWords.
+  void (*ntt_forward_units)(const NttTables&, std::uint32_t* x, std::uint32_t* out, const std::uint32_t* rank, std::size_t stride);
 
   // Element-wise, in place allowed (out may equal any input).
   void (*add)(std::uint32_t* out, const std::uint32_t* a, const std::uint32_t* b, const Modulus&, std::size_t n);
