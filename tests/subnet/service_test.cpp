@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "brainlock/client/miner_connection.hpp"
+#include "brainlock/ledger/schedule.hpp"
 #include "fake_subnet.hpp"
 
 namespace brainlock::test {
@@ -304,6 +305,45 @@ TEST_F(ServiceTest, FullQueueRefusesAndProgressSaysWhereOneIs) {
   for (auto& answer : answers) EXPECT_EQ(answer.get().status, 200);
   EXPECT_TRUE(service->drain(5000));
   EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kInfer), body)), Refusal::kShuttingDown);
+}
+
+// A validator that keeps a miner busy while it belongs to another would make it look slow to that one.
+TEST_F(ServiceTest, QuestionsOfTheSlotsValidatorGoFirst) {
+  const Person rival = person("rival");
+  ledger->add(miner_self.account(), false, 0);
+  ledger->add(validator.account(), true, 1000);
+  ledger->add(rival.account(), true, 2000);
+  ledger->serve(0, 5000);
+  access.self = miner_self.account();
+  const auto owner_uid = ledger::validator_in_slot(ledger->state, 0, access.slot_blocks);
+  ASSERT_TRUE(owner_uid.has_value());
+  const Person& owner = *owner_uid == 1 ? validator : rival;
+  const Person& other = *owner_uid == 1 ? rival : validator;
+  options.queue = {.total = 4, .per_asker = 4, .workers = 1};
+  options.first_in_slot = 2;
+  start();
+  put_key(owner);
+  put_key(other);
+  std::promise<void> gate;
+  engine->before = [ready = gate.get_future().share()](const miner::JobControl&) { ready.wait(); };
+  const Bytes body = question();
+  std::vector<std::future<net::Response>> answers;
+  const auto ask_and_see = [&](const Person& who, const std::string& wanted) {
+    const auto head = signed_head(who, route(RouteKind::kInfer), body);
+    answers.push_back(std::async(std::launch::async, [this, head, &body] { return drive(head, body); }));
+    while (service->metrics(nullptr).find(wanted) == std::string::npos) std::this_thread::yield();
+    auto to = route(RouteKind::kProgress);
+    to.uuid = std::string(protocol::header_value(head.headers, "Epistula-Uuid"));
+    return protocol::parse_progress(text_of(ask(who, to))).value().ahead;
+  };
+  ask_and_see(other, "brainlock_miner_running_requests 1");
+  for (int i = 1; i <= 4; ++i) ask_and_see(other, "brainlock_miner_queued_requests " + std::to_string(i));
+  ASSERT_EQ(refusal_of(ask(other, route(RouteKind::kInfer), body)), Refusal::kQueueFull);
+  EXPECT_EQ(ask_and_see(owner, "brainlock_miner_queued_requests 5"), 1u) << "behind the one that runs";
+  EXPECT_EQ(ask_and_see(owner, "brainlock_miner_queued_requests 6"), 2u);
+  EXPECT_EQ(refusal_of(ask(owner, route(RouteKind::kInfer), body)), Refusal::kQueueFull) << "so many a slot";
+  gate.set_value();
+  for (auto& answer : answers) EXPECT_EQ(answer.get().status, 200);
 }
 
 TEST_F(ServiceTest, FloodFromOneAddressIsCutOffBeforeSignaturesAreChecked) {

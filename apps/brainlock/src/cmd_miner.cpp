@@ -38,6 +38,7 @@ struct MinerFlags {
   bool any_registered = false;
   double min_stake_tao = 0;
   std::int64_t access_refresh_ms = 12'000;
+  std::uint64_t slot_blocks = 30;
   std::int64_t drain_s = 120;
   LogOptions log;
   std::string misbehave;
@@ -95,6 +96,8 @@ void run_miner(const MinerFlags& flags) {
   access.open_to_everyone = flags.open_to_everyone;
   access.min_stake_rao = static_cast<std::uint64_t>(flags.min_stake_tao * 1e9);
   access.refresh_ms = flags.access_refresh_ms;
+  access.self = hotkey.signer.account;
+  access.slot_blocks = flags.slot_blocks;
   auto who = miner::make_metagraph_access(ledger, access);
   // Whoever served from this folder before had a fence, or a version that kept requests in a database.
   std::error_code ignored;
@@ -162,6 +165,7 @@ void add_miner_commands(CLI::App& app) {
   command->add_flag("--no-force-validator-permit", flags->any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
   command->add_option("--min-stake", flags->min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str();
   command->add_option("--access-refresh-ms", flags->access_refresh_ms, "How often the metagraph is read")->capture_default_str();
+  command->add_option("--slot-blocks", flags->slot_blocks, "Blocks after which validators change miners: in its slot a validator's questions go first; 0: nobody's")->capture_default_str();
   command->add_option("--drain", flags->drain_s, "Seconds that running requests get after SIGTERM")->capture_default_str();
   flags->log.add_to(*command);
   command->add_option("--misbehave", flags->misbehave, "Test networks only: answer wrongly or late on purpose")->group("Testing");

@@ -56,7 +56,7 @@ class TimedEngine final : public miner::Engine {
 
 class Everybody final : public miner::Access {
  public:
-  miner::Admission admit(const ledger::AccountId&) const override { return {protocol::Refusal::kNone, true}; }
+  miner::Admission admit(const ledger::AccountId&) const override { return {.refusal = protocol::Refusal::kNone, .validator = true, .slot = {}}; }
 };
 
 /// Removed at the end, keys and all.

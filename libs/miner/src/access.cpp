@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "brainlock/ledger/schedule.hpp"
+
 namespace brainlock::miner {
 namespace {
 
@@ -33,17 +35,17 @@ class MetagraphAccess final : public Access {
   Admission admit(const ledger::AccountId& sender) const override {
     const std::lock_guard lock(mutex_);
     const bool known = metagraph_ && Clock::now() - read_at_ < std::chrono::milliseconds(options_.max_age_ms);
-    if (!known) return {options_.open_to_everyone ? Refusal::kNone : Refusal::kAccessUnknown, false};
+    if (!known) return {options_.open_to_everyone ? Refusal::kNone : Refusal::kAccessUnknown, false, {}};
     const ledger::Neuron* neuron = metagraph_->find(sender);
     const bool owner = metagraph_->owner_hotkey == sender;
     Refusal refusal = Refusal::kNone;
     if (neuron == nullptr) refusal = Refusal::kNotRegistered;
     else if (options_.force_validator_permit && !neuron->validator_permit && !owner) refusal = Refusal::kNoPermit;
     else if (neuron->stake_rao < options_.min_stake_rao) refusal = Refusal::kStakeTooLow;
-    if (refusal == Refusal::kNone) return {Refusal::kNone, true};
+    if (refusal == Refusal::kNone) return {Refusal::kNone, true, slot_owner_ == sender ? std::optional(metagraph_->block / options_.slot_blocks) : std::nullopt};
     refused_ = true;
     wake_.notify_one();
-    return {options_.open_to_everyone ? Refusal::kNone : refusal, false};
+    return {options_.open_to_everyone ? Refusal::kNone : refusal, false, {}};
   }
 
  private:
@@ -53,6 +55,10 @@ class MetagraphAccess final : public Access {
     const std::lock_guard lock(mutex_);
     metagraph_ = std::move(*metagraph);
     read_at_ = Clock::now();
+    slot_owner_.reset();
+    const ledger::Neuron* self = options_.self ? metagraph_->find(*options_.self) : nullptr;
+    if (self == nullptr) return;
+    if (const auto owner = ledger::validator_in_slot(*metagraph_, self->uid, options_.slot_blocks)) slot_owner_ = metagraph_->neurons[*owner].hotkey;
   }
 
   const std::shared_ptr<ledger::Ledger> ledger_;
@@ -62,6 +68,7 @@ class MetagraphAccess final : public Access {
   mutable bool refused_ = false;
   std::optional<ledger::Metagraph> metagraph_;
   Clock::time_point read_at_{};
+  std::optional<ledger::AccountId> slot_owner_;
   std::jthread thread_;
 };
 

@@ -15,6 +15,7 @@ FairQueue::~FairQueue() {
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
+    first_.clear();
     lines_.clear();
     queued_ = 0;
     for (auto& [ticket, source] : running_) source.request_stop();
@@ -44,6 +45,16 @@ std::optional<FairQueue::Ticket> FairQueue::push(const protocol::AccountId& aske
   return ticket;
 }
 
+std::optional<FairQueue::Ticket> FairQueue::push_first(Job job) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return std::nullopt;
+  const Ticket ticket = next_++;
+  first_.push_back({ticket, std::move(job)});
+  ++queued_;
+  changed_.notify_all();
+  return ticket;
+}
+
 bool FairQueue::cancel(Ticket ticket) {
   Job dropped;  // destroyed outside the lock
   const std::lock_guard lock(mutex_);
@@ -51,14 +62,19 @@ bool FairQueue::cancel(Ticket ticket) {
     running->second.request_stop();
     return false;
   }
-  for (auto line = lines_.begin(); line != lines_.end(); ++line) {
-    const auto item = std::find_if(line->items.begin(), line->items.end(), [&](const Item& i) { return i.ticket == ticket; });
-    if (item == line->items.end()) continue;
+  const auto take_out = [&](std::deque<Item>& items) {
+    const auto item = std::find_if(items.begin(), items.end(), [&](const Item& i) { return i.ticket == ticket; });
+    if (item == items.end()) return false;
     dropped = std::move(item->job);
-    line->items.erase(item);
+    items.erase(item);
     --queued_;
-    if (line->items.empty()) lines_.erase(line);
     changed_.notify_all();
+    return true;
+  };
+  if (take_out(first_)) return true;
+  for (auto line = lines_.begin(); line != lines_.end(); ++line) {
+    if (!take_out(line->items)) continue;
+    if (line->items.empty()) lines_.erase(line);
     return true;
   }
   return false;
@@ -67,6 +83,9 @@ bool FairQueue::cancel(Ticket ticket) {
 std::size_t FairQueue::ahead(Ticket ticket) const {
   const std::lock_guard lock(mutex_);
   if (running_.contains(ticket)) return 0;
+  for (std::size_t i = 0; i < first_.size(); ++i) {
+    if (first_[i].ticket == ticket) return running_.size() + i;
+  }
   // Turn by turn: k-th in its own line means that every line before it gives k + 1 jobs, every one behind it k.
   std::size_t place = 0;
   bool found = false;
@@ -79,7 +98,7 @@ std::size_t FairQueue::ahead(Ticket ticket) const {
     }
   }
   if (!found) return 0;
-  std::size_t before = running_.size();
+  std::size_t before = running_.size() + first_.size();
   bool passed = false;
   for (const Line& line : lines_) {
     const bool own = std::any_of(line.items.begin(), line.items.end(), [&](const Item& i) { return i.ticket == ticket; });
@@ -100,14 +119,25 @@ FairQueue::Load FairQueue::load() const {
   return {running_.size(), queued_};
 }
 
+FairQueue::Item FairQueue::next_item() {
+  Item item;
+  if (!first_.empty()) {
+    item = std::move(first_.front());
+    first_.pop_front();
+    return item;
+  }
+  Line line = std::move(lines_.front());
+  lines_.pop_front();
+  item = std::move(line.items.front());
+  line.items.pop_front();
+  if (!line.items.empty()) lines_.push_back(std::move(line));  // its next turn comes after everybody else's
+  return item;
+}
+
 void FairQueue::work(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  while (changed_.wait(lock, stop, [this] { return !lines_.empty(); })) {
-    Line line = std::move(lines_.front());
-    lines_.pop_front();
-    Item item = std::move(line.items.front());
-    line.items.pop_front();
-    if (!line.items.empty()) lines_.push_back(std::move(line));  // its next turn comes after everybody else's
+  while (changed_.wait(lock, stop, [this] { return !first_.empty() || !lines_.empty(); })) {
+    Item item = next_item();
     --queued_;
     std::stop_source source;
     running_.emplace(item.ticket, source);

@@ -59,6 +59,7 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
     protocol::Route route;
     protocol::Head head;
     bool validator = false;
+    std::optional<std::uint64_t> slot;
   };
   class BodyExchange;
   class InferExchange;
@@ -99,6 +100,22 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   }
   net::Response refuse(const Context& context, Refusal refusal, std::string_view message) {
     return refuse(protocol::route_name(context.route.kind), refusal, message, &context.head);
+  }
+
+  /// Whether one more question of the slot's validator goes before others'; goes_first() takes the place.
+  bool may_go_first(std::uint64_t slot) {
+    const std::lock_guard lock(first_mutex_);
+    return (first_slot_ == slot ? first_taken_ : 0) < options_.first_in_slot;
+  }
+  bool goes_first(std::uint64_t slot) {
+    const std::lock_guard lock(first_mutex_);
+    if (first_slot_ != slot) {
+      first_slot_ = slot;
+      first_taken_ = 0;
+    }
+    if (first_taken_ >= options_.first_in_slot) return false;
+    ++first_taken_;
+    return true;
   }
 
   struct Objection {
@@ -160,6 +177,9 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   LoadedKeyCache loaded_;
   protocol::NonceMemory nonces_;
   std::atomic<bool> draining_{false};
+  std::mutex first_mutex_;
+  std::uint64_t first_slot_ = 0;
+  unsigned first_taken_ = 0;   ///< in that slot
   std::mutex progress_mutex_;
   std::map<std::pair<protocol::AccountId, std::string>, std::weak_ptr<Progress>> progress_;
   // Last: their threads use all of the above.
@@ -214,11 +234,12 @@ class ServiceImpl::InferExchange final : public BodyExchange {
       service.progress_[{context_.head.sender, context_.head.uuid}] = progress_;
     }
     // The job must outlive this exchange and must not keep the service alive beyond its queue: the queue is a member.
-    auto job = [service = &service, context = Context{{}, context_.route, context_.head, context_.validator}, question = question_,
+    auto job = [service = &service, context = Context{{}, context_.route, context_.head, context_.validator, context_.slot}, question = question_,
                 progress = progress_, respond, queued_at = Clock::now()](const std::stop_token& stop) {
       respond(service->run(context, *question, *progress, queued_at, stop));
     };
-    const auto ticket = service.queue_.push(line_of(context_), std::move(job));
+    const auto ticket = context_.slot && service.goes_first(*context_.slot) ? service.queue_.push_first(std::move(job))
+                                                                           : service.queue_.push(line_of(context_), std::move(job));
     if (!ticket) return respond(service.refuse(context_, service.draining_ ? Refusal::kShuttingDown : Refusal::kQueueFull, ""));
     progress_->ticket = *ticket;
     if (gone_) service.queue_.cancel(*ticket);
@@ -362,7 +383,7 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
     return refuse(name, objection.refusal, objection.message, &head);
   }
 
-  Context context{shared_from_this(), route.route, head, admission.validator};
+  Context context{shared_from_this(), route.route, head, admission.validator, admission.slot};
   if (route.route.kind == RouteKind::kProgress) {
     if (request.content_length != 0) return refuse(context, Refusal::kTooLarge, "");
     return answer_progress(context);
@@ -388,7 +409,7 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
       if (request.content_length == 0) return refuse(context, Refusal::kLengthRequired, "");
       if (request.content_length > task->max_question_bytes) return refuse(context, Refusal::kTooLarge, "a question has at most " + std::to_string(task->max_question_bytes) + " bytes");
       if (!parts_.keys->state(key_name(context)).complete) return refuse(context, Refusal::kUnknownKey, "");
-      if (!queue_.has_room(line_of(context))) return refuse(context, Refusal::kQueueFull, "");
+      if (!(context.slot && may_go_first(*context.slot)) && !queue_.has_room(line_of(context))) return refuse(context, Refusal::kQueueFull, "");
       return std::make_unique<InferExchange>(std::move(context), request.content_length);
     default: return refuse(context, Refusal::kNoSuchRoute, "");
   }

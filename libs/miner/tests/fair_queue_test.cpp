@@ -46,6 +46,27 @@ TEST(FairQueue, LinesTakeTurns) {
   EXPECT_EQ(held.finish(), "abcabaa");
 }
 
+TEST(FairQueue, SomeGoFirstHoweverFullTheLinesAre) {
+  Held held({.total = 3, .per_asker = 2});
+  const auto a = held.add(kAlice, 'a');
+  held.add(kAlice, 'a');
+  held.add(kBob, 'b');
+  ASSERT_FALSE(held.queue.has_room(kCarol));
+  const auto push_first = [&](char mark) {
+    return held.queue.push_first([&held, mark](const std::stop_token&) {
+      const std::lock_guard lock(held.mutex);
+      held.order.push_back(mark);
+    }).value();
+  };
+  const auto x = push_first('x'), y = push_first('y'), z = push_first('z');
+  EXPECT_EQ(held.queue.ahead(x), 1u);
+  EXPECT_EQ(held.queue.ahead(z), 3u);
+  EXPECT_EQ(held.queue.ahead(a), 4u);
+  EXPECT_TRUE(held.queue.cancel(y));
+  EXPECT_EQ(held.queue.load().queued, 5u);
+  EXPECT_EQ(held.finish(), "xzaba");
+}
+
 TEST(FairQueue, AheadCountsTurns) {
   Held held;
   const auto a1 = held.add(kAlice, 'a'), a2 = held.add(kAlice, 'a'), a3 = held.add(kAlice, 'a');

@@ -232,7 +232,7 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   }
   renew_keys();
   forget_strangers(metagraph);
-  auto uids = miners_in_slot(metagraph, self->uid, options_.slot_blocks);
+  auto uids = ledger::miners_in_slot(metagraph, self->uid, options_.slot_blocks);
   std::erase_if(uids, [&](ledger::Uid uid) { return asker_->busy_with(metagraph.neurons[uid].hotkey); });
   const auto took = [&](ledger::Uid uid) {
     const auto found = took_.find(metagraph.neurons[uid].hotkey);
@@ -244,7 +244,7 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
     BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
     const auto duration_of = [&](std::uint64_t blocks) { return std::chrono::milliseconds(static_cast<std::int64_t>(blocks) * time.block_interval_ms); };
     slot_end = Clock::now() + duration_of(options_.slot_blocks - metagraph.block % options_.slot_blocks);
-    if (sharing_validators(metagraph, self->uid).size() > 1) {
+    if (ledger::sharing_validators(metagraph, self->uid).size() > 1) {
       // Others' slots are left alone: a miner that is still at work when its next begins has two validators at once, and each takes it for half
       // as fast. Half a slot is open to everybody, however long it says it takes.
       const Clock::duration most = duration_of(options_.slot_blocks) / 2;

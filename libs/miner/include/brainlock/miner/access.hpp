@@ -15,6 +15,7 @@ namespace brainlock::miner {
 struct Admission {
   protocol::Refusal refusal = protocol::Refusal::kNone;
   bool validator = false;   ///< false: an ordinary user; all of them share one line in the queue
+  std::optional<std::uint64_t> slot;   ///< this slot is the sender's to ask us (ledger::validator_in_slot)
 };
 
 class Access {
@@ -32,6 +33,8 @@ struct AccessOptions {
   /// A refusal has the ledger read again, at most this often: whoever has just got its permit is served soon.
   std::int64_t refresh_after_refusal_ms = 2'000;
   std::int64_t max_age_ms = 10 * 60'000; ///< an older picture of the ledger admits nobody
+  std::optional<ledger::AccountId> self; ///< whose slots are told; none: nobody's
+  std::uint64_t slot_blocks = 30;        ///< as validators have it
 };
 
 /// Judges by the metagraph, read at once and then in the background.

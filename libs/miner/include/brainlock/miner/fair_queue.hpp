@@ -1,4 +1,4 @@
-// One line per asker; the lines take turns, so that nobody waits because another asks much.
+// One line per asker; the lines take turns, so that nobody waits because another asks much. And few jobs that go first.
 #pragma once
 
 #include <condition_variable>
@@ -39,6 +39,8 @@ class FairQueue {
   [[nodiscard]] bool has_room(const protocol::AccountId& asker) const;
   /// Nothing if there is no room or the queue is closed.
   std::optional<Ticket> push(const protocol::AccountId& asker, Job job);
+  /// Before all lines, and however full they are: the caller bounds how many. Nothing if the queue is closed.
+  std::optional<Ticket> push_first(Job job);
   /// Takes the job out of its line, or asks it to stop if it runs. True if it never ran.
   bool cancel(Ticket ticket);
   /// How many are before it: 0 if it runs or is done.
@@ -53,18 +55,20 @@ class FairQueue {
 
  private:
   struct Item {
-    Ticket ticket;
+    Ticket ticket = 0;
     Job job;
   };
   struct Line {
     protocol::AccountId asker;
     std::deque<Item> items;
   };
+  Item next_item();
   void work(const std::stop_token& stop);
 
   const QueueLimits limits_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
+  std::deque<Item> first_;  ///< before all lines
   std::list<Line> lines_;   ///< the front line's turn is next
   std::map<Ticket, std::stop_source> running_;
   std::size_t queued_ = 0;

@@ -15,6 +15,8 @@
 namespace brainlock::miner {
 
 struct ServiceOptions {
+  /// Questions of the validator whose slot it is that go before all others: whoever asks besides must not make us look slow to it.
+  unsigned first_in_slot = 8;
   std::int64_t window_ms = protocol::kTimeWindowMs;
   std::uint64_t key_part_bytes = 16ULL << 20;   ///< largest body of one key upload request
   QueueLimits queue;

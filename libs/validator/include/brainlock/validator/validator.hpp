@@ -11,12 +11,12 @@
 
 #include "brainlock/client/miner_connection.hpp"
 #include "brainlock/ledger/ledger.hpp"
+#include "brainlock/ledger/schedule.hpp"
 #include "brainlock/net/event_log.hpp"
 #include "brainlock/sampler/sampler.hpp"
 #include "brainlock/score/score.hpp"
 #include "brainlock/store/store.hpp"
 #include "brainlock/validator/judge.hpp"
-#include "brainlock/validator/schedule.hpp"
 #include "brainlock/validator/task.hpp"
 
 namespace brainlock::validator {

@@ -1,25 +1,25 @@
-#include "brainlock/validator/schedule.hpp"
+#include "brainlock/ledger/schedule.hpp"
 
 #include <gtest/gtest.h>
 
 #include <map>
 #include <set>
 
-namespace brainlock::validator {
+namespace brainlock::ledger {
 namespace {
 
 /// `validators` neurons with permits at uids that are multiples of `stride`, miners everywhere else.
-ledger::Metagraph make_subnet(std::size_t size, std::size_t validators, std::size_t stride) {
-  ledger::Metagraph metagraph;
+Metagraph make_subnet(std::size_t size, std::size_t validators, std::size_t stride) {
+  Metagraph metagraph;
   for (std::size_t uid = 0; uid < size; ++uid) {
-    ledger::Neuron neuron;
-    neuron.uid = static_cast<ledger::Uid>(uid);
+    Neuron neuron;
+    neuron.uid = static_cast<Uid>(uid);
     if (uid % stride == 0 && uid / stride < validators) {
       neuron.validator_permit = true;
       neuron.active = true;
       neuron.stake_rao = 1000 + uid * 7919 % 100;
     } else {
-      neuron.axon = ledger::Axon{.ip = "192.0.2.1", .port = 5000};
+      neuron.axon = Axon{.ip = "192.0.2.1", .port = 5000};
     }
     metagraph.neurons.push_back(neuron);
   }
@@ -32,12 +32,13 @@ TEST(Schedule, EveryMinerHasExactlyOneValidatorInEverySlotAndMeetsAllInTurn) {
     auto metagraph = make_subnet(300, validators, 17);
     const auto miners = miners_of(metagraph);
     ASSERT_EQ(miners.size(), 300 - validators);
-    std::map<ledger::Uid, std::set<ledger::Uid>> met;
+    std::map<Uid, std::set<Uid>> met;
     for (std::uint64_t slot = 0; slot < validators; ++slot) {
       metagraph.block = slot * 30 + 11;
-      std::map<ledger::Uid, int> asked;
-      for (const ledger::Uid validator : metagraph.validators_by_rank()) {
-        for (const ledger::Uid miner : miners_in_slot(metagraph, validator, 30)) {
+      std::map<Uid, int> asked;
+      for (const Uid validator : metagraph.validators_by_rank()) {
+        for (const Uid miner : miners_in_slot(metagraph, validator, 30)) {
+          ASSERT_EQ(validator_in_slot(metagraph, miner, 30), validator);   // the miner sees it alike
           ++asked[miner];
           met[miner].insert(validator);
         }
@@ -51,7 +52,7 @@ TEST(Schedule, EveryMinerHasExactlyOneValidatorInEverySlotAndMeetsAllInTurn) {
 
 TEST(Schedule, SharesAreEven) {
   auto metagraph = make_subnet(256, 16, 3);
-  for (const ledger::Uid validator : metagraph.validators_by_rank()) {
+  for (const Uid validator : metagraph.validators_by_rank()) {
     EXPECT_EQ(miners_in_slot(metagraph, validator, 30).size(), 240u / 16);
   }
 }
@@ -59,9 +60,9 @@ TEST(Schedule, SharesAreEven) {
 TEST(Schedule, PermitsWithoutVotesHaveNoShare) {
   auto metagraph = make_subnet(100, 10, 10);
   for (std::size_t uid = 0; uid < 80; uid += 10) metagraph.neurons[uid].active = false;
-  std::set<ledger::Uid> asked;
-  for (const ledger::Uid validator : std::initializer_list<ledger::Uid>{80, 90}) {
-    for (const ledger::Uid miner : miners_in_slot(metagraph, validator, 30)) EXPECT_TRUE(asked.insert(miner).second);
+  std::set<Uid> asked;
+  for (const Uid validator : std::initializer_list<Uid>{80, 90}) {
+    for (const Uid miner : miners_in_slot(metagraph, validator, 30)) EXPECT_TRUE(asked.insert(miner).second);
   }
   EXPECT_EQ(asked.size(), 90u);
   // One that has yet to vote for the first time begins somewhere.
@@ -77,9 +78,9 @@ TEST(Schedule, WithoutPermitNobodyIsAskedAndAloneEverybodyIs) {
 
 TEST(Schedule, AValidatorThatServesIsNotAskedByItself) {
   auto metagraph = make_subnet(4, 1, 1);
-  metagraph.neurons[0].axon = ledger::Axon{.ip = "192.0.2.1", .port = 5000};
-  EXPECT_EQ(miners_in_slot(metagraph, 0, 0), (std::vector<ledger::Uid>{1, 2, 3}));
+  metagraph.neurons[0].axon = Axon{.ip = "192.0.2.1", .port = 5000};
+  EXPECT_EQ(miners_in_slot(metagraph, 0, 0), (std::vector<Uid>{1, 2, 3}));
 }
 
 }  // namespace
-}  // namespace brainlock::validator
+}  // namespace brainlock::ledger
