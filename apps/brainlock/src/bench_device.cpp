@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "brainlock/device_cuda/variants.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
@@ -79,10 +80,20 @@ void DeviceWork::print() const {
 std::optional<double> TransformWork::traffic_share() const { return share(speed.traffic_bytes, speed.seconds, peaks ? peaks->memory_bytes_per_s : 0); }
 std::optional<double> TransformWork::operand_share() const { return share(speed.operand_bytes, speed.seconds, peaks ? peaks->memory_bytes_per_s : 0); }
 
+namespace {
+
+using device_cuda::Variants;
+
+nlohmann::json seconds_or_null(double seconds) { return seconds > 0 ? nlohmann::json(seconds) : nlohmann::json(); }
+
+}  // namespace
+
 nlohmann::json TransformWork::json() const {
   return {{"degree", speed.degree},
           {"limbs", speed.limbs},
+          {"way", Variants::name(speed.way)},
           {"seconds", speed.seconds},
+          {"two_passes_s", seconds_or_null(speed.two_passes_s)},
           {"traffic_bytes", speed.traffic_bytes},
           {"operand_bytes", speed.operand_bytes},
           {"traffic_share", number(traffic_share())},
@@ -90,18 +101,48 @@ nlohmann::json TransformWork::json() const {
 }
 
 void TransformWork::print() const {
-  std::printf("  transforms %u limbs of N = %u forward in %s: %.3g TB/s through two passes, %s of the peak (%s if words were loaded and stored once)\n", speed.limbs,
-              speed.degree, human_seconds(speed.seconds).c_str(), 1e-12 * static_cast<double>(speed.traffic_bytes) / speed.seconds,
+  std::printf("  transforms %u limbs of N = %u forward in %s (%s): %.3g TB/s of device memory, %s of the peak (%s if words were loaded and stored once)\n", speed.limbs,
+              speed.degree, human_seconds(speed.seconds).c_str(), Variants::name(speed.way), 1e-12 * static_cast<double>(speed.traffic_bytes) / speed.seconds,
               percent(traffic_share()).c_str(), percent(operand_share()).c_str());
 }
 
 std::optional<TransformWork> measure_transforms(const Server& server, const device_cuda::DeviceChoice& choice) {
   const device::Backend& backend = *server.machine->backend;
-  if (!backend.counters()) return std::nullopt;
-  const auto speed = device_cuda::measure_forward_transforms(choice, backend.ring());
+  const auto variants = device_cuda::variants_of(backend);
+  if (!variants) return std::nullopt;
+  const auto speed = device_cuda::measure_forward_transforms(choice, backend.ring(), *variants);
   if (speed) return TransformWork{*speed, backend.peaks()};
   std::fprintf(stderr, "brainlock: transforms were not measured: %s\n", speed.error().to_string().c_str());
   return std::nullopt;
+}
+
+nlohmann::json variants_json(const Server& server) {
+  const auto v = device_cuda::variants_of(*server.machine->backend);
+  if (!v) return nullptr;
+  const auto choice = [](const Variants::Choice& c) {
+    nlohmann::json seconds;
+    for (unsigned way = 0; way < Variants::kTransforms; ++way) seconds[Variants::name(static_cast<Variants::Transform>(way))] = seconds_or_null(c.seconds[way]);
+    return nlohmann::json{{"taken", Variants::name(c.taken)}, {"limbs", c.limbs}, {"seconds", seconds}};
+  };
+  return {{"transforms",
+           {{"reason", v->transforms_reason},
+            {"few_limbs", Variants::kFewLimbs},
+            {"forward", {{"few", choice(v->forward_few)}, {"many", choice(v->forward_many)}}},
+            {"inverse", {{"few", choice(v->inverse_few)}, {"many", choice(v->inverse_many)}}}}},
+          {"launches",
+           {{"taken", v->dependent_launches ? "dependent" : "plain"},
+            {"reason", v->launches_reason},
+            {"kernels", v->kernels},
+            {"plain_s", seconds_or_null(v->one_by_one_s)},
+            {"dependent_s", seconds_or_null(v->dependent_s)}}}};
+}
+
+void print_variants(const Server& server) {
+  const auto v = device_cuda::variants_of(*server.machine->backend);
+  if (!v) return;
+  std::printf("  ways       transforms forward %s (few limbs), %s (many), inverse %s, %s: %s\n", Variants::name(v->forward_few.taken), Variants::name(v->forward_many.taken),
+              Variants::name(v->inverse_few.taken), Variants::name(v->inverse_many.taken), v->transforms_reason.c_str());
+  std::printf("             launches of recordings %s: %s\n", v->dependent_launches ? "dependent" : "plain", v->launches_reason.c_str());
 }
 
 nlohmann::json replay_json(const Server& server) {

@@ -38,6 +38,10 @@ struct TransformWork {
 };
 std::optional<TransformWork> measure_transforms(const Server& server, const device_cuda::DeviceChoice& choice);
 
+/// Which of several ways a GPU took at opening, and why; null for the CPU.
+nlohmann::json variants_json(const Server& server);
+void print_variants(const Server& server);
+
 /// {lanes, plain, recorded, replayed, kernels, reason}; null for the CPU.
 nlohmann::json replay_json(const Server& server);
 

@@ -124,6 +124,7 @@ void run_bench(const BenchOptions& options) {
                          {"peak_rss_bytes", peak_rss_bytes()},
                          {"device_work", work ? work->json() : nlohmann::json()},
                          {"transforms", transforms ? transforms->json() : nlohmann::json()},
+                         {"variants", variants_json(server)},
                          {"replay", replay_json(server)},
                          {"throughput", nlohmann::json::array()},
                          {"layers", layers_json(profile)}};
@@ -150,6 +151,7 @@ void run_bench(const BenchOptions& options) {
               package->parameters()->ring_degree(), package->parameters()->log_qp());
   if (work) work->print();
   if (transforms) transforms->print();
+  print_variants(server);
   for (const Throughput& t : throughput)
     std::printf("  batch      %u images, %u at a time: %s, %.4g images a second\n", t.batch, t.in_flight, human_seconds(t.seconds).c_str(), t.images_per_s());
   print_layers(profile);

@@ -4,6 +4,8 @@
 #include <bit>
 #include <functional>
 
+#include "transform_launches.hpp"
+
 namespace brainlock::device_cuda {
 namespace {
 
@@ -27,7 +29,7 @@ void for_neighbours(std::span<const Transfer> batch, std::size_t degree, const C
 
 }  // namespace
 
-Result<std::shared_ptr<device::Backend>> CudaBackend::make(device::Ring ring, std::shared_ptr<Driver> driver) {
+Result<std::shared_ptr<device::Backend>> CudaBackend::make(device::Ring ring, std::shared_ptr<Driver> driver, const TrialOptions& trials) {
   BRAINLOCK_TRY(device::check_ring(ring));
   if (ring.degree() < kLeastDegree || ring.degree() > kMostDegree) {
     return {ErrorCode::kUnsupported, "cuda: ring degree " + std::to_string(ring.degree()) + ", expected " + std::to_string(kLeastDegree) +
@@ -35,18 +37,22 @@ Result<std::shared_ptr<device::Backend>> CudaBackend::make(device::Ring ring, st
   }
   auto pool = std::make_shared<DevicePool>(driver);
   BRAINLOCK_ASSIGN(RingTables tables, RingTables::make(ring, *driver, *pool));
+  auto variants = std::make_shared<const Variants>(choose_variants(*driver, tables, ring, trials));
+  driver->wait();
+  BRAINLOCK_TRY(driver->status());
   return std::shared_ptr<device::Backend>(new CudaBackend(std::move(ring), std::move(driver), std::move(pool),
-                                                          std::make_shared<const RingTables>(std::move(tables)), std::make_shared<Meter>()));
+                                                          std::make_shared<const RingTables>(std::move(tables)), std::move(variants),
+                                                          std::make_shared<Meter>()));
 }
 
 std::unique_ptr<CudaBackend> CudaBackend::on(std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<Meter> meter) const {
-  return std::unique_ptr<CudaBackend>(new CudaBackend(ring_, std::move(driver), std::move(pool), shared_tables_, std::move(meter)));
+  return std::unique_ptr<CudaBackend>(new CudaBackend(ring_, std::move(driver), std::move(pool), shared_tables_, variants_, std::move(meter)));
 }
 
 CudaBackend::CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool,
-                         std::shared_ptr<const RingTables> tables, std::shared_ptr<Meter> meter)
+                         std::shared_ptr<const RingTables> tables, std::shared_ptr<const Variants> variants, std::shared_ptr<Meter> meter)
     : ring_(std::move(ring)), driver_(std::move(driver)), pool_(std::move(pool)), shared_tables_(std::move(tables)), tables_(*shared_tables_),
-      meter_(std::move(meter)), degree_(ring_.degree()) {}
+      variants_(std::move(variants)), meter_(std::move(meter)), degree_(ring_.degree()) {}
 
 std::optional<device::MemoryBudget> CudaBackend::memory_budget() const {
   const auto memory = driver_->memory();
@@ -78,21 +84,11 @@ gpu::NttArguments CudaBackend::ntt_arguments(const gpu::RowMap& rows, const gpu:
   return arguments;
 }
 
-void CudaBackend::launch_ntt(gpu::Kernel kernel, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  const unsigned log_degree = arguments.ring.log_degree;
-  const gpu::TransformShape shape = gpu::transform_shape(log_degree);
-  const Grid grid{1u << (log_degree - shape.log_tile), rows, static_cast<unsigned>(jobs)};
-  launch(kernel, log_degree, grid, shape.threads, shape.shared_words * sizeof(Word), arguments);
-}
-
-void CudaBackend::forward_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  launch_ntt(gpu::Kernel::kNttForwardColumns, arguments, rows, jobs);
-  launch_ntt(gpu::Kernel::kNttForwardRows, arguments, rows, jobs);
-}
-
-void CudaBackend::inverse_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
-  launch_ntt(gpu::Kernel::kNttInverseRows, arguments, rows, jobs);
-  launch_ntt(gpu::Kernel::kNttInverseColumns, arguments, rows, jobs);
+void CudaBackend::transform(bool forward, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs) {
+  const auto count = static_cast<unsigned>(jobs);
+  for (const gpu::Launch& launch : transform_launches(variants_->transform(forward, std::uint64_t{rows} * count), forward, arguments, rows, count)) {
+    meter_->launch(*driver_, launch);
+  }
 }
 
 void CudaBackend::upload(const Stream& stream, std::span<const device::LimbTransfer> batch) {

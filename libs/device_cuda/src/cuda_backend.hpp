@@ -2,6 +2,7 @@
 #pragma once
 
 #include "brainlock/device/recorder.hpp"
+#include "choose_variants.hpp"
 #include "device_pool.hpp"
 #include "meter.hpp"
 #include "ring_tables.hpp"
@@ -20,8 +21,10 @@ using device::Word;
 // layer are copied to the device. A lane (recorder.hpp) is two more of these on a queue and memory of its own, one of which notes.
 class CudaBackend final : public device::Backend {
  public:
-  /// Errors of check_ring(); kUnsupported for a ring degree outside [2^10, 2^17]; kResource without memory.
-  static Result<std::shared_ptr<device::Backend>> make(device::Ring ring, std::shared_ptr<Driver> driver);
+  /// Errors of check_ring(); kUnsupported for a ring degree outside [2^10, 2^17]; kResource without memory; kUnavailable where the device is
+  /// lost, as it may be by what is tried on it.
+  static Result<std::shared_ptr<device::Backend>> make(device::Ring ring, std::shared_ptr<Driver> driver,
+                                                       const TrialOptions& trials = trial_options_from_environment());
   /// The same ring and constants with another queue, or one that only notes, and memory and counters of its own.
   std::unique_ptr<CudaBackend> on(std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<Meter> meter) const;
 
@@ -57,6 +60,7 @@ class CudaBackend final : public device::Backend {
   std::optional<device::Counters> counters() const override { return meter_->counters(); }
   std::optional<device::Peaks> peaks() const override;
   Result<std::shared_ptr<device::Recorder>> make_recorder() override;
+  const Variants& variants() const { return *variants_; }
 
  private:
   struct Grid {
@@ -70,7 +74,7 @@ class CudaBackend final : public device::Backend {
   struct LinearLists;
 
   CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<const RingTables> tables,
-              std::shared_ptr<Meter> meter);
+              std::shared_ptr<const Variants> variants, std::shared_ptr<Meter> meter);
 
   template <typename Arguments>
   void launch(gpu::Kernel kernel, unsigned variant, Grid grid, unsigned threads, std::size_t shared_bytes, const Arguments& arguments,
@@ -79,9 +83,7 @@ class CudaBackend final : public device::Backend {
   template <typename Arguments>
   void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0,
                     const gpu::LinearWork& linear = {});
-  void launch_ntt(gpu::Kernel kernel, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
-  void forward_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
-  void inverse_ntt(const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
+  void transform(bool forward, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   gpu::NttArguments ntt_arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const;
 
   /// Digits of at most kMaxJobs polynomials, all packed or all lifted, but for a packed digit's own limbs; `pieces` limbs of digits
@@ -96,6 +98,7 @@ class CudaBackend final : public device::Backend {
   std::shared_ptr<DevicePool> pool_;
   std::shared_ptr<const RingTables> shared_tables_;
   const RingTables& tables_;
+  std::shared_ptr<const Variants> variants_;
   std::shared_ptr<Meter> meter_;
   std::size_t degree_;
   std::shared_ptr<DevicePool> lists_pool_;       ///< null: lists are done with when the call returns

@@ -34,10 +34,10 @@ Status CudaBackend::make_digits(std::uint32_t limbs, bool lifted, std::uint32_t 
   BRAINLOCK_ASSIGN(device::Buffer coefficients, pool_->allocate(sources.size() * words));
 
   // Coefficients, scaled to be sources of the conversions.
-  gpu::NttArguments inverse = ntt_arguments({.first = 0, .limbs = limbs, .pieces = 1, .stride = 1, .compact_out = 1, .skip_own = 0},
+  gpu::NttArguments inverse = ntt_arguments(gpu::row_map(0, limbs, 1, 1, true, false),
                                             lifted ? level.lifted_sources : level.packed_sources);
   for (std::size_t j = 0; j < sources.size(); ++j) inverse.jobs[j] = {sources[j].c1, coefficients.data() + j * words, nullptr, nullptr};
-  inverse_ntt(inverse, lifted ? rows : limbs, sources.size());
+  transform(false, inverse, lifted ? rows : limbs, sources.size());
 
   if (lifted) {  // y = (x - [x]_P) / P, in the same step made a source
     gpu::ConvertArguments division{};
@@ -59,13 +59,13 @@ Status CudaBackend::make_digits(std::uint32_t limbs, bool lifted, std::uint32_t 
   convert.digits = digits;
   convert.pieces = pieces;
   gpu::NttArguments forward = ntt_arguments(
-      {.first = 0, .limbs = limbs, .pieces = digits, .stride = pieces, .compact_out = 0, .skip_own = lifted ? 0u : 1u}, nullptr);
+      gpu::row_map(0, limbs, digits, pieces, false, !lifted), nullptr);
   for (std::size_t j = 0; j < sources.size(); ++j) {
     convert.jobs[j] = {coefficients.data() + j * words, sources[j].digits, lifted ? 1u : 0u};
     forward.jobs[j] = {sources[j].digits, sources[j].digits, nullptr, nullptr};
   }
   launch_words(gpu::Kernel::kConvertDigits, digits * chunks_of_targets(rows), sources.size(), convert, conversion_variant(level.digit_sources));
-  forward_ntt(forward, rows * digits, sources.size());
+  transform(true, forward, rows * digits, sources.size());
   return driver_->status();
 }
 
@@ -147,20 +147,20 @@ Status CudaBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uin
     const auto jobs = batch.subspan(first, std::min(most, batch.size() - first));
     BRAINLOCK_ASSIGN(device::Buffer coefficients, pool_->allocate(jobs.size() * sources * degree_));
     // The divisors are the last limbs: dropped ones, then the special ones.
-    gpu::NttArguments inverse = ntt_arguments({.first = kept, .limbs = limbs, .pieces = 1, .stride = 1, .compact_out = 1, .skip_own = 0}, rescale.sources);
+    gpu::NttArguments inverse = ntt_arguments(gpu::row_map(kept, limbs, 1, 1, true, false), rescale.sources);
     gpu::ConvertArguments convert{};
     convert.ring = tables_.ring;
     convert.table = rescale.table;
-    gpu::NttArguments forward = ntt_arguments({.first = 0, .limbs = kept, .pieces = 1, .stride = 1, .compact_out = 0, .skip_own = 0}, rescale.inverse);
+    gpu::NttArguments forward = ntt_arguments(gpu::row_map(0, kept, 1, 1, false, false), rescale.inverse);
     for (std::size_t j = 0; j < jobs.size(); ++j) {
       Word* const y = coefficients.data() + j * sources * degree_;
       inverse.jobs[j] = {jobs[j].in, y, nullptr, nullptr};
       convert.jobs[j] = {y, jobs[j].out};
       forward.jobs[j] = {jobs[j].out, jobs[j].out, jobs[j].in, jobs[j].addend};
     }
-    inverse_ntt(inverse, sources, jobs.size());
+    transform(false, inverse, sources, jobs.size());
     launch_words(gpu::Kernel::kConvertBasis, chunks_of_targets(kept), jobs.size(), convert, conversion_variant(sources));
-    forward_ntt(forward, kept, jobs.size());
+    transform(true, forward, kept, jobs.size());
   }
   return driver_->status();
 }

@@ -10,20 +10,25 @@
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/device/counters.hpp"
+#include "kernels/arguments.hpp"
 
 namespace brainlock::device_cuda {
 
 namespace gpu {
 
 enum class Kernel {
-  kNttForwardColumns, kNttForwardRows, kNttInverseRows, kNttInverseColumns,
+  kNttForwardColumns, kNttForwardRows, kNttInverseRows, kNttInverseColumns, kNttForwardCluster, kNttInverseCluster,
   kConvertDigits, kConvertBasis, kPrepareKeys, kPlaceDigits, kSwitchKeys,
   kLift, kAdd, kSplitParts, kTensorSquare,
   kRotateColumns, kWeightColumns, kWeightColumnsFull,
 };
 /// Whether threads of a block wait for each other.
 constexpr bool uses_barriers(Kernel kernel) {
-  return kernel <= Kernel::kNttInverseColumns || kernel == Kernel::kWeightColumns;
+  return kernel <= Kernel::kNttInverseCluster || kernel == Kernel::kWeightColumns;
+}
+/// Blocks, neighbours along x, that run together and see each other's shared memory.
+constexpr unsigned cluster_blocks(Kernel kernel, unsigned variant) {
+  return kernel == Kernel::kNttForwardCluster || kernel == Kernel::kNttInverseCluster ? 1u << cluster_shape(variant % kRoomyVariant).log_blocks : 1u;
 }
 
 /// Of a linear layer's lists, which lie in device memory: what cost_of() must know of them.
@@ -38,7 +43,7 @@ struct LinearWork {
 
 struct Launch {
   Kernel kernel;
-  unsigned variant;          ///< of kernel templates: log2 of the ring degree, or most sources; 0 of others
+  unsigned variant;          ///< of kernel templates: log2 of the ring degree (and kRoomyVariant), or most sources; 0 of others
   unsigned grid[3];
   unsigned threads;
   std::size_t shared_bytes;
@@ -51,6 +56,15 @@ struct Launch {
 
 struct DeviceMemory {
   std::uint64_t free_bytes = 0, total_bytes = 0;
+};
+
+/// How the launches of a graph follow each other. kDependent: the next one's blocks may take free places and wait there while one runs; kernels
+/// wait themselves (wait_for_earlier_launches), so results are the same.
+enum class LaunchOrder { kOneByOne, kDependent };
+
+/// What stands against ways that not every device takes, or that are not worth a trial there; empty: nothing.
+struct Features {
+  std::string against_roomy, against_clusters, against_dependent_launches;
 };
 
 /// Launches as one unit. Holds all that they need of the host.
@@ -84,11 +98,12 @@ class Driver {
   virtual Status status() const = 0;
 
   /// Launches in this order as one unit; their arguments are copied. Errors: the device takes no such unit.
-  virtual Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches) = 0;
+  virtual Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches, LaunchOrder order) = 0;
   /// Of this driver, or of one that this one is a sibling of.
   virtual void run(const Graph& graph) = 0;
   /// The same device and memory with a queue of its own, in no order with this one's.
   virtual Result<std::shared_ptr<Driver>> make_sibling() = 0;
+  virtual Features features() const = 0;
   /// What the device could do at best; zeros: not known.
   virtual device::Peaks peaks() const = 0;
 };

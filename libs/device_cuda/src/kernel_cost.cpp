@@ -36,14 +36,18 @@ Count transform_rows(const gpu::NttArguments& a, unsigned rows) {
 Rows cost(const gpu::NttArguments& a, const gpu::Launch& launch) {
   const Count rows = transform_rows(a, launch.grid[1]);
   const gpu::TransformShape shape = gpu::transform_shape(a.ring.log_degree);
-  const bool columns = launch.kernel == gpu::Kernel::kNttForwardColumns || launch.kernel == gpu::Kernel::kNttInverseColumns;
-  const Count stages = columns ? shape.column_stages : shape.row_stages;
+  using gpu::Kernel;
+  const bool columns = launch.kernel == Kernel::kNttForwardColumns || launch.kernel == Kernel::kNttInverseColumns;
+  const bool whole = launch.kernel == Kernel::kNttForwardCluster || launch.kernel == Kernel::kNttInverseCluster;
+  const bool ends_inverse = launch.kernel == Kernel::kNttInverseColumns || launch.kernel == Kernel::kNttInverseCluster;
+  const bool ends_forward = launch.kernel == Kernel::kNttForwardRows || launch.kernel == Kernel::kNttForwardCluster;
+  const Count stages = whole ? a.ring.log_degree : columns ? shape.column_stages : shape.row_stages;
   Rows out;
   for (unsigned j = 0; j < launch.grid[2]; ++j) {
     out.words += 2 * rows;
     out.operations += rows * stages * kButterfly / 2;
-    if (launch.kernel == gpu::Kernel::kNttInverseColumns) out.operations += rows * kScale;
-    if (launch.kernel == gpu::Kernel::kNttForwardRows && a.jobs[j].minuend != nullptr) {
+    if (ends_inverse) out.operations += rows * kScale;
+    if (ends_forward && a.jobs[j].minuend != nullptr) {
       out.words += rows * (a.jobs[j].addend != nullptr ? 2 : 1);
       out.operations += rows * (kScale + kAdd + (a.jobs[j].addend != nullptr ? kAdd : 0));
     }
@@ -167,7 +171,9 @@ KernelCost cost_of(const gpu::Launch& launch) {
     case Kernel::kNttForwardColumns:
     case Kernel::kNttForwardRows:
     case Kernel::kNttInverseRows:
-    case Kernel::kNttInverseColumns: return whole<gpu::NttArguments>(launch);
+    case Kernel::kNttInverseColumns:
+    case Kernel::kNttForwardCluster:
+    case Kernel::kNttInverseCluster: return whole<gpu::NttArguments>(launch);
     case Kernel::kConvertDigits: return whole<gpu::ConvertDigitsArguments>(launch);
     case Kernel::kConvertBasis: return whole<gpu::ConvertArguments>(launch);
     case Kernel::kPrepareKeys: return times({2 * jobs, jobs * (kScale + kPermute)}, arguments<gpu::PrepareKeysArguments>(launch).ring.log_degree);

@@ -10,7 +10,7 @@ namespace {
 /// is kept for them. Uploads of data and downloads would be done at the wrong time, and fail.
 class NotingDriver final : public Driver {
  public:
-  explicit NotingDriver(std::shared_ptr<Driver> device) : device_(std::move(device)) {}
+  NotingDriver(std::shared_ptr<Driver> device, LaunchOrder order) : device_(std::move(device)), order_(order) {}
 
   std::string name() const override { return device_->name(); }
   Result<DeviceMemory> memory() override { return device_->memory(); }
@@ -26,9 +26,10 @@ class NotingDriver final : public Driver {
   }
   void wait() override { refuse("waiting"); }
   Status status() const override { return failure_.ok() ? device_->status() : failure_; }
-  Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>&) override { return unsupported("a recording"); }
+  Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>&, LaunchOrder) override { return unsupported("a recording"); }
   void run(const Graph&) override { refuse("a recording"); }
   Result<std::shared_ptr<Driver>> make_sibling() override { return unsupported("a lane"); }
+  Features features() const override { return device_->features(); }
   device::Peaks peaks() const override { return device_->peaks(); }
 
   struct Noted {
@@ -44,7 +45,9 @@ class NotingDriver final : public Driver {
     BRAINLOCK_TRY(device_->status());
     Noted out;
     for (const gpu::Launch& launch : launches) out.cost.add(launch);
-    BRAINLOCK_ASSIGN(out.graph, device_->make_graph(launches));
+    auto graph = device_->make_graph(launches, order_);
+    if (!graph && order_ != LaunchOrder::kOneByOne) graph = device_->make_graph(launches, LaunchOrder::kOneByOne);   // right all the same
+    BRAINLOCK_ASSIGN(out.graph, std::move(graph));
     return out;
   }
 
@@ -58,6 +61,7 @@ class NotingDriver final : public Driver {
   }
 
   std::shared_ptr<Driver> device_;
+  const LaunchOrder order_;
   std::vector<gpu::Launch> launches_;
   std::vector<std::vector<Piece>> arguments_;
   Status failure_;
@@ -80,7 +84,8 @@ class GraphRecording final : public device::Recording {
 class Lane final : public device::Recorder {
  public:
   Lane(const CudaBackend& backend, std::shared_ptr<Driver> queue, std::shared_ptr<Meter> meter)
-      : queue_(queue), meter_(std::move(meter)), notes_(std::make_shared<NotingDriver>(queue)),
+      : queue_(queue), meter_(std::move(meter)),
+        notes_(std::make_shared<NotingDriver>(queue, backend.variants().dependent_launches ? LaunchOrder::kDependent : LaunchOrder::kOneByOne)),
         memory_(std::make_shared<DevicePool>(queue, DevicePool::Options{.lasting = true})), doing_(backend.on(queue, memory_, meter_)),
         noting_(backend.on(notes_, memory_, std::make_shared<Meter>())) {
     // Not from the lane's memory: what one recording leaves free there, another one's launches write to.

@@ -128,11 +128,13 @@ Result<RingTables> RingTables::make(const device::Ring& ring, Driver& driver, De
   const device::RingConstants constants(ring);
   Arena arena;
   std::vector<gpu::Modulus> moduli;
+  std::vector<gpu::Prime> primes;
   std::vector<Factor> forward, inverse, p, p_times_r, r;
   for (std::uint32_t i = 0; i < ring.tables.size(); ++i) {
     const math::NttTables& t = *ring.tables[i];
     const math::Modulus& m = t.modulus;
     moduli.push_back({m.q, m.neg_inv, m.r1, fold_interval(m.q)});
+    primes.push_back({m.q, 2 * m.q, 0 - m.q, 0 - 2 * m.q});
     for (std::uint32_t k = 0; k < t.ring_degree; ++k) {
       forward.push_back({t.w[k], t.w_shoup[k]});
       inverse.push_back({t.w_inv[k], t.w_inv_shoup[k]});
@@ -142,7 +144,7 @@ Result<RingTables> RingTables::make(const device::Ring& ring, Driver& driver, De
     p.push_back(factor(constants.p[i]));
     p_times_r.push_back(factor(math::mul_mod(constants.p[i].value, m.r1, m), m));
   }
-  const std::size_t at_moduli = arena.put(moduli), at_forward = arena.put(forward), at_inverse = arena.put(inverse);
+  const std::size_t at_moduli = arena.put(moduli), at_primes = arena.put(primes), at_forward = arena.put(forward), at_inverse = arena.put(inverse);
   const std::size_t at_p = arena.put(p), at_p_times_r = arena.put(p_times_r), at_r = arena.put(r);
   std::vector<LevelAt> levels;
   for (std::uint32_t limbs = 1; limbs <= ring.q_count; ++limbs) levels.push_back(lay_out(arena, ring, constants.level[limbs], limbs));
@@ -153,9 +155,9 @@ Result<RingTables> RingTables::make(const device::Ring& ring, Driver& driver, De
   const auto at_factor = [&](std::size_t offset) { return reinterpret_cast<const Factor*>(base + offset); };
   out.level.emplace_back();
   for (const LevelAt& at : levels) out.level.push_back(resolve(arena, at, base));
-  out.ring = {reinterpret_cast<const gpu::Modulus*>(base + at_moduli), at_factor(at_forward), at_factor(at_inverse), at_factor(at_p),
+  out.ring = {reinterpret_cast<const gpu::Modulus*>(base + at_moduli), reinterpret_cast<const gpu::Prime*>(base + at_primes), at_factor(at_forward), at_factor(at_inverse), at_factor(at_p),
               at_factor(at_p_times_r), at_factor(at_r), static_cast<Word>(std::countr_zero(ring.degree())), ring.q_count, ring.p_count,
-              ring.digit_limbs};
+              ring.digit_limbs, gpu::reciprocal(ring.digit_limbs)};
   driver.copy_in(out.memory.data(), arena.bytes().data(), arena.bytes().size());
   return out;
 }

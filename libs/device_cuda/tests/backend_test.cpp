@@ -63,27 +63,37 @@ class Side {
 struct Shape {
   std::uint32_t log_degree, q_count, p_count, digit_limbs;
   std::vector<std::uint32_t> levels;
+  const char* way = "";   ///< to transform; "": the device's own choice
 };
 
-/// Toy rings at every level; the two real degrees at some.
+/// Toy rings at every level; the two real degrees at some; other ways to transform.
 const Shape kShapes[] = {
     {10, 6, 2, 2, {1, 2, 3, 4, 5, 6}},
     {11, 5, 5, 5, {1, 4, 5}},            // more than four sources
     {12, 12, 9, 1, {1, 11, 12}},         // twelve digits of one limb, eleven sources of a rescale
     {14, 5, 2, 2, {3, 5}},
     {15, 4, 2, 3, {4}},
+    {13, 5, 2, 2, {2, 5}, "cluster"},
+    {14, 5, 2, 2, {5}, "cluster-roomy"},
 };
 
 class BackendOperations : public ::testing::TestWithParam<std::tuple<Machine, std::size_t>> {
  protected:
   void SetUp() override {
-    auto driver = test::make_driver(std::get<0>(GetParam()));
-    if (driver == nullptr) GTEST_SKIP() << test::why_no_gpu();
     shape_ = kShapes[std::get<1>(GetParam())];
+    const bool emulated = std::get<0>(GetParam()) == Machine::kEmulated;
+    TrialOptions trials;
+    trials.transform = shape_.way;
+    const bool told = !trials.transform.empty();
+    auto driver = emulated && told ? make_emulated_driver({.roomy = true, .clusters = true}) : test::make_driver(std::get<0>(GetParam()));
+    if (driver == nullptr) GTEST_SKIP() << test::why_no_gpu();
+    if (told && !driver->features().against_clusters.empty()) GTEST_SKIP() << driver->features().against_clusters;
     ring_ = std::make_unique<test::TestRing>(1u << shape_.log_degree, shape_.q_count, shape_.p_count, shape_.digit_limbs);
     n_ = std::size_t{1} << shape_.log_degree;
     sides_.emplace_back(device::make_cpu_backend(ring_->ring(), std::make_shared<device::ThreadPool>(2U)).value());
-    sides_.emplace_back(CudaBackend::make(ring_->ring(), driver).value());
+    sides_.emplace_back(CudaBackend::make(ring_->ring(), driver, told ? trials : trial_options_from_environment()).value());
+    if (!told) return;
+    EXPECT_EQ(Variants::name(variants_of(*sides_[1])->transform(true, 1)), trials.transform);
   }
 
   Words polynomial(std::uint32_t limbs, bool lifted) { return test::polynomial(ring_->ring(), limbs, lifted, random_); }
@@ -323,7 +333,8 @@ TEST_P(BackendOperations, LinearCore) {
 
 std::string shape_name(const ::testing::TestParamInfo<std::tuple<Machine, std::size_t>>& info) {
   const Shape& shape = kShapes[std::get<1>(info.param)];
-  return (std::get<0>(info.param) == Machine::kGpu ? "GpuDegree2To" : "EmulatedDegree2To") + std::to_string(shape.log_degree);
+  return (std::get<0>(info.param) == Machine::kGpu ? "GpuDegree2To" : "EmulatedDegree2To") + std::to_string(shape.log_degree) +
+         (*shape.way == 0 ? "" : "Cluster") + (std::string_view(shape.way).ends_with("roomy") ? "Roomy" : "");
 }
 INSTANTIATE_TEST_SUITE_P(Rings, BackendOperations,
                          ::testing::Combine(::testing::Values(Machine::kEmulated, Machine::kGpu), ::testing::Range(std::size_t{0}, std::size(kShapes))), shape_name);

@@ -59,6 +59,22 @@ TEST(EmulatedDriver, RefusesWhatNoGpuTakes) {
   EXPECT_TRUE(refused([](gpu::Launch& launch) { launch.variant = 1; }));
 }
 
+TEST(EmulatedDriver, RefusesClustersThatNoGpuTakes) {
+  const gpu::NttArguments arguments{};
+  const gpu::ClusterShape shape = gpu::cluster_shape(13);
+  gpu::Launch launch{gpu::Kernel::kNttForwardCluster, 13, {3, 1, 1}, shape.threads, 2 * shape.tile_words * 4, &arguments, sizeof(arguments), {}};
+  const auto refused = [&](const EmulationOptions& options) {
+    const auto driver = make_emulated_driver(options);
+    driver->launch(launch);
+    return !driver->status().ok();
+  };
+  EXPECT_TRUE(refused({.clusters = true}));   // one and a half
+  launch.grid[0] = 2;
+  EXPECT_TRUE(refused({}));                   // a device without
+  launch.shared_bytes = 227 * 1024 + 4;
+  EXPECT_TRUE(refused({.clusters = true}));
+}
+
 TEST(BlockRunner, AMissingBarrierGivesWrongWords) {
   std::vector<std::uint32_t> got(3 * 64);
   run({{3, 1, 1}, 64, 64 * 4, true}, [&] {
@@ -70,6 +86,78 @@ TEST(BlockRunner, AMissingBarrierGivesWrongWords) {
     for (std::uint32_t t = 0; t < 64; ++t) wrong += got[block * 64 + t] != (t + 1) % 64;
     EXPECT_GT(wrong, 0U) << "block " << block;
   }
+}
+
+constexpr Shape kTwoClusters{{6, 1, 1}, 32, 32 * 4, true, 3};
+
+void cluster_barrier() {
+  cluster_arrive();
+  cluster_wait();
+}
+/// Block b of a cluster of three puts a word into the next one, which writes it down: after a barrier, or too early.
+void pass_on(std::vector<std::uint32_t>& got, bool begins_together, bool waits) {
+  run(kTwoClusters, [&] {
+    const unsigned rank = place.block_x % 3;
+    if (begins_together) cluster_barrier();
+    shared_of_block(place.shared, (rank + 1) % 3)[place.thread] = 100 * place.block_x + place.thread;
+    if (waits) cluster_barrier();
+    got[place.block_x * 32 + place.thread] = place.shared[place.thread];
+    if (!waits) cluster_barrier();
+  });
+}
+
+TEST(BlockRunner, BlocksOfAClusterSeeEachOther) {
+  std::vector<std::uint32_t> got(6 * 32);
+  pass_on(got, true, true);
+  for (std::uint32_t block = 0; block < 6; ++block) {
+    const std::uint32_t from = block / 3 * 3 + (block + 2) % 3;
+    for (std::uint32_t t = 0; t < 32; ++t) EXPECT_EQ(got[block * 32 + t], 100 * from + t);
+  }
+}
+
+TEST(BlockRunner, AMissingBarrierOfAClusterGivesWrongWords) {
+  std::vector<std::uint32_t> got(6 * 32);
+  pass_on(got, true, false);
+  for (std::uint32_t cluster = 0; cluster < 2; ++cluster) {
+    std::size_t wrong = 0;
+    for (std::uint32_t i = 0; i < 3 * 32; ++i) wrong += got[cluster * 96 + i] != 100 * (cluster * 3 + (i / 32 + 2) % 3) + i % 32;
+    EXPECT_GT(wrong, 0U) << "cluster " << cluster;
+  }
+}
+
+TEST(BlockRunnerDeathTest, ALookIntoABlockThatHasNotBegun) {
+  std::vector<std::uint32_t> got(6 * 32);
+  EXPECT_DEATH(pass_on(got, false, true), "a block that has not begun");
+}
+
+TEST(BlockRunnerDeathTest, ALookIntoABlockThatHasEnded) {
+  EXPECT_DEATH(run(kTwoClusters,
+                   [] {
+                     cluster_barrier();
+                     if (place.block_x % 3 != 0) (void)*shared_of_block(place.shared, 0);   // block 0 does not wait for that
+                   }),
+               "a block that has ended");
+}
+
+TEST(BlockRunnerDeathTest, HalvesOfAClusterBarrier) {
+  EXPECT_DEATH(run(kTwoClusters, [] { cluster_wait(); }), "not in turn");
+  EXPECT_DEATH(run(kTwoClusters, [] { cluster_arrive(); }), "between the halves");
+  EXPECT_DEATH(run(kTwoClusters,
+                   [] {
+                     if (place.block_x == 1) return;
+                     cluster_barrier();
+                   }),
+               "not reached by all blocks");
+  EXPECT_DEATH(run(kTwoClusters,
+                   [] {
+                     cluster_arrive();
+                     if (place.thread == 7) {
+                       barrier();
+                     } else {
+                       cluster_wait();
+                     }
+                   }),
+               "not reached by all threads");
 }
 
 TEST(BlockRunnerDeathTest, BarrierThatSomeThreadsMiss) {

@@ -265,6 +265,29 @@ TEST_P(OnDevice, WhatCannotBeNotedIsSaid) {
 
 INSTANTIATE_TEST_SUITE_P(Machines, OnDevice, ::testing::Values(test::Machine::kEmulated, test::Machine::kGpu), test::machine_name);
 
+TEST(Counters, AClusterLoadsAndStoresOnce) {
+  // What follows the transform counts alike.
+  const test::TestRing ring(1u << 13, 4, 2, 2);
+  const auto words = [&](const char* way) {
+    TrialOptions options;
+    options.transform = way;
+    options.launches = "plain";
+    const auto backend = CudaBackend::make(ring.ring(), make_emulated_driver({.clusters = true}), options).value();
+    device::Buffer in = backend->allocate(backend->poly_words(4, true)).value(), out = backend->allocate(backend->poly_words(3, false)).value();
+    backend->upload_words({}, in.data(), Words(in.words(), 5));
+    backend->upload_words({}, out.data(), Words(out.words(), 7));
+    backend->count(true);
+    const device::ModDown job{in.data(), out.data(), nullptr};
+    EXPECT_TRUE(backend->mod_down({}, 4, 1, {&job, 1}).ok());
+    return *backend->counters();
+  };
+  const device::Counters two_passes = words("two-pass"), cluster = words("cluster");
+  EXPECT_EQ(two_passes.kernels, 5U);
+  EXPECT_EQ(cluster.kernels, 3U);
+  EXPECT_EQ(two_passes.memory_bytes - cluster.memory_bytes, 4U * (1u << 13) * 2 * (3 + 3));   // three divisors, three limbs left
+  EXPECT_EQ(two_passes.integer_operations, cluster.integer_operations);
+}
+
 TEST(Counters, TheCpuHasNone) {
   const test::TestRing ring(1024, 2, 1, 1);
   const auto cpu = device::make_cpu_backend(ring.ring(), std::make_shared<device::ThreadPool>(1U)).value();

@@ -8,6 +8,12 @@ clang=$1 libs=$2 out=$3
 skip() { echo "skipped: $*"; exit 77; }
 command -v "$clang" >/dev/null || skip "$clang is not installed"
 "$clang" --print-targets | grep -q nvptx64 || skip "$clang has no PTX target"
+# A kernel that looks at memory before the launches before it are done is right wherever launches do not overlap, so no test finds it.
+awk '
+  looks && !/^#/ { if ($0 !~ /^  wait_for_earlier_launches\(\);$/) { print FILENAME ": " kernel; bad = 1 } looks = 0 }
+  /^BRAINLOCK_KERNEL.*\{$/ { kernel = $0; looks = 1; kernels++ }
+  END { if (bad) print "these kernels do not begin with wait_for_earlier_launches()"; exit bad || kernels < 18 }' "$libs"/device_cuda/src/kernels/*.cuh ||
+  { echo "see above, or no kernels were found" >&2; exit 1; }
 mkdir -p "$out"
 for arch in sm_80; do
   ptx=$out/kernels-$arch.ptx

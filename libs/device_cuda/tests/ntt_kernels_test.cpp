@@ -1,6 +1,6 @@
 // The transforms against math's scalar kernels, word by word.
-#include "kernels/arguments.hpp"
 #include "rig.hpp"
+#include "transform_launches.hpp"
 
 namespace brainlock::device_cuda {
 namespace {
@@ -13,16 +13,25 @@ using device::Word;
 
 const math::Kernels& scalar() { return *math::available_kernels().front(); }
 
-class NttKernels : public ::testing::TestWithParam<std::tuple<Machine, int>> {
+using Transform = Variants::Transform;
+
+class NttKernels : public ::testing::TestWithParam<std::tuple<Machine, int, Transform>> {
  protected:
   void SetUp() override {
-    driver_ = test::make_driver(std::get<0>(GetParam()));
+    kind_ = std::get<2>(GetParam());
+    const bool emulated = std::get<0>(GetParam()) == Machine::kEmulated;
+    driver_ = emulated ? make_emulated_driver({.clusters = true}) : test::make_driver(Machine::kGpu);
     if (driver_ == nullptr) GTEST_SKIP() << test::why_no_gpu();
+    if (const std::string why = driver_->features().against_clusters; is_cluster(kind_) && !why.empty()) GTEST_SKIP() << why;
     log_degree_ = static_cast<unsigned>(std::get<1>(GetParam()));
     n_ = std::size_t{1} << log_degree_;
     ring_ = std::make_unique<test::TestRing>(1u << log_degree_, 4, 2, 2);
     pool_ = std::make_shared<DevicePool>(driver_);
     tables_ = RingTables::make(ring_->ring(), *driver_, *pool_).value();
+  }
+  void TearDown() override {
+    if (driver_ == nullptr) return;
+    EXPECT_TRUE(driver_->status().ok()) << driver_->status().error().to_string();
   }
   gpu::NttArguments arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const {
     gpu::NttArguments a{};
@@ -31,19 +40,14 @@ class NttKernels : public ::testing::TestWithParam<std::tuple<Machine, int>> {
     a.scalars = scalars;
     return a;
   }
-  void launch(gpu::Kernel kernel, const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
-    const gpu::TransformShape shape = gpu::transform_shape(log_degree_);
-    driver_->launch({kernel, log_degree_, {1u << (log_degree_ - shape.log_tile), rows, jobs}, shape.threads, shape.shared_words * sizeof(Word), &a, sizeof(a), {}});
-  }
   void forward(const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
-    launch(gpu::Kernel::kNttForwardColumns, a, rows, jobs);
-    launch(gpu::Kernel::kNttForwardRows, a, rows, jobs);
+    for (const gpu::Launch& launch : transform_launches(kind_, true, a, rows, jobs)) driver_->launch(launch);
   }
   void inverse(const gpu::NttArguments& a, unsigned rows, unsigned jobs) {
-    launch(gpu::Kernel::kNttInverseRows, a, rows, jobs);
-    launch(gpu::Kernel::kNttInverseColumns, a, rows, jobs);
+    for (const gpu::Launch& launch : transform_launches(kind_, false, a, rows, jobs)) driver_->launch(launch);
   }
 
+  Transform kind_ = Transform::kTwoPasses;
   std::shared_ptr<Driver> driver_;
   std::shared_ptr<DevicePool> pool_;
   std::unique_ptr<test::TestRing> ring_;
@@ -57,7 +61,7 @@ TEST_P(NttKernels, ForwardEqualsScalar) {
   const std::uint32_t limbs = 3, rows = limbs + 2;
   const Words a = test::polynomial(ring_->ring(), limbs, true, random_), b = test::polynomial(ring_->ring(), limbs, true, random_);
   const Memory da(*driver_, a), db(*driver_, b), out(*driver_, Words(a.size()));
-  auto arguments = this->arguments({.first = 0, .limbs = limbs, .pieces = 1, .stride = 1, .compact_out = 0, .skip_own = 0}, nullptr);
+  auto arguments = this->arguments(gpu::row_map(0, limbs, 1, 1, false, false), nullptr);
   arguments.jobs[0] = {da.data(), out.data(), nullptr, nullptr};   // to another place
   arguments.jobs[1] = {db.data(), db.data(), nullptr, nullptr};    // in place
   forward(arguments, rows, 2);
@@ -70,7 +74,6 @@ TEST_P(NttKernels, ForwardEqualsScalar) {
   EXPECT_EQ(out.read(), want_a);
   EXPECT_EQ(db.read(), want_b);
   EXPECT_EQ(da.read(), a);
-  EXPECT_TRUE(driver_->status().ok());
 }
 
 TEST_P(NttKernels, InverseTimesScalarOfRowsFromTheMiddle) {
@@ -78,7 +81,7 @@ TEST_P(NttKernels, InverseTimesScalarOfRowsFromTheMiddle) {
   const Words a = test::polynomial(ring_->ring(), limbs, true, random_);
   const Memory in(*driver_, a), out(*driver_, Words(rows * n_));
   const auto& rescale = tables_.level[limbs].rescale[2];
-  auto arguments = this->arguments({.first = first, .limbs = limbs, .pieces = 1, .stride = 1, .compact_out = 1, .skip_own = 0}, rescale.sources);
+  auto arguments = this->arguments(gpu::row_map(first, limbs, 1, 1, true, false), rescale.sources);
   arguments.jobs[0] = {in.data(), out.data(), nullptr, nullptr};
   inverse(arguments, rows, 1);
   const device::RingConstants constants(ring_->ring());
@@ -99,7 +102,7 @@ TEST_P(NttKernels, ForwardThenDifferenceTimesScalarPlusAddend) {
   const Words addend = test::polynomial(ring_->ring(), kept, false, random_);
   for (const bool added : {false, true}) {
     const Memory dx(*driver_, x), dm(*driver_, minuend), da(*driver_, addend);
-    auto arguments = this->arguments({.first = 0, .limbs = kept, .pieces = 1, .stride = 1, .compact_out = 0, .skip_own = 0},
+    auto arguments = this->arguments(gpu::row_map(0, kept, 1, 1, false, false),
                                      tables_.level[limbs].rescale[drop].inverse);
     arguments.jobs[0] = {dx.data(), dx.data(), dm.data(), added ? da.data() : nullptr};
     forward(arguments, kept, 1);
@@ -123,7 +126,7 @@ TEST_P(NttKernels, PiecesAndOwnLimbsLeftOut) {
   Words x(rows * pieces * n_);
   for (std::uint32_t l = 0; l < rows; ++l) fill(std::span(x).subspan(l * pieces * n_, pieces * n_), ring_->modulus(ring_->ring().modulus_index(limbs, l)).q, random_);
   const Memory dx(*driver_, x);
-  auto arguments = this->arguments({.first = 0, .limbs = limbs, .pieces = digits, .stride = pieces, .compact_out = 0, .skip_own = 1}, nullptr);
+  auto arguments = this->arguments(gpu::row_map(0, limbs, digits, pieces, false, true), nullptr);
   arguments.jobs[0] = {dx.data(), dx.data(), nullptr, nullptr};
   forward(arguments, rows * digits, 1);
   Words want = x;
@@ -136,10 +139,28 @@ TEST_P(NttKernels, PiecesAndOwnLimbsLeftOut) {
   EXPECT_EQ(dx.read(), want);
 }
 
-std::string ntt_name(const ::testing::TestParamInfo<std::tuple<Machine, int>>& info) {
-  return (std::get<0>(info.param) == Machine::kGpu ? "GpuDegree2To" : "EmulatedDegree2To") + std::to_string(std::get<1>(info.param));
+TEST(Reciprocal, ExactForAllRowsOfALaunch) {
+  for (Word by = 1; by <= device::kMaxLimbs; ++by) {
+    const Word r = gpu::reciprocal(by);
+    for (Word x = 0; x <= device::kMaxLimbs * (device::kMaxDigits + 1); ++x) {
+      const Word quotient = r == 0 ? x : static_cast<Word>(std::uint64_t{x} * r >> 32);
+      ASSERT_EQ(quotient, x / by) << x << " / " << by;
+    }
+  }
 }
-INSTANTIATE_TEST_SUITE_P(EveryDegree, NttKernels, ::testing::Combine(::testing::Values(Machine::kEmulated, Machine::kGpu), ::testing::Range(10, 18)), ntt_name);
+
+std::string ntt_name(const ::testing::TestParamInfo<std::tuple<Machine, int, Transform>>& info) {
+  const auto [machine, log_degree, kind] = info.param;
+  const char* const names[] = {"", "Roomy", "Cluster", "ClusterRoomy"};
+  return std::string(machine == Machine::kGpu ? "Gpu" : "Emulated") + names[static_cast<int>(kind)] + "Degree2To" + std::to_string(log_degree);
+}
+INSTANTIATE_TEST_SUITE_P(EveryDegree, NttKernels,
+                         ::testing::Combine(::testing::Values(Machine::kEmulated, Machine::kGpu), ::testing::Range(10, 18), ::testing::Values(Transform::kTwoPasses)),
+                         ntt_name);
+INSTANTIATE_TEST_SUITE_P(OtherWays, NttKernels,
+                         ::testing::Combine(::testing::Values(Machine::kEmulated, Machine::kGpu), ::testing::Range(13, 17),
+                                            ::testing::Values(Transform::kTwoPassesRoomy, Transform::kCluster, Transform::kClusterRoomy)),
+                         ntt_name);
 
 }  // namespace
 }  // namespace brainlock::device_cuda

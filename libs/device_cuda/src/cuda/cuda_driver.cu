@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -13,9 +14,14 @@ namespace brainlock::device_cuda {
 namespace {
 
 constexpr std::size_t kStagingBytes = std::size_t{4} << 20;   ///< of each of two halves of pinned memory
-constexpr unsigned kMostThreads = 256;                        ///< of a block of any kernel
+constexpr unsigned kMostThreads = 256;                        ///< of a block of any kernel but transforms
+constexpr int kGraphsOfDependentLaunches = 12030;             ///< CUDA 12.3: the first that records them
 
 std::string text(cudaError_t error) { return std::string(cudaGetErrorName(error)) + " (" + cudaGetErrorString(error) + ")"; }
+
+/// Drivers that there are, by device: as long as there is one, the device is not reset.
+std::mutex drivers_mutex;
+std::map<int, unsigned> drivers;
 
 /// An instantiated graph; a captured launch has its arguments in it.
 class CudaGraph final : public Graph {
@@ -32,6 +38,38 @@ class CudaGraph final : public Graph {
   const cudaGraphExec_t executable_;
 };
 
+/// What a launch has beyond its size.
+class LaunchAttributes {
+ public:
+  LaunchAttributes(unsigned cluster, LaunchOrder order) {
+    if (cluster > 1) {
+      list_[count_].id = cudaLaunchAttributeClusterDimension;
+      list_[count_].val.clusterDim.x = cluster;
+      list_[count_].val.clusterDim.y = 1;
+      list_[count_++].val.clusterDim.z = 1;
+    }
+    if (order == LaunchOrder::kDependent) {
+      list_[count_].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      list_[count_++].val.programmaticStreamSerializationAllowed = 1;
+    }
+  }
+  /// Points to these attributes.
+  cudaLaunchConfig_t config(dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream) {
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream;
+    config.attrs = list_;
+    config.numAttrs = count_;
+    return config;
+  }
+
+ private:
+  cudaLaunchAttribute list_[2] = {};
+  unsigned count_ = 0;
+};
+
 class CudaDriver final : public Driver {
  public:
   static Result<std::shared_ptr<Driver>> make(const DeviceInfo& info) {
@@ -43,8 +81,16 @@ class CudaDriver final : public Driver {
     }
     return std::shared_ptr<Driver>(std::move(driver));
   }
-  explicit CudaDriver(const DeviceInfo& info) : info_(info) {}
+  explicit CudaDriver(const DeviceInfo& info) : info_(info) {
+    const std::lock_guard<std::mutex> lock(drivers_mutex);
+    ++drivers[info_.index];
+  }
   ~CudaDriver() override {
+    close();
+    const std::lock_guard<std::mutex> lock(drivers_mutex);
+    --drivers[info_.index];
+  }
+  void close() {
     if (cudaSetDevice(info_.index) != cudaSuccess) return;
     if (stream_ != nullptr) cudaStreamSynchronize(stream_);
     for (const cudaEvent_t taken : taken_) {
@@ -111,7 +157,7 @@ class CudaDriver final : public Driver {
 
   void launch(const gpu::Launch& launch) override {
     use();
-    note(launch_on(stream_, launch), "launch");
+    note(launch_on(stream_, launch, LaunchOrder::kOneByOne), "launch");
   }
   void wait() override {
     use();
@@ -122,7 +168,7 @@ class CudaDriver final : public Driver {
     return failure_ ? Status(*failure_) : Status();
   }
 
-  Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches) override {
+  Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches, LaunchOrder order) override {
     // On a stream of its own, so that what other threads do meanwhile is no part of it.
     cudaStream_t stream = nullptr;
     cudaGraph_t graph = nullptr;
@@ -133,7 +179,8 @@ class CudaDriver final : public Driver {
       error = cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
       if (error == cudaSuccess) {
         for (const gpu::Launch& launch : launches) {
-          if (error == cudaSuccess) error = launch_on(stream, launch);
+          // Nothing of the graph is before the first one, and what is before the graph, it waits for as a whole.
+          if (error == cudaSuccess) error = launch_on(stream, launch, &launch == launches.data() ? LaunchOrder::kOneByOne : order);
         }
         const cudaError_t ended = cudaStreamEndCapture(stream, &graph);   // also after a failure: the stream must leave its state
         if (error == cudaSuccess) error = ended;
@@ -154,6 +201,7 @@ class CudaDriver final : public Driver {
     note(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_), "launch of a graph");
   }
   Result<std::shared_ptr<Driver>> make_sibling() override { return make(info_); }
+  Features features() const override { return features_; }
   device::Peaks peaks() const override {
     // 32-bit integer lanes of a multiprocessor: 64 at compute capability 8 and 9; later ones are not looked up.
     const double lanes = info_.major <= 9 ? 64 : 0;
@@ -173,27 +221,72 @@ class CudaDriver final : public Driver {
     void* staging = nullptr;
     if (error == cudaSuccess) error = cudaHostAlloc(&staging, 2 * kStagingBytes, cudaHostAllocDefault);
     staging_ = static_cast<char*>(staging);
+    if (error == cudaSuccess) error = find_features();
     if (error == cudaSuccess) error = load_kernels();
+    return error;
+  }
+  cudaError_t find_features() {
+    if (info_.major < 9) {
+      features_.against_clusters = "compute capability " + std::to_string(info_.major) + "." + std::to_string(info_.minor) + ", needed is 9.0";
+      features_.against_dependent_launches = features_.against_clusters;
+      return cudaSuccess;
+    }
+    int driver = 0, clusters = 0;
+    cudaError_t error = cudaDriverGetVersion(&driver);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&clusters, cudaDevAttrClusterLaunch, info_.index);
+    if (clusters == 0) features_.against_clusters = "the device launches no clusters";
+    if (CUDART_VERSION < kGraphsOfDependentLaunches || driver < kGraphsOfDependentLaunches) {
+      features_.against_dependent_launches = "graphs of dependent launches need CUDA 12.3, in this program and in the driver";
+    }
     return error;
   }
   /// Every kernel, now: CUDA loads them at their first launch otherwise, which may be within a capture or a measurement, and a device that
   /// cannot run them would be found out in the middle of a request.
-  static cudaError_t load_kernels() {
+  cudaError_t load_kernels() {
     cudaError_t error = cudaSuccess;
-    gpu::on_device::for_each_kernel([&](auto* kernel) {
+    gpu::on_device::for_each_kernel([&](auto* kernel, const gpu::Launch& launch) {
+      const void* const function = reinterpret_cast<const void*>(kernel);
+      const unsigned cluster = gpu::cluster_blocks(launch.kernel, launch.variant);
       cudaFuncAttributes attributes;
-      if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kernel));
-      if (error == cudaSuccess && attributes.maxThreadsPerBlock < static_cast<int>(kMostThreads)) error = cudaErrorLaunchOutOfResources;
+      if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, function);
+      if (error == cudaSuccess && attributes.maxThreadsPerBlock < static_cast<int>(threads_of(launch))) error = cudaErrorLaunchOutOfResources;
+      if (error == cudaSuccess && cluster > 1 && features_.against_clusters.empty()) check_cluster(function, launch.variant % gpu::kRoomyVariant, cluster);
     });
     return error;
   }
-  static cudaError_t launch_on(cudaStream_t stream, const gpu::Launch& launch) {
+  static unsigned threads_of(const gpu::Launch& launch) {
+    const unsigned log_degree = launch.variant % gpu::kRoomyVariant;
+    if (launch.kernel <= gpu::Kernel::kNttInverseColumns) return gpu::transform_shape(log_degree).threads;
+    return gpu::cluster_blocks(launch.kernel, launch.variant) > 1 ? gpu::cluster_shape(log_degree).threads : kMostThreads;
+  }
+  /// Clusters that do not fit the device, or the part of it that is ours, are left out.
+  void check_cluster(const void* function, unsigned log_degree, unsigned blocks) {
+    const gpu::ClusterShape shape = gpu::cluster_shape(log_degree);
+    const std::size_t shared_bytes = 2 * shape.tile_words * sizeof(gpu::Word);
+    cudaError_t error = cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    LaunchAttributes attributes(blocks, LaunchOrder::kOneByOne);
+    cudaLaunchConfig_t config = attributes.config(dim3(blocks), dim3(shape.threads), shared_bytes, stream_);
+    int clusters = 0;
+    if (error == cudaSuccess) error = cudaOccupancyMaxActiveClusters(&clusters, function, &config);
+    if (error == cudaSuccess && clusters > 0) return;
+    cudaGetLastError();
+    features_.against_clusters = "clusters of " + std::to_string(blocks) + " blocks do not fit the device" + (error == cudaSuccess ? "" : ": " + text(error));
+  }
+  static cudaError_t launch_on(cudaStream_t stream, const gpu::Launch& launch, LaunchOrder order) {
     // Its own result: the thread's last error may be another device's.
     cudaError_t error = cudaErrorInvalidDeviceFunction;
+    const unsigned cluster = gpu::cluster_blocks(launch.kernel, launch.variant);
     gpu::on_device::dispatch(launch, [&](auto* kernel, const auto& arguments) {
       const dim3 grid(launch.grid[0], launch.grid[1], launch.grid[2]);
       const void* pointers[] = {&arguments};
-      error = cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, dim3(launch.threads), const_cast<void**>(pointers), launch.shared_bytes, stream);
+      const void* const function = reinterpret_cast<const void*>(kernel);
+      if (cluster == 1 && order == LaunchOrder::kOneByOne) {
+        error = cudaLaunchKernel(function, grid, dim3(launch.threads), const_cast<void**>(pointers), launch.shared_bytes, stream);
+      } else {
+        LaunchAttributes attributes(cluster, order);
+        const cudaLaunchConfig_t config = attributes.config(grid, dim3(launch.threads), launch.shared_bytes, stream);
+        error = cudaLaunchKernelExC(&config, function, const_cast<void**>(pointers));
+      }
     });
     return error;
   }
@@ -209,6 +302,7 @@ class CudaDriver final : public Driver {
   }
 
   const DeviceInfo info_;
+  Features features_;
   cudaStream_t stream_ = nullptr;
   std::mutex staging_mutex_;
   char* staging_ = nullptr;            ///< two halves
@@ -279,6 +373,14 @@ Result<std::shared_ptr<Driver>> make_cuda_driver(int index) {
     return CudaDriver::make(info);
   }
   return {ErrorCode::kNotFound, "cuda:" + std::to_string(index) + ": there are " + std::to_string(devices.size()) + " GPUs, numbered from 0"};
+}
+
+bool reset_cuda_device(int index) {
+  const std::lock_guard<std::mutex> lock(drivers_mutex);
+  if (drivers[index] != 0 || cudaSetDevice(index) != cudaSuccess) return false;
+  const bool done = cudaDeviceReset() == cudaSuccess;
+  cudaGetLastError();
+  return done;
 }
 
 }  // namespace brainlock::device_cuda

@@ -16,6 +16,7 @@ Error built_without() {
 bool built_with_cuda() { return false; }
 Result<std::vector<DeviceInfo>> list_devices() { return built_without(); }
 Result<std::shared_ptr<Driver>> make_cuda_driver(int) { return built_without(); }
+bool reset_cuda_device(int) { return false; }
 
 }  // namespace brainlock::device_cuda
 

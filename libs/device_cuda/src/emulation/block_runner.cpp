@@ -42,6 +42,18 @@ struct SanitizedFibre {
 };
 #endif
 
+/// What a fibre came to when it stopped.
+enum class Stop { kBarrier, kClusterWait, kEnd };
+
+/// A block of the cluster that is run.
+struct Block {
+  Place place;                       ///< but for the thread
+  std::vector<std::uint32_t> shared;
+  std::vector<unsigned> order;       ///< of its threads
+  std::uint64_t waits = 0;           ///< cluster barriers that it came to the second half of
+  bool begun = false, ended = false;
+};
+
 /// The fibres of one processor thread, reused from block to block: one that is through with a block waits for its part of the next.
 class Fibres {
  public:
@@ -52,34 +64,87 @@ class Fibres {
     if (stacks_ != MAP_FAILED) munmap(stacks_, contexts_.size() * kStackBytes);
   }
 
-  void run(const std::vector<unsigned>& order, void (*body)(const void*), const void* context) {
-    const std::size_t threads = order.size();
-    reserve(threads);
+  /// The blocks of a cluster, the one numbered `first` before the others wherever there is a choice.
+  void run(std::vector<Block>& blocks, unsigned first, void (*body)(const void*), const void* context) {
+    const std::size_t threads = blocks[0].order.size();
+    reserve(blocks.size() * threads);
+    blocks_ = &blocks;
     body_ = body;
     context_ = context;
-    done_.assign(threads, false);
+    arrived_.assign(blocks.size() * threads, 0);
+    arrivals_ = 0;
 #if defined(__SANITIZE_THREAD__)
     scheduler_handle_ = __tsan_get_current_fiber();
 #endif
     current_ = this;
-    for (std::size_t finished = 0; finished == 0;) {
-      for (const unsigned thread : order) {
-        place.thread = thread;
-        resume(thread);
-        finished += done_[thread] ? 1 : 0;
+    for (std::size_t ended = 0; ended < blocks.size();) {
+      bool went_on = false;
+      for (std::size_t i = 0; i < blocks.size(); ++i) {
+        const std::size_t b = (first + i) % blocks.size();
+        if (blocks[b].ended || !may_go_on(blocks[b])) continue;
+        went_on = true;
+        run_block(blocks[b], static_cast<unsigned>(b * threads));
+        ended += blocks[b].ended ? 1 : 0;
       }
-      if (finished != 0 && finished != threads) fail("a barrier was not reached by all threads");
+      if (!went_on) fail("a cluster's barrier was not reached by all blocks");
     }
     current_ = nullptr;
   }
 
   /// From within a fibre: lets the others run up to here.
-  static void wait() {
-    if (current_ == nullptr) fail("a barrier in a kernel that is said to have none");
-    current_->suspend(place.thread);
+  static void wait() { current("a barrier in a kernel that is said to have none").stop(Stop::kBarrier); }
+  static void cluster_arrive() {
+    Fibres& f = current("a cluster's barrier in a kernel that is said to have none");
+    ++f.arrivals_;
+    ++f.arrived_[f.running_];
+  }
+  static void cluster_wait() {
+    Fibres& f = current("a cluster's barrier in a kernel that is said to have none");
+    if (f.arrived_[f.running_] != f.block().waits + 1) fail("the halves of a cluster's barrier are not in turn");
+    f.stop(Stop::kClusterWait);
+  }
+  static std::uint32_t* shared_of_block(const std::uint32_t* own, unsigned number) {
+    Fibres& f = current("a look into another block in a kernel that is said to have no barriers");
+    if (number >= f.blocks_->size()) fail("a look into a block that the cluster does not have");
+    Block& other = (*f.blocks_)[number];
+    if (!other.begun) fail("a look into a block that has not begun");
+    if (other.ended) fail("a look into a block that has ended");
+    return other.shared.data() + (own - f.block().shared.data());
   }
 
  private:
+  static Fibres& current(const char* what_is_wrong_otherwise) {
+    if (current_ == nullptr) fail(what_is_wrong_otherwise);
+    return *current_;
+  }
+  Block& block() { return (*blocks_)[running_ / (*blocks_)[0].order.size()]; }
+  void stop(Stop why) {
+    stop_ = why;
+    suspend(running_);
+  }
+  bool may_go_on(const Block& b) const { return arrivals_ >= b.waits * arrived_.size(); }
+  /// Until it ends, or waits for another one.
+  void run_block(Block& block, unsigned first_fibre) {
+    block.begun = true;
+    do {
+      std::size_t stops[3] = {};
+      for (const unsigned thread : block.order) {
+        place = block.place;
+        place.thread = thread;
+        running_ = first_fibre + thread;
+        resume(running_);
+        ++stops[static_cast<int>(stop_)];
+      }
+      if (stops[static_cast<int>(stop_)] != block.order.size()) fail("a barrier was not reached by all threads");
+      block.ended = stop_ == Stop::kEnd;
+      if (stop_ == Stop::kClusterWait) ++block.waits;
+    } while (!block.ended && may_go_on(block));
+    if (!block.ended) return;
+    for (std::size_t t = 0; t < block.order.size(); ++t) {
+      if (arrived_[first_fibre + t] != block.waits) fail("the end between the halves of a cluster's barrier");
+    }
+  }
+
   // A switch of contexts costs two system calls (signal masks), a jump none. A fibre is entered by the first and goes on by jumps;
   // sanitizers understand only the first.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -120,8 +185,7 @@ class Fibres {
     for (;;) {
       Fibres* const fibres = current_;
       fibres->body_(fibres->context_);
-      fibres->done_[place.thread] = true;
-      fibres->suspend(place.thread);
+      fibres->stop(Stop::kEnd);
     }
   }
   void reserve(std::size_t threads) {
@@ -149,7 +213,11 @@ class Fibres {
   static thread_local constinit Fibres* current_;
   void* stacks_ = MAP_FAILED;
   std::vector<ucontext_t> contexts_;
-  std::vector<bool> done_;
+  std::vector<Block>* blocks_ = nullptr;
+  unsigned running_ = 0;                  ///< fibre
+  Stop stop_ = Stop::kEnd;                ///< of the fibre that ran last
+  std::vector<std::uint64_t> arrived_;    ///< per fibre
+  std::uint64_t arrivals_ = 0;            ///< of all
   ucontext_t scheduler_{};
 #if defined(__SANITIZE_THREAD__)
   std::vector<SanitizedFibre> handles_;
@@ -171,38 +239,67 @@ void arrange(std::vector<unsigned>& order, unsigned block) {
   for (unsigned i = 0; i < threads; ++i) order[i] = (block % 3 == 1 ? threads - 1 - i : (i * 37 + block)) & (threads - 1);
 }
 
+thread_local constinit std::uint64_t earlier_waits = 0;
+
+/// The whole of shared memory is noise at first, and its end stays so.
+void begin_block(Block& block, std::size_t shared_words, unsigned number) {
+  block.shared.assign(shared_words + kGuardWords, kNoise);
+  block.place.shared = block.shared.data();
+  block.waits = 0;
+  block.begun = block.ended = false;
+  arrange(block.order, number);
+}
+void check_end(const Block& block, std::size_t shared_words) {
+  for (std::size_t i = shared_words; i < block.shared.size(); ++i) {
+    if (block.shared[i] != kNoise) fail("written beyond the end of shared memory");
+  }
+}
+
 }  // namespace
 
 void barrier() { Fibres::wait(); }
+void cluster_arrive() { Fibres::cluster_arrive(); }
+void cluster_wait() { Fibres::cluster_wait(); }
+std::uint32_t* shared_of_block(const std::uint32_t* own, unsigned block) { return Fibres::shared_of_block(own, block); }
+void note_wait_for_earlier_launches() { ++earlier_waits; }
+std::uint64_t waits_for_earlier_launches() { return earlier_waits; }
 
 void run_grid(const Shape& shape, void (*body)(const void*), const void* context) {
   thread_local Fibres fibres;
   const std::size_t shared_words = (shape.shared_bytes + 3) / 4;
-  std::vector<std::uint32_t> shared(shared_words + kGuardWords);
-  std::vector<unsigned> order(shape.threads);
-  place = {};
-  place.threads = shape.threads;
-  place.shared = shared.data();
-  unsigned block = 0;
-  for (place.block_z = 0; place.block_z < shape.grid[2]; ++place.block_z) {
-    for (place.block_y = 0; place.block_y < shape.grid[1]; ++place.block_y) {
-      for (place.block_x = 0; place.block_x < shape.grid[0]; ++place.block_x, ++block) {
-        arrange(order, block);
+  const unsigned cluster = std::max(shape.cluster, 1U);
+  std::vector<Block> blocks(cluster);
+  for (Block& block : blocks) {
+    block.order.resize(shape.threads);
+    block.place.threads = shape.threads;
+    block.shared.resize(shared_words + kGuardWords);
+  }
+  unsigned number = 0;
+  for (unsigned z = 0; z < shape.grid[2]; ++z) {
+    for (unsigned y = 0; y < shape.grid[1]; ++y) {
+      for (unsigned x = 0; x < shape.grid[0]; x += cluster, number += cluster) {
+        for (unsigned b = 0; b < cluster; ++b) {
+          blocks[b].place.block_x = x + b;
+          blocks[b].place.block_y = y;
+          blocks[b].place.block_z = z;
+          if (shape.barriers) begin_block(blocks[b], shared_words, number + b);
+        }
         if (shape.barriers) {
-          shared.assign(shared.size(), kNoise);
-          fibres.run(order, body, context);
-          for (std::size_t i = shared_words; i < shared.size(); ++i) {
-            if (shared[i] != kNoise) fail("written beyond the end of shared memory");
-          }
-        } else {
-          for (const unsigned thread : order) {
-            place.thread = thread;
-            body(context);
-          }
+          fibres.run(blocks, number / cluster % cluster, body, context);
+          for (const Block& block : blocks) check_end(block, shared_words);
+          continue;
+        }
+        arrange(blocks[0].order, number);
+        for (const unsigned thread : blocks[0].order) {
+          place = blocks[0].place;
+          place.shared = blocks[0].shared.data();
+          place.thread = thread;
+          body(context);
         }
       }
     }
   }
+  place = {};
 }
 
 }  // namespace brainlock::device_cuda::emulation

@@ -18,6 +18,15 @@ struct alignas(16) Modulus {
   Word fold_interval;   ///< products of words below q that may follow a fold before the next
 };
 
+/// A prime and what transforms add to words: one 16-byte load. Multiples are loaded, since a compiler that knows them for such makes them anew from
+/// q at every use, in an instruction of its own.
+struct alignas(16) Prime {
+  Word q;
+  Word twice_q;
+  Word minus_q;
+  Word minus_twice_q;
+};
+
 /// A factor and its Shoup quotient floor(value * 2^32 / q): one 8-byte load.
 struct alignas(8) Factor {
   Word value;
@@ -27,6 +36,7 @@ struct alignas(8) Factor {
 /// The ring in device memory. Moduli are numbered as in device::Ring.
 struct Ring {
   const Modulus* moduli;
+  const Prime* primes;              ///< the same, for transforms
   const Factor* twiddles;           ///< [modulus][N]: psi^brv(i)
   const Factor* inverse_twiddles;   ///< [modulus][N]
   const Factor* p;                  ///< per q: P
@@ -36,7 +46,11 @@ struct Ring {
   Word q_count;
   Word p_count;
   Word digit_limbs;
+  Word per_digit_limbs;             ///< reciprocal(digit_limbs)
 };
+
+/// For x / by without a division: the high word of x times this, for x by below 2^32. 0 stands for that of 1.
+constexpr Word reciprocal(Word by) { return by == 1 ? 0 : static_cast<Word>((Wide{1} << 32) / by + 1); }
 
 constexpr unsigned kMaxJobs = 16;         ///< jobs of one launch
 constexpr unsigned kPointThreads = 256;   ///< threads of a block of kernels that work word by word
@@ -61,6 +75,29 @@ constexpr TransformShape transform_shape(unsigned log_degree) {
   return {log_tile, log_degree / 2, log_degree - log_degree / 2, (1u << log_tile) / kTransformWords, (1u << log_tile) + (1u << log_tile) / 32};
 }
 
+/// How a cluster of blocks does a whole transform: see ntt_cluster.cuh.
+struct ClusterShape {
+  unsigned log_blocks;      ///< of a cluster: 8 at most, which every device with clusters takes
+  unsigned log_tile;        ///< words of a block
+  unsigned column_stages;
+  unsigned row_stages;
+  unsigned threads;         ///< of a block
+  unsigned tile_words;      ///< of shared memory, with padding; a block has two tiles
+};
+constexpr ClusterShape cluster_shape(unsigned log_degree) {
+  // Blocks of 256 threads as in two passes: a few limbs then still fill many multiprocessors. Tiles of 2^13 words only where a cluster would
+  // have more than eight.
+  const unsigned log_tile = log_degree - 3 > kMostLogTile ? log_degree - 3 : kMostLogTile;
+  return {log_degree - log_tile, log_tile, log_degree / 2, log_degree - log_degree / 2, (1u << log_tile) / kTransformWords,
+          (1u << log_tile) + (1u << log_tile) / 32};
+}
+
+/// Transforms have two instances. The plain one leaves room for 1,280 threads of a multiprocessor: many warps wait for memory in turn. The roomy one
+/// for 768, with 80 registers instead of 48: a thread has its twiddles, and all words of an exchange, under way at once, also before a barrier.
+constexpr unsigned kRoomyVariant = 32;   ///< beside log2 of the degree
+constexpr unsigned kLeastChoiceLog = 13, kMostChoiceLog = 16;   ///< of degrees whose transforms have other ways than two plain passes
+constexpr unsigned blocks_with_room(unsigned threads, bool roomy) { return (roomy ? 768 : 1280) / threads; }
+
 /// Which limb, and which of its pieces, row r of a transform is.
 struct RowMap {
   Word first;          ///< limb of row 0
@@ -69,7 +106,11 @@ struct RowMap {
   Word stride;         ///< limb-sized places from one limb to the next
   Word compact_out;    ///< 1: row r of the output is the r-th limb-sized place; 0: where the input lies
   Word skip_own;       ///< 1: leave out piece d of the limbs of digit d
+  Word per_piece;      ///< reciprocal(pieces)
 };
+constexpr RowMap row_map(Word first, Word limbs, Word pieces, Word stride, bool compact_out, bool skip_own) {
+  return {first, limbs, pieces, stride, compact_out ? 1u : 0u, skip_own ? 1u : 0u, reciprocal(pieces)};
+}
 
 struct NttJob {
   const Word* in;

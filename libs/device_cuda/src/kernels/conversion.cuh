@@ -42,6 +42,7 @@ struct ConversionSource {
 /// kTargetsPerThread limbs, z = jobs.
 template <int kMax>
 BRAINLOCK_KERNEL convert_digits(BRAINLOCK_ARGUMENTS(ConvertDigitsArguments) a) {
+  wait_for_earlier_launches();
   const ConvertDigitsJob& job = a.jobs[block_z()];
   const Word rows = a.limbs + a.ring.p_count;
   const Word chunks = (rows + kTargetsPerThread - 1) / kTargetsPerThread;
@@ -66,6 +67,7 @@ BRAINLOCK_KERNEL convert_digits(BRAINLOCK_ARGUMENTS(ConvertDigitsArguments) a) {
 /// One conversion. Grid x = words, y = chunks of kTargetsPerThread targets, z = jobs.
 template <int kMax>
 BRAINLOCK_KERNEL convert_basis(BRAINLOCK_ARGUMENTS(ConvertArguments) a) {
+  wait_for_earlier_launches();
   const ConvertJob& job = a.jobs[block_z()];
   const Word first = block_y() * kTargetsPerThread;
   const unsigned t = block_x() * block_threads() + thread_x();

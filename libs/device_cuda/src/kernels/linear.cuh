@@ -9,6 +9,7 @@ namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE {
 /// column = automorphism(inner product of the input's digits with the rotation's key + (c0, 0)). Grid x = words, y = limbs from
 /// first_limb on, z = rotations. Rotations by zero are not among them: their columns are the inputs themselves.
 BRAINLOCK_KERNEL rotate_columns(BRAINLOCK_ARGUMENTS(RotateArguments) a) {
+  wait_for_earlier_launches();
   const Word log_degree = a.ring.log_degree;
   const LinearRotation rotation = load_constant(a.rotations + block_z());
   const Word l = a.first_limb + block_y();
@@ -59,6 +60,7 @@ BRAINLOCK_KERNEL rotate_columns(BRAINLOCK_ARGUMENTS(RotateArguments) a) {
 /// Periodic weights: acc[g] = sum_k weights[run][k][g] * column[k], both polynomials. Grid x = tiles of kWeightThreads words, y = limbs *
 /// giant tiles, z = outputs. Weights of kColumnChunk columns are brought to shared memory and read from there by every lane.
 BRAINLOCK_KERNEL weight_columns(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
+  wait_for_earlier_launches();
   const Word log_degree = a.ring.log_degree;
   const LinearOutput output = load_constant(a.outputs + block_z());
   const Word first_giant = block_y() % a.giant_tiles * kGiantTile;
@@ -129,6 +131,7 @@ BRAINLOCK_KERNEL weight_columns(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
 /// Full weights: acc[g] = sum over the giant's terms of weights * column. Grid x = words, y = limbs * giants (of the output that has most),
 /// z = outputs.
 BRAINLOCK_KERNEL weight_columns_full(BRAINLOCK_ARGUMENTS(WeightArguments) a) {
+  wait_for_earlier_launches();
   const Word log_degree = a.ring.log_degree;
   const LinearOutput output = load_constant(a.outputs + block_z());
   const Word g = block_y() % a.giant_tiles;

@@ -12,6 +12,7 @@ BRAINLOCK_DEVICE std::size_t word_of_thread(Word log_degree) {
 
 /// out (lifted) = P * in (packed).
 BRAINLOCK_KERNEL lift(BRAINLOCK_ARGUMENTS(LiftArguments) a) {
+  wait_for_earlier_launches();
   const LiftJob& job = a.jobs[block_z()];
   const Word l = block_y();
   const std::size_t at = word_of_thread(a.ring.log_degree);
@@ -19,6 +20,7 @@ BRAINLOCK_KERNEL lift(BRAINLOCK_ARGUMENTS(LiftArguments) a) {
 }
 
 BRAINLOCK_KERNEL add(BRAINLOCK_ARGUMENTS(AddArguments) a) {
+  wait_for_earlier_launches();
   const AddJob& job = a.jobs[block_z()];
   const std::size_t at = word_of_thread(a.ring.log_degree);
   const Word q = load_constant(a.ring.moduli + modulus_index(a.ring, a.limbs, block_y())).q;
@@ -27,6 +29,7 @@ BRAINLOCK_KERNEL add(BRAINLOCK_ARGUMENTS(AddArguments) a) {
 
 /// real = P z + zbar, imaginary = -i (P z - zbar); i is psi^(N/2) in the first half of a limb and its negative in the second.
 BRAINLOCK_KERNEL split_parts(BRAINLOCK_ARGUMENTS(SplitArguments) a) {
+  wait_for_earlier_launches();
   const SplitJob& job = a.jobs[block_z()];
   const Word l = block_y();
   const std::size_t at = word_of_thread(a.ring.log_degree);
@@ -43,6 +46,7 @@ BRAINLOCK_KERNEL split_parts(BRAINLOCK_ARGUMENTS(SplitArguments) a) {
 
 /// Tensor square of a = z + sign * zbar on the q limbs: P d0, P d1, d2.
 BRAINLOCK_KERNEL tensor_square(BRAINLOCK_ARGUMENTS(SquareArguments) a) {
+  wait_for_earlier_launches();
   const SquareJob& job = a.jobs[block_z()];
   const Word l = block_y();
   const std::size_t at = word_of_thread(a.ring.log_degree);

@@ -20,6 +20,7 @@ BRAINLOCK_DEVICE const Word* key_limb(const Word* key, Word key_limbs, Word key_
 /// Keys from the host's form (plain words, digit by digit) to Montgomery form, permuted so that an inner product reads them in the
 /// order of its outputs. Grid x = words, z = jobs.
 BRAINLOCK_KERNEL prepare_keys(BRAINLOCK_ARGUMENTS(PrepareKeysArguments) a) {
+  wait_for_earlier_launches();
   const PrepareKeysJob& job = a.jobs[block_z()];
   const unsigned t = block_x() * block_threads() + thread_x();
   const Word source = job.galois_element > 1 ? automorphism_source(t, job.galois_element, a.ring.log_degree) : t;
@@ -28,12 +29,13 @@ BRAINLOCK_KERNEL prepare_keys(BRAINLOCK_ARGUMENTS(PrepareKeysArguments) a) {
 
 /// c0 and a packed digit's own limbs to their places beside the digits. Grid x = words, y = limbs (L + K), z = jobs.
 BRAINLOCK_KERNEL place_digits(BRAINLOCK_ARGUMENTS(PlaceArguments) a) {
+  wait_for_earlier_launches();
   const PlaceJob& job = a.jobs[block_z()];
   const Word l = block_y();
   const unsigned t = block_x() * block_threads() + thread_x();
   const std::size_t from = (std::size_t{l} << a.ring.log_degree) + t;
   Word* const limb = job.digits + (std::size_t{l} * (a.digits + 1) << a.ring.log_degree) + t;
-  if (l < a.limbs && job.lifted == 0) limb[std::size_t{l / a.ring.digit_limbs} << a.ring.log_degree] = job.c1[from];
+  if (l < a.limbs && job.lifted == 0) limb[std::size_t{divide(l, a.ring.per_digit_limbs)} << a.ring.log_degree] = job.c1[from];
   if (job.c0 == nullptr) return;
   Word x = 0;
   if (job.lifted != 0) {
@@ -46,6 +48,7 @@ BRAINLOCK_KERNEL place_digits(BRAINLOCK_ARGUMENTS(PlaceArguments) a) {
 
 /// See SwitchJob. Grid x = words, y = limbs (L + K), z = jobs.
 BRAINLOCK_KERNEL switch_keys(BRAINLOCK_ARGUMENTS(SwitchArguments) a) {
+  wait_for_earlier_launches();
   const SwitchJob& job = a.jobs[block_z()];
   const Word log_degree = a.ring.log_degree;
   const Word l = block_y();
@@ -56,7 +59,7 @@ BRAINLOCK_KERNEL switch_keys(BRAINLOCK_ARGUMENTS(SwitchArguments) a) {
   const Word* const digits = job.digits + (std::size_t{l} * job.pieces << log_degree) + source;
   const Word* const addend = job.addend + (std::size_t{l} * job.addend_stride << log_degree) + source;
   const Word* const key = key_limb(job.key, job.key_limbs, job.key_digits, a.limbs, l, log_degree) + t;
-  const Word own_digit = job.own != nullptr && l < a.limbs ? l / a.ring.digit_limbs : a.digits;
+  const Word own_digit = job.own != nullptr && l < a.limbs ? divide(l, a.ring.per_digit_limbs) : a.digits;
   ProductSum sum0, sum1;
   Word until_fold = m.fold_interval;
   for (Word d = 0; d < a.digits; ++d) {

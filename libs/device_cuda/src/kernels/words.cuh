@@ -10,6 +10,9 @@ BRAINLOCK_DEVICE Word smaller(Word a, Word b) { return a < b ? a : b; }
 BRAINLOCK_DEVICE Word reduce_once(Word x, Word bound) { return smaller(x, x - bound); }
 BRAINLOCK_DEVICE Word high_product(Word a, Word b) { return static_cast<Word>(Wide{a} * b >> 32); }
 
+/// x / by: see reciprocal().
+BRAINLOCK_DEVICE Word divide(Word x, Word reciprocal_of_by) { return reciprocal_of_by == 0 ? x : high_product(x, reciprocal_of_by); }
+
 BRAINLOCK_DEVICE Word add_mod(Word a, Word b, Word q) { return reduce_once(a + b, q); }
 BRAINLOCK_DEVICE Word sub_mod(Word a, Word b, Word q) {
   const Word d = a - b;
@@ -20,6 +23,13 @@ BRAINLOCK_DEVICE Word negate_mod(Word a, Word q) { return a == 0 ? 0 : q - a; }
 /// Shoup: a * f in [0, 2q), for any 32-bit a.
 BRAINLOCK_DEVICE Word mul_lazy(Word a, Factor f, Word q) { return a * f.value - high_product(a, f.quotient) * q; }
 BRAINLOCK_DEVICE Word mul(Word a, Factor f, Word q) { return reduce_once(mul_lazy(a, f, q), q); }
+
+/// The same with a prime's multiples at hand.
+BRAINLOCK_DEVICE Word mul_lazy(Word a, Factor f, const Prime& p) { return a * f.value + high_product(a, f.quotient) * p.minus_q; }
+/// x below 4q to below 2q; x below 2q to below q.
+BRAINLOCK_DEVICE Word below_twice(Word x, const Prime& p) { return smaller(x, x + p.minus_twice_q); }
+BRAINLOCK_DEVICE Word below_once(Word x, const Prime& p) { return smaller(x, x + p.minus_q); }
+BRAINLOCK_DEVICE Word mul(Word a, Factor f, const Prime& p) { return below_once(mul_lazy(a, f, p), p); }
 
 /// Any 64 bits to a congruent value below 2^32 q.
 BRAINLOCK_DEVICE Wide fold(Wide x, const Modulus& m) { return (x & 0xffffffffu) + (x >> 32) * m.r1; }

@@ -11,6 +11,15 @@ namespace brainlock::device_cuda {
 struct EmulationOptions {
   std::uint64_t memory_bytes = std::uint64_t{1} << 40;   ///< of the device: allocations beyond fail with kResource
   std::uint64_t failing_launch = 0;                      ///< this launch and all later ones fail; 0: none
+  bool roomy = false;                                    ///< instances of kernels with more registers are tried
+  bool clusters = false;                                 ///< the device has clusters of blocks
+  bool dependent_launches = false;                       ///< and launches that begin before those before them end,
+  std::uint64_t most_dependent_launches = 1u << 20;      ///< in graphs of up to so many
+  /// What is to go wrong with every launch of a cluster: nothing; a word is wrong; the launch fails; the device fails, for good.
+  enum class Fault { kNone, kWrongWord, kLaunch, kDevice };
+  Fault cluster_fault = Fault::kNone;
+  bool wrong_roomy_passes = false;                       ///< two passes with more registers leave a wrong word
+  bool wrong_dependent_launches = false;                 ///< a graph with such launches leaves a wrong word
 };
 
 /// Same source, same launches and same memory management as on a device, hundreds of times slower than the CPU's backend.
