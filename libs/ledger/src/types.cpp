@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace brainlock::ledger {
 
@@ -120,6 +121,47 @@ Result<std::vector<Weight>> quantise_weights(std::span<const double> scores) {
     const double value = std::nearbyint(scores[i] / largest * 65535.0);  // half to even in the default mode
     if (value > 0.0) weights.push_back({static_cast<Uid>(i), static_cast<std::uint16_t>(value)});
   }
+  return weights;
+}
+
+namespace {
+
+/// Cuts the largest to a common value c that is at most `limit` of the sum of all.
+void cut_to_limit(std::vector<Weight>& weights, double limit) {
+  std::vector<double> sorted;
+  for (const Weight& weight : weights) sorted.push_back(weight.value);
+  std::sort(sorted.rbegin(), sorted.rend());
+  double rest = std::accumulate(sorted.begin(), sorted.end(), 0.0);
+  if (sorted[0] <= limit * rest || static_cast<double>(sorted.size()) * limit < 1) return;
+  // With the k largest cut: c = limit (k c + rest).
+  double cut = sorted[0];
+  for (std::size_t k = 1; k <= sorted.size(); ++k) {
+    rest -= sorted[k - 1];
+    cut = static_cast<double>(k) * limit < 1 ? limit * rest / (1 - static_cast<double>(k) * limit) : sorted[k - 1];
+    if (k == sorted.size() || sorted[k] <= cut) break;
+  }
+  // Rounded up, so that no share grows.
+  for (Weight& weight : weights) weight.value = static_cast<std::uint16_t>(std::min(65535.0, std::ceil(weight.value / cut * 65535)));
+}
+
+}  // namespace
+
+std::vector<Weight> fit_vote(std::vector<Weight> weights, const Metagraph& metagraph, Uid self) {
+  if (weights.empty()) return weights;
+  const std::size_t least = std::min<std::size_t>(metagraph.parameters.min_allowed_weights, metagraph.neurons.size());
+  std::vector<bool> named(metagraph.neurons.size());
+  for (const Weight& weight : weights) {
+    if (weight.uid < named.size()) named[weight.uid] = true;
+  }
+  for (const bool serving : {true, false}) {
+    for (const Neuron& neuron : metagraph.neurons) {
+      if (weights.size() >= least) break;
+      if (neuron.uid == self || named[neuron.uid] || neuron.axon.has_value() != serving) continue;
+      weights.push_back({neuron.uid, 1});
+    }
+  }
+  std::sort(weights.begin(), weights.end(), [](const Weight& a, const Weight& b) { return a.uid < b.uid; });
+  if (metagraph.parameters.max_weights_limit < 65535) cut_to_limit(weights, metagraph.parameters.max_weights_limit / 65535.0);
   return weights;
 }
 

@@ -27,6 +27,61 @@ TEST(QuantiseWeights, NothingToSayIsEmpty) {
   EXPECT_TRUE(quantise_weights(zeros).value().empty());
 }
 
+Metagraph subnet_of(std::size_t neurons, std::uint16_t least, std::uint16_t limit) {
+  Metagraph metagraph;
+  for (std::size_t uid = 0; uid < neurons; ++uid) {
+    Neuron neuron;
+    neuron.uid = static_cast<Uid>(uid);
+    if (uid >= 3) neuron.axon = Axon{.ip = "192.0.2.1", .port = 5000};
+    metagraph.neurons.push_back(neuron);
+  }
+  metagraph.parameters.min_allowed_weights = least;
+  metagraph.parameters.max_weights_limit = limit;
+  return metagraph;
+}
+
+TEST(FitVote, LeavesAloneWhatTheRulesTake) {
+  const std::vector<Weight> vote{{3, 65535}, {4, 100}};
+  EXPECT_EQ(fit_vote(vote, subnet_of(6, 1, 65535), 0), vote);
+  EXPECT_EQ(fit_vote(vote, subnet_of(6, 2, 65535), 0), vote);
+  EXPECT_TRUE(fit_vote({}, subnet_of(6, 4, 100), 0).empty());
+}
+
+TEST(FitVote, NamesAsManyAsTheSubnetWants) {
+  EXPECT_EQ(fit_vote({{4, 65535}}, subnet_of(6, 3, 65535), 0), (std::vector<Weight>{{3, 1}, {4, 65535}, {5, 1}}));
+  // Those without an address last, oneself never, nobody who is not there.
+  EXPECT_EQ(fit_vote({{4, 65535}}, subnet_of(6, 4, 65535), 1), (std::vector<Weight>{{0, 1}, {3, 1}, {4, 65535}, {5, 1}}));
+  EXPECT_EQ(fit_vote({{4, 65535}}, subnet_of(6, 64, 65535), 1).size(), 5u);
+}
+
+TEST(FitVote, NoWeightIsMoreThanItsShare) {
+  const auto shares = [](const std::vector<Weight>& vote) {
+    std::uint64_t total = 0, largest = 0;
+    for (const Weight& weight : vote) {
+      total += weight.value;
+      largest = std::max<std::uint64_t>(largest, weight.value);
+    }
+    return std::pair(largest, total);
+  };
+  const std::vector<std::vector<Weight>> votes{{{0, 65535}, {1, 1}, {2, 1}, {3, 1}, {4, 1}},
+                                               {{0, 65535}, {1, 65535}, {2, 10}, {3, 7}, {4, 3}},
+                                               {{0, 65535}, {1, 30000}, {2, 20000}, {3, 10000}, {4, 5000}}};
+  for (const unsigned limit : {13108u, 16384u, 20000u, 30000u, 65534u}) {
+    for (const auto& vote : votes) {
+      const auto fitted = fit_vote(vote, subnet_of(6, 1, static_cast<std::uint16_t>(limit)), 5);
+      const auto [largest, total] = shares(fitted);
+      EXPECT_LE(largest * 65535, limit * total) << limit;
+      EXPECT_EQ(largest, 65535u);
+      for (std::size_t i = 1; i < fitted.size(); ++i) EXPECT_LE(fitted[i].value, fitted[i - 1].value) << "the order stays";
+    }
+  }
+  // In proportion: a third at most, and two others of 2 to 1.
+  EXPECT_EQ(fit_vote({{0, 65535}, {1, 20000}, {2, 10000}, {3, 10000}}, subnet_of(6, 1, 65535 / 3), 5),
+            (std::vector<Weight>{{0, 65535}, {1, 65535}, {2, 32768}, {3, 32768}}));
+  // Nothing can be done about one neuron and a limit of a half.
+  EXPECT_EQ(fit_vote({{0, 65535}}, subnet_of(1, 1, 32767), 5), (std::vector<Weight>{{0, 65535}}));
+}
+
 TEST(QuantiseWeights, RefusesWhatIsNoScore) {
   for (double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
     const double scores[] = {1.0, bad};

@@ -39,7 +39,7 @@ class NoEngine final : public Engine {
 
 class Everybody final : public Access {
  public:
-  Admission admit(const ledger::AccountId&) const override { return {protocol::Refusal::kNone, true}; }
+  Admission admit(const ledger::AccountId&) const override { return {.refusal = protocol::Refusal::kNone, .validator = true, .slot = {}}; }
 };
 
 protocol::Signer signer(const std::string& name) { return protocol::make_signer(crypto::Sr25519KeyPair::from_uri("//" + name).value().clone()); }

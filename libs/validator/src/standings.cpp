@@ -115,7 +115,8 @@ Result<std::optional<ledger::Outcome>> Validator::vote() {
   BRAINLOCK_ASSIGN(const auto miners, standings_of(metagraph));
   std::vector<double> scores(metagraph.neurons.size());
   for (const auto& miner : miners) scores[miner.uid] = miner.standing.score * miner.confidence;
-  BRAINLOCK_ASSIGN(const auto weights, ledger::quantise_weights(scores));
+  BRAINLOCK_ASSIGN(auto quantised, ledger::quantise_weights(scores));
+  const auto weights = ledger::fit_vote(std::move(quantised), metagraph, self->uid);
   if (weights.empty()) {
     // No ledger takes a vote for nobody, and it may be our own line that failed. What stands there goes on counting for a while: say so.
     if (!std::exchange(nobody_scores_, true)) net::log_event(parts_.log, net::EventLevel::kWarning, "no_vote", {{"reason", std::string(kNobodyScores)}});

@@ -110,4 +110,10 @@ bool is_non_public_ip(std::string_view text);
 /// 65536 of them.
 Result<std::vector<Weight>> quantise_weights(std::span<const double> scores);
 
+/// A vote of `self` as the subnet's rules take it, changed as little as they allow; a subnet without such rules leaves it alone. Weights above
+/// max_weights_limit of all are cut to it, the others kept in proportion. Where it names fewer than min_allowed_weights, the smallest weight
+/// there is goes to as many others, those that serve an address first. In uid order; empty stays empty. What no vote can meet (a
+/// limit of a third with two neurons) is left for the ledger to refuse.
+std::vector<Weight> fit_vote(std::vector<Weight> weights, const Metagraph& metagraph, Uid self);
+
 }  // namespace brainlock::ledger
