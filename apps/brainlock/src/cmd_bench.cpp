@@ -7,6 +7,7 @@
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
+#include "brainlock/math/kernels.hpp"
 #include "brainlock/wire/ciphertext.hpp"
 #include "bench_device.hpp"
 #include "inference.hpp"
@@ -103,6 +104,7 @@ void run_bench(const BenchOptions& options) {
   nlohmann::json json = {{"package", package->hash_hex()},
                          {"profile", package->program().profile},
                          {"device", server.machine->backend->name()},
+                         {"cpu_kernels", math::kernels().name},
                          {"threads", options.threads},
                          {"repeats", repeats},
                          {"warm_up", warm_up},

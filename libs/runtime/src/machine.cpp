@@ -1,6 +1,7 @@
 #include "brainlock/runtime/machine.hpp"
 
 #include "brainlock/ckks/loaded_keys.hpp"
+#include "brainlock/math/kernels.hpp"
 
 namespace brainlock::runtime {
 
@@ -25,7 +26,7 @@ Result<std::shared_ptr<const Machine>> Machine::make(std::shared_ptr<const ckks:
 
 std::string Machine::description() const {
   std::string text = backend->name();
-  if (text == "cpu") text += ", " + std::to_string(pool->threads()) + " thread(s)";
+  if (text == "cpu") text += ", " + std::to_string(pool->threads()) + " thread(s), " + std::string(math::kernels().name);
   if (!device_reason.empty()) text += "; auto " + device_reason;
   return text;
 }

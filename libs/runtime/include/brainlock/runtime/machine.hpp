@@ -21,7 +21,7 @@ struct Machine {
   std::string device_reason;   ///< why this backend, where it was left open (device "auto")
   unsigned lanes = 1;          ///< requests of a program that a GPU runs at the same time, each with working memory of its own
 
-  /// The device for people: its name, threads on the CPU, and the reason for it where it was left open.
+  /// The device for people: its name, threads and kernels on the CPU, and the reason for it where it was left open.
   [[nodiscard]] std::string description() const;
 
   /// A machine on `device`; the pool does the host's part, and all of it on the CPU. A pool may serve several machines. Errors of
