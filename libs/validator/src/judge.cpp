@@ -72,18 +72,19 @@ Verdict judge_answer(const Task& task, const client::TaskClient& client, const E
   return verdict;
 }
 
-double NoiseMemory::most(std::size_t answers, std::size_t outputs) {
-  const double many = kMostMeanSquare + std::max(0.0, 1.5 / static_cast<double>(std::max<std::size_t>(1, outputs)) - 0.3);
+double NoiseMemory::most(std::size_t answers, double outputs) {
+  const double many = kMostMeanSquare + std::max(0.0, 1.5 / std::max(1.0, outputs) - 0.3);
   if (answers >= kFew) return many;
   return many + (kMostNoiseRatio * kMostNoiseRatio - many) / static_cast<double>(std::max<std::size_t>(1, answers));
 }
 
-std::optional<double> NoiseMemory::add(const ledger::AccountId& miner, const protocol::ContentId& package, double noise_ratio, std::size_t outputs) {
+std::optional<double> NoiseMemory::add(const ledger::AccountId& miner, const protocol::ContentId& package, double noise_ratio, double outputs) {
   const std::lock_guard lock(mutex_);
   Mean& mean = means_[{miner, package}];
   mean.count = std::min(mean.count + 1, kMemory);
   mean.value += (noise_ratio * noise_ratio - mean.value) / static_cast<double>(mean.count);
-  return mean.value > most(mean.count, outputs) ? std::optional(mean.value) : std::nullopt;
+  mean.outputs += (outputs - mean.outputs) / static_cast<double>(mean.count);
+  return mean.value > most(mean.count, mean.outputs) ? std::optional(mean.value) : std::nullopt;
 }
 
 void NoiseMemory::forget(const std::function<bool(const ledger::AccountId&)>& gone) {

@@ -51,8 +51,7 @@ Result<Task> open_task(const std::filesystem::path& package_directory, std::span
     return std::vector<double>(values.begin(), values.end());
   };
   BRAINLOCK_ASSIGN(auto simulator, package::Simulator::make(package, threads));
-  const plan::TensorMap& output = package->program().output;
-  const package::Foretelling foretelling{std::move(simulator), clear, foretelling_draws(std::size_t{output.channels} * output.height * output.width)};
+  const package::Foretelling foretelling{std::move(simulator), clear, kForetellingDraws};
   task.range = [checker = std::make_shared<const package::RangeChecker>(package, foretelling), inputs](std::span<const float> input) -> Result<package::ValueRange> {
     if (input.size() != inputs) return Error{ErrorCode::kInvalidArgument, "input of another size"};
     return checker->check(input);

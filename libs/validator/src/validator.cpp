@@ -138,7 +138,8 @@ void Validator::judge(Question& question) {
   const bool seen = answers_.seen(question.call.body);
   if (seen && (verdict.reason == Reason::kOk || verdict.reason == Reason::kWrongOutput)) verdict.reason = Reason::kRepeatedAnswer;
   if (verdict.reason != Reason::kOk || !verdict.noise_ratio || question.task->judged_by_cosine) return;
-  if (const auto mean = noise_.add(question.miner.hotkey, question.task->package, *verdict.noise_ratio, question.expected.clear.size())) {
+  const double known = question.expected.foretold->independent_outputs, outputs = known > 0 ? known : static_cast<double>(question.expected.clear.size());
+  if (const auto mean = noise_.add(question.miner.hotkey, question.task->package, *verdict.noise_ratio, outputs)) {
     verdict.reason = Reason::kWrongOutput;
     verdict.detail = "the miner's answers are all a little off: their mean squared difference from the foretold ones is " + std::to_string(*mean) +
                      " times what the scheme's errors make";

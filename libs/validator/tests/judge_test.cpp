@@ -70,7 +70,7 @@ TEST(NoiseMemory, HonestMinersAreNotMistakenHoweverFewOutputsThereAre) {
   constexpr int kMiners = 400, kAnswers = 60;
   for (const std::size_t outputs : {1, 2, 3, 4, 10}) {
     for (const double estimate : {0.5, 1.0}) {
-      const auto draws = static_cast<double>(foretelling_draws(outputs));
+      const auto draws = static_cast<double>(package::foretelling_draws(static_cast<double>(outputs)));
       int refused = 0, mistaken = 0;
       for (int miner = 0; miner < kMiners; ++miner) {
         NoiseMemory memory;
@@ -88,7 +88,7 @@ TEST(NoiseMemory, HonestMinersAreNotMistakenHoweverFewOutputsThereAre) {
           if (ratio > kMostNoiseRatio) {
             ++refused;
           } else {
-            hit = memory.add({}, {}, ratio, outputs).has_value() || hit;
+            hit = memory.add({}, {}, ratio, static_cast<double>(outputs)).has_value() || hit;
           }
         }
         mistaken += hit ? 1 : 0;

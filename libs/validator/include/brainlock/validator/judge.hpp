@@ -42,19 +42,19 @@ class NoiseMemory {
   static constexpr std::size_t kFew = 16;
   static constexpr double kMostMeanSquare = 2; ///< honest miners of those packages are at 0.1 to 1.1, and above 2 in no 10^5 such means
 
-  /// Largest mean of so many answers of so many outputs. Few outputs err less evenly: 2.08 for four, 3.2 for one. Below kFew answers more is allowed, from
+  /// Largest mean of so many answers of so many (independent) outputs. Few outputs err less evenly: 2.08 for four, 3.2 for one. Below kFew answers more is allowed, from
   /// the square of kMostNoiseRatio for one answer down (the sum of n may exceed 2 n by 14), which befalls less than one honest miner in a thousand where the
   /// package's estimate of the error is right.
-  static double most(std::size_t answers, std::size_t outputs);
+  static double most(std::size_t answers, double outputs);
 
   /// Takes an answer that is right by itself. The mean with it if that is too large, otherwise nothing.
-  std::optional<double> add(const ledger::AccountId& miner, const protocol::ContentId& package, double noise_ratio, std::size_t outputs);
+  std::optional<double> add(const ledger::AccountId& miner, const protocol::ContentId& package, double noise_ratio, double outputs);
   /// Drops what `gone` says yes to.
   void forget(const std::function<bool(const ledger::AccountId&)>& gone);
 
  private:
   struct Mean {
-    double value = 0;
+    double value = 0, outputs = 0;
     std::size_t count = 0;
   };
   std::mutex mutex_;

@@ -1,7 +1,6 @@
 // An approved package, ready to ask about.
 #pragma once
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -15,12 +14,8 @@
 
 namespace brainlock::validator {
 
-/// Simulated runs that tell how large an honest answer's errors are (package::foretell): with six of them the deviation of ten outputs
-/// is known to about a fifth. Of one output six would tell little: an honest miner in five would be taken for a cheat within sixty answers.
+/// Simulated runs that tell how large an honest answer's errors are, at least (package::foretell).
 inline constexpr unsigned kForetellingDraws = 6;
-constexpr unsigned foretelling_draws(std::size_t outputs) {
-  return std::max(kForetellingDraws, static_cast<unsigned>((24 + outputs) / std::max<std::size_t>(1, outputs)));
-}
 
 /// Everything const and safe from many threads; a Validator replaces `client` between rounds.
 struct Task {
@@ -30,7 +25,7 @@ struct Task {
   /// The model's outputs for an input, in the clear.
   std::function<Result<std::vector<double>>(std::span<const float> input)> baseline;
   /// Whether an input keeps the values that the package's parameters were chosen for, and an honest answer to it the bound below; and
-  /// what that answer looks like. Empty: every input is taken, and judged by the baseline alone. Cost: foretelling_draws() runs of the program in
+  /// what that answer looks like. Empty: every input is taken, and judged by the baseline alone. Cost: kForetellingDraws runs of the program in
   /// the clear and another, and one of the model.
   std::function<Result<package::ValueRange>(std::span<const float> input)> range;
   /// Makes other keys in the place of the client's, which goes on working but for its key file, and a client with them. Empty:
