@@ -126,7 +126,7 @@ TEST_P(SmallModel, AnswersAsInTheClear) {
 
 // The errors of encrypted answers are those that the simulator draws: no larger, and not so much smaller that another answer would pass for one.
 TEST_P(SmallModel, ErrsAsForetold) {
-  constexpr int kInputs = 8;
+  constexpr int kInputs = 24;   // one of the residual network's errs unevenly: of eight, its share would be too large
   const auto model = Model::make(GetParam(), "fast");
   ASSERT_NE(model, nullptr);
   double squares = 0;
@@ -136,9 +136,7 @@ TEST_P(SmallModel, ErrsAsForetold) {
     EXPECT_LT(ratio, 4) << seed;
     squares += ratio * ratio / kInputs;
   }
-  // What a validator allows for so few answers (NoiseMemory::most). One of the residual network's inputs errs 1.4 times as much as is foretold, with
-  // long tails: of a hundred runs of this test with that network one has more than 2.
-  EXPECT_LT(squares, 2 + 14.0 / kInputs);
+  EXPECT_LT(squares, 2);
   EXPECT_GT(squares, 0.05);
 }
 

@@ -20,17 +20,33 @@
 namespace brainlock::math::detail {
 namespace {
 
-constexpr std::size_t kTileRows = 16, kTileWords = 256;       ///< a tile: 16 rows of 16 words
+constexpr std::size_t kTileWords = 256;                       ///< a tile: 16 rows of 16 words
 constexpr std::size_t kTileInputs = 16, kTileOutputs = 4;     ///< of one product
 constexpr std::size_t kBlocksAtOnce = 16;                     ///< of inputs: sums stay below 256 * 4 * 255^2 < 2^26, both buffers in L2
 constexpr std::size_t kInputsAtOnce = kBlocksAtOnce * kTileInputs;
 constexpr std::size_t kWordsAtOnce = 64;
 
-/// Where a block of inputs lies: rows a constant distance apart.
+/// Where some words of a block of inputs lie: rows a constant distance apart.
 struct TileSource {
-  const U32* rows;   ///< the first, at word 0
+  const U32* rows;   ///< the first
   std::size_t stride_words;
 };
+
+/// Words t to t + n of up to 16 rows (`row`, of which there are `rows`): in their place, if they lie evenly, else in `copy` (16 kWordsAtOnce).
+inline TileSource find_source(const U32* const* row, std::size_t rows, std::size_t t, std::size_t n, U32* copy) {
+  const std::ptrdiff_t distance = rows >= kTileInputs ? row[1] - row[0] : 0;
+  bool even = distance > 0;
+  for (std::size_t k = 2; k < kTileInputs && even; ++k) even = row[k] - row[k - 1] == distance;
+  if (even) return {row[0] + t, static_cast<std::size_t>(distance)};
+  for (std::size_t k = 0; k < kTileInputs; ++k) {
+    if (k < rows) {
+      std::copy_n(row[k] + t, n, copy + k * kWordsAtOnce);
+    } else {
+      std::fill_n(copy + k * kWordsAtOnce, n, 0u);   // their weights are zero, too
+    }
+  }
+  return {copy, kWordsAtOnce};
+}
 
 /// Weights of one run as A tiles, [block][tile]: at most two tiles of outputs. q > 2^24.
 template <class V>
@@ -85,17 +101,18 @@ class TileProducts {
   TileProducts(const TileProducts&) = delete;
   TileProducts& operator=(const TileProducts&) = delete;
 
-  /// Outputs 0 to `outputs` (at most 8) of 16 kWordTiles words from t on. What is pending is done by the next call, or by finish().
+  /// Outputs 0 to `outputs` (at most 8) of 16 kWordTiles words: to t and on in the outputs, from `skip` on in the sources. What is pending is done by
+  /// the next call, or by finish().
   template <int kOutputTiles, int kWordTiles>
   void multiply(U32* const* out, std::size_t outputs, const TileWeights<V>& weights, const TileSource* sources, std::size_t blocks, std::size_t t,
-                bool accumulate) {
+                std::size_t skip, bool accumulate) {
     // Tiles 0 to 3: C; 4, 5: A; 6, 7: B.
     Tiles::template zero<0>();
     if constexpr (kWordTiles == 2) Tiles::template zero<1>();
     if constexpr (kOutputTiles == 2) Tiles::template zero<2>();
     if constexpr (kOutputTiles == 2 && kWordTiles == 2) Tiles::template zero<3>();
     for (std::size_t b = 0; b < blocks; ++b) {
-      const U32* const x = sources[b].rows + t;
+      const U32* const x = sources[b].rows + skip;
       const std::size_t stride = sources[b].stride_words * sizeof(U32);
       Tiles::template load<4>(weights.tile(b, 0), 64);
       Tiles::template load<6>(x, stride);
@@ -172,30 +189,13 @@ void gemm_tiles_run(U32* const* out, std::size_t outputs, const U32* const* x, s
         for (std::size_t t = begin; t < end; t += kWordsAtOnce) {
           const std::size_t n = std::min(end - t, kWordsAtOnce);
           for (std::size_t b = 0; b < blocks; ++b) {
-            const U32* const* const row = rows + b * kTileInputs;
-            const std::size_t there = std::min(count - b * kTileInputs, kTileInputs);
-            const std::ptrdiff_t distance = there == kTileInputs ? row[1] - row[0] : 0;
-            bool even = distance > 0;
-            for (std::size_t k = 2; k < kTileInputs && even; ++k) even = row[k] - row[k - 1] == distance;
-            if (even) {
-              sources[b] = {row[0], static_cast<std::size_t>(distance)};
-              continue;
-            }
-            U32* const copy = gathered + b * kTileInputs * kWordsAtOnce;
-            for (std::size_t k = 0; k < kTileInputs; ++k) {
-              if (k < there) {
-                std::copy_n(row[k] + t, n, copy + k * kWordsAtOnce);
-              } else {
-                std::fill_n(copy + k * kWordsAtOnce, n, 0u);   // their weights are zero, too
-              }
-            }
-            sources[b] = {copy - t, kWordsAtOnce};
+            sources[b] = find_source(rows + b * kTileInputs, count - b * kTileInputs, t, n, gathered + b * kTileInputs * kWordsAtOnce);
           }
           const auto multiply = [&]<int kOutputTiles>() {
             U32* const* const to = out + s * outputs + output;
             std::size_t i = 0;
-            for (; i + 32 <= n; i += 32) products.template multiply<kOutputTiles, 2>(to, here, weights, sources, blocks, t + i, adds);
-            if (i < n) products.template multiply<kOutputTiles, 1>(to, here, weights, sources, blocks, t + i, adds);
+            for (; i + 32 <= n; i += 32) products.template multiply<kOutputTiles, 2>(to, here, weights, sources, blocks, t + i, i, adds);
+            if (i < n) products.template multiply<kOutputTiles, 1>(to, here, weights, sources, blocks, t + i, i, adds);
           };
           here > kTileOutputs ? multiply.template operator()<2>() : multiply.template operator()<1>();
         }
