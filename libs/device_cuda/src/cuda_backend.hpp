@@ -1,8 +1,11 @@
 // The CUDA backend's class, shared by its source files (one per family of operations).
 #pragma once
 
+#include <functional>
+
 #include "brainlock/device/recorder.hpp"
 #include "choose_variants.hpp"
+#include "device_lists.hpp"
 #include "device_pool.hpp"
 #include "meter.hpp"
 #include "ring_tables.hpp"
@@ -71,7 +74,6 @@ class CudaBackend final : public device::Backend {
     const Word* c1;
     Word* digits;
   };
-  struct LinearLists;
 
   CudaBackend(device::Ring ring, std::shared_ptr<Driver> driver, std::shared_ptr<DevicePool> pool, std::shared_ptr<const RingTables> tables,
               std::shared_ptr<const Variants> variants, std::shared_ptr<Meter> meter);
@@ -89,6 +91,14 @@ class CudaBackend final : public device::Backend {
   /// Digits of at most kMaxJobs polynomials, all packed or all lifted, but for a packed digit's own limbs; `pieces` limbs of digits
   /// to each limb.
   Status make_digits(std::uint32_t limbs, bool lifted, std::uint32_t pieces, std::span<const Source> sources);
+  Status periodic_linear_core(const device::LinearCore& core);
+  Status full_linear_core(const Stream& stream, const device::LinearCore& core);
+  /// Puts lists into device memory: link() sets what points into them, with the address that they get. The memory is to be held until all that reads
+  /// it is launched, and then handed to lists_launched().
+  Result<device::Buffer> upload_lists(DeviceLists& lists, const std::function<void(const char* base)>& link);
+  void lists_launched(device::Buffer memory) {
+    if (lists_pool_ != nullptr) kept_lists_.push_back(std::move(memory));
+  }
   /// Jobs that may share one launch: at most kMaxJobs, and as many as `words` each leaves room for in the scratch memory.
   std::size_t jobs_at_once(std::size_t words) const;
   std::size_t scratch_words() const;

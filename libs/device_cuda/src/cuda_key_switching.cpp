@@ -1,4 +1,5 @@
 // Gadget decomposition, inner product with a key, division by P and dropped primes.
+#include <algorithm>
 #include <cassert>
 
 #include "cuda_backend.hpp"
@@ -39,32 +40,24 @@ Status CudaBackend::make_digits(std::uint32_t limbs, bool lifted, std::uint32_t 
   for (std::size_t j = 0; j < sources.size(); ++j) inverse.jobs[j] = {sources[j].c1, coefficients.data() + j * words, nullptr, nullptr};
   transform(false, inverse, lifted ? rows : limbs, sources.size());
 
-  if (lifted) {  // y = (x - [x]_P) / P, in the same step made a source
-    gpu::ConvertArguments division{};
-    division.ring = tables_.ring;
-    division.table = level.by_p;
-    division.scalars = level.prepared_inverse;
-    for (std::size_t j = 0; j < sources.size(); ++j) {
-      Word* const y = coefficients.data() + j * words;
-      division.jobs[j] = {y + limbs * degree_, y};
-    }
-    launch_words(gpu::Kernel::kConvertBasis, chunks_of_targets(limbs), sources.size(), division, conversion_variant(level.by_p.sources));
-  }
-
   gpu::ConvertDigitsArguments convert{};
   convert.ring = tables_.ring;
   convert.tables = level.digits;
-  convert.unprepare = level.unprepare;
   convert.limbs = limbs;
   convert.digits = digits;
   convert.pieces = pieces;
   gpu::NttArguments forward = ntt_arguments(
       gpu::row_map(0, limbs, digits, pieces, false, !lifted), nullptr);
   for (std::size_t j = 0; j < sources.size(); ++j) {
-    convert.jobs[j] = {coefficients.data() + j * words, sources[j].digits, lifted ? 1u : 0u};
+    convert.jobs[j] = {coefficients.data() + j * words, sources[j].digits};
     forward.jobs[j] = {sources[j].digits, sources[j].digits, nullptr, nullptr};
   }
-  launch_words(gpu::Kernel::kConvertDigits, digits * chunks_of_targets(rows), sources.size(), convert, conversion_variant(level.digit_sources));
+  if (lifted) {
+    const gpu::DivideDigitsArguments divide{.digits = convert, .by_p = level.by_p, .prepared_inverse = level.prepared_inverse, .unprepare = level.unprepare};
+    launch_words(gpu::Kernel::kDivideDigits, digits, sources.size(), divide, conversion_variant(std::max(level.digit_sources, level.by_p.sources)));
+  } else {
+    launch_words(gpu::Kernel::kConvertDigits, digits * chunks_of_targets(rows), sources.size(), convert, conversion_variant(level.digit_sources));
+  }
   transform(true, forward, rows * digits, sources.size());
   return driver_->status();
 }

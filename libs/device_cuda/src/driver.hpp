@@ -18,13 +18,13 @@ namespace gpu {
 
 enum class Kernel {
   kNttForwardColumns, kNttForwardRows, kNttInverseRows, kNttInverseColumns, kNttForwardCluster, kNttInverseCluster,
-  kConvertDigits, kConvertBasis, kPrepareKeys, kPlaceDigits, kSwitchKeys,
+  kConvertDigits, kDivideDigits, kConvertBasis, kPrepareKeys, kPlaceDigits, kSwitchKeys,
   kLift, kAdd, kSplitParts, kTensorSquare,
-  kRotateColumns, kWeightColumns, kWeightColumnsFull,
+  kLinearLayer, kRotateColumns, kWeightColumnsFull,
 };
 /// Whether threads of a block wait for each other.
 constexpr bool uses_barriers(Kernel kernel) {
-  return kernel <= Kernel::kNttInverseCluster || kernel == Kernel::kWeightColumns;
+  return kernel <= Kernel::kNttInverseCluster || kernel == Kernel::kLinearLayer;
 }
 /// Blocks, neighbours along x, that run together and see each other's shared memory.
 constexpr unsigned cluster_blocks(Kernel kernel, unsigned variant) {
@@ -35,7 +35,7 @@ constexpr unsigned cluster_blocks(Kernel kernel, unsigned variant) {
 struct LinearWork {
   std::uint64_t key_loads = 0;      ///< rotations, counted once for each group of inputs that shares the loads of a key
   std::uint64_t uses = 0;           ///< rotated columns
-  std::uint64_t columns = 0;        ///< that weights are put on
+  std::uint64_t plain_columns = 0;  ///< inputs as they are
   std::uint64_t weight_words = 0;   ///< of one limb
   std::uint64_t products = 0;       ///< columns times giants, over all outputs
   std::uint64_t giants = 0;         ///< over all outputs
@@ -49,7 +49,7 @@ struct Launch {
   std::size_t shared_bytes;
   const void* arguments;     ///< the kernel's struct of arguments.hpp
   std::size_t argument_bytes;
-  LinearWork linear;         ///< of kRotateColumns and later
+  LinearWork linear;         ///< of kLinearLayer and later
 };
 
 }  // namespace gpu

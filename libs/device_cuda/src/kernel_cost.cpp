@@ -59,27 +59,27 @@ Rows cost(const gpu::ConvertDigitsArguments& a, const gpu::Launch& launch) {
   const Count rows = a.limbs + a.ring.p_count;
   Rows out;
   for (unsigned j = 0; j < launch.grid[2]; ++j) {
-    const bool lifted = a.jobs[j].lifted != 0;
-    const Count own = a.limbs;                          // the digits' own limbs, together
-    const Count converted = a.digits * rows - own;
-    out.words += a.limbs + converted + (lifted ? own : 0);
+    out.words += a.digits * rows;   // of the sources each limb once, of the results all but those
     for (gpu::Word d = 0; d < a.digits; ++d) {
       const Count sources = std::min(a.ring.digit_limbs, a.limbs - d * a.ring.digit_limbs);
       out.operations += (rows - sources) * ((sources + 1) * kMultiplyAdd + kReduce);
     }
-    if (lifted) out.operations += own * kScale;
   }
+  return out;
+}
+
+Rows cost(const gpu::DivideDigitsArguments& a, const gpu::Launch& launch) {
+  Rows out = cost(a.digits, launch);
+  // Each digit reads the special limbs; own limbs are divided and stored.
+  const Count limbs = a.digits.limbs, specials = a.by_p.sources, jobs = launch.grid[2];
+  out.words += jobs * (a.digits.digits * specials + limbs);
+  out.operations += jobs * limbs * ((specials + 1) * kMultiplyAdd + kReduce + kAdd + 2 * kScale);
   return out;
 }
 
 Rows cost(const gpu::ConvertArguments& a, const gpu::Launch& launch) {
   const Count sources = a.table.sources, targets = a.table.targets;
-  Rows job{sources + targets, targets * ((sources + 1) * kMultiplyAdd + kReduce)};
-  if (a.scalars != nullptr) {
-    job.words += targets;
-    job.operations += targets * (kAdd + kScale);
-  }
-  return {job.words * launch.grid[2], job.operations * launch.grid[2]};
+  return {(sources + targets) * launch.grid[2], targets * ((sources + 1) * kMultiplyAdd + kReduce) * launch.grid[2]};
 }
 
 Rows cost(const gpu::PlaceArguments& a, const gpu::Launch& launch) {
@@ -131,11 +131,14 @@ Rows cost(const gpu::SquareArguments& a, const gpu::Launch& launch) {
   return out;
 }
 
+/// Columns of one limb, without where they go.
+Rows columns(const gpu::LinearWork& w, Count digits) {
+  return {w.key_loads * 2 * digits + w.uses * (digits + 1), w.key_loads * kPermute + w.uses * (2 * digits * kMultiplyAdd + 2 * kReduce + kAdd)};
+}
+
 Rows cost(const gpu::RotateArguments& a, const gpu::Launch& launch) {
-  const Count rows = launch.grid[1];
-  const gpu::LinearWork& w = launch.linear;
-  return {rows * (w.key_loads * 2 * a.digits + w.uses * (a.digits + 3)),
-          rows * (w.key_loads * kPermute + w.uses * (2 * a.digits * kMultiplyAdd + 2 * kReduce + kAdd))};
+  const Rows made = columns(launch.linear, a.digits);
+  return {launch.grid[1] * (made.words + 2 * launch.linear.uses), launch.grid[1] * made.operations};
 }
 
 template <typename Arguments>
@@ -153,13 +156,26 @@ KernelCost whole(const gpu::Launch& launch) {
   return times(cost(a, launch), a.ring.log_degree);
 }
 
-KernelCost weights(const gpu::Launch& launch) {
-  const auto& a = arguments<gpu::WeightArguments>(launch);
-  const Count limbs = launch.grid[1] / a.giant_tiles;
-  const gpu::LinearWork& w = launch.linear;
-  KernelCost out = times({limbs * 2 * (w.columns + w.giants), limbs * 2 * (w.products * kMultiplyAdd + w.giants * kReduce)}, a.ring.log_degree);
+/// Products and sums of `limbs` limbs; `columns`: column words loaded and computed.
+KernelCost weights(const gpu::LinearWork& w, Count limbs, const Rows& columns, gpu::Word log_degree) {
+  KernelCost out = times({limbs * (columns.words + 2 * w.giants), limbs * (columns.operations + 2 * (w.products * kMultiplyAdd + w.giants * kReduce))},
+                         log_degree);
   out.memory_bytes += limbs * w.weight_words * sizeof(gpu::Word);
   return out;
+}
+
+KernelCost linear_layer(const gpu::Launch& launch) {
+  const auto& a = arguments<gpu::LinearArguments>(launch);
+  Rows made = columns(launch.linear, a.digits);
+  made.words += 2 * launch.linear.plain_columns;
+  // Each block of giant tiles makes the columns anew.
+  return weights(launch.linear, launch.grid[1], {made.words * launch.grid[2], made.operations * launch.grid[2]}, a.ring.log_degree);
+}
+
+KernelCost full_weights(const gpu::Launch& launch) {
+  const auto& a = arguments<gpu::FullWeightArguments>(launch);
+  const gpu::LinearWork& w = launch.linear;
+  return weights(w, launch.grid[1] / a.most_giants, {2 * (w.uses + w.plain_columns), 0}, a.ring.log_degree);
 }
 
 }  // namespace
@@ -175,6 +191,10 @@ KernelCost cost_of(const gpu::Launch& launch) {
     case Kernel::kNttForwardCluster:
     case Kernel::kNttInverseCluster: return whole<gpu::NttArguments>(launch);
     case Kernel::kConvertDigits: return whole<gpu::ConvertDigitsArguments>(launch);
+    case Kernel::kDivideDigits: {
+      const auto& a = arguments<gpu::DivideDigitsArguments>(launch);
+      return times(cost(a, launch), a.digits.ring.log_degree);
+    }
     case Kernel::kConvertBasis: return whole<gpu::ConvertArguments>(launch);
     case Kernel::kPrepareKeys: return times({2 * jobs, jobs * (kScale + kPermute)}, arguments<gpu::PrepareKeysArguments>(launch).ring.log_degree);
     case Kernel::kPlaceDigits: return whole<gpu::PlaceArguments>(launch);
@@ -189,9 +209,9 @@ KernelCost cost_of(const gpu::Launch& launch) {
       return times({jobs * (a.limbs + 3 * rows), jobs * (a.limbs * kScale + rows * (2 * kAdd + kScale + 1))}, a.ring.log_degree);
     }
     case Kernel::kTensorSquare: return whole<gpu::SquareArguments>(launch);
+    case Kernel::kLinearLayer: return linear_layer(launch);
     case Kernel::kRotateColumns: return whole<gpu::RotateArguments>(launch);
-    case Kernel::kWeightColumns:
-    case Kernel::kWeightColumnsFull: return weights(launch);
+    case Kernel::kWeightColumnsFull: return full_weights(launch);
   }
   return {};
 }

@@ -14,7 +14,7 @@ namespace brainlock::device_cuda {
 namespace {
 
 constexpr std::size_t kStagingBytes = std::size_t{4} << 20;   ///< of each of two halves of pinned memory
-constexpr unsigned kMostThreads = 256;                        ///< of a block of any kernel but transforms
+constexpr unsigned kMostThreads = 256;                        ///< of a block of any kernel but transforms and linear_layer
 constexpr int kGraphsOfDependentLaunches = 12030;             ///< CUDA 12.3: the first that records them
 
 std::string text(cudaError_t error) { return std::string(cudaGetErrorName(error)) + " (" + cudaGetErrorString(error) + ")"; }
@@ -257,6 +257,7 @@ class CudaDriver final : public Driver {
   static unsigned threads_of(const gpu::Launch& launch) {
     const unsigned log_degree = launch.variant % gpu::kRoomyVariant;
     if (launch.kernel <= gpu::Kernel::kNttInverseColumns) return gpu::transform_shape(log_degree).threads;
+    if (launch.kernel == gpu::Kernel::kLinearLayer) return gpu::kMostLinearGroups * gpu::kLinearTile;
     return gpu::cluster_blocks(launch.kernel, launch.variant) > 1 ? gpu::cluster_shape(log_degree).threads : kMostThreads;
   }
   /// Clusters that do not fit the device, or the part of it that is ours, are left out.

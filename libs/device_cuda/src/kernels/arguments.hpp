@@ -57,10 +57,13 @@ constexpr unsigned kPointThreads = 256;   ///< threads of a block of kernels tha
 constexpr unsigned kMostLogTile = 12;     ///< log2 of the words of a transform's tile: 16.5 KB of shared memory
 constexpr unsigned kTransformWords = 16;  ///< of a tile, for each thread
 constexpr unsigned kTargetsPerThread = 8; ///< limbs that a thread of a conversion makes
-constexpr unsigned kWeightThreads = 128;  ///< threads, and words of a tile, of weight_columns
-constexpr unsigned kGiantTile = 8;        ///< outputs of a thread of weight_columns, for each polynomial
-constexpr unsigned kUsesAtOnce = 4;       ///< inputs of rotate_columns that share the loads of one key
-constexpr unsigned kColumnChunk = 32;     ///< columns whose weights lie in shared memory at a time
+constexpr unsigned kUsesAtOnce = 4;       ///< rotated inputs that share the loads of one key
+constexpr unsigned kDigitsAtOnce = 3;     ///< whose words a thread has on their way from memory
+constexpr unsigned kLinearTile = 128;     ///< words of a block of linear_layer, and threads of one of its groups
+constexpr unsigned kMostAdders = 4;       ///< groups of such a block that add up
+constexpr unsigned kMostLinearGroups = 5; ///< those, and the ones that make what is added up: what leaves a thread 96 registers
+constexpr unsigned kGiantTile = 8;        ///< outputs of a thread of linear_layer, for each polynomial
+constexpr unsigned kMostLogSlots = 4;     ///< log2 of the columns that a block of linear_layer has in shared memory at a time
 
 /// How a transform of 2^log_degree words is cut: see ntt.cuh. A word is row << row_stages | column.
 struct TransformShape {
@@ -138,14 +141,19 @@ struct ConversionTable {
 struct ConvertDigitsJob {
   const Word* sources;
   Word* digits;
-  Word lifted;
 };
 struct ConvertDigitsArguments {
   Ring ring;
   const ConversionTable* tables;   ///< per digit
-  const Factor* unprepare;         ///< per limb; for lifted jobs
   Word limbs, digits, pieces;      ///< pieces: digits, and one for c0 where it is kept beside them
   ConvertDigitsJob jobs[kMaxJobs];
+};
+
+struct DivideDigitsArguments {
+  ConvertDigitsArguments digits;
+  ConversionTable by_p;             ///< the remainder modulo P to the q limbs
+  const Factor* prepared_inverse;   ///< per limb: 1 / P, and what makes a source of it
+  const Factor* unprepare;          ///< per limb: takes that back
 };
 
 /// One conversion for several polynomials: targets are limbs 0, 1, ... of `out`.
@@ -156,7 +164,6 @@ struct ConvertJob {
 struct ConvertArguments {
   Ring ring;
   ConversionTable table;
-  const Factor* scalars;   ///< not null: out = (out - converted) * scalar, per target; null: out = converted
   ConvertJob jobs[kMaxJobs];
 };
 
@@ -265,16 +272,51 @@ struct LinearInput {
   const Word* c1;
   const Word* digits;
 };
+/// An input under a rotation, and the column that it makes: among all of them, or a place in shared memory.
 struct LinearUse {
   Word input;
   Word column;
 };
 struct LinearRotation {
-  const Word* key;
+  const Word* key;       ///< null: rotation by zero
   Word key_limbs, key_digits;
   Word galois_element;
-  Word first_use, use_count;
+  Word first_use, use_count;   ///< kUsesAtOnce at most
 };
+
+/// Columns that a block has in shared memory at the same time.
+struct LinearChunk {
+  Word first_rotation, rotation_count;
+};
+/// One product of an output's sums: of the column in place `slot` and the weights at position `place`.
+struct LinearEntry {
+  Word slot;
+  Word place;
+};
+/// Up to kGiantTile giant steps of one output: what an adder adds up.
+struct LinearTile {
+  const Word* weights;          ///< [limb][run][place][giant]
+  const LinearEntry* entries;   ///< chunk c has [entry_begin[c], entry_begin[c + 1]), no more than there are places
+  const Word* entry_begin;
+  Word* const* acc;             ///< [giant][poly]
+  Word places, giants;
+  Word first_giant, giant_count;
+};
+/// acc = weights * columns, weights constant over runs; grid y: limbs (L + K).
+struct LinearArguments {
+  Ring ring;
+  const LinearInput* inputs;
+  const LinearRotation* rotations;
+  const LinearUse* uses;
+  const LinearChunk* chunks;
+  const LinearTile* tiles;
+  Word chunk_count, tile_count;
+  Word limbs, digits;
+  Word log_run;          ///< words over which weights are constant
+  Word log_slots;        ///< of places in shared memory
+  Word makers;           ///< groups of a block that make columns; the others add up
+};
+
 /// Where column words of limb l begin: poly[i] + (l - first_limb) * N.
 struct LinearColumn {
   Word* poly[2];
@@ -284,15 +326,11 @@ struct LinearTerm {
   const Word* weights;
   Word column;
 };
-struct LinearOutput {
-  const Word* columns;        ///< [k]: column of the k-th input
-  const Word* weights;        ///< [limb][run][k][giant]
-  Word* const* acc;           ///< [giant][poly]
-  const Word* term_begin;     ///< full weights: giant g has terms [term_begin[g], term_begin[g + 1])
-  Word column_count;
+struct FullOutput {
+  Word* const* acc;            ///< [giant][poly]
+  const Word* term_begin;      ///< giant g has terms [term_begin[g], term_begin[g + 1])
   Word giants;
 };
-
 /// The columns of limbs [first_limb, first_limb + gridDim.y) by shared digits; grid z: rotations.
 struct RotateArguments {
   Ring ring;
@@ -302,15 +340,14 @@ struct RotateArguments {
   const LinearColumn* columns;
   Word limbs, digits, first_limb;
 };
-/// acc = weights * columns, of the same limbs; grid z: outputs.
-struct WeightArguments {
+/// acc = full weights * columns, of the same limbs; grid z: outputs.
+struct FullWeightArguments {
   Ring ring;
   const LinearColumn* columns;
-  const LinearOutput* outputs;
+  const FullOutput* outputs;
   const LinearTerm* terms;
   Word limbs, first_limb;
-  Word log_run;         ///< words over which weights are constant
-  Word giant_tiles;     ///< grid y = limbs * giant_tiles
+  Word most_giants;     ///< grid y = limbs * most_giants
 };
 
 }  // namespace brainlock::device_cuda::gpu

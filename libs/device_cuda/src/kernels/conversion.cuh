@@ -14,17 +14,22 @@ struct ConversionSource {
   Word y[kMax];
   Word quotient;
 
-  BRAINLOCK_DEVICE ConversionSource(const Word* sources, const ConversionTable& table, Word log_degree, unsigned t) {
+  /// word(i): source number i.
+  template <class Words>
+  BRAINLOCK_DEVICE ConversionSource(const ConversionTable& table, const Words& word) {
     float sum = 0;
     BRAINLOCK_UNROLL
     for (unsigned i = 0; i < kMax; ++i) {
       y[i] = 0;
       if (i >= table.sources) continue;
-      y[i] = sources[(std::size_t{i} << log_degree) + t];
+      y[i] = word(i);
       sum = fused_multiply_add(static_cast<float>(y[i]), load_constant(table.inv_q + i), sum);
     }
     quotient = round_to_word(sum);
   }
+  /// Sources limb after limb.
+  BRAINLOCK_DEVICE ConversionSource(const Word* sources, const ConversionTable& table, Word log_degree, unsigned t)
+      : ConversionSource(table, [&](unsigned i) { return sources[(std::size_t{i} << log_degree) + t]; }) {}
 
   /// The residue modulo the table's target number `target`, whose prime is m.
   BRAINLOCK_DEVICE Word convert(const ConversionTable& table, unsigned target, const Modulus& m) const {
@@ -38,8 +43,7 @@ struct ConversionSource {
   }
 };
 
-/// Coefficients of every digit modulo all limbs but its own (lifted: its own too). Grid x = words, y = digits * chunks of
-/// kTargetsPerThread limbs, z = jobs.
+/// Coefficients of every digit modulo all limbs but its own. Grid x = words, y = digits * chunks of kTargetsPerThread limbs, z = jobs.
 template <int kMax>
 BRAINLOCK_KERNEL convert_digits(BRAINLOCK_ARGUMENTS(ConvertDigitsArguments) a) {
   wait_for_earlier_launches();
@@ -53,14 +57,39 @@ BRAINLOCK_KERNEL convert_digits(BRAINLOCK_ARGUMENTS(ConvertDigitsArguments) a) {
   const ConversionTable table = load_constant(a.tables + digit);
   const ConversionSource<kMax> source(job.sources + (std::size_t{own} << a.ring.log_degree), table, a.ring.log_degree, t);
   for (Word l = first; l < first + kTargetsPerThread && l < rows; ++l) {
+    if (l >= own && l < own + table.sources) continue;
     const Modulus m = load_constant(a.ring.moduli + modulus_index(a.ring, a.limbs, l));
-    Word* const out = job.digits + ((std::size_t{l} * a.pieces + digit) << a.ring.log_degree) + t;
-    if (l < own || l >= own + table.sources) {
-      *out = source.convert(table, l < own ? l : l - table.sources, m);
-    } else if (job.lifted != 0) {
-      const Word y = job.sources[(std::size_t{l} << a.ring.log_degree) + t];
-      *out = mul(y, load_constant(a.unprepare + l), m.q);
-    }
+    job.digits[((std::size_t{l} * a.pieces + digit) << a.ring.log_degree) + t] = source.convert(table, l < own ? l : l - table.sources, m);
+  }
+}
+
+/// Coefficients of every digit of a lifted polynomial divided by P, modulo all limbs: y = (x - [x]_P) / P, and then as above. A thread makes all limbs
+/// of its digit, so that each y is made once. Grid x = words, y = digits, z = jobs.
+template <int kMax>
+BRAINLOCK_KERNEL divide_digits(BRAINLOCK_ARGUMENTS(DivideDigitsArguments) a) {
+  wait_for_earlier_launches();
+  const ConvertDigitsJob& job = a.digits.jobs[block_z()];
+  const Ring& ring = a.digits.ring;
+  const Word rows = a.digits.limbs + ring.p_count;
+  const Word digit = block_y();
+  const Word own = digit * ring.digit_limbs;
+  const unsigned t = block_x() * block_threads() + thread_x();
+  Word* const out = job.digits + (std::size_t{digit} << ring.log_degree) + t;
+  const std::size_t stride = std::size_t{a.digits.pieces} << ring.log_degree;   // from limb to limb
+  const ConversionTable table = load_constant(a.digits.tables + digit);
+  const ConversionSource<kMax> special(job.sources + (std::size_t{a.digits.limbs} << ring.log_degree), a.by_p, ring.log_degree, t);
+  const ConversionSource<kMax> source(table, [&](unsigned i) {
+    const Word l = own + i;
+    const Modulus m = load_constant(ring.moduli + l);
+    const Word x = job.sources[(std::size_t{l} << ring.log_degree) + t];
+    const Word y = mul(x - special.convert(a.by_p, l, m) + m.q, load_constant(a.prepared_inverse + l), m.q);
+    out[l * stride] = mul(y, load_constant(a.unprepare + l), m.q);
+    return y;
+  });
+  for (Word l = 0; l < rows; ++l) {
+    if (l >= own && l < own + table.sources) continue;
+    const Modulus m = load_constant(ring.moduli + modulus_index(ring, a.digits.limbs, l));
+    out[l * stride] = source.convert(table, l < own ? l : l - table.sources, m);
   }
 }
 
@@ -74,9 +103,7 @@ BRAINLOCK_KERNEL convert_basis(BRAINLOCK_ARGUMENTS(ConvertArguments) a) {
   const ConversionSource<kMax> source(job.sources, a.table, a.ring.log_degree, t);
   for (Word l = first; l < first + kTargetsPerThread && l < a.table.targets; ++l) {
     const Modulus m = load_constant(a.ring.moduli + l);
-    Word* const out = job.out + (std::size_t{l} << a.ring.log_degree) + t;
-    const Word x = source.convert(a.table, l, m);
-    *out = a.scalars == nullptr ? x : mul(*out - x + m.q, load_constant(a.scalars + l), m.q);
+    job.out[(std::size_t{l} << a.ring.log_degree) + t] = source.convert(a.table, l, m);
   }
 }
 

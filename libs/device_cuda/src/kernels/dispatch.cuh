@@ -50,6 +50,7 @@ bool dispatch(const Launch& launch, const Run& run) {
     case Kernel::kNttForwardCluster: BRAINLOCK_CLUSTER_DEGREES(ntt_forward_cluster)
     case Kernel::kNttInverseCluster: BRAINLOCK_CLUSTER_DEGREES(ntt_inverse_cluster)
     case Kernel::kConvertDigits: BRAINLOCK_SOURCES(convert_digits, ConvertDigitsArguments)
+    case Kernel::kDivideDigits: BRAINLOCK_SOURCES(divide_digits, DivideDigitsArguments)
     case Kernel::kConvertBasis: BRAINLOCK_SOURCES(convert_basis, ConvertArguments)
     case Kernel::kPrepareKeys: BRAINLOCK_SINGLE(prepare_keys, PrepareKeysArguments);
     case Kernel::kPlaceDigits: BRAINLOCK_SINGLE(place_digits, PlaceArguments);
@@ -58,9 +59,9 @@ bool dispatch(const Launch& launch, const Run& run) {
     case Kernel::kAdd: BRAINLOCK_SINGLE(add, AddArguments);
     case Kernel::kSplitParts: BRAINLOCK_SINGLE(split_parts, SplitArguments);
     case Kernel::kTensorSquare: BRAINLOCK_SINGLE(tensor_square, SquareArguments);
+    case Kernel::kLinearLayer: BRAINLOCK_SINGLE(linear_layer, LinearArguments);
     case Kernel::kRotateColumns: BRAINLOCK_SINGLE(rotate_columns, RotateArguments);
-    case Kernel::kWeightColumns: BRAINLOCK_SINGLE(weight_columns, WeightArguments);
-    case Kernel::kWeightColumnsFull: BRAINLOCK_SINGLE(weight_columns_full, WeightArguments);
+    case Kernel::kWeightColumnsFull: BRAINLOCK_SINGLE(weight_columns_full, FullWeightArguments);
   }
 #undef BRAINLOCK_SINGLE
 #undef BRAINLOCK_SOURCES

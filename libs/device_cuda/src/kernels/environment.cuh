@@ -2,7 +2,8 @@
 // kernels compile to PTX); and the host's C++ compiler, which runs the same source thread by thread (emulation/).
 //
 // Kernels are functions marked BRAINLOCK_KERNEL with one argument, a plain struct of arguments.hpp by value. Blocks are
-// one-dimensional, grids three-dimensional. Every thread of a block passes every barrier, or none does.
+// one-dimensional, grids three-dimensional. Every thread of a block passes every barrier, or none does. Where warps of a block take different ways,
+// barrier_apart() is the one barrier of all of them, wherever in the kernel each of them calls it.
 //
 // A kernel's first statement is wait_for_earlier_launches(): it may have been started while those before it still run (see
 // LaunchOrder of driver.hpp), and only its arguments are there for certain.
@@ -40,6 +41,7 @@ inline unsigned block_y() { return emulation::place.block_y; }
 inline unsigned block_z() { return emulation::place.block_z; }
 inline Word* shared_words() { return emulation::place.shared; }
 inline void barrier() { emulation::barrier(); }
+inline void barrier_apart() { emulation::barrier(); }
 inline void wait_for_earlier_launches() { emulation::note_wait_for_earlier_launches(); }
 inline void cluster_arrive() { emulation::cluster_arrive(); }
 inline void cluster_arrive_begun() { emulation::cluster_arrive(); }
@@ -107,6 +109,7 @@ BRAINLOCK_DEVICE unsigned block_x() { return static_cast<unsigned>(__nvvm_read_p
 BRAINLOCK_DEVICE unsigned block_y() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_ctaid_y()); }
 BRAINLOCK_DEVICE unsigned block_z() { return static_cast<unsigned>(__nvvm_read_ptx_sreg_ctaid_z()); }
 BRAINLOCK_DEVICE void barrier() { __syncthreads(); }
+BRAINLOCK_DEVICE void barrier_apart() { asm volatile("bar.sync 1, %0;" ::"r"(block_threads()) : "memory"); }
 BRAINLOCK_DEVICE float fused_multiply_add(float a, float b, float c) { return __nvvm_fma_rn_f(a, b, c); }
 BRAINLOCK_DEVICE Word round_to_word(float x) { return static_cast<Word>(__nvvm_f2ui_rn(x)); }
 BRAINLOCK_DEVICE Word reverse_word(Word x) { return __builtin_bitreverse32(x); }
@@ -125,6 +128,8 @@ BRAINLOCK_DEVICE unsigned block_x() { return blockIdx.x; }
 BRAINLOCK_DEVICE unsigned block_y() { return blockIdx.y; }
 BRAINLOCK_DEVICE unsigned block_z() { return blockIdx.z; }
 BRAINLOCK_DEVICE void barrier() { __syncthreads(); }
+/// A barrier of its own with the number of threads: one that counts all threads must be called at the same place by all of them.
+BRAINLOCK_DEVICE void barrier_apart() { asm volatile("bar.sync 1, %0;" ::"r"(block_threads()) : "memory"); }
 /// And lets the next launch begin to wait: its blocks take places that are free, since all of this one's have theirs by then.
 BRAINLOCK_DEVICE void wait_for_earlier_launches() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900

@@ -27,6 +27,7 @@ BRAINLOCK_DEGREES(ntt_forward_rows)
 BRAINLOCK_DEGREES(ntt_inverse_rows)
 BRAINLOCK_DEGREES(ntt_inverse_columns)
 BRAINLOCK_SOURCES(convert_digits, ConvertDigitsArguments)
+BRAINLOCK_SOURCES(divide_digits, DivideDigitsArguments)
 BRAINLOCK_SOURCES(convert_basis, ConvertArguments)
 
 }  // namespace brainlock::device_cuda::gpu::BRAINLOCK_PLACE
