@@ -148,6 +148,12 @@ Result<std::vector<ledger::Weight>> FakeLedger::weights(ledger::Uid uid) {
   return state.neurons.at(uid).weights;
 }
 
+Result<ledger::BlockTime> FakeLedger::block_time() {
+  const std::lock_guard lock(mutex_);
+  if (away) return {ErrorCode::kUnavailable, "the ledger is away"};
+  return ledger::BlockTime{state.block, block_interval_ms, 0};
+}
+
 Result<ledger::Metagraph> FakeLedger::metagraph(bool) {
   const std::lock_guard lock(mutex_);
   if (away) return {ErrorCode::kUnavailable, "the ledger is away"};

@@ -79,7 +79,7 @@ class FakeEngine final : public miner::Engine {
 class FakeLedger final : public ledger::Ledger {
  public:
   ledger::Metagraph state;
-  bool away = false;
+  std::atomic<bool> away{false};
   std::int64_t block_interval_ms = 12'000;
 
   FakeLedger();
@@ -90,7 +90,7 @@ class FakeLedger final : public ledger::Ledger {
 
   std::string describe() const override { return "in memory"; }
   std::uint16_t netuid() const override { return 54; }
-  Result<ledger::BlockTime> block_time() override { return ledger::BlockTime{1000, block_interval_ms, 0}; }
+  Result<ledger::BlockTime> block_time() override;
   Result<ledger::Metagraph> metagraph(bool) override;
   Result<std::vector<ledger::Weight>> weights(ledger::Uid uid) override;
   Result<ledger::Outcome> register_neuron(const ledger::Signer&, const ledger::AccountId&) override { return ledger::Outcome{}; }

@@ -205,6 +205,20 @@ TEST_F(ServiceTest, CapturedRequestIsGoodForNothingEvenAfterACrash) {
   EXPECT_EQ(refusal_of(drive(captured, {})), Refusal::kStale);
 }
 
+// A miner that was killed is shut for two seconds, whatever one asker's clock says.
+TEST_F(ServiceTest, AnAskerWhoseClockIsAheadKeepsNoOtherOut) {
+  start();
+  const Person other = person("other validator");
+  ledger->add(other.account(), true, 1000);
+  start();
+  const auto ahead = signed_head(validator, route(RouteKind::kKeyState), {}, now_ms + 7'900);
+  ASSERT_EQ(refusal_of(drive(ahead, {})), Refusal::kNone);
+  start();
+  now_ms += 2'600;
+  EXPECT_EQ(refusal_of(ask(other, route(RouteKind::kKeyState))), Refusal::kNone);
+  EXPECT_EQ(refusal_of(drive(ahead, {})), Refusal::kStarting) << "its own cannot be repeated";
+}
+
 TEST_F(ServiceTest, PlannedRestartRefusesWhatWasTakenAndNothingElse) {
   start();
   const auto captured = signed_head(validator, route(RouteKind::kKeyState), {});
@@ -471,6 +485,8 @@ TEST_F(OverSockets, MeasuredTimeIsTheEnginesTime) {
   EXPECT_GE(call.response_s, 0.2);
   EXPECT_LT(call.response_s, 0.6) << "loose: the machine may be busy";
   EXPECT_LT(call.network_s, call.response_s);
+  EXPECT_GT(call.round_trip_s, 0);
+  EXPECT_GE(call.network_s, call.round_trip_s);
 }
 
 }  // namespace

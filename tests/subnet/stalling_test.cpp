@@ -63,6 +63,23 @@ TEST_F(Stalling, ASlowUploadEndsInTimeAndGoesOnLater) {
   EXPECT_LE(*parts - tried, 3);
 }
 
+// What is shown beside the measured time: a miner that lets small requests wait does not make its line look long.
+TEST_F(Stalling, NobodysLineIsLongBecauseItDallies) {
+  const auto& miner = add("dallies", [](const net::RequestHead& head) -> std::optional<net::Response> {
+    if (head.method == "GET") std::this_thread::sleep_for(milliseconds(300));
+    return std::nullopt;
+  });
+  const FakeTaskClient task(folder.path / "client");
+  client::MinerConnection connection(self.signer, {miner.self.account(), "127.0.0.1", miner.server->port(), true});
+  ASSERT_TRUE(connection.upload_key(kPackage, task.key_id(), task.key_file(), 1 << 16, {}).ok());
+  const auto call = connection.infer(kPackage, task.key_id(), *task.encrypt(std::vector<float>(kInputs)), {});
+  ASSERT_TRUE(call.ok());
+  EXPECT_GT(call.round_trip_s, 0);
+  EXPECT_LT(call.round_trip_s, 0.15);
+  EXPECT_GE(call.network_s, call.round_trip_s);
+  EXPECT_LE(call.network_s, call.response_s);
+}
+
 TEST_F(Stalling, AKeyThatIsLostEachTimeIsNotSentForEver) {
   const auto uid = ledger->add(person("forgetful").account(), false, 0);
   validator::ValidatorOptions options;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace brainlock::client {
 
@@ -18,6 +19,8 @@ using Clock = std::chrono::steady_clock;
 /// A miner that was killed takes nothing that was signed before its fence: for its lead as a rule, for a time window and the lead at most.
 constexpr std::chrono::seconds kStartingPatience(12);
 constexpr std::chrono::milliseconds kStartingPause(250);
+/// Of one upload, for a miner that is restarted meanwhile. Longer than an upgrade takes, shorter than what a slow upload is allowed.
+constexpr std::chrono::seconds kRestartPatience(60);
 
 Reason reason_of(ErrorCode code) {
   switch (code) {
@@ -82,9 +85,13 @@ Call MinerConnection::send(const protocol::Route& route, std::span<const std::ui
     call.detail = answer.error().message;
     return call;
   }
-  if (answer->connect_s > 0) round_trip_s_ = answer->connect_s;
+  // The least of several: a miner that lets a small request wait does not make its line look long, since its machine takes connections without it.
+  for (const double seen : {client_.round_trip_s(), body.empty() ? answer->first_byte_s : 0.0}) {
+    if (seen > 0) round_trip_s_ = round_trip_s_ > 0 ? std::min(round_trip_s_, seen) : seen;
+  }
   call.connect_s = answer->connect_s;
   call.response_s = answer->response_s;
+  call.round_trip_s = round_trip_s_;
   call.network_s = std::min(answer->response_s, round_trip_s_ + answer->send_s);
   call.bytes_received = answer->body.size();
   if (answer->status != 200) {
@@ -165,13 +172,19 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
                                  std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress,
                                  std::stop_token stop, int attempts, std::int64_t total_ms) {
   auto until = total_ms > 0 ? Clock::now() + std::chrono::milliseconds(total_ms) : Clock::time_point::max();
+  const auto at_the_latest = total_ms > 0 ? until + std::chrono::milliseconds(total_ms) : until;
   Call failed;
   failed.uuid = protocol::make_uuid();
+  bool heard = false;
+  std::optional<Clock::time_point> gone_since;   // it was there a moment ago
+  std::optional<std::uint64_t> broken_off_at;
+  Clock::duration patience = kRestartPatience;
   const auto fail = [&](Reason reason, std::string detail, Refusal refusal = Refusal::kNone) {
     failed.reason = reason;
     failed.detail = std::move(detail);
     failed.refusal = refusal;
     failed.finished_ms = clock_();
+    failed.restarting = gone_since.has_value();
     return failed;
   };
   failed.started_ms = clock_();
@@ -182,9 +195,11 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
 
   protocol::Route route = make_route(protocol::RouteKind::kKeyState, package, key);
   int failures = 0;   // without progress in between
-  std::optional<Clock::time_point> starting_until;   // since the miner said that it has just started
   bool know_state = false;
   protocol::KeyState state;
+  const auto is_back = [&] {
+    if (gone_since) patience -= Clock::now() - *std::exchange(gone_since, std::nullopt);
+  };
   // A miner must not keep us for ever, whatever it says.
   while (true) {
     if (stop.stop_requested()) return fail(Reason::kValidatorError, "stopped");
@@ -215,6 +230,8 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       failed.bytes_sent += answer.bytes_sent;
     }
     if (answer.ok()) {
+      heard = true;
+      is_back();
       const auto read = protocol::parse_key_state(text_of(answer.body));
       if (!read.ok() || read->received_bytes > total) return fail(Reason::kKeyUpload, "the miner's state of the key makes no sense");
       // What it says when it is asked is no progress: a miner that takes no part would otherwise begin anew each time.
@@ -226,7 +243,8 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       if (progress) {
         const auto before = Clock::now();
         progress(state.received_bytes, total);
-        if (total_ms > 0) until += Clock::now() - before;
+        // Up to as long again: a miner that takes small parts could otherwise be at it for hours.
+        if (total_ms > 0) until = std::min(until + (Clock::now() - before), at_the_latest);
       }
       if (state.complete) {
         answer.bytes_sent = failed.bytes_sent;
@@ -234,12 +252,20 @@ Call MinerConnection::upload_key(const protocol::ContentId& package, const proto
       }
     } else {
       if (answer.reason == Reason::kWrongTask || answer.reason == Reason::kValidatorError) return answer;
+      const bool says_so = answer.refusal == Refusal::kStarting || answer.refusal == Refusal::kShuttingDown;
+      const bool gone = says_so || (heard && answer.reason == Reason::kUnreachable);
+      if (!gone) is_back();
       const bool lasting = answer.reason == Reason::kRefused && !protocol::refusal_is_temporary(answer.refusal);
       if (lasting) return fail(Reason::kKeyUpload, answer.detail, answer.refusal);
       know_state = false;
-      if (answer.refusal == Refusal::kStarting) {
-        if (!starting_until) starting_until = Clock::now() + kStartingPatience;
-        if (Clock::now() + kStartingPause < *starting_until) {
+      if (gone) {
+        if (!gone_since) {
+          gone_since = Clock::now();
+          // Twice at the same byte is no restart: it would have us send the same part again and again.
+          if (broken_off_at == state.received_bytes) ++failures;
+          broken_off_at = state.received_bytes;
+        }
+        if (failures < attempts && Clock::now() + kStartingPause < *gone_since + patience) {
           std::this_thread::sleep_for(kStartingPause);
           continue;
         }

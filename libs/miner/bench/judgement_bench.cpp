@@ -91,8 +91,8 @@ BENCHMARK(BM_JudgeHead)->ArgName("fence")->Arg(0)->Arg(1)->UseRealTime()->Unit(b
 void BM_Covered(benchmark::State& state) {
   const Folder folder;
   const auto fence = ReplayFence::open(folder.path / "replay.fence", 1'000);
-  (void)fence->cover(1'000, 1'000);
-  for (auto _ : state) benchmark::DoNotOptimize(fence->cover(1'000, 1'000).ok());
+  (void)fence->cover({}, 1'000, 1'000);
+  for (auto _ : state) benchmark::DoNotOptimize(fence->cover({}, 1'000, 1'000).ok());
 }
 BENCHMARK(BM_Covered);
 
@@ -105,7 +105,7 @@ void BM_Write(benchmark::State& state) {
   std::int64_t at = 0;
   for (auto _ : state) {
     ++at;
-    benchmark::DoNotOptimize(fence->cover(at, at).ok());
+    benchmark::DoNotOptimize(fence->cover({}, at, at).ok());
   }
 }
 BENCHMARK(BM_Write)->UseRealTime()->Unit(benchmark::kMicrosecond);

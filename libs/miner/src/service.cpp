@@ -124,8 +124,8 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   };
   /// Whether the request was taken before, by this run or an earlier one; if not, it is noted.
   Objection judge_replay(const protocol::Head& head, bool validator, std::int64_t now_ms) {
-    if (parts_.fence && head.timestamp_ms <= parts_.fence->earlier_ms()) {
-      const std::int64_t until_ms = parts_.fence->earlier_ms(), wait_ms = until_ms - now_ms;
+    if (parts_.fence && head.timestamp_ms <= parts_.fence->earlier_ms(head.sender)) {
+      const std::int64_t until_ms = parts_.fence->earlier_ms(head.sender), wait_ms = until_ms - now_ms;
       return {Refusal::kStarting, "signed at " + std::to_string(head.timestamp_ms) + "; what was signed up to " + std::to_string(until_ms) +
                                       " may have been taken before this server was started; sign it anew" +
                                       (wait_ms < 0 ? std::string() : " in " + std::to_string(wait_ms + 1) + " ms")};
@@ -136,7 +136,8 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
       case protocol::NonceVerdict::kFresh: break;
     }
     if (!parts_.fence) return {};
-    const Status covered = parts_.fence->cover(head.timestamp_ms, now_ms);
+    const Status covered = parts_.fence->cover(head.sender, head.timestamp_ms, now_ms, validator);
+    if (!covered.ok() && covered.error().code == ErrorCode::kDenied) return {Refusal::kFromTheFuture, covered.error().message};
     if (!covered.ok()) return {protocol::refusal_of(covered.error().code), "cannot write down that requests are taken"};
     return {};
   }

@@ -46,6 +46,15 @@ struct Client::Impl {
   bool denied = false;
   beast::flat_buffer buffer;
   bool stopped = false;
+  std::optional<Clock::time_point> heard;
+  double round_trip_s = 0;
+
+  /// After a step that waited for the other side.
+  void note(const beast::error_code& error) {
+    const bool its_word = !error || error == asio::error::connection_refused || error == asio::error::connection_reset || error == asio::error::eof ||
+                          error == asio::ssl::error::stream_truncated || error == http::error::end_of_stream || error == http::error::partial_message;
+    if (its_word) heard = Clock::now();
+  }
 
   [[nodiscard]] beast::tcp_stream* stream() {
     if (secure) return &beast::get_lowest_layer(*secure);
@@ -75,13 +84,24 @@ struct Client::Impl {
     return {ErrorCode::kUnavailable, where + error.message()};
   }
 
-  /// A kept connection that the server has closed meanwhile is readable.
+  /// A kept connection that the server has closed meanwhile is readable, and so is one on which it speaks unasked.
   [[nodiscard]] bool usable() {
-    if (stream() == nullptr || !stream()->socket().is_open()) return false;
+    if (stream() == nullptr || !stream()->socket().is_open() || buffer.size() > 0) return false;
+    if (secure) return only_tls_spoke();
     char byte = 0;
     const auto got = ::recv(stream()->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got > 0 && secure) return true;  // TLS has words of its own between answers
     return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+
+  /// TLS has words of its own between answers, tickets for example, and its goodbye may have come with the last answer. Only reading tells, and takes in
+  /// what there is.
+  [[nodiscard]] bool only_tls_spoke() {
+    beast::error_code error;
+    stream()->socket().non_blocking(true, error);
+    if (error) return false;
+    char byte = 0;
+    secure->read_some(asio::buffer(&byte, 1), error);
+    return error == asio::error::would_block || error == asio::error::try_again;
   }
 
   Status connect(std::int64_t timeout_ms, const std::stop_token& stop) {
@@ -94,9 +114,12 @@ struct Client::Impl {
     if (check) BRAINLOCK_TRY(prepare_tls());
     else plain.emplace(context);
     stream()->expires_after(std::chrono::milliseconds(timeout_ms));
+    const auto begun = Clock::now();
     stream()->async_connect(tcp::endpoint(address, port), [&error](beast::error_code result) { error = result; });
     run(stop);
+    note(error);
     if (error || stopped) return failure("connect to", error, false);
+    round_trip_s = seconds(Clock::now() - begun);
     stream()->socket().set_option(tcp::no_delay(true), error);
     if (!secure) return {};
     error = asio::error::operation_aborted;
@@ -133,6 +156,7 @@ struct Client::Impl {
     secure.reset();
     plain.reset();
     buffer.clear();
+    round_trip_s = 0;
   }
 };
 
@@ -147,6 +171,8 @@ Client& Client::operator=(Client&&) noexcept = default;
 
 Status Client::connect(std::int64_t timeout_ms, std::stop_token stop) { return impl_->connect(timeout_ms, stop); }
 void Client::close() { impl_->close(); }
+double Client::round_trip_s() const { return impl_->round_trip_s; }
+std::optional<Clock::time_point> Client::heard_at() const { return impl_->heard; }
 
 Result<Answer> Client::send(const Request& request, const SendLimits& limits, std::stop_token stop) {
   Answer out;
@@ -183,6 +209,7 @@ Result<Answer> Client::send(const Request& request, const SendLimits& limits, st
     http::async_read_header(stream, impl_->buffer, parser, [&](beast::error_code error, std::size_t) {
       read_error = error;
       headers_at = Clock::now();
+      impl_->note(error);
       if (error) {
         if (error != asio::error::operation_aborted) connection.close();  // ends the writing too
         return;
@@ -190,6 +217,7 @@ Result<Answer> Client::send(const Request& request, const SendLimits& limits, st
       http::async_read(stream, impl_->buffer, parser, [&](beast::error_code body_error, std::size_t) {
         read_error = body_error;
         done_at = Clock::now();
+        impl_->note(body_error);
         if (sent == Clock::time_point{}) connection.close();  // answered before the request was whole
       });
     });

@@ -1,5 +1,6 @@
 // TLS on the port of plain HTTP: who is let in, who is believed, and that nothing else changes.
 #include <gtest/gtest.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "echo.hpp"
@@ -134,6 +135,101 @@ TEST_F(TlsTest, LeavingInGoodOrderIsNoticed) {
     }
   }
   EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+}
+
+// The server's goodbye is readable, as tickets are: a request that is put after it is lost.
+TEST_F(TlsTest, AConnectionThatTheServerClosedIsNoticedBeforeARequestIsPutOnIt) {
+  start(identity(1), {.header_timeout_ms = 300});
+  const std::vector<std::uint8_t> body(10);
+  auto secure = client(expects(1)), plain = client({});
+  for (Client* each : {&secure, &plain}) {
+    for (int i = 0; i < 3; ++i) {
+      const auto answer = each->send({.method = "POST", .target = "/x", .headers = {}, .body = body}, {});
+      ASSERT_TRUE(answer.ok()) << i << " " << answer.error().to_string();
+      EXPECT_GT(answer->connect_s, 0) << i;
+      const auto at_once = each->send({.method = "POST", .target = "/x", .headers = {}, .body = body}, {});
+      ASSERT_TRUE(at_once.ok()) << at_once.error().to_string();
+      EXPECT_EQ(at_once->connect_s, 0) << "tickets are no goodbye";
+      EXPECT_TRUE(eventually([this] { return server->counters().connections == 0; }));
+    }
+  }
+}
+
+/// A server that says what it likes after its first answer, with every byte in our hands.
+struct ScriptedTls {
+  SSL_CTX* context = ::SSL_CTX_new(::TLS_server_method());
+  int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  std::uint16_t port = 0;
+  std::atomic<bool> said{false};
+  std::jthread thread;
+  ScriptedTls(const TlsIdentity& identity, std::function<void(SSL*)> then) {
+    const auto pem = [](const std::string& text) { return ::BIO_new_mem_buf(text.data(), static_cast<int>(text.size())); };
+    BIO* certificate_text = pem(identity.certificate_pem);
+    BIO* key_text = pem(identity.key_pem);
+    X509* certificate = ::PEM_read_bio_X509(certificate_text, nullptr, nullptr, nullptr);
+    EVP_PKEY* key = ::PEM_read_bio_PrivateKey(key_text, nullptr, nullptr, nullptr);
+    EXPECT_EQ(::SSL_CTX_use_certificate(context, certificate), 1);
+    EXPECT_EQ(::SSL_CTX_use_PrivateKey(context, key), 1);
+    ::X509_free(certificate);
+    ::EVP_PKEY_free(key);
+    ::BIO_free(certificate_text);
+    ::BIO_free(key_text);
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof own;
+    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&own), size), 0);
+    EXPECT_EQ(::listen(listener, 4), 0);
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&own), &size);
+    port = ntohs(own.sin_port);
+    thread = std::jthread([this, then = std::move(then)] {
+      for (int peer; (peer = ::accept(listener, nullptr, nullptr)) >= 0;) {
+        SSL* ssl = ::SSL_new(context);
+        ::SSL_set_fd(ssl, peer);
+        char buffer[4096];
+        if (::SSL_accept(ssl) == 1 && ::SSL_read(ssl, buffer, sizeof buffer) > 0) {
+          const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+          ::SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+          then(ssl);
+          said = true;
+          while (::SSL_read(ssl, buffer, sizeof buffer) > 0) ::SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+        }
+        ::SSL_free(ssl);
+        ::close(peer);
+      }
+    });
+  }
+  ~ScriptedTls() {
+    ::shutdown(listener, SHUT_RDWR);
+    ::close(listener);
+    thread.join();
+    ::SSL_CTX_free(context);
+  }
+};
+
+TEST(TlsClient, AGoodbyeEndsAConnectionThoughTheSocketStaysOpen) {
+  const Request request{.method = "GET", .target = "/", .headers = {}, .body = {}};
+  const auto again_after = [&](const std::function<void(SSL*)>& then) {
+    ScriptedTls server(identity(1), then);
+    Client client("127.0.0.1", server.port, expects(1));
+    EXPECT_TRUE(client.send(request, {}).ok());
+    EXPECT_TRUE(eventually([&] { return server.said.load(); }));
+    std::this_thread::sleep_for(20ms);
+    const auto again = client.send(request, {});
+    EXPECT_TRUE(again.ok()) << again.error().to_string();
+    return again.ok() && again->connect_s > 0;
+  };
+  EXPECT_FALSE(again_after([](SSL*) {})) << "kept";
+  EXPECT_TRUE(again_after([](SSL* ssl) { ::SSL_shutdown(ssl); })) << "goodbye";
+  EXPECT_FALSE(again_after([](SSL* ssl) {
+    EXPECT_EQ(::SSL_new_session_ticket(ssl), 1);
+    EXPECT_EQ(::SSL_do_handshake(ssl), 1);
+  })) << "another ticket";
+  EXPECT_FALSE(again_after([](SSL* ssl) {
+    EXPECT_EQ(::SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+    EXPECT_EQ(::SSL_do_handshake(ssl), 1);
+  })) << "another key";
+  EXPECT_TRUE(again_after([](SSL* ssl) { ::SSL_write(ssl, "HTTP/1.1 200 OK\r\n\r\n", 19); })) << "words that nobody asked for";
 }
 
 TEST_F(TlsTest, WhoSendsRequestsAheadGetsAllAnswersInOrder) {

@@ -77,6 +77,7 @@ void Asker::put(Question& question, Line& line) {
         call.finished_ms = clock_();
       }
     }
+    question.heard = connection.heard_at();
   }
   step_forward();
 }
@@ -102,9 +103,10 @@ Asker::Line::Phase Asker::wait_for_others(const client::TaskClient& task, client
 void Asker::begin(std::unique_ptr<Question> question, const std::shared_ptr<Line>& line) {
   Running& running = running_.emplace_back();
   running.question = std::move(question);
-  running.aside = line->aside;
   running.thread = std::jthread([this, &running, line] {
+    running.question->begun = Clock::now();
     put(*running.question, *line);
+    running.question->ended = Clock::now();
     {
       const std::lock_guard lock(mutex_);
       running.ended = true;
@@ -172,8 +174,8 @@ void Asker::stop() {
   breaking_off_ = {};
 }
 
-std::size_t Asker::under_way(bool aside) const {
-  return static_cast<std::size_t>(std::count_if(running_.begin(), running_.end(), [&](const Running& running) { return running.aside == aside; }));
+std::size_t Asker::under_way(Seat seat) const {
+  return static_cast<std::size_t>(std::count_if(running_.begin(), running_.end(), [&](const Running& running) { return running.question->seat == seat; }));
 }
 
 bool Asker::busy_with(const ledger::AccountId& miner) const {

@@ -46,8 +46,7 @@ class Asker {
   void stop();
 
   [[nodiscard]] bool busy_with(const ledger::AccountId& miner) const;
-  /// Of those begun by ask_aside, or of the others.
-  [[nodiscard]] std::size_t under_way(bool aside) const;
+  [[nodiscard]] std::size_t under_way(Seat seat) const;
   [[nodiscard]] KeyDelivery& keys() { return keys_; }
 
  private:
@@ -62,7 +61,6 @@ class Asker {
   };
   struct Running {
     std::unique_ptr<Question> question;
-    bool aside = false;
     std::atomic<bool> ended{false};
     std::jthread thread;   // last: it uses the others
   };

@@ -172,6 +172,8 @@ Result<std::string> board_metrics(Validator& validator) {
   const RejectedInputs rejected = validator.rejected_inputs();
   out += "brainlock_validator_rejected_inputs_total{why=\"beyond_limit\"} " + std::to_string(rejected.beyond_limit) + "\n";
   out += "brainlock_validator_rejected_inputs_total{why=\"wraps\"} " + std::to_string(rejected.wrapping) + "\n";
+  head("brainlock_validator_excused_total", "counter", "Failures that were this validator's own outage: neither a miner nor the ledger was heard.");
+  out += "brainlock_validator_excused_total " + std::to_string(activity.excused) + "\n";
   head("brainlock_ledger_block", "gauge", "Block number last seen.");
   out += "brainlock_ledger_block " + std::to_string(activity.block) + "\n";
   return out;

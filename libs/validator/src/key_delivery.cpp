@@ -13,6 +13,8 @@ namespace {
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::int64_t kAgainMs = 10'000;   // after the first failure of an upload, twice as long after each further one
 constexpr std::int64_t kAgainMostMs = 6 * kHourMs;
+constexpr std::int64_t kDialMostMs = 60'000, kDialOthersMostMs = 300'000;   // between attempts to reach a miner; and where somebody else answers
+constexpr std::size_t kRestartsAnHour = 3;   // that are nobody's fault: more of them are a way to take keys for ever
 constexpr std::uint64_t kLeastPart = 1 << 16, kMostPart = 2 << 20;   // small: an upload stops between parts
 
 }  // namespace
@@ -27,13 +29,15 @@ Readiness KeyDelivery::ensure(client::MinerConnection& connection, const client:
     const std::int64_t early_ms = place.not_before_ms - clock_();
     if (!known && early_ms > 0) return {too_early("the last upload failed; the next one is in " + std::to_string(early_ms / 1000) + " s")};
   }
-  const auto begun = Clock::now();
   bool there = false;
   client::Call state = connection.key_state(task.package(), task.key_id(), there, {5'000, 10'000, protocol::kMaxJsonBytes}, stop);
   {
     const std::lock_guard lock(mutex_);
     Place& place = places_[name];
-    if (state.ok()) place.there = there;
+    if (state.ok()) {
+      place.there = there;
+      place.misses = 0;
+    }
     if (there) {
       place.was_there = true;
       place.failures = 0;
@@ -42,7 +46,7 @@ Readiness KeyDelivery::ensure(client::MinerConnection& connection, const client:
     // An address that is somebody else's: its owner is not to be dialled each time that a hotkey which announces it is due.
     if (state.reason == Reason::kUnsignedAnswer) place.there = false;
     if (!state.ok() && (known || state.reason != Reason::kRefused)) {
-      if (!place.there && state.reason != Reason::kValidatorError) postpone(place, Clock::now() - begun);
+      if (!place.there && state.reason != Reason::kValidatorError) missed(place, state.reason == Reason::kUnsignedAnswer);
       return {std::move(state)};
     }
   }
@@ -62,6 +66,11 @@ void KeyDelivery::postpone(Place& place, Clock::duration kept_us) const {
   place.failures = std::min(place.failures + 1, 12);
   const std::int64_t kept_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kept_us).count();
   place.not_before_ms = clock_() + std::min(std::max(kAgainMs << (place.failures - 1), 6 * kept_ms), kAgainMostMs);
+}
+
+void KeyDelivery::missed(Place& place, bool somebody_else) const {
+  place.misses = std::min(place.misses + 1, 12);
+  place.not_before_ms = clock_() + std::min(kAgainMs << (place.misses - 1), somebody_else ? kDialOthersMostMs : kDialMostMs);
 }
 
 Readiness KeyDelivery::send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop) {
@@ -103,7 +112,14 @@ Readiness KeyDelivery::send(client::MinerConnection& connection, const client::T
   const std::uint64_t most = std::filesystem::file_size(task.key_file(), ignored) / 2;
   if (out.call.bytes_sent > (out.call.ok() ? 0 : most)) place.sent_ms.push_back(clock_());
   if (!out.call.ok()) {
-    postpone(place, took - out.excused);
+    std::erase_if(place.restarts_ms, [&](std::int64_t at_ms) { return at_ms < began_ms - kHourMs; });
+    if (out.call.restarting && place.restarts_ms.size() < kRestartsAnHour) {
+      // What it has stays there, and the next upload goes on from it as soon as the miner is back.
+      place.restarts_ms.push_back(clock_());
+      place.not_before_ms = clock_() + kAgainMs;
+    } else {
+      postpone(place, took - out.excused);
+    }
     return out;
   }
   place.was_there = true;

@@ -49,15 +49,19 @@ class KeyDelivery {
   struct Place {
     bool there = false;                       ///< the miner said so
     bool was_there = false;                   ///< ever
-    int failures = 0;                         ///< in a row, of attempts to bring it there
+    int failures = 0;                         ///< in a row, of uploads
+    int misses = 0;                           ///< in a row, of attempts to ask the miner
     std::int64_t not_before_ms = 0;           ///< the next attempt
+    std::vector<std::int64_t> restarts_ms;    ///< that broke off uploads within the last hour
     std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour, and those that failed after most was sent
   };
   using Name = std::pair<protocol::AccountId, protocol::ContentId>;
 
   Readiness send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop);
-  /// The next attempt waits: the longer, the longer this one kept us.
+  /// The next upload waits: the longer, the longer this one kept us.
   void postpone(Place& place, std::chrono::steady_clock::duration kept_us) const;
+  /// The next attempt to ask it waits. That costs us little, and a miner that was down is not to wait for long when it is back.
+  void missed(Place& place, bool somebody_else) const;
   /// A call that was not made.
   [[nodiscard]] client::Call too_early(std::string detail) const;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <chrono>
 #include <condition_variable>
 #include <numeric>
@@ -13,6 +12,8 @@
 #include "brainlock/base/parallel.hpp"
 #include "brainlock/crypto/random.hpp"
 #include "asker.hpp"
+#include "outage.hpp"
+#include "turns.hpp"
 
 namespace brainlock::validator {
 
@@ -23,8 +24,8 @@ namespace {
 
 constexpr std::int64_t kPruneEveryMs = 3'600'000;
 constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
+constexpr std::chrono::seconds kUsualBlock{12};   // between two
 constexpr std::chrono::seconds kVoteEvery{60};    // within a round; the ledger is read for it
-constexpr std::chrono::milliseconds kPrompt{500}; // below that all miners are alike, above it those alike that differ by less than a factor of two
 
 std::uint64_t random_seed() {
   std::uint64_t seed = 0;
@@ -35,6 +36,8 @@ std::uint64_t random_seed() {
 }  // namespace
 
 Validator::Validator(ValidatorParts parts, ValidatorOptions options) : parts_(std::move(parts)), options_(options) {
+  turns_ = std::make_unique<Turns>(TurnRules{options_.patience_ms, options_.rule.window_ms, options_.rule.window_requests * std::max<std::size_t>(1, parts_.tasks.size())});
+  outage_ = std::make_unique<OutageWatch>();
   const DeliveryRules delivery{options_.key_timeout_ms, options_.upload_timeout_ms, options_.uploads_an_hour, options_.parallel};
   asker_ = std::make_unique<Asker>(parts_.self, parts_.clock,
                                    AskerOptions{options_.request_timeout_ms, options_.patience_ms, options_.keep_alive_ms, options_.tls, options_.allow_private_addresses, delivery});
@@ -75,7 +78,10 @@ Activity Validator::activity() const {
 }
 
 Result<ledger::Metagraph> Validator::metagraph() {
-  BRAINLOCK_ASSIGN(auto metagraph, parts_.ledger->metagraph(true));
+  auto read = parts_.ledger->metagraph(true);
+  outage_->looked(Clock::now(), read.ok() ? std::optional(read->block) : std::nullopt, kUsualBlock);
+  if (!read.ok()) return read.error();
+  ledger::Metagraph metagraph = std::move(*read);
   const auto* self = metagraph.find(parts_.self.account);
   const std::lock_guard lock(mutex_);
   activity_.block = metagraph.block;
@@ -184,6 +190,7 @@ Status Validator::record(std::span<const std::unique_ptr<Question>> questions) {
                                            {"detail", row.detail},
                                            {"response_s", std::to_string(questions[i]->call.response_s)},
                                            {"network_s", std::to_string(row.network_s)},
+                                           {"round_trip_s", std::to_string(questions[i]->call.round_trip_s)},
                                            {"deviation", row.deviation ? std::to_string(*row.deviation) : std::string()},
                                            {"noise_ratio", questions[i]->verdict.noise_ratio ? std::to_string(*questions[i]->verdict.noise_ratio) : std::string()}});
   }
@@ -196,7 +203,7 @@ void Validator::forget_strangers(const ledger::Metagraph& metagraph) {
   const auto gone = [&](const ledger::AccountId& miner) { return !known.contains(miner); };
   noise_.forget(gone);
   asker_->keys().forget_miners(gone);
-  std::erase_if(took_, [&](const auto& entry) { return !known.contains(entry.first); });
+  turns_->forget(gone);
   std::erase_if(plans_, [&](const auto& entry) { return !known.contains(entry.first); });
 }
 
@@ -235,11 +242,13 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   forget_strangers(metagraph);
   auto uids = ledger::miners_in_slot(metagraph, self->uid, options_.slot_blocks);
   std::erase_if(uids, [&](ledger::Uid uid) { return asker_->busy_with(metagraph.neurons[uid].hotkey); });
-  const auto took = [&](ledger::Uid uid) {
-    const auto found = took_.find(metagraph.neurons[uid].hotkey);
-    return found == took_.end() ? Clock::duration::max() : found->second;
-  };
-  const auto known = [&](ledger::Uid uid) { return took_.contains(metagraph.neurons[uid].hotkey); };
+  const std::uint64_t round = activity().rounds;
+  for (const ledger::Uid uid : uids) {
+    const auto& miner = metagraph.neurons[uid].hotkey;
+    if (turns_->knows(miner)) continue;
+    BRAINLOCK_ASSIGN(const auto rows, counted_rows(miner, parts_.clock()));
+    turns_->see(miner, rows, round);
+  }
   auto slot_end = Clock::time_point::max();
   if (options_.slot_blocks != 0) {
     BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
@@ -249,36 +258,39 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
       // Others' slots are left alone: a miner that is still at work when its next begins has two validators at once, and each takes it for half
       // as fast. Half a slot is open to everybody, however long it says it takes.
       const Clock::duration most = duration_of(options_.slot_blocks) / 2;
-      std::erase_if(uids, [&](ledger::Uid uid) { return Clock::now() + (known(uid) ? std::min(took(uid), most) : Clock::duration(0)) > slot_end; });
+      std::erase_if(uids, [&](ledger::Uid uid) { return Clock::now() + std::min(turns_->took(metagraph.neurons[uid].hotkey), most) > slot_end; });
       std::erase_if(uids, [&](ledger::Uid uid) { return !due_in_slot(metagraph.neurons[uid].hotkey, metagraph.block); });
     }
   }
   // In another order each time, so that nobody is always asked first.
   std::mt19937_64 shuffler(random_seed());
   std::shuffle(uids.begin(), uids.end(), shuffler);
-  // Those known to take longer than anybody waits are asked beside the others, new ones among the others. Where there are more than seats, chance
-  // decides: by slowness those who stall could keep out whoever is honestly slower.
-  const auto slow = std::stable_partition(uids.begin(), uids.end(), [&](ledger::Uid uid) { return !known(uid) || took(uid) < std::chrono::milliseconds(options_.patience_ms); });
-  std::vector<ledger::Uid> aside(slow, uids.end());
-  uids.erase(slow, uids.end());
-  aside.resize(std::min(aside.size(), options_.most_aside - std::min(options_.most_aside, asker_->under_way(true))));
-  asker_->ask_aside(questions_for(metagraph, aside));
-  // Batches of miners that kept us about as long the last time, however it ended: who stalls holds up those who do the same.
-  const auto slowness = [&](ledger::Uid uid) { return std::bit_width(static_cast<std::uint64_t>(took(uid) / kPrompt)); };
-  std::stable_sort(uids.begin(), uids.end(), [&](ledger::Uid a, ledger::Uid b) { return slowness(a) < slowness(b); });
+  auto order = turns_->order(metagraph, uids, parts_.clock());
+  const auto seats = [&](Seat seat) { return options_.most_aside - std::min(options_.most_aside, asker_->under_way(seat)); };
+  // Those known to take longer than anybody waits. Where there are more than seats, chance decides: by slowness those who stall could keep out whoever is
+  // honestly slower.
+  order.proven_slow.resize(std::min(order.proven_slow.size(), seats(Seat::kSlow)));
+  asker_->ask_aside(questions_for(metagraph, order.proven_slow, Seat::kSlow));
+  order.failing_slow.resize(std::min(order.failing_slow.size(), seats(Seat::kFailing)));
+  asker_->ask_aside(questions_for(metagraph, order.failing_slow, Seat::kFailing));
 
+  // A batch of new ones before all others, since a round may end before its end; no more, since they may stall.
   const std::size_t batch = std::max(1U, options_.parallel);
-  for (std::size_t begin = 0; begin < uids.size(); begin += batch) {
-    if (stop.stop_requested() || Clock::now() >= slot_end) break;
-    const auto members = std::span(uids).subspan(begin, std::min(batch, uids.size() - begin));
-    if (!known(members.back()) && asker_->under_way(false) >= options_.most_aside) break;
-    const std::size_t count = members.size();
-    auto questions = questions_for(metagraph, members);
-    set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
-    asker_->ask(std::move(questions), stop);
-    if (stop.stop_requested()) break;
-    BRAINLOCK_TRY(collect(report));
-    if (between) between();
+  using Uids = std::span<const ledger::Uid>;
+  const Uids fresh(order.fresh), first = fresh.first(std::min(batch, fresh.size()));
+  for (const auto& [group, seat] : {std::pair(first, Seat::kFresh), std::pair(Uids(order.proven), Seat::kBatch), std::pair(fresh.subspan(first.size()), Seat::kFresh),
+                                    std::pair(Uids(order.failing), Seat::kFailing)}) {
+    for (Uids rest = group; !rest.empty() && !stop.stop_requested() && Clock::now() < slot_end;) {
+      const std::size_t count = std::min({batch, rest.size(), seat == Seat::kBatch ? batch : seats(seat)});
+      if (count == 0) break;
+      auto questions = questions_for(metagraph, rest.first(count), seat);
+      rest = rest.subspan(count);
+      set_state("asking " + std::to_string(count) + (count == 1 ? " miner" : " miners"));
+      asker_->ask(std::move(questions), stop);
+      if (stop.stop_requested()) break;
+      BRAINLOCK_TRY(collect(report));
+      if (between) between();
+    }
   }
   BRAINLOCK_TRY(collect(report));
   if (stop.stop_requested()) asker_->stop();  // what is cut off is nobody's failure
@@ -287,10 +299,11 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   return report;
 }
 
-std::vector<std::unique_ptr<Question>> Validator::questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids) {
+std::vector<std::unique_ptr<Question>> Validator::questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids, Seat seat) {
   std::vector<std::unique_ptr<Question>> questions;
   for (const ledger::Uid uid : uids) {
     auto question = std::make_unique<Question>();
+    question->seat = seat;
     question->miner = metagraph.neurons[uid];
     question->task = &parts_.tasks[random_seed() % parts_.tasks.size()];
     question->keys = question->task->client;
@@ -305,9 +318,10 @@ std::vector<std::unique_ptr<Question>> Validator::questions_for(const ledger::Me
 Status Validator::collect(RoundReport& report) {
   auto questions = asker_->finished();
   for (const auto& question : questions) {
-    // Who stalls now and then is not prompt in between.
-    auto& took = took_[question->miner.hotkey];
-    took = std::max(question->took, took * 3 / 4);
+    if (question->withdrawn) turns_->kept_us(question->miner.hotkey, question->took, false);
+  }
+  for (const auto& question : questions) {
+    if (question->heard) outage_->heard(*question->heard);
   }
   std::erase_if(questions, [](const auto& question) { return question->withdrawn; });
   if (!questions.empty()) set_state("judging answers");
@@ -315,8 +329,10 @@ Status Validator::collect(RoundReport& report) {
   for (auto& question : questions) {
     question->bytes = {};
     question->call.body = {};
-    judged_.push_back(std::move(question));
+    turns_->kept_us(question->miner.hotkey, question->took, question->verdict.reason == Reason::kOk);
+    in_doubt_.push_back(std::move(question));
   }
+  settle_doubts(false);
   if (judged_.empty()) return {};
   // Where the store is away nothing is lost, and nobody is asked before it is back: the next round begins here.
   BRAINLOCK_TRY(record(judged_));
@@ -329,9 +345,42 @@ Status Validator::collect(RoundReport& report) {
   return {};
 }
 
+void Validator::settle_doubts(bool last) {
+  const auto verdict = [&](const Question& question) {
+    const Reason reason = question.verdict.reason;
+    if (reason != Reason::kUnreachable && reason != Reason::kTimeout) return OutageWatch::Verdict::kCounts;
+    return outage_->judge(question.begun, question.ended, question.heard);
+  };
+  // The ledger is asked only where it matters.
+  if (std::any_of(in_doubt_.begin(), in_doubt_.end(), [&](const auto& question) { return verdict(*question) == OutageWatch::Verdict::kOpen; })) {
+    const auto time = parts_.ledger->block_time();
+    outage_->looked(Clock::now(), time.ok() ? std::optional(time->block) : std::nullopt, time.ok() ? std::chrono::milliseconds(time->block_interval_ms) : kUsualBlock);
+  }
+  std::size_t excused = 0;
+  for (auto& question : in_doubt_) {
+    auto is = verdict(*question);
+    if (is == OutageWatch::Verdict::kOpen && !last) continue;
+    if (is == OutageWatch::Verdict::kOurs) {
+      ++excused;
+      question->verdict.detail = "nobody was heard, nor the ledger: this validator was cut off (" + std::string(protocol::reason_name(question->verdict.reason)) + ": " + question->verdict.detail + ")";
+      question->verdict.reason = Reason::kValidatorError;
+    }
+    const bool right = question->verdict.reason == Reason::kOk;
+    if (right || protocol::counts_against_miner(question->verdict.reason)) turns_->judged(question->miner.hotkey, right, question->call.finished_ms);
+    judged_.push_back(std::move(question));
+  }
+  std::erase(in_doubt_, nullptr);
+  if (excused == 0) return;
+  net::log_event(parts_.log, net::EventLevel::kWarning, "outage", {{"excused", std::to_string(excused)}});
+  const std::lock_guard lock(mutex_);
+  activity_.excused += excused;
+}
+
 Result<RoundReport> Validator::finish(const std::stop_token& stop) {
   RoundReport report;
   asker_->wait(stop);
+  BRAINLOCK_TRY(collect(report));
+  settle_doubts(true);
   BRAINLOCK_TRY(collect(report));
   if (stop.stop_requested()) asker_->stop();
   return report;

@@ -36,8 +36,10 @@ struct Call {
   std::int64_t finished_ms = 0;
   double response_s = 0;               ///< first byte sent -> last byte received, by a steady clock
   double connect_s = 0;                ///< before that, until a connection stood; next to nothing where one did
-  double network_s = 0;                ///< estimate: one round trip and the time the question took to leave
+  double round_trip_s = 0;             ///< the least of what was seen: connections that the miner's machine took, requests without a body
+  double network_s = 0;                ///< estimate: one round trip and the time the question took to leave, which a miner that reads slowly makes longer
   std::uint64_t bytes_sent = 0, bytes_received = 0;
+  bool restarting = false;             ///< of an upload: the miner, which had answered, was gone or starting when it ended
   [[nodiscard]] bool ok() const { return reason == protocol::Reason::kOk; }
 };
 
@@ -65,12 +67,13 @@ class MinerConnection {
   Call key_state(const protocol::ContentId& package, const protocol::ContentId& key, bool& complete, const CallLimits& limits = {},
                  std::stop_token stop = {});
 
-  /// Called with (bytes there, of how many). Its own time is not the upload's.
+  /// Called with (bytes there, of how many). Its own time is not the upload's, up to as long as the upload is allowed.
   using UploadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
   /// Makes sure that the miner has the whole key file: asks how much of it is there and sends the rest in parts of at most
   /// `part_bytes`. A part that fails for a passing reason is repeated after a moment, at most `attempts` times without a byte more at
-  /// the miner (`starting` is none of these for 12 s). Ends after `total_ms` (0: no such limit; the next upload goes on where this one stopped), and in any case when twice the
-  /// file was sent. bytes_sent: of parts, 0 if the miner had them all.
+  /// the miner. One that restarts meanwhile (`shutting_down`, no connection, `starting`) is waited for besides, for a minute of each upload. Ends after
+  /// `total_ms` (0: no such limit; the next upload goes on where this one stopped), and in any case when twice the file was sent. bytes_sent: of parts, 0 if
+  /// the miner had them all.
   Call upload_key(const protocol::ContentId& package, const protocol::ContentId& key, const std::filesystem::path& file,
                   std::uint64_t part_bytes, const CallLimits& part_limits, const UploadProgress& progress = {},
                   std::stop_token stop = {}, int attempts = 4, std::int64_t total_ms = 0);
@@ -81,6 +84,8 @@ class MinerConnection {
 
   [[nodiscard]] const MinerAddress& miner() const { return miner_; }
   void close() { client_.close(); }
+  /// As net::Client's.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> heard_at() const { return client_.heard_at(); }
 
  private:
   Call send(const protocol::Route& route, std::span<const std::uint8_t> body, const protocol::SignedRequest& request,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -26,13 +27,14 @@ struct ReplayFenceOptions {
 };
 
 /// Within a run the nonce memory knows each request that was taken. The fence is for the next run, which knows none: the file holds a
-/// timestamp that no accepted request's is above, and is written before the first request above it is accepted.
+/// timestamp that no accepted request's is above, and is written before the first request above it is accepted. It keeps to the miner's own clock. An asker
+/// whose clock is further ahead than a quarter of the lead has a timestamp of its own in the file, so that it shuts out nobody but itself.
 ///
 ///     |<-- window -->|                   now
 ///     ...taken...taken...taken...taken....|.......lead.......| written
 ///     after a crash:   all this is refused, then nothing   ->|
 ///
-/// More than now + window + lead is never written, whatever timestamps requests carry. A file that cannot be read counts as if it said that, and so does one that
+/// More than now + 5/4 lead is never written for all, nor more than now + window + lead for one asker, whatever timestamps requests carry. A file that cannot be read counts as if it said that, and so does one that
 /// says more: a clock that was wrong and was set back must not keep the miner shut. (Requests that were signed by such a clock can then be repeated when their
 /// time comes.) All is fenced off as long as the clock is not set back by more than the lead from one run to the next.
 /// One process at a time uses a file. Safe from many threads; no clock, no socket.
@@ -44,34 +46,57 @@ class ReplayFence {
   /// see settle().
   static std::unique_ptr<ReplayFence> open(std::filesystem::path file, std::int64_t now_ms, const ReplayFenceOptions& options = {}, net::EventLog log = {});
 
-  /// Requests signed at or before this moment may have been taken by an earlier run.
-  [[nodiscard]] std::int64_t earlier_ms() const { return earlier_ms_; }
+  /// Requests of `sender` signed at or before this moment may have been taken by an earlier run.
+  [[nodiscard]] std::int64_t earlier_ms(const protocol::AccountId& sender) const { return earlier_.of(sender); }
+
+  /// Askers with a timestamp of their own, and how many of them may be others than validators: whoever likes can have any number of hotkeys.
+  static constexpr std::size_t kMostAhead = 256, kMostOrdinaryAhead = 128;
 
   /// Call before a request is accepted that is signed at `timestamp_ms`, within the window around `now_ms`: when this returns without an error, the file
   /// fences it off. Cost: a mutex; for one request in a lead, two flushes to the disk, while those that the file covers go on. Those that it does not
-  /// wait for that one write, and share its error: kResource (disk full), kIo.
-  Status cover(std::int64_t timestamp_ms, std::int64_t now_ms);
+  /// wait for that one write, and share its error: kResource (disk full), kIo. kDenied: its clock is ahead, and so are too many others'.
+  Status cover(const protocol::AccountId& sender, std::int64_t timestamp_ms, std::int64_t now_ms, bool validator = true);
 
   /// Takes the lead back, so that a planned restart refuses nothing that was not taken. Requests may still come: they are covered anew.
   /// Errors as for cover(); the file then stays as it is, which is safe.
   Status settle();
 
  private:
+  /// What the file says.
+  struct Marks {
+    std::int64_t all_ms = 0;
+    std::map<protocol::AccountId, std::int64_t> ahead_ms;   // of askers whose mark is above that
+    [[nodiscard]] std::int64_t of(const protocol::AccountId& sender) const;
+  };
+  /// An asker whose clock is ahead.
+  struct Ahead {
+    bool validator = false;
+    std::int64_t newest_ms = 0;      // of what was covered
+    std::int64_t by_ms = 0;          // how far ahead of now its last request was
+    bool used = false;               // since the last write
+  };
+
   ReplayFence(std::filesystem::path file, const ReplayFenceOptions& options, net::EventLog log);
+  static std::string text_of(const Marks& marks);
+  static Result<Marks> read_marks(const std::filesystem::path& file);
   void read(std::int64_t now_ms);
-  Status write(std::unique_lock<std::mutex>& lock, std::int64_t until_ms);
+  Status write(std::unique_lock<std::mutex>& lock, Marks marks);
+  /// For a mark of its own.
+  bool has_place(const protocol::AccountId& sender, std::int64_t now_ms, bool validator);
+  Marks written_ahead(std::int64_t timestamp_ms, std::int64_t now_ms);
 
   const std::filesystem::path file_;
   const ReplayFenceOptions options_;
   const net::EventLog log_;
-  std::int64_t earlier_ms_ = 0;      // constant once it is open
+  Marks earlier_;                    // constant once it is open
 
   std::mutex mutex_;
   std::condition_variable write_ended_;
-  std::int64_t covered_ms_ = 0;      // the file says at least this
-  std::int64_t newest_ms_ = 0;       // of what was covered in this run
+  Marks covered_;                    // the file says at least this
+  std::int64_t newest_ms_ = 0;       // of what was covered in this run, but for those ahead
+  std::map<protocol::AccountId, Ahead> ahead_;
   bool writing_ = false, failing_ = false;
-  std::int64_t writing_ms_ = 0;      // what is being written
+  Marks being_written_;
   std::uint64_t writes_ = 0;         // ended, well or not
   Status last_;                      // how the last one ended
 };

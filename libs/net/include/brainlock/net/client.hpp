@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 
@@ -52,6 +53,10 @@ class Client {
   /// caller decides. kTimeout, kCancelled, kTooLarge (the answer), kMalformed (not HTTP).
   Result<Answer> send(const Request& request, const SendLimits& limits, std::stop_token stop = {});
   void close();
+  /// How long the other side's machine took to take the connection that there is, TLS not counted: a round trip, which its program has no part in. 0: none.
+  [[nodiscard]] double round_trip_s() const;
+  /// When the other side was last heard, whatever it said: it took or refused a connection, answered, closed. Nothing: never.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> heard_at() const;
 
  private:
   struct Impl;

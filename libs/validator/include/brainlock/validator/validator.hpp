@@ -30,8 +30,8 @@ struct ValidatorOptions {
   unsigned uploads_an_hour = 3;               ///< of one key to one miner: one that loses it each time is not sent it for ever
   std::int64_t keep_alive_ms = 4'000;         ///< between words to miners that wait for the others of their batch
   unsigned parallel = 8;                      ///< miners asked at once
-  std::size_t most_aside = 64;                ///< questions under way to slow miners, and as many that were not answered within the patience or whose miner
-                                              ///< is new: each holds a thread, and a part of a key perhaps
+  std::size_t most_aside = 64;                ///< questions under way to slow miners, as many to new ones, and as many to those that were never right: each
+                                              ///< holds a thread, and a part of a key perhaps
   unsigned threads = 2;                       ///< for encryption and judging
   std::uint64_t slot_blocks = 0;              ///< 0: one slot, every miner in every round (a single validator)
   /// Where several validators share the miners: questions to a miner in its slot, at secret times. What counts then spans many slots, and
@@ -93,10 +93,14 @@ struct Activity {
   std::uint64_t block = 0;
   std::uint64_t blocks_until_vote = 0;
   std::string last_vote;
+  std::uint64_t excused = 0;   ///< failures since the start that were this validator's own outage (outage.hpp)
 };
 
 class Asker;
+class OutageWatch;
+class Turns;
 struct Question;
+enum class Seat;
 
 /// run_round and vote by one thread at a time; standings, activity and rejected_inputs by any.
 class Validator {
@@ -106,11 +110,12 @@ class Validator {
   ~Validator();
 
   /// Asks the miners that are due, judges, records; `between` is called after each batch of them. Of a batch all are asked at the same
-  /// moment. Miners that kept the validator waiting of late come last, together with those that did so for about as long, and new ones
-  /// after them. Nobody is waited for longer than `patience_ms`: later answers are judged and recorded when they come, by this round or
-  /// another, and miners known to take longer are asked beside the others. Errors: of the ledger or store; a miner's failure is none.
+  /// moment. A batch of new miners comes first, those that kept the validator waiting of late after those that did not, together with those that did so for
+  /// about as long, then other new ones, and last those that were never right, some of which rest (turns.hpp). Nobody is waited for longer than `patience_ms`: later answers are judged and
+  /// recorded when they come, by this round or another, and miners known to take longer are asked beside the others. Errors: of the ledger or store; a
+  /// miner's failure is none.
   Result<RoundReport> run_round(std::stop_token stop = {}, const std::function<void()>& between = {});
-  /// Waits for the questions that are still out, judges, records.
+  /// Waits for the questions that are still out, judges, records. Of silences that might be this validator's own nothing will be known: they count.
   Result<RoundReport> finish(const std::stop_token& stop = {});
   /// Votes if the ledger allows it now; nothing happens (and no Outcome) otherwise or when nobody has a score: ledgers know no such vote. The
   /// old one then stays until it is too old to count.
@@ -132,9 +137,11 @@ class Validator {
 
   void prepare(Question& question);
   /// Questions for those miners, encrypted.
-  std::vector<std::unique_ptr<Question>> questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids);
+  std::vector<std::unique_ptr<Question>> questions_for(const ledger::Metagraph& metagraph, std::span<const ledger::Uid> uids, Seat seat);
   /// Judges and records what has ended, and what could not be recorded before.
   Status collect(RoundReport& report);
+  /// Makes up its mind about silences, as far as that is possible; at `last`, about all.
+  void settle_doubts(bool last);
   Result<std::vector<MinerStanding>> standings_of(const ledger::Metagraph& metagraph);
   /// The newest rows that count for a miner, enough for a window of each package.
   Result<std::vector<store::RequestRow>> counted_rows(const ledger::AccountId& miner, std::int64_t now_ms);
@@ -158,7 +165,6 @@ class Validator {
   mutable std::mutex mutex_;
   Activity activity_;
   RejectedInputs rejected_;
-  std::map<ledger::AccountId, std::chrono::steady_clock::duration> took_;   ///< how long a miner kept us of late
   struct SlotPlan {
     std::uint64_t slot = 0;
     std::vector<std::uint64_t> blocks;        ///< of the slot: when the next question is due, at random
@@ -166,12 +172,15 @@ class Validator {
   };
   std::map<ledger::AccountId, SlotPlan> plans_;
   std::vector<std::unique_ptr<Question>> judged_;   ///< and not recorded yet
+  std::vector<std::unique_ptr<Question>> in_doubt_; ///< not answered, and it is not known yet whose fault that is
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   bool nobody_scores_ = false;                ///< said already
   std::uint64_t last_vote_block_ = 0;
   std::int64_t pruned_ms_ = 0;
   bool permit_was_missing_ = false;
   std::optional<std::uint64_t> permit_since_block_;   ///< of a permit that came while this validator ran
+  std::unique_ptr<Turns> turns_;
+  std::unique_ptr<OutageWatch> outage_;
   std::unique_ptr<Asker> asker_;              ///< last: its threads use the others
 };
 
