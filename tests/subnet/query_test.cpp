@@ -253,6 +253,27 @@ TEST_F(Programs, WrongCertificatesAreRefusedBeforeAnythingIsSaid) {
   EXPECT_EQ(application->asked, 0);
 }
 
+TEST_F(Programs, PageInABrowser) {
+  Command page({"page", "--miner", "127.0.0.1:" + std::to_string(port), "--miner-hotkey", crypto::ss58_encode(person("miner").account()), "--package", place("package"),
+                "--home", place("home"), "--port", "0"}, place("page"));
+  std::string url;
+  for (int i = 0; i < 600 && url.find('\n') == std::string::npos; ++i) {
+    std::this_thread::sleep_for(milliseconds(50));
+    url = page.out();
+  }
+  ASSERT_EQ(url.rfind("open http://127.0.0.1:", 0), 0U) << url << page.err();
+  url = url.substr(5, url.find('\n') - 5);
+  std::string out;
+  ASSERT_EQ(run({"infer", place("package"), "--synthetic", "1", "--threads", "2", "--json"}, &out), 0);
+  const std::string command = std::string("'") + BRAINLOCK_SOURCE_DIR + "/web/tests/run.sh' client_test.mjs '" + url + "' '" + BRAINLOCK_SCREENSHOTS + "' '" +
+                              json::parse(out)["class_name"].get<std::string>() + "' > '" + place("browser.log").string() + "' 2>&1";
+  const int status = std::system(command.c_str());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) GTEST_SKIP() << text_of(place("browser.log"));
+  EXPECT_EQ(status, 0) << text_of(place("browser.log")) << page.err();
+  EXPECT_EQ(page.stop(), 0) << page.err();
+  EXPECT_EQ(page.err().find(url.substr(url.find('#') + 1)), std::string::npos) << "the token is on standard output alone";
+}
+
 /// Everything of the key file that must stay in it.
 std::vector<std::string> secrets_of(const std::string& name) {
   std::vector<std::string> out;

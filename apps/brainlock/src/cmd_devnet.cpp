@@ -30,7 +30,7 @@ struct DevnetFlags {
   std::string package, model, profile = "fast", directory;
   bool once = false, as_json = false, keep = false;
   std::uint64_t rounds = 6;
-  int page_port = 6971;
+  int page_port = 6971, metrics_port = 0;
   std::int64_t block_ms = 500, delay_ms = 250;
   double slow_factor = 3;
   unsigned threads = 0;
@@ -189,6 +189,16 @@ bool order_holds(const json& board) {
   return true;
 }
 
+/// Of the miner with this name.
+std::size_t uid_of(const std::string& ledger_file, const std::map<std::string, std::string>& names, const std::string& name) {
+  const auto metagraph = must(must(ledger::EmbeddedLedger::open(ledger_file))->metagraph(false));
+  for (const auto& neuron : metagraph.neurons) {
+    const auto found = names.find(crypto::ss58_encode(neuron.hotkey));
+    if (found != names.end() && found->second == name) return neuron.uid;
+  }
+  fail({ErrorCode::kInternal, "no " + name + " miner on the ledger"});
+}
+
 void print_table(const json& board) {
   std::printf("%-4s  %-7s  %12s  %10s  %9s  %7s  %9s  %s\n", "rank", "miner", "score", "median", "failures", "weight", "incentive", "");
   for (const auto& miner : board["miners"]) {
@@ -236,7 +246,8 @@ void run_devnet(const DevnetFlags& flags) {
   std::vector<Child> miners;
   for (const auto& role : roles) {
     std::vector<std::string> arguments{"miner", "--listen", "127.0.0.1", "--port", "0", "--external-ip", "127.0.0.1", "--access-refresh-ms", "250",
-                                       "--drain", "5", "--threads", std::to_string(flags.threads)};
+                                       "--drain", "5", "--open", "--threads", std::to_string(flags.threads)};
+    if (flags.metrics_port != 0 && role.name == "honest") arguments.insert(arguments.end(), {"--metrics-port", std::to_string(flags.metrics_port)});
     for (const auto& more : {common(role.name), role.misbehave}) arguments.insert(arguments.end(), more.begin(), more.end());
     miners.push_back(must(Child::start(role.name, arguments, directory / (role.name + ".log"), false)));
   }
@@ -263,7 +274,9 @@ void run_devnet(const DevnetFlags& flags) {
   Child validator = must(Child::start("validator", arguments, directory / "validator.log", true));
 
   if (!flags.once) {
-    std::printf("page:    http://127.0.0.1:%d/\nmetrics: http://127.0.0.1:%d/metrics\nlogs:    %s/*.log\nCtrl-C ends it.\n", flags.page_port, flags.page_port, directory.c_str());
+    std::printf("page:    http://127.0.0.1:%d/\nmetrics: http://127.0.0.1:%d/metrics\nlogs:    %s/*.log\n", flags.page_port, flags.page_port, directory.c_str());
+    std::printf("ask:     brainlock page --package %s --ledger %s --uid %zu\nCtrl-C ends it.\n", package_directory.c_str(), ledger_file.c_str(),
+                uid_of(ledger_file, names, "honest"));
     std::fflush(stdout);
   }
   std::string output;
@@ -317,6 +330,7 @@ void add_devnet_commands(CLI::App& app) {
   up->add_option("--rounds", flags->rounds, "Rounds of --once")->capture_default_str()->check(CLI::PositiveNumber);
   up->add_flag("--json", flags->as_json, "Leaderboard as JSON");
   up->add_option("--page-port", flags->page_port, "Port of the page")->check(CLI::Range(1, 65'535))->capture_default_str();
+  up->add_option("--metrics-port", flags->metrics_port, "Port of the honest miner's metrics; none otherwise")->check(CLI::Range(1, 65535));
   up->add_option("--block-ms", flags->block_ms, "Milliseconds between blocks")->capture_default_str()->check(CLI::Range(50, 60'000));
   up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is at least")->capture_default_str();
   up->add_option("--slow-factor", flags->slow_factor, "How many times the engine's time the slow miner takes")->capture_default_str()->check(CLI::Range(1.0, 30.0));

@@ -45,6 +45,9 @@ void add_devnet_commands(CLI::App& app);
 /// `query` (cmd_query.cpp).
 void add_query_commands(CLI::App& app);
 
+/// `page` (cmd_page.cpp).
+void add_page_commands(CLI::App& app);
+
 /// `keygen`, `encrypt`, `run`, `decrypt` (cmd_crypto.cpp).
 void add_crypto_commands(CLI::App& app);
 

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   brainlock::app::add_validator_commands(app);
   brainlock::app::add_devnet_commands(app);
   brainlock::app::add_query_commands(app);
+  brainlock::app::add_page_commands(app);
 #endif
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const auto* command) { return command->check_name(argv[1]); })) {

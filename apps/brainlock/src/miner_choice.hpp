@@ -1,0 +1,29 @@
+// Which miner `query` and `page` ask, and where its asker keeps its own things.
+#pragma once
+
+#include <filesystem>
+
+#include "brainlock/client/miner_connection.hpp"
+#include "brainlock/package/package.hpp"
+#include "node.hpp"
+
+namespace brainlock::app {
+
+/// By address, or by its uid on a ledger.
+struct MinerChoice {
+  std::string address, hotkey;
+  LedgerOptions ledger;
+  int uid = -1;
+  bool allow_private = false, plain = false;
+
+  void add_to(CLI::App& command);
+  /// kInvalidArgument: none was chosen; kNotFound, kDenied: see message. Where no hotkey was given, asks whoever answers, and says so on stderr.
+  [[nodiscard]] Result<client::MinerAddress> find() const;
+};
+
+/// Folder of an asker's identity and keys: the one given, or ~/.brainlock.
+std::filesystem::path client_home(const std::string& given);
+/// Folder of the keys for one package.
+std::filesystem::path client_keys(const std::filesystem::path& home, const package::Package& package);
+
+}  // namespace brainlock::app
