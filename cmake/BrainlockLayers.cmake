@@ -2,7 +2,7 @@
 # brainlock_library() refuses a link that is not listed here.
 set(BRAINLOCK_LAYERS
   base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package
-  score store ledger scale_codec chain net protocol sampler simulation miner client client_page validator)
+  score store ledger scale_codec chain net protocol sampler simulation miner client client_page validator doctor)
 
 set(BRAINLOCK_MAY_USE_base "")
 set(BRAINLOCK_MAY_USE_crypto base)
@@ -33,3 +33,5 @@ set(BRAINLOCK_MAY_USE_miner base crypto math device device_cuda ckks plan runtim
 set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan compiler wire package net protocol store ledger score sampler client)
 set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package net protocol)
 set(BRAINLOCK_MAY_USE_client_page base crypto plan package net protocol client)
+# The doctor looks at all that a miner or a validator is made of, and makes no FHE keys.
+set(BRAINLOCK_MAY_USE_doctor base crypto math device device_cuda ckks plan runtime wire package store ledger chain net protocol sampler miner)

@@ -14,37 +14,11 @@
 #include "chain_duties.hpp"
 #include "commands.hpp"
 #include "inference.hpp"
-#include "log_options.hpp"
-#include "node.hpp"
+#include "miner_options.hpp"
 #include "ui.hpp"
 
 namespace brainlock::app {
 namespace {
-
-struct MinerFlags {
-  WalletOptions wallet;
-  LedgerOptions ledger;
-  std::vector<std::string> packages;
-  std::string state = "miner-state";
-  std::string listen = "0.0.0.0";
-  std::uint16_t port = 5000;
-  std::string external_ip;
-  std::uint16_t external_port = 0;
-  std::uint16_t metrics_port = 0;
-  std::string devices = "cpu";
-  unsigned threads = 0, in_flight = 1;
-  double max_ram_gb = 0;
-  bool open_to_everyone = false;
-  bool any_registered = false;
-  double min_stake_tao = 0;
-  std::int64_t access_refresh_ms = 12'000;
-  std::uint64_t slot_blocks = 30;
-  std::int64_t drain_s = 120;
-  LogOptions log;
-  std::string misbehave;
-  std::int64_t delay_ms = 1000;
-  double slow_factor = 1;
-};
 
 /// Refuses to start where the first request would meet the memory limit; says how many key sets fit.
 Result<std::size_t> key_sets_that_fit(const MinerFlags& flags, const std::vector<std::shared_ptr<const package::Package>>& packages) {
@@ -145,32 +119,7 @@ void run_miner(const MinerFlags& flags) {
 void add_miner_commands(CLI::App& app) {
   auto flags = std::make_shared<MinerFlags>();
   CLI::App* command = app.add_subcommand("miner", "Serve encrypted inference on packages");
-  flags->wallet.add_to(*command, true);
-  flags->ledger.add_to(*command, false);
-  command->add_option("--package", flags->packages, "Package folder to serve; may be given several times")->required();
-  command->add_option("--state", flags->state, "Folder for uploaded keys and replay protection")->capture_default_str();
-  command->add_option("--listen", flags->listen, "Address to listen on")->capture_default_str();
-  command->add_option("--port", flags->port, "Port to listen on; 0 takes a free one")->capture_default_str();
-  command->add_option("--external-ip", flags->external_ip, "Address to announce on the ledger; none is announced without it");
-  command->add_option("--external-port", flags->external_port, "Port to announce, where it differs");
-  command->add_option("--metrics-port", flags->metrics_port, "Serve /metrics on 127.0.0.1 at this port");
-  command->add_option("--device", flags->devices, "Where requests run: cpu, cuda, cuda:N, auto; several with commas between, or cuda:all, share one queue")
-      ->capture_default_str();
-  command->add_option("--in-flight", flags->in_flight, "Requests that each device runs at the same time; a GPU has memory to work in for each")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
-  command->add_option("--threads", flags->threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
-  command->add_option("--max-ram", flags->max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded (on a GPU its free memory does)");
-  command->add_flag("--open", flags->open_to_everyone, "Serve ordinary users too; they share one line in the queue");
-  command->add_flag("--no-force-validator-permit", flags->any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
-  command->add_option("--min-stake", flags->min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str();
-  command->add_option("--access-refresh-ms", flags->access_refresh_ms, "How often the metagraph is read")->capture_default_str();
-  command->add_option("--slot-blocks", flags->slot_blocks, "Blocks after which validators change miners: in its slot a validator's questions go first; 0: nobody's")->capture_default_str();
-  command->add_option("--drain", flags->drain_s, "Seconds that running requests get after SIGTERM")->capture_default_str();
-  flags->log.add_to(*command);
-  command->add_option("--misbehave", flags->misbehave, "Test networks only: answer wrongly or late on purpose")->group("Testing");
-  command->add_option("--delay-ms", flags->delay_ms, "Of --misbehave slow: an answer is at least so late")->group("Testing");
-  command->add_option("--slow-factor", flags->slow_factor, "Of --misbehave slow: an answer takes so many times the engine's time")->group("Testing");
+  flags->add_to(*command);
   command->callback([flags] { run_miner(*flags); });
 }
 

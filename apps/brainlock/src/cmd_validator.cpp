@@ -10,31 +10,11 @@
 #include "brainlock/validator/validator.hpp"
 #include "chain_duties.hpp"
 #include "commands.hpp"
-#include "log_options.hpp"
-#include "node.hpp"
 #include "ui.hpp"
+#include "validator_options.hpp"
 
 namespace brainlock::app {
 namespace {
-
-struct ValidatorFlags {
-  WalletOptions wallet;
-  LedgerOptions ledger;
-  std::vector<std::string> packages;
-  std::vector<std::string> approved;
-  std::string state = "validator-state";
-  std::string dataset;
-  double synthetic_share = 0.5;
-  std::string listen = "127.0.0.1";
-  int page_port = 6971;
-  unsigned parallel = 8, threads = 2;
-  std::uint64_t slot_blocks = 30, vote_interval = 0, version_key = 0, rounds = 0;
-  double timeout_s = 120, upload_timeout_s = 900, pause_s = 10;
-  unsigned keep_days = 90;
-  double key_days = 7;
-  bool plain = false, private_addresses = false, json = false;
-  LogOptions log;
-};
 
 /// Inputs of a task's shape: CIFAR-10 style pictures where the shape is one, plain values for vectors.
 std::function<Result<sampler::Sample>(const validator::Task&, std::uint64_t)> make_draw(const ValidatorFlags& flags) {
@@ -143,31 +123,7 @@ void run_validator(const ValidatorFlags& flags) {
 void add_validator_commands(CLI::App& app) {
   auto flags = std::make_shared<ValidatorFlags>();
   CLI::App* command = app.add_subcommand("validator", "Measure miners, score them, set weights");
-  flags->wallet.add_to(*command, true);
-  flags->ledger.add_to(*command);
-  command->add_option("--package", flags->packages, "Package folder to ask about; may be given several times")->required();
-  command->add_option("--approve", flags->approved, "Hash of a package that may be asked about; may be given several times")->required();
-  command->add_option("--state", flags->state, "Folder for keys and the SQLite store (POSTGRES_* choose PostgreSQL)")->capture_default_str();
-  command->add_option("--dataset", flags->dataset, "CIFAR-10 folder or folder of PNG files; synthetic images alone without it");
-  command->add_option("--synthetic-share", flags->synthetic_share, "Part of synthetic images beside a dataset, 0 to 1")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  command->add_option("--listen", flags->listen, "Address of the page")->capture_default_str();
-  command->add_option("--page-port", flags->page_port, "Port of the page and /metrics; 0 takes a free one, -1 serves none")->check(CLI::Range(-1, 65'535))->capture_default_str();
-  command->add_option("--parallel", flags->parallel, "Miners asked at once")->capture_default_str();
-  command->add_option("--threads", flags->threads, "Threads for keys, encryption and judging")->capture_default_str();
-  command->add_option("--slot-blocks", flags->slot_blocks, "Blocks after which validators change miners; 0: this validator asks all")->capture_default_str();
-  command->add_option("--vote-interval", flags->vote_interval, "Blocks between votes, besides the ledger's own limit")->capture_default_str();
-  command->add_option("--version-key", flags->version_key, "Version key of the votes, where the subnet asks for one (weights_version)")->capture_default_str();
-  command->add_option("--timeout", flags->timeout_s, "Seconds a miner has for an answer")->capture_default_str();
-  command->add_option("--upload-timeout", flags->upload_timeout_s, "Seconds a miner has to take the keys, --parallel miners at a time: more where this machine's line is slow")
-      ->capture_default_str()->check(CLI::Range(1.0, 86'400.0));
-  command->add_option("--pause", flags->pause_s, "Longest pause between rounds, in seconds")->capture_default_str();
-  command->add_option("--keep-days", flags->keep_days, "Days for which requests stay in the store; 0: for ever")->check(CLI::Range(0U, 36'500U))->capture_default_str();
-  command->add_option("--key-days", flags->key_days, "Days after which keys give way to new ones, which every miner is sent; 0: never")->check(CLI::Range(0.0, 3650.0))->capture_default_str();
-  command->add_option("--rounds", flags->rounds, "End after so many rounds and print the leaderboard");
-  command->add_flag("--allow-private,--allow-private-addresses", flags->private_addresses, "Ask miners at addresses that are not of the public internet");
-  command->add_flag("--plain", flags->plain, "Ask over plain HTTP; TLS bound to each miner's hotkey otherwise");
-  flags->log.add_to(*command);
-  command->add_flag("--json", flags->json, "Leaderboard as JSON");
+  flags->add_to(*command);
   command->callback([flags] { run_validator(*flags); });
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 namespace brainlock::app {
 
@@ -68,5 +70,11 @@ void add_synthetic_command(CLI::App& app);
 
 /// `overhead` (cmd_overhead.cpp).
 void add_overhead_command(CLI::App& app);
+
+/// `doctor` (cmd_doctor.cpp).
+void add_doctor_commands(CLI::App& app);
+/// The words of a command line; where they are those of `doctor ROLE` with --env or --unit, with the service's options in them and with its environment
+/// in place of this process's. Before anything reads the environment.
+std::vector<std::string> with_service_options(std::vector<std::string> words);
 
 }  // namespace brainlock::app

@@ -5,6 +5,14 @@
 #include "commands.hpp"
 
 int main(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+#ifndef BRAINLOCK_BUNDLE
+  try {
+    words = brainlock::app::with_service_options(std::move(words));
+  } catch (const brainlock::app::ExitWith& exit) {
+    return exit.code;
+  }
+#endif
   CLI::App app{"Brainlock: machine-learning inference on encrypted data", "brainlock"};
   app.set_version_flag("--version", BRAINLOCK_VERSION);
   app.require_subcommand(1);
@@ -27,6 +35,7 @@ int main(int argc, char** argv) {
   brainlock::app::add_devnet_commands(app);
   brainlock::app::add_query_commands(app);
   brainlock::app::add_page_commands(app);
+  brainlock::app::add_doctor_commands(app);
 #endif
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const auto* command) { return command->check_name(argv[1]); })) {
@@ -34,7 +43,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    app.parse(argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;

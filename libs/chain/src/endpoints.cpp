@@ -189,7 +189,7 @@ std::unique_ptr<Transport> make_reconnecting(std::vector<Endpoint> endpoints, Re
   return std::make_unique<ReconnectingTransport>(std::move(endpoints), std::move(options));
 }
 
-Result<std::unique_ptr<Transport>> open_transport(std::string_view text) {
+Result<std::vector<Endpoint>> parse_endpoints(std::string_view text) {
   std::vector<Endpoint> endpoints;
   while (!text.empty()) {
     const auto comma = std::min(text.find(','), text.size());
@@ -198,6 +198,11 @@ Result<std::unique_ptr<Transport>> open_transport(std::string_view text) {
     text.remove_prefix(std::min(comma + 1, text.size()));
   }
   if (endpoints.empty()) return Error{ErrorCode::kInvalidArgument, "no endpoint was given"};
+  return endpoints;
+}
+
+Result<std::unique_ptr<Transport>> open_transport(std::string_view text) {
+  BRAINLOCK_ASSIGN(auto endpoints, parse_endpoints(text));
   return make_reconnecting(std::move(endpoints));
 }
 

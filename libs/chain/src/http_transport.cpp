@@ -6,6 +6,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <chrono>
+#include <ctime>
 
 #include "json_rpc.hpp"
 #include "tls_context.hpp"
@@ -27,7 +29,8 @@ class Exchange {
   explicit Exchange(const Endpoint& endpoint, Args&&... args)
       : endpoint_(endpoint), resolver_(io_), stream_(io_, std::forward<Args>(args)...) {}
 
-  Result<std::string> run(std::string body, Milliseconds timeout) {
+  // The whole answer, whatever its status.
+  Status exchange(std::string body, Milliseconds timeout) {
     request_.method(http::verb::post);
     request_.target(endpoint_.path);
     request_.version(11);
@@ -54,6 +57,13 @@ class Exchange {
       if (code_.category() == asio::error::get_ssl_category()) kind = ErrorCode::kInsecure;
       return Error{kind, endpoint_.url() + ": " + code_.message()};
     }
+    return {};
+  }
+
+  [[nodiscard]] std::string date() const { return std::string(parser_.get()[http::field::date]); }
+
+  Result<std::string> run(std::string body, Milliseconds timeout) {
+    BRAINLOCK_TRY(exchange(std::move(body), timeout));
     // Nodes put refusals of a request into JSON whatever the status; a page that something else made is not for parsing.
     const auto& response = parser_.get();
     if (response.result_int() != 200 && !response.body().starts_with('{')) {
@@ -136,6 +146,34 @@ class HttpTransport : public Transport {
 };
 
 }  // namespace
+
+Result<ServerDate> read_server_date(const Endpoint& endpoint, Milliseconds timeout) {
+  const auto now_ms = [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  ServerDate out;
+  std::string text;
+  const auto ask = [&](auto& exchange) -> Status {
+    out.asked_ms = now_ms();
+    BRAINLOCK_TRY(exchange.exchange(make_request(1, "system_health", "[]"), timeout));
+    out.answered_ms = now_ms();
+    text = exchange.date();
+    return {};
+  };
+  if (endpoint.tls) {
+    asio::ssl::context context = make_tls_context();
+    Exchange<beast::ssl_stream<beast::tcp_stream>> exchange(endpoint, context);
+    BRAINLOCK_TRY(ask(exchange));
+  } else {
+    Exchange<beast::tcp_stream> exchange(endpoint);
+    BRAINLOCK_TRY(ask(exchange));
+  }
+  std::tm moment{};
+  const char* end = ::strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &moment);  // RFC 9110, section 5.6.7
+  if (end == nullptr || *end != '\0') return Error{ErrorCode::kNotFound, endpoint.url() + " does not say the time"};
+  out.unix_ms = static_cast<std::int64_t>(::timegm(&moment)) * 1000;
+  return out;
+}
 
 std::unique_ptr<Transport> make_http_transport(const Endpoint& endpoint) {
   return std::make_unique<HttpTransport>(endpoint);

@@ -5,6 +5,7 @@
 
 #include "brainlock/ledger/yuma.hpp"
 #include "brainlock/store/database.hpp"
+#include "brainlock/store/inspect.hpp"
 #include "ledger_table.hpp"
 #include "rules.hpp"
 
@@ -69,6 +70,14 @@ Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open(const std::filesyst
     return Error{ErrorCode::kNotFound, "no ledger file " + path.string()};
   }
   BRAINLOCK_ASSIGN(auto database, store::open_sqlite(path));
+  BRAINLOCK_TRY(store::migrate(*database, "ledger", table::migrations()));
+  std::unique_ptr<EmbeddedLedger> ledger(new EmbeddedLedger(std::move(database), path, std::move(clock)));
+  BRAINLOCK_TRY(ledger->load());
+  return ledger;
+}
+
+Result<std::unique_ptr<EmbeddedLedger>> EmbeddedLedger::open_copy(const std::filesystem::path& path, WallClock clock) {
+  BRAINLOCK_ASSIGN(auto database, store::copy_sqlite_to_memory(path));
   BRAINLOCK_TRY(store::migrate(*database, "ledger", table::migrations()));
   std::unique_ptr<EmbeddedLedger> ledger(new EmbeddedLedger(std::move(database), path, std::move(clock)));
   BRAINLOCK_TRY(ledger->load());

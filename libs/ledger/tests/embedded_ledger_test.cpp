@@ -275,6 +275,26 @@ TEST_F(EmbeddedLedgerTest, RefusesFilesAndGenesesThatMakeNoSense) {
   EXPECT_EQ(ledger->set_stake(account(1), 1).error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(EmbeddedLedgerTest, ACopyWorksOutEpochsAndLeavesTheFileAsItIs) {
+  create_with(2, 1).reset();
+  const auto bytes = [this] {
+    std::ifstream in(folder_ / "ledger.db", std::ios::binary);
+    return std::string((std::istreambuf_iterator<char>(in)), {});
+  };
+  const std::string before = bytes();
+  {
+    auto copy = EmbeddedLedger::open_copy(folder_ / "ledger.db", clock());
+    ASSERT_TRUE(copy.ok()) << copy.error().to_string();
+    const Metagraph graph = (*copy)->metagraph(true).value();
+    EXPECT_EQ(graph.last_epoch_block, 20U);
+    EXPECT_TRUE(graph.neurons.at(0).validator_permit);
+    EXPECT_TRUE((*copy)->register_neuron(TestSigner(200), account(9)).value().accepted());
+  }
+  EXPECT_EQ(bytes(), before);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
+  EXPECT_EQ(EmbeddedLedger::open_copy(folder_ / "none.db").error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(EmbeddedLedgerTest, ManyProcessesRegisterAndVoteWithoutLoss) {
   create().reset();
   std::vector<pid_t> children;

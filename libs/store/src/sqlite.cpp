@@ -1,13 +1,20 @@
 // SQLite behind Database.
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/store/database.hpp"
+#include "brainlock/store/inspect.hpp"
 
 namespace brainlock::store {
 namespace {
@@ -84,6 +91,8 @@ class Sqlite final : public Database {
   void rollback() override {
     if (sqlite3_get_autocommit(handle_.get()) == 0) (void)run("ROLLBACK");
   }
+
+  [[nodiscard]] sqlite3* handle() const { return handle_.get(); }
 
   Status run(std::string_view sql) {
     const auto done = execute(sql, {});
@@ -217,6 +226,106 @@ Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path,
     if (!set.ok()) return set.error().in(path.string());
   }
   return std::unique_ptr<Database>(std::move(database));
+}
+
+namespace {
+
+/// A path in a file: URI, where '?', '#' and '%' have meanings.
+std::string uri_of(const std::filesystem::path& path, std::string_view parameters) {
+  std::string out = "file:";
+  char escaped[4];
+  for (const char c : std::filesystem::absolute(path).string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '/' || c == '.' || c == '-' || c == '_') {
+      out += c;
+    } else {
+      std::snprintf(escaped, sizeof escaped, "%%%02X", byte);
+      out += escaped;
+    }
+  }
+  return out.append("?").append(parameters);
+}
+
+Result<std::unique_ptr<Sqlite>> open_as(const std::string& name, int flags, const std::string& shown) {
+  sqlite3* handle = nullptr;
+  const int opened = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
+  auto database = std::make_unique<Sqlite>(handle, shown);
+  if (opened != SQLITE_OK) return Error{code_of(opened), "cannot open " + shown + ": " + sqlite3_errstr(opened)};
+  sqlite3_extended_result_codes(handle, 1);
+  sqlite3_busy_timeout(handle, 2'000);
+  return database;
+}
+
+Result<std::unique_ptr<Sqlite>> open_to_look(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    const int reason = errno;
+    const ErrorCode code = reason == ENOENT ? ErrorCode::kNotFound : reason == EACCES ? ErrorCode::kDenied : ErrorCode::kIo;
+    return Error{code, path.string() + ": " + std::strerror(reason)};
+  }
+  if (!S_ISREG(info.st_mode)) return Error{ErrorCode::kIo, path.string() + " is not a regular file"};
+  if (::access(path.c_str(), R_OK) != 0) return Error{ErrorCode::kDenied, path.string() + ": " + std::strerror(errno)};
+  struct stat log {};
+  const bool has_log = ::stat((path.string() + "-wal").c_str(), &log) == 0;
+  const bool has_index = ::access((path.string() + "-shm").c_str(), F_OK) == 0;
+  // Reading beside a log makes its index where there is none, and leaves it.
+  if (has_log && log.st_size > 0 && !has_index) {
+    return Error{ErrorCode::kUnsupported, path.string() + "-wal lies there without its index: a copy of a database that was in use"};
+  }
+  return open_as(uri_of(path, has_log && has_index ? "mode=ro" : "mode=ro&immutable=1"), SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, path.string());
+}
+
+/// A process that holds a lock on one of the bytes; 0 where the system does not name it.
+std::optional<pid_t> holder(const std::string& file, short kind, off_t first, off_t count) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return std::nullopt;
+  struct flock question {};
+  question.l_type = kind;
+  question.l_whence = SEEK_SET;
+  question.l_start = first;
+  question.l_len = count;
+  const bool asked = ::fcntl(descriptor, F_GETLK, &question) == 0;
+  ::close(descriptor);
+  if (!asked || question.l_type == F_UNLCK) return std::nullopt;
+  return std::max<pid_t>(question.l_pid, 0);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> open_sqlite_read_only(const std::filesystem::path& path) {
+  BRAINLOCK_ASSIGN(auto database, open_to_look(path));
+  // The first read tells whether this is a database at all.
+  const auto read = database->query("SELECT count(*) FROM sqlite_master", {});
+  if (!read.ok()) return read.error().in(path.string());
+  return std::unique_ptr<Database>(std::move(database));
+}
+
+Result<std::unique_ptr<Database>> copy_sqlite_to_memory(const std::filesystem::path& path) {
+  BRAINLOCK_ASSIGN(const auto source, open_to_look(path));
+  BRAINLOCK_ASSIGN(auto copy, open_as(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, path.string()));
+  sqlite3_backup* backup = sqlite3_backup_init(copy->handle(), "main", source->handle(), "main");
+  const int copied = backup == nullptr ? SQLITE_NOMEM : sqlite3_backup_step(backup, -1);
+  sqlite3_backup_finish(backup);
+  if (copied != SQLITE_DONE) return Error{code_of(copied), "cannot read " + path.string() + ": " + sqlite3_errstr(copied)};
+  return std::unique_ptr<Database>(std::move(copy));
+}
+
+// The bytes are SQLite's file format (sqlite.org/fileformat2.html and wal.html): whoever has a database open in WAL mode holds a shared lock on 510 bytes
+// behind the "pending" one; whoever writes holds byte 120 of the log's index, or, without a log, the "reserved" byte.
+SqliteUse sqlite_use(const std::filesystem::path& path) {
+  constexpr off_t kPending = 0x40000000, kReserved = kPending + 1, kShared = kPending + 2, kSharedBytes = 510, kWalWriter = 120;
+  SqliteUse out;
+  out.open_in = holder(path.string(), F_WRLCK, kShared, kSharedBytes);
+  out.writer = holder(path.string() + "-shm", F_WRLCK, kWalWriter, 1);
+  if (!out.writer) out.writer = holder(path.string(), F_RDLCK, kReserved, 1);
+  if (!out.writer) out.writer = holder(path.string(), F_RDLCK, kShared, kSharedBytes);
+  return out;
+}
+
+Result<std::string> sqlite_complaint(Database& database) {
+  BRAINLOCK_ASSIGN(const Rows rows, database.query("PRAGMA quick_check(1)"));
+  if (rows.size() == 1 && rows[0].size() == 1 && rows[0][0].as_text() == "ok") return std::string();
+  return rows.empty() || rows[0].empty() ? std::string("quick_check said nothing") : clean_text(rows[0][0].as_text(), 200);
 }
 
 }  // namespace brainlock::store

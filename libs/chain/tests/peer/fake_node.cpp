@@ -5,6 +5,7 @@
 // --bare makes it a development chain at its beginning: a block comes a moment after a transaction and not otherwise,
 // nothing is ever finalised, many methods are missing, errors have neither codes nor data, votes are judged in their
 // block, the subnet has nobody's owner and commit-reveal on. //Alice has sudo there, unless --nobody is given too.
+// --clock SECONDS has blocks say the time at which the process began, and so many seconds more.
 // --frozen lets rules change in part of each epoch only, and an owner's now and then.
 #include <netinet/in.h>
 #include <openssl/evp.h>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -255,7 +257,7 @@ int main(int argc, char** argv) {
     return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
   };
   if (arguments.empty()) {
-    std::cerr << "usage: chain_fake_node METADATA [NEURONS] [--bare] [--nobody] [--frozen] [--ipv6]; prints its port\n";
+    std::cerr << "usage: chain_fake_node METADATA [NEURONS] [--bare] [--nobody] [--frozen] [--clock SECONDS] [--ipv6]; prints its port\n";
     return 2;
   }
   std::ifstream in(arguments[0], std::ios::binary);
@@ -273,6 +275,10 @@ int main(int argc, char** argv) {
   if (given("--frozen")) {
     chain->frozen_blocks = 18;  // of 21
     chain->owner_interval = 60;
+  }
+  if (const auto flag = std::find(arguments.begin(), arguments.end(), "--clock"); flag != arguments.end() && flag + 1 != arguments.end()) {
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    chain->put("Timestamp", "Now", {}, Value::number(static_cast<std::uint64_t>((now + std::stol(*(flag + 1))) * 1000)));
   }
   std::uint16_t port = 0;
   const int listener = listen_on(given("--ipv6"), port);

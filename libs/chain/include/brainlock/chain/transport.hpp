@@ -93,7 +93,17 @@ struct ReconnectOptions {
 /// change the chain (author_*) are never sent twice: their failure is the caller's to resolve.
 [[nodiscard]] std::unique_ptr<Transport> make_reconnecting(std::vector<Endpoint> endpoints, ReconnectOptions options = {});
 
-/// Convenience: a reconnecting transport over comma-separated endpoints or network names.
+/// Comma-separated endpoints or network names, one at least.
+[[nodiscard]] Result<std::vector<Endpoint>> parse_endpoints(std::string_view text);
+/// Convenience: a reconnecting transport over parse_endpoints().
 [[nodiscard]] Result<std::unique_ptr<Transport>> open_transport(std::string_view endpoints);
+
+/// What the clock of a node's HTTP server says: the Date header of its answer to a small request, whatever else it answers. Whole seconds.
+struct ServerDate {
+  std::int64_t unix_ms = 0;
+  std::int64_t asked_ms = 0, answered_ms = 0;   ///< this machine's clock before and after
+};
+/// kNotFound where the answer has no date; otherwise errors as of a Transport.
+[[nodiscard]] Result<ServerDate> read_server_date(const Endpoint& endpoint, Milliseconds timeout);
 
 }  // namespace brainlock::chain

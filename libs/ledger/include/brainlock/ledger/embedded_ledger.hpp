@@ -45,6 +45,10 @@ class EmbeddedLedger final : public Ledger {
   /// Opens an existing one. kNotFound, kCorrupted (not a ledger), kUnsupported (from a newer program).
   static Result<std::unique_ptr<EmbeddedLedger>> open(const std::filesystem::path& path,
                                                       WallClock clock = system_wall_clock());
+  /// A copy in memory, for those who only look: epochs that fell due are worked out there, and the file stays as it is. Errors as of open(), and of
+  /// store::copy_sqlite_to_memory().
+  static Result<std::unique_ptr<EmbeddedLedger>> open_copy(const std::filesystem::path& path,
+                                                           WallClock clock = system_wall_clock());
   ~EmbeddedLedger() override;
 
   [[nodiscard]] std::string describe() const override;

@@ -1,0 +1,56 @@
+#include "brainlock/store/inspect.hpp"
+
+#include "schema.hpp"
+
+namespace brainlock::store {
+namespace {
+
+Result<bool> has_table(Database& database, std::string_view name) {
+  const std::string_view sql = database.dialect() == Dialect::kSqlite ? "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+                                                                      : "SELECT count(*) FROM pg_tables WHERE tablename = ?";
+  BRAINLOCK_ASSIGN(const Rows rows, database.query(sql, {Value(name)}));
+  return !rows.empty() && rows[0][0].as_int() > 0;
+}
+
+}  // namespace
+
+Result<StoreHealth> inspect_store(Database& database) {
+  StoreHealth out;
+  out.newest_schema = store_migrations().back().version;
+  BRAINLOCK_ASSIGN(const bool begun, has_table(database, "schema_versions"));
+  if (!begun) return out;
+  BRAINLOCK_ASSIGN(const Rows versions, database.query("SELECT version FROM schema_versions WHERE name = ?", {Value("store")}));
+  if (!versions.empty()) out.schema = static_cast<int>(versions[0][0].as_int());
+  if (out.schema == 0 || out.schema > out.newest_schema) return out;
+  BRAINLOCK_ASSIGN(const Rows votes, database.query("SELECT vote_id, time_ms, block, netuid, accepted, reason, detail, confirmed_block FROM votes ORDER BY id DESC LIMIT 1"));
+  if (!votes.empty()) {
+    const Row& row = votes[0];
+    VoteRow vote;
+    vote.id = row[0].as_text();
+    vote.time_ms = row[1].as_int();
+    vote.block = static_cast<std::uint64_t>(row[2].as_int());
+    vote.netuid = static_cast<std::uint16_t>(row[3].as_int());
+    vote.accepted = row[4].as_int() != 0;
+    vote.reason = row[5].as_text();
+    vote.detail = row[6].as_text();
+    if (!row[7].is_null()) vote.confirmed_block = static_cast<std::uint64_t>(row[7].as_int());
+    out.last_vote = std::move(vote);
+  }
+  BRAINLOCK_ASSIGN(const Rows newest, database.query("SELECT max(finished_ms) FROM requests"));
+  if (!newest.empty() && !newest[0][0].is_null()) out.last_request_ms = newest[0][0].as_int();
+  return out;
+}
+
+Result<PostgresServerState> inspect_postgres(Database& database) {
+  if (database.dialect() != Dialect::kPostgres) return Error{ErrorCode::kInvalidArgument, "not a PostgreSQL connection"};
+  BRAINLOCK_ASSIGN(const Rows rows, database.query("SELECT current_setting('server_version_num'), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false), "
+                                                   "pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"));
+  if (rows.size() != 1 || rows[0].size() != 3) return Error{ErrorCode::kMalformed, "PostgreSQL did not say its version"};
+  PostgresServerState out;
+  out.version = std::atoi(rows[0][0].as_text().c_str());
+  out.may_create = rows[0][1].as_int() != 0;
+  out.read_only = rows[0][2].as_int() != 0;
+  return out;
+}
+
+}  // namespace brainlock::store
