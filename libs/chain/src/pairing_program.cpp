@@ -105,12 +105,13 @@ Result<Blinded> run(const std::filesystem::path& program, crypto::ByteView input
   ::shutdown(ours.get(), SHUT_RD);   // who has more to say fails
   const int status = wait_for(child, answer.ok() ? until : std::chrono::steady_clock::now());
   if (!answer.ok()) return answer.error();
-  if (!sent || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     return Error{ErrorCode::kUnavailable, program.string() + " failed" + (WIFEXITED(status) ? " with exit code " + std::to_string(WEXITSTATUS(status)) : "")};
   }
   if (answer->size() != out.point.size() + out.value.size()) {
     return Error{ErrorCode::kMalformed, program.string() + " gave " + std::to_string(answer->size()) + " bytes, expected 672"};
   }
+  if (!sent) return Error{ErrorCode::kUnavailable, program.string() + " answered without its input"};
   std::copy_n(answer->begin(), out.point.size(), out.point.begin());
   std::copy_n(answer->begin() + static_cast<std::ptrdiff_t>(out.point.size()), out.value.size(), out.value.begin());
   crypto::wipe(*answer);
