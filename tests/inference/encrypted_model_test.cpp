@@ -86,10 +86,8 @@ class Model {
 
   std::vector<float> clear(const std::vector<float>& input) const { return compiler::run_float(graph_, input); }
 
-  /// What a validator measures an honest answer by.
-  package::Foretold foretold(const std::vector<float>& input) const {
-    return package::foretell(*simulator_, program().error_estimate, input, 6);
-  }
+  /// By so many simulated runs, and by nothing else.
+  package::Foretold foretold(const std::vector<float>& input, unsigned runs) const { return package::foretell(*simulator_, 0, input, runs); }
 
   // Every logit within the package's promise, and the same class.
   void check(const std::vector<float>& input, const std::string& what) const {
@@ -124,20 +122,23 @@ TEST_P(SmallModel, AnswersAsInTheClear) {
   for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
 }
 
-// The errors of encrypted answers are those that the simulator draws: no larger, and not so much smaller that another answer would pass for one.
+// The errors of encrypted answers are those that the simulator draws. So many runs and no estimate, because six runs of an input are a sample of their
+// own: of some inputs of the residual network, where few causes make most of the error, they show six tenths of its variance.
 TEST_P(SmallModel, ErrsAsForetold) {
-  constexpr int kInputs = 24;   // one of the residual network's errs unevenly: of eight, its share would be too large
+  constexpr int kInputs = 24;
+  constexpr unsigned kRuns = 16;
   const auto model = Model::make(GetParam(), "fast");
   ASSERT_NE(model, nullptr);
   double squares = 0;
   for (std::uint64_t seed = 1; seed <= kInputs; ++seed) {
     const auto input = sample(seed, model->shape());
-    const double ratio = model->foretold(input).ratio(model->encrypted(input));
+    const double ratio = model->foretold(input, kRuns).ratio(model->encrypted(input));
     EXPECT_LT(ratio, 4) << seed;
     squares += ratio * ratio / kInputs;
   }
-  EXPECT_LT(squares, 2);
-  EXPECT_GT(squares, 0.05);
+  // The mean of 24 has a deviation of 0.15 for the residual network, of less for the others.
+  EXPECT_LT(squares, 1.65);
+  EXPECT_GT(squares, 0.5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, SmallModel, testing::Values("test/mlp.onnx", "test/lenet.onnx", "test/strided.onnx", "test/residual.onnx",

@@ -12,7 +12,12 @@ namespace {
 
 using Complex = std::complex<double>;
 using Slots = std::vector<Complex>;   // a packed register
-using Reals = std::vector<double>;    // a lifted one
+using Reals = std::vector<double>;
+
+/// A lifted register. The imaginary part holds errors, and is empty where there are none.
+struct Lifted {
+  Reals re, im;
+};
 
 // Inner loops run over at least this many neighbouring weights: shorter periods are written out several times.
 constexpr std::uint32_t kShortestTile = 64;
@@ -36,6 +41,22 @@ BRAINLOCK_VECTOR_CLONES void multiply_add(double* __restrict re, double* __restr
     }
     begin += count;
     x += count;
+  }
+}
+
+// The same for x + i y.
+BRAINLOCK_VECTOR_CLONES void multiply_add(double* __restrict re, double* __restrict im, const float* __restrict w_re, const float* __restrict w_im,
+                                          const double* __restrict x, const double* __restrict y, std::size_t tile, std::size_t begin, std::size_t end) {
+  while (begin < end) {
+    const std::size_t from = begin & (tile - 1), count = std::min(tile - from, end - begin);
+    for (std::size_t j = 0; j < count; ++j) {
+      const auto a = static_cast<double>(w_re[from + j]), b = static_cast<double>(w_im[from + j]);
+      re[begin + j] += a * x[j] - b * y[j];
+      im[begin + j] += b * x[j] + a * y[j];
+    }
+    begin += count;
+    x += count;
+    y += count;
   }
 }
 
@@ -107,7 +128,8 @@ namespace {
 class Run {
  public:
   Run(const Program& program, std::uint32_t n, SlotTrace* trace, const Noise* noise, unsigned threads)
-      : program_(program), trace_(trace), noise_(noise), threads_(threads), n_(n), packed_(program.register_count), lifted_(program.register_count) {
+      : program_(program), trace_(trace), noise_(noise), threads_(threads), n_(n), complex_(noise != nullptr && noise->lifted),
+        packed_(program.register_count), lifted_(program.register_count) {
     if (trace_ == nullptr) return;
     trace_->largest.assign(program.register_count, 0);
     trace_->mean_square.assign(program.register_count, 0);
@@ -123,8 +145,7 @@ class Run {
 
   void step(const Instruction& instruction, const Split& op) {
     if (op.out.size() == 1) {
-      Reals u = real_part(packed_[op.in]);
-      put_lifted(instruction, op.out[0], std::move(u));
+      put_lifted(instruction, op.out[0], both_parts(packed_[op.in]));
       return;
     }
     auto [u, v] = parts(instruction, packed_[op.in]);
@@ -134,31 +155,34 @@ class Run {
 
   void step(const Instruction& instruction, const Square& op) {
     if (op.out.size() == 1) {
-      const Slots& z = packed_[op.in];
-      Reals u(n_);
-      for (std::uint32_t i = 0; i < n_; ++i) u[i] = (z[i] * z[i]).real();
-      put_lifted(instruction, op.out[0], std::move(u));
+      Slots z = packed_[op.in];
+      for (auto& slot : z) slot *= slot;
+      put_lifted(instruction, op.out[0], both_parts(z));
       return;
     }
     auto [u, v] = parts(instruction, packed_[op.in]);
-    for (std::uint32_t i = 0; i < n_; ++i) u[i] *= u[i], v[i] *= -v[i];
+    square(u, 1);
+    square(v, -1);
     put_lifted(instruction, op.out[0], std::move(u));
     put_lifted(instruction, op.out[1], std::move(v));
   }
 
   void step(const Instruction& instruction, const Combine& op) {
-    Reals out(n_);
-    for (const auto& term : op.terms) add_rotated(out, lifted_[term.in], wrap(term.rotation));
+    Lifted out{Reals(n_), Reals(complex_ ? n_ : 0)};
+    for (const auto& term : op.terms) {
+      add_rotated(out.re, lifted_[term.in].re, wrap(term.rotation));
+      if (complex_) add_rotated(out.im, lifted_[term.in].im, wrap(term.rotation));
+    }
     put_lifted(instruction, op.out, std::move(out));
   }
 
   // Forgetting limbs changes no message and adds no error.
   void step(const Drop& op) {
-    Reals copy = lifted_[op.in];
+    Lifted copy = lifted_[op.in];
     if (trace_ != nullptr) {
       trace_->largest[op.out] = trace_->largest[op.in];
       trace_->mean_square[op.out] = trace_->mean_square[op.in];
-      if (trace_->lifted) trace_->lifted(op.out, copy);
+      if (trace_->lifted) trace_->lifted(op.out, copy.re);
     }
     lifted_[op.out] = std::move(copy);
   }
@@ -193,7 +217,7 @@ class Run {
 
   void drop(Register r) {
     packed_[r] = Slots();
-    lifted_[r] = Reals();
+    lifted_[r] = Lifted();
   }
 
   std::vector<double> output() {
@@ -203,24 +227,44 @@ class Run {
   }
 
  private:
-  Reals real_part(const Slots& z) const {
-    Reals out(n_);
-    for (std::uint32_t i = 0; i < n_; ++i) out[i] = z[i].real();
+  Lifted both_parts(const Slots& z) const {
+    Lifted out{Reals(n_), Reals(complex_ ? n_ : 0)};
+    for (std::uint32_t i = 0; i < n_; ++i) out.re[i] = z[i].real();
+    if (complex_) {
+      for (std::uint32_t i = 0; i < n_; ++i) out.im[i] = z[i].imag();
+    }
     return out;
   }
 
   // z + c and -i (z - c) with c the conjugate of z: 2 Re z and 2 Im z.
-  std::pair<Reals, Reals> parts(const Instruction& instruction, const Slots& z) const {
-    Reals u(n_), v(n_);
+  std::pair<Lifted, Lifted> parts(const Instruction& instruction, const Slots& z) const {
+    const Reals none(complex_ ? n_ : 0);
+    Lifted u{Reals(n_), none}, v{Reals(n_), none};
     if (noise_ == nullptr || !noise_->conjugate) {
-      for (std::uint32_t i = 0; i < n_; ++i) u[i] = 2 * z[i].real(), v[i] = 2 * z[i].imag();
+      for (std::uint32_t i = 0; i < n_; ++i) u.re[i] = 2 * z[i].real(), v.re[i] = 2 * z[i].imag();
       return {std::move(u), std::move(v)};
     }
     Slots c(n_);
     for (std::uint32_t i = 0; i < n_; ++i) c[i] = std::conj(z[i]);
     noise_->conjugate(instruction, c);
-    for (std::uint32_t i = 0; i < n_; ++i) u[i] = z[i].real() + c[i].real(), v[i] = z[i].imag() - c[i].imag();
+    for (std::uint32_t i = 0; i < n_; ++i) u.re[i] = z[i].real() + c[i].real(), v.re[i] = z[i].imag() - c[i].imag();
+    if (complex_) {
+      for (std::uint32_t i = 0; i < n_; ++i) u.im[i] = z[i].imag() + c[i].imag(), v.im[i] = c[i].real() - z[i].real();
+    }
     return {std::move(u), std::move(v)};
+  }
+
+  // x = sign * x^2
+  void square(Lifted& x, double sign) const {
+    if (!complex_) {
+      for (double& value : x.re) value *= sign * value;
+      return;
+    }
+    for (std::uint32_t i = 0; i < n_; ++i) {
+      const double re = x.re[i], im = x.im[i];
+      x.re[i] = sign * (re * re - im * im);
+      x.im[i] = sign * 2 * re * im;
+    }
   }
 
   void put(Register r, Slots value) {
@@ -236,17 +280,17 @@ class Run {
     packed_[r] = std::move(value);
   }
 
-  void put_lifted(const Instruction& instruction, Register r, Reals value) {
-    if (noise_ != nullptr && noise_->lifted) noise_->lifted(instruction, value);
+  void put_lifted(const Instruction& instruction, Register r, Lifted value) {
+    if (complex_) noise_->lifted(instruction, value.re, value.im);
     if (trace_ != nullptr) {
       double largest = 0, sum = 0;
-      for (double v : value) {
+      for (double v : value.re) {
         largest = std::max(largest, std::fabs(v));
         sum += v * v;
       }
       trace_->largest[r] = largest;
       trace_->mean_square[r] = sum / n_;
-      if (trace_->lifted) trace_->lifted(r, value);
+      if (trace_->lifted) trace_->lifted(r, value.re);
     }
     lifted_[r] = std::move(value);
   }
@@ -255,10 +299,11 @@ class Run {
     return static_cast<std::uint32_t>(((rotation % n_) + n_) % n_);
   }
 
-  // Weights times an input rotated by `shift`: slot t takes x[t + shift].
+  // Weights times an input rotated by `shift`: slot t takes x[t + shift] + i y[t + shift].
   struct Term {
     const Weights* weights;
     const double* x;
+    const double* y;   // null: zeros
     std::uint32_t shift;
   };
 
@@ -285,7 +330,8 @@ class Run {
         if (w < 0) continue;
         any = true;
         const auto& column = op.columns[output.columns[k]];
-        const Term term{&weights[static_cast<std::size_t>(w)], lifted_[op.inputs[column.input]].data(), wrap(column.rotation)};
+        const Lifted& input = lifted_[op.inputs[column.input]];
+        const Term term{&weights[static_cast<std::size_t>(w)], input.re.data(), complex_ ? input.im.data() : nullptr, wrap(column.rotation)};
         if (term.weights->slots.empty()) terms.push_back(term);
         else add_sparse(part_re, part_im, term);
       }
@@ -309,9 +355,13 @@ class Run {
     const Weights& w = *term.weights;
     for (std::size_t i = 0; i < w.slots.size(); ++i) {
       const std::uint32_t t = w.slots[i];
-      const double value = term.x[(t + term.shift) & (n_ - 1)];
+      const std::uint32_t from = (t + term.shift) & (n_ - 1);
+      const double value = term.x[from];
       re[t] += static_cast<double>(w.re[i]) * value;
       im[t] += static_cast<double>(w.im[i]) * value;
+      if (term.y == nullptr) continue;
+      re[t] -= static_cast<double>(w.im[i]) * term.y[from];
+      im[t] += static_cast<double>(w.re[i]) * term.y[from];
     }
   }
 
@@ -322,8 +372,14 @@ class Run {
         const float* w_re = term.weights->re.data();
         const float* w_im = term.weights->im.data();
         const std::uint32_t wraps = std::clamp(n_ - term.shift, begin, end);   // from here on x is read from its beginning
-        multiply_add(re.data(), im.data(), w_re, w_im, term.x + ((begin + term.shift) & (n_ - 1)), tile, begin, wraps);
-        multiply_add(re.data(), im.data(), w_re, w_im, term.x + ((wraps + term.shift) & (n_ - 1)), tile, wraps, end);
+        const std::uint32_t from = (begin + term.shift) & (n_ - 1), again = (wraps + term.shift) & (n_ - 1);
+        if (term.y == nullptr) {
+          multiply_add(re.data(), im.data(), w_re, w_im, term.x + from, tile, begin, wraps);
+          multiply_add(re.data(), im.data(), w_re, w_im, term.x + again, tile, wraps, end);
+        } else {
+          multiply_add(re.data(), im.data(), w_re, w_im, term.x + from, term.y + from, tile, begin, wraps);
+          multiply_add(re.data(), im.data(), w_re, w_im, term.x + again, term.y + again, tile, wraps, end);
+        }
       }
     }
   }
@@ -333,8 +389,9 @@ class Run {
   const Noise* noise_;
   unsigned threads_;
   std::uint32_t n_;
+  bool complex_;   // lifted registers have imaginary parts
   std::vector<Slots> packed_;
-  std::vector<Reals> lifted_;
+  std::vector<Lifted> lifted_;
 };
 
 }  // namespace

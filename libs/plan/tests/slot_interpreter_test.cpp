@@ -162,13 +162,33 @@ TEST(SlotInterpreter, NoiseEntersWhereItSays) {
   Noise noise;
   noise.input = [&](std::span<Complex> x) { calls += "i", x[0] += 1.0; };
   noise.conjugate = [&](const Instruction&, std::span<Complex>) { calls += "c"; };
-  noise.lifted = [&](const Instruction&, std::span<double>) { calls += "l"; };
+  noise.lifted = [&](const Instruction&, std::span<double>, std::span<double>) { calls += "l"; };
   noise.after_linear = [&](const Instruction&, const Linear::Output&, std::span<Complex>) { calls += "o"; };
   const std::vector<float> zero(test::kElements);
   auto moved = zero;
   moved[0] = 1;
   EXPECT_EQ(run_slots(p, zero, nullptr, &noise), run_slots(p, moved));
   EXPECT_EQ(calls, "iclloclllo") << "input; split; linear; square; combine; linear";
+}
+
+TEST(SlotInterpreter, ImaginaryErrorsMeetComplexWeights) {
+  const Program p = test::small_program();
+  Program turned = p;   // by i
+  for (auto& vector : std::get<Linear>(turned.instructions[1].op).vectors)
+    for (auto& value : vector.values) value = {-value.imag(), value.real()};
+  const auto errors = [](bool imaginary) {
+    Noise noise;
+    noise.lifted = [imaginary](const Instruction& instruction, std::span<double> re, std::span<double> im) {
+      if (!std::holds_alternative<Split>(instruction.op)) return;
+      for (std::size_t t = 0; t < re.size(); ++t) (imaginary ? im : re)[t] += 0.01 * static_cast<double>(t % 7);
+    };
+    return noise;
+  };
+  const std::vector<float> zero(test::kElements);
+  const Noise imaginary = errors(true), real = errors(false);
+  const auto got = run_slots(p, zero, nullptr, &imaginary);
+  EXPECT_EQ(got, run_slots(turned, zero, nullptr, &real));
+  EXPECT_NE(got, run_slots(p, zero));
 }
 
 TEST(SlotInterpreter, OneForManyThreads) {

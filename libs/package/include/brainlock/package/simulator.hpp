@@ -16,6 +16,9 @@ namespace brainlock::package {
 
 /// Standard deviations of what the scheme adds, per real part of a slot, in units of the scaled message (divide by the scale).
 /// Ring degree N, uniform ternary secret, errors of deviation 3.2; independent rounding errors of 1/2 at most.
+///
+/// Rounding errors of c1 are multiplied by the secret, slot by slot: under one key the part with 2 N / 3 is as large as the secret is there, whose square, over its
+/// mean, is distributed as exp(-x). The formulas are the mean over keys.
 struct SchemeNoise {
   explicit SchemeNoise(const plan::ParameterChoice& parameters);
 
@@ -39,20 +42,27 @@ class Simulator {
   /// Rounds all weights: two FFTs each, about a second of one core for a large network. kInvalidArgument: weights that cannot be encoded.
   static Result<std::shared_ptr<const Simulator>> make(std::shared_ptr<const Package> package, unsigned threads = 1);
 
-  /// The outputs for one input; equal seeds give equal errors. The size of `input` is the caller's promise.
+  /// The outputs for one input; equal seeds give equal errors, others those of another key. The size of `input` is the caller's promise.
   /// `trace` (may be null) sees the registers, errors included.
   std::vector<double> run(std::span<const float> input, std::uint64_t seed, plan::SlotTrace* trace = nullptr) const;
 
  private:
   explicit Simulator(std::shared_ptr<const Package> package) : package_(std::move(package)), noise_(package_->program().parameters) {}
-  /// Deviation that an instruction adds to `output`; `exact`: registers whose c1 is a multiple of P.
-  [[nodiscard]] double linear_deviation(const plan::Instruction& instruction, const plan::Linear& linear,
-                                        const plan::Linear::Output& output, const std::vector<bool>& exact) const;
+  /// What the key switches of a Linear add to an output; its rescale adds to all of them alike.
+  struct Switches {
+    std::vector<float> columns;   ///< deviation before the rotate_sums, by slot modulo its size; empty: all slots alike, in `even`
+    double each_sum = 0;          ///< of one of the rotate_sums
+    double even = 0;              ///< of all, where little matters
+    const plan::Linear* linear = nullptr;
+  };
+  /// `exact`: registers whose c1 is a multiple of P.
+  [[nodiscard]] Switches switches(const plan::Instruction& instruction, const plan::Linear& linear, const plan::Linear::Output& output,
+                                  const std::vector<bool>& exact) const;
 
   std::shared_ptr<const Package> package_;
   SchemeNoise noise_;
   plan::Program rounded_;
-  std::vector<double> deviation_;   // by register: of Linear outputs
+  std::vector<Switches> switches_;   // by register: of Linear outputs
   std::unique_ptr<const plan::SlotInterpreter> interpreter_;
 };
 

@@ -21,13 +21,16 @@ struct SlotTrace {
 
 /// Perturbation of a run, called with the slots where a scheme adds its errors; each may be empty. Calls come in the
 /// order of the instructions, from the thread that runs.
+///
+/// What lifted registers mean is real, but their errors are not, and complex weights turn imaginary errors into real ones. So with `lifted` both parts
+/// of these registers are kept, which makes a run a third to a half longer; without it they are real.
 struct Noise {
   /// Each packed input, in order.
   std::function<void(std::span<std::complex<double>>)> input;
   /// The conjugate of a register that Split or Square makes, before it is added to the register and subtracted from it.
   std::function<void(const Instruction&, std::span<std::complex<double>>)> conjugate;
-  /// Each real register that Split, Square or Combine makes.
-  std::function<void(const Instruction&, std::span<double>)> lifted;
+  /// The real and the imaginary part of each register that Split, Square or Combine makes.
+  std::function<void(const Instruction&, std::span<double>, std::span<double>)> lifted;
   /// Each Linear output after its rescale, before its bias.
   std::function<void(const Instruction&, const Linear::Output&, std::span<std::complex<double>>)> after_linear;
 };
