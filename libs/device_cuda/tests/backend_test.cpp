@@ -82,9 +82,9 @@ class BackendOperations : public ::testing::TestWithParam<std::tuple<Machine, st
   void SetUp() override {
     shape_ = kShapes[std::get<1>(GetParam())];
     const bool emulated = std::get<0>(GetParam()) == Machine::kEmulated;
-    TrialOptions trials;
+    TrialOptions trials = trial_options_from_environment();
     trials.transform = shape_.way;
-    const bool told = !trials.transform.empty();
+    const bool told = *shape_.way != 0;
     auto driver = emulated && told ? make_emulated_driver({.roomy = true, .clusters = true}) : test::make_driver(std::get<0>(GetParam()));
     if (driver == nullptr) GTEST_SKIP() << test::why_no_gpu();
     if (told && !driver->features().against_clusters.empty()) GTEST_SKIP() << driver->features().against_clusters;

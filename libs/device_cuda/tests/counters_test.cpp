@@ -85,7 +85,9 @@ TEST_P(OnDevice, WordsOfPointwiseOperations) {
   const device::Lift lift{z.data(), out.data()};
   backend_->lift({}, 4, {&lift, 1});
   expect(4 + 6, 1, 1);
-  const std::vector<device::Add> adds(17, {out.data(), zbar.data(), zbar.data()});   // one more than a launch takes
+  device::Buffer sums = backend_->allocate(17 * backend_->poly_words(4, true)).value();
+  std::vector<device::Add> adds;   // one more than a launch takes
+  for (int i = 0; i < 17; ++i) adds.push_back({sums.data() + i * backend_->poly_words(4, true), zbar.data(), zbar.data()});
   backend_->add({}, 4, true, adds);
   expect(17 * 3 * 6, 3, 2);
   const device::Add copy{out.data(), zbar.data(), nullptr};

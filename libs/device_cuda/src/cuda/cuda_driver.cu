@@ -2,6 +2,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -91,7 +92,7 @@ class CudaDriver final : public Driver {
     --drivers[info_.index];
   }
   void close() {
-    if (cudaSetDevice(info_.index) != cudaSuccess) return;
+    cudaSetDevice(info_.index);   // whatever it says: a broken device's error, too, and pinned memory is to be given back then as well
     if (stream_ != nullptr) cudaStreamSynchronize(stream_);
     for (const cudaEvent_t taken : taken_) {
       if (taken != nullptr) cudaEventDestroy(taken);
@@ -155,8 +156,10 @@ class CudaDriver final : public Driver {
     note(cudaStreamSynchronize(stream_), "copy from the device");
   }
 
+  /// Not after a failure: what a kernel finds then may be no addresses.
   void launch(const gpu::Launch& launch) override {
     use();
+    if (failed_) return;
     note(launch_on(stream_, launch, LaunchOrder::kOneByOne), "launch");
   }
   void wait() override {
@@ -198,6 +201,7 @@ class CudaDriver final : public Driver {
   }
   void run(const Graph& graph) override {
     use();
+    if (failed_) return;
     note(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_), "launch of a graph");
   }
   Result<std::shared_ptr<Driver>> make_sibling() override { return make(info_); }
@@ -297,6 +301,7 @@ class CudaDriver final : public Driver {
     if (error == cudaSuccess) return;
     cudaGetLastError();  // It is kept here, and not to be taken for another call's.
     const std::lock_guard<std::mutex> lock(mutex_);
+    failed_ = true;
     if (!failure_) {
       failure_ = Error{ErrorCode::kUnavailable, name() + ": " + what + " failed: " + text(error) + "; start again, and see dmesg if it stays"};
     }
@@ -312,6 +317,7 @@ class CudaDriver final : public Driver {
   std::size_t filled_ = 0;             ///< bytes of it
   mutable std::mutex mutex_;
   std::optional<Error> failure_;   ///< the first
+  std::atomic<bool> failed_{false};
 };
 
 }  // namespace
@@ -378,8 +384,12 @@ Result<std::shared_ptr<Driver>> make_cuda_driver(int index) {
 
 bool reset_cuda_device(int index) {
   const std::lock_guard<std::mutex> lock(drivers_mutex);
-  if (drivers[index] != 0 || cudaSetDevice(index) != cudaSuccess) return false;
-  const bool done = cudaDeviceReset() == cudaSuccess;
+  if (drivers[index] != 0) return false;
+  // A broken device may answer even this with its error; what counts is that no other one is reset.
+  cudaSetDevice(index);
+  int current = -1;
+  cudaGetDevice(&current);
+  const bool done = current == index && cudaDeviceReset() == cudaSuccess;
   cudaGetLastError();
   return done;
 }
