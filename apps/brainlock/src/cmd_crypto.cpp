@@ -172,6 +172,7 @@ void run_run(const RunCommand& options) {
     }
   }
   const auto keys = must(loader.finish());
+  server.program->make_ready();
   const double load_s = loading.seconds();
   runtime::RunProfile profile;
   runtime::RunOptions run;

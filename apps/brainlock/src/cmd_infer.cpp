@@ -36,6 +36,7 @@ void run_infer(const InferOptions& options) {
   Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
   const auto loaded = must(ckks::load_keys(server.machine->backend, server.machine->pool, package->parameters(),
                                            package->key_requests(), std::move(keys.evaluation)));
+  server.program->make_ready();
   watch = {};
   std::vector<ckks::Ciphertext> ciphertexts = must(encrypt_input(*package, keys.secret, encoder, input.values));
   const double encrypt_s = watch.seconds();

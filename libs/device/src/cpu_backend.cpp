@@ -1,5 +1,6 @@
 #include "cpu_backend.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace brainlock::device {
@@ -107,6 +108,16 @@ void CpuBackend::split_parts(const Stream& stream, std::uint32_t limbs, std::spa
       k_.mul_halves(imaginary, zbar, root, m.q - root, m, degree_);
       if (real != zbar) std::memcpy(real, zbar, degree_ * sizeof(Word));
     }
+  });
+}
+
+void CpuBackend::touch(std::size_t words) {
+  constexpr std::size_t kPageWords = 1024, kPieceWords = 512 * kPageWords;   // 4 KB, and 2 MB: a huge page is one thread's
+  auto buffer = memory_->allocate(words);
+  if (!buffer.ok()) return;
+  Word* const begin = buffer->data();
+  pool_->parallel_for((words + kPieceWords - 1) / kPieceWords, {}, [&](std::size_t piece, unsigned) {
+    for (std::size_t at = piece * kPieceWords, end = std::min(at + kPieceWords, words); at < end; at += kPageWords) begin[at] = 0;
   });
 }
 

@@ -32,6 +32,7 @@ class CpuBackend final : public Backend {
   unsigned threads() const override { return pool_->threads(); }
   std::string name() const override { return "cpu"; }
   Result<Buffer> allocate(std::size_t words) override { return memory_->allocate(words); }
+  void touch(std::size_t words) override;
   void trim() override { memory_->trim(); }
 
   void upload(const Stream&, std::span<const LimbTransfer>) override;

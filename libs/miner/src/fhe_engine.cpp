@@ -74,6 +74,7 @@ class FheEngine final : public Engine {
     auto set = std::make_shared<LoadedKeySet>();
     BRAINLOCK_ASSIGN(set->keys, loader.finish());
     BRAINLOCK_TRY(task->program->check_keys(*set->keys));
+    task->program->make_ready();
     return std::shared_ptr<const Keys>(std::move(set));
   }
 

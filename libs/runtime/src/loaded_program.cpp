@@ -127,6 +127,8 @@ const plan::Program& LoadedProgram::program() const { return impl_->program; }
 std::size_t LoadedProgram::weight_bytes() const { return impl_->weight_bytes; }
 LoadedProgram::ReplayReport LoadedProgram::replay_report() const { return impl_->replays == nullptr ? ReplayReport{} : impl_->replays->report(); }
 
+void LoadedProgram::make_ready() const { impl_->machine->backend->touch(impl_->forecast.working / sizeof(device::Word)); }
+
 Status LoadedProgram::check_keys(const ckks::LoadedKeys& keys) const {
   if (keys.parameters_id() != machine().parameters->id()) {
     return {ErrorCode::kMismatch, "evaluation keys belong to other parameters than the program"};

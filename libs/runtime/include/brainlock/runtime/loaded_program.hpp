@@ -33,6 +33,8 @@ class LoadedProgram {
   [[nodiscard]] const plan::Program& program() const;
   /// Device memory of weights and biases.
   [[nodiscard]] std::size_t weight_bytes() const;
+  /// Takes the working memory of one request from the system now (device::Backend::touch()): call it when keys are loaded, or the first request does it.
+  void make_ready() const;
   /// kNotFound or kMismatch names the first key that is missing or too short.
   [[nodiscard]] Status check_keys(const ckks::LoadedKeys& keys) const;
 
