@@ -1,6 +1,7 @@
 #include "brainlock/store/inspect.hpp"
 
 #include "schema.hpp"
+#include "vote_row.hpp"
 
 namespace brainlock::store {
 namespace {
@@ -22,20 +23,8 @@ Result<StoreHealth> inspect_store(Database& database) {
   BRAINLOCK_ASSIGN(const Rows versions, database.query("SELECT version FROM schema_versions WHERE name = ?", {Value("store")}));
   if (!versions.empty()) out.schema = static_cast<int>(versions[0][0].as_int());
   if (out.schema == 0 || out.schema > out.newest_schema) return out;
-  BRAINLOCK_ASSIGN(const Rows votes, database.query("SELECT vote_id, time_ms, block, netuid, accepted, reason, detail, confirmed_block FROM votes ORDER BY id DESC LIMIT 1"));
-  if (!votes.empty()) {
-    const Row& row = votes[0];
-    VoteRow vote;
-    vote.id = row[0].as_text();
-    vote.time_ms = row[1].as_int();
-    vote.block = static_cast<std::uint64_t>(row[2].as_int());
-    vote.netuid = static_cast<std::uint16_t>(row[3].as_int());
-    vote.accepted = row[4].as_int() != 0;
-    vote.reason = row[5].as_text();
-    vote.detail = row[6].as_text();
-    if (!row[7].is_null()) vote.confirmed_block = static_cast<std::uint64_t>(row[7].as_int());
-    out.last_vote = std::move(vote);
-  }
+  BRAINLOCK_ASSIGN(const Rows votes, database.query("SELECT " + std::string(kVoteColumns) + " FROM votes ORDER BY id DESC LIMIT 1"));
+  if (!votes.empty()) out.last_vote = vote_of(votes[0]);
   BRAINLOCK_ASSIGN(const Rows newest, database.query("SELECT max(finished_ms) FROM requests"));
   if (!newest.empty() && !newest[0][0].is_null()) out.last_request_ms = newest[0][0].as_int();
   return out;

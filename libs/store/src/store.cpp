@@ -5,6 +5,7 @@
 #include <map>
 
 #include "schema.hpp"
+#include "vote_row.hpp"
 
 namespace brainlock::store {
 namespace {
@@ -276,20 +277,10 @@ Status Store::confirm_vote(std::string_view id, std::uint64_t block) {
 
 Result<std::vector<VoteRow>> Store::votes(std::size_t limit) {
   const Value parameters[] = {limit_value(limit)};
-  BRAINLOCK_ASSIGN(const Rows rows, read("SELECT vote_id, time_ms, block, netuid, accepted, reason, detail, "
-                                         "confirmed_block FROM votes ORDER BY id DESC LIMIT ?",
-                                         parameters));
+  BRAINLOCK_ASSIGN(const Rows rows, read("SELECT " + std::string(kVoteColumns) + " FROM votes ORDER BY id DESC LIMIT ?", parameters));
   std::vector<VoteRow> out;
   for (const Row& row : rows) {
-    VoteRow vote;
-    vote.id = row[0].as_text();
-    vote.time_ms = row[1].as_int();
-    vote.block = static_cast<std::uint64_t>(row[2].as_int());
-    vote.netuid = static_cast<std::uint16_t>(row[3].as_int());
-    vote.accepted = row[4].as_int() != 0;
-    vote.reason = row[5].as_text();
-    vote.detail = row[6].as_text();
-    if (!row[7].is_null()) vote.confirmed_block = static_cast<std::uint64_t>(row[7].as_int());
+    VoteRow vote = vote_of(row);
     const Value id[] = {Value(vote.id)};
     BRAINLOCK_ASSIGN(const Rows weights,
                      read("SELECT uid, value FROM vote_weights WHERE vote_id = ? ORDER BY uid", id));
