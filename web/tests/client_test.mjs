@@ -63,6 +63,7 @@ try {
     const canvas = document.querySelector("#picture"), { data } = canvas.getContext("2d").getImageData(0, canvas.height / 2, 1, 1);
     return data[0] < 40 && (data[2] > 240 || (data[0] === data[1] && data[1] === data[2]));
   });
+  assert.equal(await page.textContent("#answer"), "Not asked yet.", "the answer to another picture is not shown beside this one");
   await page.setInputFiles("#file", { name: "no.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
   await page.waitForFunction(() => /^no.png is no picture/.test(document.querySelector("#detail").textContent));
   await page.emulateMedia({ colorScheme: "dark" });
