@@ -10,6 +10,7 @@
 #include "brainlock/doctor/service_files.hpp"
 #include "brainlock/doctor/setup.hpp"
 #include "commands.hpp"
+#include "miner_choice.hpp"
 #include "miner_options.hpp"
 #include "ui.hpp"
 #include "validator_options.hpp"
@@ -147,18 +148,10 @@ void examine_validator(const DoctorFlags& flags) {
 }
 
 void examine_from_outside(const DoctorFlags& flags) {
-  // ADDRESS:PORT, with IPv6 in brackets.
-  const std::string& text = flags.reach_address;
-  const auto colon = text.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
-  std::string ip = text.substr(0, colon);
-  if (ip.size() > 2 && ip.front() == '[' && ip.back() == ']') ip = ip.substr(1, ip.size() - 2);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoul(port) == 0 || std::stoul(port) > 65'535) {
-    fail({ErrorCode::kInvalidArgument, "expected ADDRESS:PORT, got " + text});
-  }
+  const client::MinerAddress address = must(parse_address(flags.reach_address));
   doctor::ReachTarget target;
-  target.ip = must(ledger::canonical_ip(ip));
-  target.port = static_cast<std::uint16_t>(std::stoul(port));
+  target.ip = address.ip;
+  target.port = address.port;
   if (!flags.reach_hotkey.empty()) target.hotkey = must(crypto::ss58_decode(flags.reach_hotkey));
   examine(doctor::make_reach_checks(std::move(target)), flags.json, "reach");
 }

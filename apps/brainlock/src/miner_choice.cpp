@@ -8,22 +8,6 @@
 namespace brainlock::app {
 namespace {
 
-/// ADDRESS:PORT, with IPv6 in brackets.
-Result<client::MinerAddress> parse_address(const std::string& text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) return Error{ErrorCode::kInvalidArgument, "--miner wants ADDRESS:PORT, got " + text};
-  client::MinerAddress out;
-  std::string host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  BRAINLOCK_ASSIGN(out.ip, ledger::canonical_ip(host));
-  const std::string port = text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoul(port) == 0 || std::stoul(port) > 65535) {
-    return Error{ErrorCode::kInvalidArgument, "not a port: " + port};
-  }
-  out.port = static_cast<std::uint16_t>(std::stoul(port));
-  return out;
-}
-
 /// Who says it is at an address. Unproved: whoever answers there names itself.
 Result<protocol::AccountId> ask_hotkey(const client::MinerAddress& address) {
   net::Client client(address.ip, address.port);
@@ -33,6 +17,21 @@ Result<protocol::AccountId> ask_hotkey(const client::MinerAddress& address) {
 }
 
 }  // namespace
+
+Result<client::MinerAddress> parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return Error{ErrorCode::kInvalidArgument, "expected ADDRESS:PORT, got " + text};
+  client::MinerAddress out;
+  std::string host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  BRAINLOCK_ASSIGN(out.ip, ledger::canonical_ip(host));
+  const std::string port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoul(port) == 0 || std::stoul(port) > 65535) {
+    return Error{ErrorCode::kInvalidArgument, "not a port: " + port + "; expected ADDRESS:PORT"};
+  }
+  out.port = static_cast<std::uint16_t>(std::stoul(port));
+  return out;
+}
 
 Result<client::MinerAddress> MinerChoice::find() const {
   if (ledger.given()) {

@@ -1,4 +1,4 @@
-// Which miner `query` and `page` ask, and where its asker keeps its own things.
+// Which miner `query`, `page` and `doctor reach` ask, and where its asker keeps its own things.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,9 @@
 #include "node.hpp"
 
 namespace brainlock::app {
+
+/// ADDRESS:PORT, with IPv6 in brackets; the hotkey is left open. kInvalidArgument.
+Result<client::MinerAddress> parse_address(const std::string& text);
 
 /// By address, or by its uid on a ledger.
 struct MinerChoice {
