@@ -43,6 +43,13 @@ Status CpuBackend::upload_keys(const Stream& stream, std::span<const KeyTransfer
   return {};
 }
 
+void CpuBackend::upload_full_weights(const Stream& stream, std::span<const WeightTransfer> batch) {
+  pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned) {
+    const WeightTransfer& t = batch[i];
+    scatter(t.weights->words.data() + t.limb * degree_ * t.weights->vectors, t.weights->vectors, t.vector, t.host);
+  });
+}
+
 void CpuBackend::scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const {
   for (std::size_t rank = 0; rank < order_.units(); ++rank) {
     std::memcpy(limb + (rank * pieces + piece) * kUnitWords, in + order_.unit(rank) * kUnitWords, kUnitWords * sizeof(Word));

@@ -16,6 +16,7 @@ namespace brainlock::device {
 //   digits: [limb][rank of the unit][digit 0, 1, ..., c0][64]
 //   keys:   [limb][rank of the unit][digit][b, a][64], Montgomery form; a Galois key under its automorphism, so that
 //           an inner product reads it in the order of its outputs
+//   full weights: [limb][rank of the unit][vector][64], so that a step reads all of them from one stream of memory
 
 class CpuBackend final : public Backend {
  public:
@@ -29,6 +30,9 @@ class CpuBackend final : public Backend {
   std::size_t key_words(std::uint32_t limbs) const override {
     return std::size_t{limbs + ring_.p_count} * ring_.digits(limbs) * 2 * degree_;
   }
+  std::size_t full_weight_words(std::uint32_t limbs, std::uint32_t vectors) const override {
+    return std::size_t{limbs + ring_.p_count} * vectors * degree_;
+  }
   unsigned threads() const override { return pool_->threads(); }
   std::string name() const override { return "cpu"; }
   Result<Buffer> allocate(std::size_t words) override { return memory_->allocate(words); }
@@ -37,6 +41,7 @@ class CpuBackend final : public Backend {
 
   void upload(const Stream&, std::span<const LimbTransfer>) override;
   Status upload_keys(const Stream&, std::span<const KeyTransfer>) override;
+  void upload_full_weights(const Stream&, std::span<const WeightTransfer>) override;
   Status download(const Stream&, std::span<const LimbDownload>) override;
   void upload_words(const Stream&, Word* device, std::span<const Word> host) override;
   Status decompose(const Stream&, std::uint32_t limbs, std::span<const Decompose>) override;
@@ -69,6 +74,10 @@ class CpuBackend final : public Backend {
   /// The unit of rank r of limb l of digits: `digits + 1` pieces.
   const Word* digit_unit(const Word* digits, std::uint32_t digit_count, std::uint32_t l, std::size_t rank) const {
     return digits + (l * order_.units() + rank) * (digit_count + 1) * kUnitWords;
+  }
+  /// The unit of rank r of limb l of full weights: a piece for each vector.
+  const Word* weight_unit(const FullWeights& weights, std::uint32_t l, std::size_t rank) const {
+    return weights.words.data() + (l * order_.units() + rank) * weights.vectors * kUnitWords;
   }
   /// Writes a limb (N words) as piece `piece` of every unit of the limb that starts at `limb`.
   void scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const;

@@ -75,6 +75,7 @@ class CpuBackend::LinearWalk {
         modulus_(backend.modulus(backend.ring_.modulus_index(core.limbs, l))), panel_(scratch),
         results_(scratch + 2 * core.column_count * kRowWords) {
     for (auto& pointers : column_) pointers.resize(core.column_count);
+    for (const auto& output : core.outputs) full_giants_ += output.full.size();
   }
 
   static std::size_t scratch_words(const LinearCore& core) {
@@ -92,11 +93,7 @@ class CpuBackend::LinearWalk {
     if (!last) plan_fetches(walk_.ranks[i + 1]);
     rotate();
     for (const LinearCore::Output& output : core_.outputs) {
-      if (output.weights != nullptr) {
-        multiply_periodic(output);
-      } else {
-        for (std::uint32_t poly = 0; poly < 2; ++poly) multiply_full(output, poly);
-      }
+      core_.full_weights == nullptr ? multiply_periodic(output) : multiply_full(output);
     }
   }
 
@@ -121,14 +118,17 @@ class CpuBackend::LinearWalk {
         fetch(backend_.digit_unit(core_.inputs[use.input].digits, digits_, l_, source_rank), digits_ + 1);
       }
     }
-    for (const LinearCore::Output& output : core_.outputs) {
-      for (const std::vector<LinearCore::FullTerm>& terms : output.full) {
-        for (const LinearCore::FullTerm& term : terms) fetch(term.weights + l_ * backend_.stride_ + unit * kUnitWords, 1);
-      }
-    }
+    if (core_.full_weights != nullptr) fetch(backend_.weight_unit(*core_.full_weights, l_, rank), core_.full_weights->vectors);
   }
   void fetch(const Word* words, std::size_t pieces) {
     for (std::size_t i = 0; i < pieces; ++i) fetches_.push_back(words + i * kUnitWords);
+  }
+  /// One more of the shares_ parts of this unit's work is done: asks for its share.
+  void fetch_share() {
+    ++done_;
+    for (const std::size_t until = fetches_.size() * done_ / shares_; fetched_ < until; ++fetched_) {
+      for (std::size_t i = 0; i < kUnitWords; i += kLineWords) __builtin_prefetch(fetches_[fetched_] + i, 0, 2);
+    }
   }
 
   /// One inner product of a step.
@@ -163,15 +163,14 @@ class CpuBackend::LinearWalk {
                             &automorphism, use.column});
       }
     }
-    std::size_t fetched = 0;
+    shares_ = columns_.size() + full_giants_;
+    fetched_ = done_ = 0;
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       // From L2 to L1 for the next inner product, from memory to L2 for the next step.
       if (c + 1 < columns_.size()) {
         for (std::size_t i = 0; i < (digits_ + 1) * kUnitWords; i += kLineWords) __builtin_prefetch(columns_[c + 1].digits + i);
       }
-      for (const std::size_t until = fetches_.size() * (c + 1) / columns_.size(); fetched < until; ++fetched) {
-        for (std::size_t i = 0; i < kUnitWords; i += kLineWords) __builtin_prefetch(fetches_[fetched] + i, 0, 2);
-      }
+      fetch_share();
       const Column& column = columns_[c];
       Word* const out0 = panel_ + 2 * column.column * kRowWords;
       Word* const out1 = out0 + kRowWords;
@@ -199,21 +198,20 @@ class CpuBackend::LinearWalk {
     }
   }
 
-  void multiply_full(const LinearCore::Output& output, std::uint32_t poly) {
+  void multiply_full(const LinearCore::Output& output) {
+    const Word* const weights = backend_.weight_unit(*core_.full_weights, l_, rank_);
     for (std::uint32_t g = 0; g < output.giants; ++g) {
-      Word* const acc = output.acc[2 * g + poly] + at_;
       const std::vector<LinearCore::FullTerm>& terms = output.full[g];
-      if (terms.empty()) {
-        std::memset(acc, 0, kUnitWords * sizeof(Word));
-        continue;
-      }
-      x_.clear();
       w_.clear();
-      for (const LinearCore::FullTerm& term : terms) {
-        x_.push_back(column_[poly][term.column]);
-        w_.push_back(term.weights + at_);
+      x_.clear();
+      for (const LinearCore::FullTerm& term : terms) w_.push_back(weights + term.vector * kUnitWords);
+      for (const auto& column : column_) {
+        for (const LinearCore::FullTerm& term : terms) x_.push_back(column[term.column]);
       }
-      backend_.k_.mac_full(acc, w_.data(), x_.data(), terms.size(), false, modulus_, kUnitWords);
+      Word* const acc0 = output.acc[2 * g] + at_;
+      Word* const acc1 = output.acc[2 * g + 1] + at_;
+      backend_.k_.mac_full(acc0, acc1, w_.data(), x_.data(), x_.data() + terms.size(), terms.size(), modulus_, kUnitWords);
+      fetch_share();
     }
   }
 
@@ -228,6 +226,8 @@ class CpuBackend::LinearWalk {
   std::size_t rank_ = 0, begin_ = 0, at_ = 0;
   std::vector<Column> columns_;
   std::vector<const Word*> fetches_;              // units to be prefetched
+  std::size_t full_giants_ = 0;                   // of all outputs
+  std::size_t fetched_ = 0, done_ = 0, shares_ = 0;
   std::vector<const Word*> column_[2];            // of each column, per polynomial: its unit
   std::vector<const Word*> x_, w_;
   std::vector<Word*> out_;

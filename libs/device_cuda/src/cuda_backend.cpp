@@ -115,6 +115,13 @@ void CudaBackend::upload_words(const Stream&, Word* device, std::span<const Word
   meter_->copy_in(*driver_, device, host.data(), host.size_bytes());
 }
 
+void CudaBackend::upload_full_weights(const Stream&, std::span<const device::WeightTransfer> batch) {
+  for (const device::WeightTransfer& t : batch) {   // [vector][limb][word]
+    const std::size_t rows = t.weights->limbs + ring_.p_count;
+    meter_->copy_in(*driver_, t.weights->words.data() + (t.vector * rows + t.limb) * degree_, t.host, degree_ * sizeof(Word));
+  }
+}
+
 Status CudaBackend::upload_keys(const Stream& stream, std::span<const device::KeyTransfer> batch) {
   // Plain limbs to staging memory, and from there to their places.
   BRAINLOCK_ASSIGN(device::Buffer staging, pool_->allocate(std::min<std::size_t>(batch.size(), gpu::kMaxJobs) * degree_));

@@ -57,7 +57,9 @@ Status CudaBackend::full_linear_core(const Stream& stream, const device::LinearC
     std::vector<Word> term_begin;
     for (std::uint32_t g = 0; g < output.giants; ++g) {
       term_begin.push_back(static_cast<Word>(terms.size()));
-      for (const auto& term : output.full[g]) terms.push_back({term.weights, term.column});
+      for (const auto& term : output.full[g]) {
+        terms.push_back({core.full_weights->words.data() + std::size_t{term.vector} * rows * degree_, term.column});
+      }
     }
     term_begin.push_back(static_cast<Word>(terms.size()));
     at.push_back({lists.add(std::vector<Word*>(output.acc.begin(), output.acc.end())), lists.add(term_begin)});

@@ -16,7 +16,7 @@ constexpr std::uint32_t kLeastRun = 4;   // weights of a tile then fit the share
 
 Status CudaBackend::linear_core(const Stream& stream, const device::LinearCore& core) {
   if (core.outputs.empty() || stream.stopped()) return {};
-  return core.outputs[0].weights == nullptr ? full_linear_core(stream, core) : periodic_linear_core(core);
+  return core.full_weights != nullptr ? full_linear_core(stream, core) : periodic_linear_core(core);
 }
 
 Result<device::Buffer> CudaBackend::upload_lists(DeviceLists& lists, const std::function<void(const char* base)>& link) {

@@ -54,6 +54,16 @@ class Side {
     if (!status) ADD_FAILURE() << status.error().to_string();
     return out;
   }
+  device::FullWeights full_weights(std::uint32_t limbs, const std::vector<Words>& vectors) const {
+    device::FullWeights out{.words = {}, .limbs = limbs, .vectors = static_cast<std::uint32_t>(vectors.size())};
+    out.words = take(backend_->full_weight_words(limbs, out.vectors));
+    std::vector<device::WeightTransfer> transfers;
+    for (std::uint32_t v = 0; v < out.vectors; ++v) {
+      for (std::uint32_t l = 0; l < limbs + backend_->ring().p_count; ++l) transfers.push_back({&out, vectors[v].data() + l * n_, l, v});
+    }
+    backend_->upload_full_weights({}, transfers);
+    return out;
+  }
 
  private:
   std::shared_ptr<device::Backend> backend_;
@@ -285,7 +295,7 @@ TEST_P(BackendOperations, LinearCore) {
     expect_equal([&](const Side& side) {
       std::vector<device::SwitchingKey> keys;
       for (std::size_t i = 0; i < galois.size(); ++i) keys.push_back(side.key(galois[i], limbs, elements[i + 1]));
-      std::vector<Buffer> polys, digits, accumulators, periodic, full;
+      std::vector<Buffer> polys, digits, accumulators, periodic;
       for (const Words& w : in) polys.push_back(side.put(w));
       std::vector<device::Decompose> jobs;
       std::vector<device::LinearCore::Input> inputs;
@@ -297,7 +307,7 @@ TEST_P(BackendOperations, LinearCore) {
       expect_ok(side->decompose({}, limbs, jobs));
       std::vector<device::LinearCore::Rotation> rotations;
       for (std::size_t r = 0; r < elements.size(); ++r) rotations.push_back({r == 0 ? nullptr : &keys[r - 1], uses[r]});
-      for (const Words& w : full_vectors) full.push_back(side.put(w));
+      const device::FullWeights full = side.full_weights(limbs, full_vectors);
       std::vector<std::vector<Word*>> acc(2);
       std::vector<std::vector<std::vector<device::LinearCore::FullTerm>>> terms(2);
       std::vector<device::LinearCore::Output> outputs;
@@ -311,7 +321,7 @@ TEST_P(BackendOperations, LinearCore) {
           terms[o].resize(giants_of[o]);   // giant 1 has no terms at all
           for (std::size_t k = 0; k < used[o].size(); ++k) {
             for (std::uint32_t g = 0; g < giants_of[o]; ++g) {
-              if (g != 1) terms[o][g].push_back({used[o][k], full[(k + g) % full.size()].data()});
+              if (g != 1) terms[o][g].push_back({used[o][k], static_cast<std::uint32_t>((k + g) % full_vectors.size())});
             }
           }
           output.full = terms[o];
@@ -322,7 +332,8 @@ TEST_P(BackendOperations, LinearCore) {
         }
         outputs.push_back(output);
       }
-      expect_ok(side->linear_core({}, {.limbs = limbs, .column_count = columns, .run_length = run_length, .inputs = inputs,
+      expect_ok(side->linear_core({}, {.limbs = limbs, .column_count = columns, .run_length = run_length,
+                                       .full_weights = run_length == 1 ? &full : nullptr, .inputs = inputs,
                                        .rotations = rotations, .outputs = outputs}));
       std::vector<Words> got;
       for (const Buffer& b : accumulators) got.push_back(side.get(b, rows(limbs)));

@@ -56,6 +56,7 @@ Status LinearRun::multiply(std::span<const device::LinearCore::Input> inputs) {
   const device::LinearCore core{.limbs = instruction_.limbs_in,
                                 .column_count = static_cast<std::uint32_t>(linear_.columns.size()),
                                 .run_length = prepared_.run_length,
+                                .full_weights = prepared_.full.words.empty() ? nullptr : &prepared_.full,
                                 .inputs = inputs,
                                 .rotations = rotations,
                                 .outputs = outputs};

@@ -23,7 +23,7 @@ struct PreparedLinear {
   std::vector<Rotation> rotations;
   std::vector<bool> input_rotates;                ///< per input: digits needed
   std::vector<Output> outputs;
-  std::vector<device::Buffer> full_vectors;       ///< per weight vector, where weights are full
+  device::FullWeights full;                       ///< without words: weights are periodic
   std::uint32_t run_length = 0;
   std::uint32_t giant_element = 0;
   std::vector<std::uint32_t> sum_elements;

@@ -105,20 +105,42 @@ Result<Buffer> arrange_periodic(const Machine& machine, const plan::Linear::Outp
   return buffer;
 }
 
-Result<std::vector<Buffer>> store_full(const Machine& machine, const plan::Linear& linear, EncodedVectors& encoded) {
-  const std::size_t degree = machine.parameters->ring_degree();
-  const std::size_t stride = machine.backend->limb_stride();
-  const std::size_t run_length = degree / encoded.runs();
-  std::vector<Buffer> out;
-  std::vector<Word> host(degree);
-  for (std::size_t v = 0; v < linear.vectors.size(); ++v) {
-    BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(encoded.rows() * stride));
-    for (std::uint32_t l = 0; l < encoded.rows(); ++l) {
-      const std::span<const Word> values = encoded.row(v, l);
-      for (std::size_t t = 0; t < degree; ++t) host[t] = values[t / run_length];
-      machine.backend->upload_words({}, buffer.data() + l * stride, host);
+/// The terms of every output's giants, with vectors numbered in the order of their first use. `order`: which vectors of the program those are.
+void list_terms(const plan::Linear& linear, PreparedLinear& out, std::vector<std::size_t>& order) {
+  std::map<std::int32_t, std::uint32_t> number;
+  for (std::size_t o = 0; o < linear.outputs.size(); ++o) {
+    const plan::Linear::Output& output = linear.outputs[o];
+    auto& terms = out.outputs[o].full;
+    terms.resize(output.giants);
+    for (std::uint32_t g = 0; g < output.giants; ++g) {
+      for (std::size_t k = 0; k < output.columns.size(); ++k) {
+        const std::int32_t v = output.weights[k * output.giants + g];
+        if (v < 0) continue;
+        const auto [it, added] = number.emplace(v, static_cast<std::uint32_t>(order.size()));
+        if (added) order.push_back(static_cast<std::size_t>(v));
+        terms[g].push_back({output.columns[k], it->second});
+      }
     }
-    out.push_back(std::move(buffer));
+  }
+}
+
+Result<device::FullWeights> store_full(const Machine& machine, const std::vector<std::size_t>& order, std::uint32_t limbs, EncodedVectors& encoded) {
+  constexpr std::size_t kAtOnce = 16;   // vectors that are written out on the host
+  const std::size_t degree = machine.parameters->ring_degree(), run_length = degree / encoded.runs();
+  device::FullWeights out{.words = {}, .limbs = limbs, .vectors = static_cast<std::uint32_t>(order.size())};
+  BRAINLOCK_ASSIGN(out.words, machine.backend->allocate(machine.backend->full_weight_words(limbs, out.vectors)));
+  std::vector<Word> host(kAtOnce * degree);
+  for (std::uint32_t l = 0; l < encoded.rows(); ++l) {
+    for (std::size_t first = 0; first < order.size(); first += kAtOnce) {
+      std::vector<device::WeightTransfer> transfers;
+      for (std::size_t v = first; v < std::min(first + kAtOnce, order.size()); ++v) {
+        const std::span<const Word> values = encoded.row(order[v], l);
+        Word* const words = host.data() + (v - first) * degree;
+        for (std::size_t t = 0; t < degree; ++t) words[t] = values[t / run_length];
+        transfers.push_back({&out, words, l, static_cast<std::uint32_t>(v)});
+      }
+      machine.backend->upload_full_weights({}, transfers);
+    }
   }
   return out;
 }
@@ -145,22 +167,18 @@ Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instru
   BRAINLOCK_ASSIGN(EncodedVectors encoded, EncodedVectors::make(machine, linear, instruction.limbs_in));
   out.run_length = machine.parameters->ring_degree() / encoded.runs();
   const bool full = out.run_length < kMinRunLength;
-  if (full) {
-    BRAINLOCK_ASSIGN(out.full_vectors, store_full(machine, linear, encoded));
-  }
   const auto count = [&](const Buffer& buffer) { weight_bytes += buffer.words() * sizeof(Word); };
-  for (const Buffer& buffer : out.full_vectors) count(buffer);
-  for (const plan::Linear::Output& output : linear.outputs) {
-    PreparedLinear::Output prepared;
-    if (full) {
-      prepared.full.resize(output.giants);
-      for (std::size_t k = 0; k < output.columns.size(); ++k) {
-        for (std::uint32_t g = 0; g < output.giants; ++g) {
-          const std::int32_t v = output.weights[k * output.giants + g];
-          if (v >= 0) prepared.full[g].push_back({output.columns[k], out.full_vectors[static_cast<std::size_t>(v)].data()});
-        }
-      }
-    } else {
+  out.outputs.resize(linear.outputs.size());
+  if (full) {
+    std::vector<std::size_t> order;
+    list_terms(linear, out, order);
+    BRAINLOCK_ASSIGN(out.full, store_full(machine, order, instruction.limbs_in, encoded));
+    count(out.full.words);
+  }
+  for (std::size_t o = 0; o < linear.outputs.size(); ++o) {
+    const plan::Linear::Output& output = linear.outputs[o];
+    PreparedLinear::Output& prepared = out.outputs[o];
+    if (!full) {
       BRAINLOCK_ASSIGN(prepared.periodic, arrange_periodic(machine, output, encoded));
       count(prepared.periodic);
     }
@@ -168,7 +186,6 @@ Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instru
       BRAINLOCK_ASSIGN(prepared.bias, store_bias(machine, output.bias, instruction.scale_out, instruction.limbs_out));
       count(prepared.bias);
     }
-    out.outputs.push_back(std::move(prepared));
   }
   return out;
 }

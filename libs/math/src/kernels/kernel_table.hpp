@@ -126,10 +126,10 @@ struct VectorKernels {
       }
     }
   }
-  static void mac_full(U32* out, const U32* const* w, const U32* const* x, std::size_t inputs, bool accumulate,
+  static void mac_full(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
                        const Modulus& m, std::size_t n) {
-    mac_full_range<Wide>(out, w, x, inputs, accumulate, m, 0, bulk(n));
-    mac_full_range<Narrow>(out, w, x, inputs, accumulate, m, bulk(n), n);
+    mac_full_range<Wide>(out0, out1, w, x0, x1, inputs, m, 0, bulk(n));
+    mac_full_range<Narrow>(out0, out1, w, x0, x1, inputs, m, bulk(n), n);
   }
 
   static constexpr Kernels table(std::string_view name) {

@@ -188,20 +188,25 @@ void inner_product_unit_fixed(U32* out0, U32* out1, const U32* pieces, const U32
 /// ---- full-weight multiply-accumulate --------------------------------------------------------------------------
 
 template <class V>
-void mac_full_range(U32* out, const U32* const* w, const U32* const* x, std::size_t inputs, bool accumulate,
+void mac_full_range(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
                     const Modulus& m, std::size_t begin, std::size_t end) {
   const MontgomeryReducer<V> reducer(m);
   const std::size_t between = MontgomeryReducer<V>::products_between_folds(m);
   for (std::size_t j = begin; j < end; j += V::kLanes) {
-    WideSum<V> acc = {V::zero(), V::zero()};
+    WideSum<V> acc0 = {V::zero(), V::zero()};
+    WideSum<V> acc1 = {V::zero(), V::zero()};
     for (std::size_t k = 0; k < inputs;) {
       const std::size_t stop = k + between < inputs ? k + between : inputs;
-      for (; k < stop; ++k) add_product<V>(acc, V::load(x[k] + j), V::load(w[k] + j));
-      acc = reducer.fold(acc);
+      for (; k < stop; ++k) {
+        const auto weight = V::load(w[k] + j);
+        add_product<V>(acc0, V::load(x0[k] + j), weight);
+        add_product<V>(acc1, V::load(x1[k] + j), weight);
+      }
+      acc0 = reducer.fold(acc0);
+      acc1 = reducer.fold(acc1);
     }
-    auto r = reduce_once<V>(reducer.reduce_lazy(acc), reducer.q);
-    if (accumulate) r = reduce_once<V>(V::add(r, V::load(out + j)), reducer.q);
-    V::store(out + j, r);
+    V::store(out0 + j, reduce_once<V>(reducer.reduce_lazy(acc0), reducer.q));
+    V::store(out1 + j, reduce_once<V>(reducer.reduce_lazy(acc1), reducer.q));
   }
 }
 

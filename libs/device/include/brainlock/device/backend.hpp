@@ -67,6 +67,21 @@ struct KeyTransfer {
   std::uint32_t poly = 0;        ///< 0: b, 1: a
 };
 
+/// Weight vectors of a linear layer that do not repeat, over Q*P, in the backend's own form and order (full_weight_words()).
+struct FullWeights {
+  Buffer words;
+  std::uint32_t limbs = 0;
+  std::uint32_t vectors = 0;
+};
+
+/// One limb of such a vector, N words of the host in evaluation domain, Montgomery form.
+struct WeightTransfer {
+  FullWeights* weights = nullptr;
+  const Word* host = nullptr;
+  std::uint32_t limb = 0;        ///< q[limb] below weights->limbs, then p[limb - weights->limbs]
+  std::uint32_t vector = 0;
+};
+
 /// One limb from host (N words) to device.
 struct LimbTransfer {
   Word* device = nullptr;
@@ -171,22 +186,23 @@ struct LinearCore {
     const SwitchingKey* key = nullptr;  ///< null: rotation by zero
     std::span<const Use> uses;
   };
-  /// A weight vector that does not repeat: L + K limbs, stride apart, Montgomery form.
+  /// A product of a sum with full weights.
   struct FullTerm {
     std::uint32_t column = 0;
-    const Word* weights = nullptr;
+    std::uint32_t vector = 0;
   };
   struct Output {
     std::span<const std::uint32_t> columns;
     std::uint32_t giants = 0;
-    /// Periodic weights [limb][run][position in columns][giant], Montgomery form; null: `full` is used.
-    const Word* weights = nullptr;
-    std::span<const std::vector<FullTerm>> full;  ///< per giant
+    const Word* weights = nullptr;                ///< periodic: [limb][run][position in columns][giant], Montgomery form
+    std::span<const std::vector<FullTerm>> full;  ///< per giant, where weights are full
     std::span<Word* const> acc;                   ///< giant g: acc[2g] (c0), acc[2g + 1] (c1)
   };
   std::uint32_t limbs = 0;
   std::uint32_t column_count = 0;
   std::uint32_t run_length = 0;   ///< words over which periodic weights are constant: at least 8, which every backend takes
+  /// Null: periodic ones. Vectors are read in the order of outputs, giants, terms, and are best numbered so.
+  const FullWeights* full_weights = nullptr;
   std::span<const Input> inputs;
   std::span<const Rotation> rotations;
   std::span<const Output> outputs;
@@ -216,6 +232,8 @@ class Backend {
   /// Words of the digits of one ciphertext, and of one key.
   [[nodiscard]] virtual std::size_t digit_words(std::uint32_t limbs) const = 0;
   [[nodiscard]] virtual std::size_t key_words(std::uint32_t limbs) const = 0;
+  /// Words of `vectors` full weight vectors over Q*P.
+  [[nodiscard]] virtual std::size_t full_weight_words(std::uint32_t limbs, std::uint32_t vectors) const = 0;
   [[nodiscard]] virtual unsigned threads() const = 0;
   /// "cpu", "cuda:0 (NVIDIA H200)".
   [[nodiscard]] virtual std::string name() const = 0;
@@ -233,6 +251,7 @@ class Backend {
   virtual void upload(const Stream&, std::span<const LimbTransfer>) = 0;
   virtual Status download(const Stream&, std::span<const LimbDownload>) = 0;
   virtual Status upload_keys(const Stream&, std::span<const KeyTransfer>) = 0;
+  virtual void upload_full_weights(const Stream&, std::span<const WeightTransfer>) = 0;
   /// Raw words, any layout.
   virtual void upload_words(const Stream&, Word* device, std::span<const Word> host) = 0;
 

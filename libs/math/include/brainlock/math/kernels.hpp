@@ -107,9 +107,10 @@ struct Kernels {
                         std::size_t w_row_stride, std::size_t run_length, bool accumulate, const Modulus&,
                         std::size_t n);
 
-  /// Full (non-periodic) weights: out[t] (+)= sum_k w[k][t] * x[k][t]; w in Montgomery form, n words each.
-  void (*mac_full)(std::uint32_t* out, const std::uint32_t* const* w, const std::uint32_t* const* x,
-                   std::size_t inputs, bool accumulate, const Modulus&, std::size_t n);
+  /// Full (non-periodic) weights, the same for both groups of inputs: out0[t] = sum_k w[k][t] * x0[k][t], out1 likewise; w in Montgomery form,
+  /// n words each.
+  void (*mac_full)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* w, const std::uint32_t* const* x0,
+                   const std::uint32_t* const* x1, std::size_t inputs, const Modulus&, std::size_t n);
 };
 
 /// The table for this machine: best supported, or the one BRAINLOCK_ISA names (aborts with a message if that name is
