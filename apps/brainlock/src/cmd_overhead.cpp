@@ -143,7 +143,7 @@ void add_overhead_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand("overhead", "Measure what a request to a miner takes beyond the engine's own time, on loopback");
   command->add_option("package", flags->package, "Package folder")->required();
   command->add_option("--requests", flags->requests, "Requests that are counted")->capture_default_str()->check(CLI::Range(1, 10'000));
-  command->add_option("--threads", flags->threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
+  command->add_option("--threads", flags->threads, "Threads of the engine; 0: one for each processor, within the quota of a container or service")->capture_default_str();
   command->add_flag("--plain", flags->plain, "Over plain HTTP instead of TLS");
   command->add_flag("--json", flags->json, "Figures as JSON");
   command->callback([flags] { run_overhead(*flags); });

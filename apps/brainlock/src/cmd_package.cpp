@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "brainlock/base/file.hpp"
+#include "brainlock/base/processors.hpp"
 #include "brainlock/compiler/compile.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
@@ -44,7 +44,7 @@ void run_compile(const CompileOptions& options) {
     const auto set = must(sampler::Cifar10::read_directory(options.dataset, /*training=*/true));
     for (int i = 0; i < kCalibrationInputs; ++i) compile_options.calibration.push_back(set.image(static_cast<std::size_t>(i)).pixels);
   }
-  for (auto& input : sampler::calibration_inputs(kCalibrationInputs, shape.channels, shape.height, shape.width, std::max(1U, std::thread::hardware_concurrency())))
+  for (auto& input : sampler::calibration_inputs(kCalibrationInputs, shape.channels, shape.height, shape.width, usable_processors()))
     compile_options.calibration.push_back(std::move(input));
 
   compiler::CompileReport report;

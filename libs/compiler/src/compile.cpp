@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "brainlock/base/parallel.hpp"
+#include "brainlock/base/processors.hpp"
 #include "brainlock/ckks/parameters.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -76,7 +76,7 @@ class Compiler {
  public:
   Compiler(const Graph& graph, const CompileOptions& options, CompileReport& report)
       : graph_(graph), options_(options), report_(report), slots_(options.profile.ring_degree / 2),
-        threads_(options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency())) {}
+        threads_(options.threads != 0 ? options.threads : usable_processors()) {}
 
   Result<plan::Program> run() {
     if (options_.calibration.empty()) return Error{ErrorCode::kInvalidArgument, "compile needs at least one calibration input"};

@@ -1,9 +1,8 @@
 #include "brainlock/device/thread_pool.hpp"
 
-#include <sched.h>
-
-#include <algorithm>
 #include <cassert>
+
+#include "brainlock/base/processors.hpp"
 
 namespace brainlock::device {
 namespace {
@@ -14,12 +13,6 @@ void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #endif
-}
-
-unsigned usable_processors() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
-  return std::max(1u, std::thread::hardware_concurrency());
 }
 
 }  // namespace

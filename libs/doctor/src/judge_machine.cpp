@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "brainlock/base/processors.hpp"
 #include "brainlock/device_cuda/select.hpp"
 #include "judge.hpp"
 #include "text.hpp"
@@ -44,16 +45,16 @@ Finding judge_kernels(const MachineFacts& machine) {
 }
 
 Finding judge_processors(const MachineFacts& machine, unsigned threads) {
-  const unsigned used = threads == 0 ? machine.processors : threads;
+  const unsigned usable = usable_processors(machine.processors, machine.processor_quota);
+  const unsigned used = threads == 0 ? usable : threads;
   const std::string has = std::to_string(machine.processors) + (machine.processors == 1 ? " processor" : " processors");
   if (machine.processor_quota && static_cast<double>(used) > *machine.processor_quota + 0.5) {
-    const auto fits = std::max(1L, std::lround(std::floor(*machine.processor_quota)));
     char quota[16];
     std::snprintf(quota, sizeof quota, "%.1f", *machine.processor_quota);
-    return warning(std::to_string(used) + " threads would share " + quota + " processors, the quota of the control group", "--threads " + std::to_string(fits) + ", or a larger quota");
+    return warning(std::to_string(used) + " threads would share " + quota + " processors, the quota of the control group", "--threads 0 takes " + std::to_string(usable) + "; or a larger quota");
   }
   if (used > machine.processors) return warning("--threads " + std::to_string(used) + " on " + has, "--threads 0 takes as many as there are");
-  return ok(has + (threads == 0 ? "" : ", " + std::to_string(threads) + " of them used"));
+  return ok(has + (used == machine.processors ? "" : ", " + std::to_string(used) + " of them used") + (used == usable && usable < machine.processors ? " (the quota of the control group)" : ""));
 }
 
 Finding judge_limits(const MachineFacts& machine, Role role) {

@@ -48,9 +48,10 @@ TEST(JudgeMachine, Processors) {
   expect(judge_processors(machine, 0), Level::kOk, "8 processors");
   expect(judge_processors(machine, 16), Level::kWarning, "--threads 16 on 8");
   machine.processor_quota = 2.5;
-  const Finding finding = judge_processors(machine, 0);
+  expect(judge_processors(machine, 0), Level::kOk, "8 processors, 2 of them used (the quota of the control group)");
+  const Finding finding = judge_processors(machine, 8);
   expect(finding, Level::kWarning, "8 threads would share 2.5 processors");
-  EXPECT_THAT(finding.next, HasSubstr("--threads 2"));
+  EXPECT_THAT(finding.next, HasSubstr("--threads 0 takes 2"));
   expect(judge_processors(machine, 3), Level::kOk, "3 of them");
 }
 

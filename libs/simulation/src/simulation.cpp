@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <thread>
 
 #include "brainlock/base/parallel.hpp"
+#include "brainlock/base/processors.hpp"
 #include "brainlock/ledger/yuma.hpp"
 #include "observer.hpp"
 #include "population.hpp"
@@ -149,7 +149,7 @@ Result<Report> run(const Options& options, const std::function<void(std::size_t)
     return std::size_t{0};
   }();
   const unsigned threads =
-      options.threads != 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency());
+      options.threads != 0 ? options.threads : usable_processors();
 
   EpochInput subnet = make_subnet(report);
   std::vector<double> consensus(report.miners.size());

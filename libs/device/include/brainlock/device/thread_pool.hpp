@@ -18,7 +18,7 @@ namespace brainlock::device {
 /// batches of several callers run one after the other. Not reentrant: a task must not call parallel_for() of its pool.
 class ThreadPool {
  public:
-  /// threads >= 1; 0 means one per processor that this process may use.
+  /// threads >= 1; 0: usable_processors().
   explicit ThreadPool(unsigned threads);
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

@@ -36,7 +36,7 @@ struct Setup {
   std::vector<std::filesystem::path> packages;
   std::filesystem::path state;
   std::filesystem::path log_file;            ///< empty: standard error
-  unsigned threads = 0;                      ///< 0: all processors
+  unsigned threads = 0;                      ///< 0: usable_processors()
 
   struct Miner {
     std::string listen = "0.0.0.0";

@@ -10,7 +10,7 @@ namespace brainlock::miner {
 /// Loaded at the same time, however much memory there is: as many as a subnet has validators.
 inline constexpr std::size_t kMostKeySets = 64;
 
-/// Loads the packages (encodes their weights) for one device. threads 0: all processors of this process. `lanes`: requests of a package that a GPU
+/// Loads the packages (encodes their weights) for one device. threads 0: usable_processors(). `lanes`: requests of a package that a GPU
 /// runs at the same time. Errors of runtime::Machine::make() and LoadedProgram::load().
 Result<std::unique_ptr<Engine>> make_fhe_engine(std::vector<std::shared_ptr<const package::Package>> packages, unsigned threads,
                                                 const device_cuda::DeviceChoice& device = {}, unsigned lanes = 1);
