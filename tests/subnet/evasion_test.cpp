@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cmath>
+#include <fstream>
 #include <list>
 #include <thread>
 
@@ -350,6 +351,20 @@ TEST_F(Evading, AnUploadDoesNotAgeWhileItIsHeldBack) {
   const auto begun = steady_clock::now();
   EXPECT_FALSE(connection.upload_key(kPackage, another.key_id(), another.key_file(), 1 << 12, {}, [](std::uint64_t, std::uint64_t) { sleep(50); }, {}, 4, 300).ok());
   EXPECT_LT(steady_clock::now() - begun, milliseconds(1200));
+}
+
+// Ten minutes a part, and a part of 64 KiB: a miner that takes a byte of each could keep whoever asks it for months.
+TEST_F(Evading, AUsersUploadHasAnEnd) {
+  const fs::path keys = folder.path / "keys of 320 MiB";
+  std::ofstream(keys).close();
+  fs::resize_file(keys, 320 << 20);
+  const auto pace = client::upload_pace(keys, 1);
+  EXPECT_EQ(pace.part_bytes, 64u << 10);
+  EXPECT_EQ(pace.part_limits.timeout_ms, 600'000);
+  EXPECT_EQ(pace.total_ms, 21 * 600'000);
+  EXPECT_EQ(client::upload_pace(keys, std::uint64_t{1} << 60).part_bytes, 64u << 20);
+  EXPECT_EQ(client::upload_pace(keys, 1 << 20).part_bytes, 1u << 20);
+  EXPECT_EQ(client::upload_pace(folder.path / "none", 1 << 20).total_ms, 600'000);
 }
 
 TEST_F(Evading, OurOwnFailuresTakeNobodysPlace) {

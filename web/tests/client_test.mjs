@@ -78,6 +78,21 @@ try {
   const stranger = await context.newPage();
   await stranger.goto(origin + "/");
   await stranger.waitForFunction(() => /has no key/.test(document.querySelector("#phase").textContent));
+
+  // The program ended, and another user's took its port: the page that was left open believes nothing and sends no picture, neither then nor ever after.
+  let sent = 0;
+  await page.click("#example");
+  await page.waitForFunction(() => !document.querySelector("#ask").disabled);
+  const foreign = { status: 200, contentType: "application/json", body: JSON.stringify({ ...(await page.evaluate("state")), miner: "somebody else" }) };
+  await page.route("**/api/**", route => { if (route.request().method() === "POST") ++sent; return route.fulfill(foreign); });
+  await page.evaluate(() => document.querySelector("#ask").onclick());
+  await page.waitForFunction(() => /^Another program/.test(document.querySelector("#phase").textContent));
+  assert.equal(await page.isDisabled("#ask"), true);
+  assert.doesNotMatch(await page.textContent("#about"), /somebody else/);
+  await page.unroute("**/api/**");
+  await page.waitForTimeout(3500);
+  assert.match(await page.textContent("#phase"), /^Another program/, "for good");
+  assert.equal(sent, 0, "no picture left");
   console.log("client page: all good, " + verdict);
 } finally {
   await context.close();

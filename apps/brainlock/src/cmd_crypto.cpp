@@ -120,12 +120,14 @@ void run_encrypt(const EncryptOptions& options) {
   const Input input = must(load_input(options.input, package->program().input));
   const package::ValueRange range = require_range(package, input.values, options.range);
   const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
+  const Interrupt interrupt;   // from here to the end a file lies beside its place
   AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const ckks::Encoder encoder(package->parameters());
   const Stopwatch watch;
   const auto ciphertexts = must(encrypt_input(*package, secret, encoder, input.values));
   const auto bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters()));
   const double seconds = watch.seconds();
+  must(interrupt.status());
   must(out.write(bytes));
   must(out.commit());
   if (options.json) print_json({{"out", options.out}, {"input", input.description}, {"input_bytes", bytes.size()}, {"encrypt_s", seconds}, {"range", range_json(range)}});

@@ -91,8 +91,7 @@ void add_page_commands(CLI::App& app) {
   command->add_option("--package", flags->package, "Package folder: the model, as the miner serves it")->required();
   command->add_option("--home", flags->home, "Folder for your keys (0600); ~/.brainlock otherwise");
   command->add_option("--port", flags->port, "Port of the page, on this machine alone; 0: any free one")->capture_default_str();
-  command->add_option("--timeout", flags->timeout_s, "Seconds to wait for an answer")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--threads", flags->threads, "Threads for making keys")->capture_default_str();
+  add_asking_options(*command, flags->timeout_s, flags->threads);
   command->callback([flags] { run_page(*flags); });
 }
 

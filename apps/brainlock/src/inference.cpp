@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
+#include "brainlock/base/processors.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
@@ -13,7 +13,7 @@
 
 namespace brainlock::app {
 
-unsigned default_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
+unsigned default_threads() { return usable_processors(); }
 
 Result<Server> Server::make(const package::Package& package, unsigned threads, bool quiet, const device_cuda::DeviceChoice& device, unsigned lanes) {
   Server server;
@@ -53,11 +53,12 @@ Result<std::vector<ckks::Ciphertext>> encrypt_input(const package::Package& pack
 
 Result<std::vector<double>> decrypt_output(const package::Package& package, const ckks_client::SecretKey& key,
                                            const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs) {
-  std::vector<std::vector<std::complex<double>>> slots;
+  ckks_client::DecryptedSlots decrypted;
   for (const ckks::Ciphertext& ciphertext : outputs) {
     BRAINLOCK_ASSIGN(auto values, ckks_client::decrypt(key, encoder, ciphertext));
-    slots.push_back(std::move(values));
+    decrypted.add(std::move(values));
   }
+  const auto& slots = decrypted.slots();
   if (slots.size() != package.program().output.ciphertexts)
     return Error{ErrorCode::kMismatch, "expected " + std::to_string(package.program().output.ciphertexts) + " output ciphertexts, got " + std::to_string(slots.size())};
   return plan::unpack(package.program().output, slots);
@@ -65,7 +66,16 @@ Result<std::vector<double>> decrypt_output(const package::Package& package, cons
 
 Result<compiler::Graph> clear_model(const package::Package& package) {
   BRAINLOCK_ASSIGN(compiler::Graph graph, compiler::import_onnx(std::as_bytes(std::span(package.model()))));
-  return compiler::normalise(std::move(graph));
+  BRAINLOCK_ASSIGN(graph, compiler::normalise(std::move(graph)));
+  // Whoever made the package may have put plan and model of two networks into it; inputs have the size that the plan states.
+  const auto size_of = [](const plan::TensorMap& map) { return std::size_t{map.channels} * map.height * map.width; };
+  const std::size_t takes = graph.nodes.front().shape.size(), gives = graph.nodes[static_cast<std::size_t>(graph.output)].shape.size();
+  const std::size_t input = size_of(package.program().input), output = size_of(package.program().output);
+  if (takes != input || gives != output) {
+    return Error{ErrorCode::kMismatch, "package " + package.hash_hex() + ": its model takes " + std::to_string(takes) + " values and gives " + std::to_string(gives) + ", its plan is of another one (" +
+                                           std::to_string(input) + ", " + std::to_string(output) + "): do not use it"};
+  }
+  return graph;
 }
 
 Result<package::Foretelling> foretelling(const std::shared_ptr<const package::Package>& package, unsigned threads) {

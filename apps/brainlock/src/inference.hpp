@@ -46,7 +46,7 @@ Result<std::vector<ckks::Ciphertext>> encrypt_input(const package::Package& pack
 Result<std::vector<double>> decrypt_output(const package::Package& package, const ckks_client::SecretKey& key,
                                            const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs);
 
-/// The model in the clear, from the package's own ONNX file.
+/// The model in the clear, from the package's own ONNX file. kMismatch: of other sizes than the package's plan.
 Result<compiler::Graph> clear_model(const package::Package& package);
 /// For a RangeChecker that foretells errors; rounds all weights.
 Result<package::Foretelling> foretelling(const std::shared_ptr<const package::Package>& package, unsigned threads);

@@ -24,6 +24,9 @@ struct MinerChoice {
   [[nodiscard]] Result<client::MinerAddress> find() const;
 };
 
+/// --timeout and --threads of those who ask: how long an answer may take, and threads for making keys.
+void add_asking_options(CLI::App& command, double& timeout_s, unsigned& threads);
+
 /// Folder of an asker's identity and keys: the one given, or ~/.brainlock.
 std::filesystem::path client_home(const std::string& given);
 /// Folder of the keys for one package.

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "brainlock/crypto/bytes.hpp"
 #include "brainlock/math/kernels.hpp"
 
 namespace brainlock::ckks {
@@ -221,6 +222,8 @@ std::vector<Complex> Encoder::decode(std::span<const std::uint32_t> plaintext, s
   const double factor = 1 / scale.value();
   std::vector<Complex> values(p);
   for (std::size_t k = 0; k < p; ++k) values[k] = {lift(residues, k) * factor, lift(residues, k + p) * factor};
+  // Of a decrypted ciphertext: with it, they tell the secret key.
+  crypto::wipe(coefficients.data(), coefficients.size() * sizeof(coefficients[0]));
 
   transform(values);
   return values;

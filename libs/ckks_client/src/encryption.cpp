@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "brainlock/ckks/uniform.hpp"
+#include "brainlock/crypto/bytes.hpp"
 #include "brainlock/math/kernels.hpp"
 #include "sampling.hpp"
 #include "secret_key_impl.hpp"
@@ -148,6 +149,10 @@ Result<std::vector<Complex>> decrypt(const SecretKey& key, const Encoder& encode
   // Decoding looks at no more than four limbs.
   const std::uint32_t used = std::min<std::uint32_t>(limbs, 4);
   return encoder.decode(detail::plaintext_of(secret, ciphertext, used).values(), used, ciphertext.scale);
+}
+
+DecryptedSlots::~DecryptedSlots() {
+  for (auto& slots : slots_) crypto::wipe(slots.data(), slots.size() * sizeof(slots[0]));
 }
 
 crypto::Secret<std::uint32_t> detail::plaintext_of(const SecretKey::Impl& secret, const Ciphertext& ciphertext,

@@ -21,6 +21,8 @@ constexpr std::chrono::seconds kStartingPatience(12);
 constexpr std::chrono::milliseconds kStartingPause(250);
 /// Of one upload, for a miner that is restarted meanwhile. Longer than an upgrade takes, shorter than what a slow upload is allowed.
 constexpr std::chrono::seconds kRestartPatience(60);
+constexpr std::uint64_t kLeastPart = 64 << 10, kMostPart = 64 << 20, kUsualPart = 16 << 20;   // of a key file
+constexpr std::int64_t kPartTimeoutMs = 600'000;
 
 Reason reason_of(ErrorCode code) {
   switch (code) {
@@ -65,6 +67,23 @@ WallClock system_wall_clock() {
   return [] {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   };
+}
+
+Status status_of(const Call& call) {
+  if (call.ok()) return {};
+  // The sentence of this reason is for validators.
+  if (call.reason == Reason::kValidatorError) return {ErrorCode::kIo, call.detail};
+  return {ErrorCode::kUnavailable, std::string(protocol::reason_sentence(call.reason)) + " " + call.detail};
+}
+
+UploadPace upload_pace(const std::filesystem::path& key_file, std::uint64_t miner_part_bytes) {
+  std::error_code unreadable;   // which the upload will meet, too, and say
+  const auto bytes = std::filesystem::file_size(key_file, unreadable);
+  UploadPace pace;
+  pace.part_bytes = std::clamp(miner_part_bytes, kLeastPart, kMostPart);
+  pace.part_limits.timeout_ms = kPartTimeoutMs;
+  pace.total_ms = kPartTimeoutMs * static_cast<std::int64_t>(1 + (unreadable ? 0 : bytes / kUsualPart));
+  return pace;
 }
 
 MinerConnection::MinerConnection(protocol::Signer self, MinerAddress miner, WallClock clock)

@@ -28,13 +28,14 @@ Result<ckks_client::SecretKey> open_secret_key(const fs::path& file, std::shared
 }
 
 Status make_evaluation_keys(const fs::path& file, const package::Package& package, const ckks_client::SecretKey& secret,
-                            unsigned threads, const KeyProgress& progress) {
+                            unsigned threads, const KeyProgress& progress, const std::stop_token& stop) {
   const auto requests = package.key_requests();
   return wire::write_evaluation_keys_file(
       file, package.parameters(), requests, {.overwrite = true, .mode = 0600},
       [&](const std::function<Status(ckks::EvaluationKey&&)>& write) {
         std::size_t done = 0;
         return ckks_client::generate_keys_into(secret, requests, threads, [&](ckks::EvaluationKey&& key) -> Status {
+          if (stop.stop_requested()) return {ErrorCode::kCancelled, "stopped before all keys were made"};
           BRAINLOCK_TRY(write(std::move(key)));
           if (progress) progress(++done, requests.size());
           return {};
@@ -92,7 +93,7 @@ class FheTaskClient final : public TaskClient {
     if (ciphertexts.size() != output.ciphertexts) {
       return {ErrorCode::kMismatch, std::to_string(ciphertexts.size()) + " ciphertexts, expected " + std::to_string(output.ciphertexts)};
     }
-    std::vector<std::vector<std::complex<double>>> slots;
+    ckks_client::DecryptedSlots decrypted;
     for (const ckks::Ciphertext& ciphertext : ciphertexts) {
       if (ciphertext.limbs != output.limbs || !ciphertext.scale.matches(ckks::Scale::from_value(output.scale))) {
         return {ErrorCode::kMismatch, "an answer at another level or scale than the package's outputs"};
@@ -106,9 +107,9 @@ class FheTaskClient final : public TaskClient {
         }
       }
       BRAINLOCK_ASSIGN(auto values, ckks_client::decrypt(secret_, encoder_, ciphertext));
-      slots.push_back(std::move(values));
+      decrypted.add(std::move(values));
     }
-    return plan::unpack(output, slots);
+    return plan::unpack(output, decrypted.slots());
   }
 
  private:
@@ -135,7 +136,7 @@ Result<protocol::ContentId> content_id_of_file(const fs::path& file) {
 }
 
 Result<std::unique_ptr<TaskClient>> open_task_client(std::shared_ptr<const package::Package> package, const fs::path& directory,
-                                                     unsigned threads, const KeyProgress& progress) {
+                                                     unsigned threads, const KeyProgress& progress, const std::stop_token& stop) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) return {ErrorCode::kIo, "cannot make " + directory.string() + ": " + error.message()};
@@ -147,7 +148,7 @@ Result<std::unique_ptr<TaskClient>> open_task_client(std::shared_ptr<const packa
   // Evaluation keys without their secret are useless, and would be taken for those of the new one.
   if (!fs::exists(secret_file)) fs::remove(key_file, error);
   BRAINLOCK_ASSIGN(ckks_client::SecretKey secret, open_secret_key(secret_file, package->parameters()));
-  if (!fs::exists(key_file)) BRAINLOCK_TRY(make_evaluation_keys(key_file, *package, secret, std::max(1U, threads), progress));
+  if (!fs::exists(key_file)) BRAINLOCK_TRY(make_evaluation_keys(key_file, *package, secret, std::max(1U, threads), progress, stop));
   BRAINLOCK_ASSIGN(const auto id, content_id_of_file(key_file));
   return std::unique_ptr<TaskClient>(std::make_unique<FheTaskClient>(std::move(package), std::move(secret), key_file, id));
 }

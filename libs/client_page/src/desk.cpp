@@ -1,15 +1,17 @@
 #include "desk.hpp"
 
+#include <algorithm>
+
 namespace brainlock::client_page {
 namespace {
 
 constexpr std::size_t kKept = 24;
-constexpr std::chrono::seconds kRetryAfter{15};
+constexpr std::chrono::milliseconds kLongestPause = std::chrono::hours(1);
 
 }  // namespace
 
-Desk::Desk(std::unique_ptr<Inference> inference)
-    : inference_(std::move(inference)), worker_([this](const std::stop_token& stop) { work(stop); }) {}
+Desk::Desk(std::unique_ptr<Inference> inference, std::chrono::milliseconds retry_after)
+    : inference_(std::move(inference)), retry_after_(retry_after), pause_(retry_after), worker_([this](const std::stop_token& stop) { work(stop); }) {}
 
 Desk::~Desk() {
   worker_.request_stop();
@@ -63,7 +65,8 @@ void Desk::fail(const std::stop_token& stop, const Error& error) {
   std::unique_lock lock(mutex_);
   state_.error = error.message;
   retry_ = false;
-  wake_.wait_for(lock, stop, kRetryAfter, [this] { return retry_; });
+  const bool asked_for = wake_.wait_for(lock, stop, pause_, [this] { return retry_; });
+  pause_ = asked_for ? retry_after_ : std::min(2 * pause_, kLongestPause);
 }
 
 void Desk::work(const std::stop_token& stop) {
@@ -77,6 +80,7 @@ void Desk::work(const std::stop_token& stop) {
         continue;
       }
       prepared = true;
+      pause_ = retry_after_;
     }
     report(Phase::kReady, 0, 0);
     Asked asked;

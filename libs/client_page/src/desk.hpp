@@ -1,6 +1,7 @@
 // The work behind the page: one thread that gets ready, and then answers one question at a time.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -31,7 +32,9 @@ struct DeskState {
 /// Safe from many threads.
 class Desk {
  public:
-  explicit Desk(std::unique_ptr<Inference> inference);
+  /// After a failure it gets ready again by itself: the first time after `retry_after`, then twice as long after each (an hour at most), so that a miner
+  /// that never takes the keys is not sent them day and night.
+  explicit Desk(std::unique_ptr<Inference> inference, std::chrono::milliseconds retry_after = std::chrono::seconds(15));
   /// Stops what goes on and waits for it.
   ~Desk();
 
@@ -45,10 +48,12 @@ class Desk {
  private:
   void work(const std::stop_token& stop);
   void report(Phase phase, std::uint64_t done, std::uint64_t total);
-  /// kFailed until retry(), or for a while.
+  /// kFailed until retry(), or for a while that doubles.
   void fail(const std::stop_token& stop, const Error& error);
 
   const std::unique_ptr<Inference> inference_;
+  const std::chrono::milliseconds retry_after_;
+  std::chrono::milliseconds pause_;    ///< after the next failure; the worker's
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   DeskState state_;

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kTokenHeader = "x-brainlock-token", kAnswers = "/api/answers/", kSynthetic = "/api/synthetic/";
+constexpr std::string_view kTokenHeader = "x-brainlock-token", kProofHeader = "X-Brainlock-Proof", kAnswers = "/api/answers/", kSynthetic = "/api/synthetic/";
 
 std::string make_token() {
   std::uint8_t bytes[16];
@@ -61,13 +61,14 @@ json numbers(const std::vector<double>& values) {
 
 class Application final : public net::Application {
  public:
-  Application(const PageOptions& options, Desk& desk) : options_(options), desk_(desk), token_(make_token()) {}
+  Application(const PageOptions& options, Desk& desk) : options_(options), desk_(desk), token_(make_token()), proof_(make_token()) {}
 
   void set_port(std::uint16_t port) {
     hosts_ = {"127.0.0.1:" + std::to_string(port), "localhost:" + std::to_string(port)};
     port_.store(port, std::memory_order_release);
   }
-  const std::string& token() const { return token_; }
+  /// What the page knows from its address: the token that it shows us, and the one that we show it.
+  std::string fragment() const { return token_ + proof_; }
 
   std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& head) override {
     // Before the server has said its port nobody can know it.
@@ -84,6 +85,20 @@ class Application final : public net::Application {
     }
     const std::string_view given = only_header(head, kTokenHeader);
     if (!crypto::equal_constant_time(crypto::as_bytes(given), crypto::as_bytes(token_))) return refusal(403, "the token is missing or wrong: open the address that the terminal shows");
+    auto result = judge(head);
+    if (auto* response = std::get_if<net::Response>(&result)) return proved(std::move(*response));
+    return result;
+  }
+
+ private:
+  /// A program of another user that took the port after this one ended could tell an open page what it likes, and be sent pictures.
+  net::Response proved(net::Response response) const {
+    response.headers.emplace_back(std::string(kProofHeader), proof_);
+    return response;
+  }
+
+  /// Of somebody who has the token.
+  std::variant<net::Response, std::unique_ptr<net::Exchange>> judge(const net::RequestHead& head) {
     if (head.target == "/api/ask") return ask(head);
     if (head.target == "/api/retry") {
       if (head.method != "POST" || head.content_length != 0) return refusal(405, "POST without a body");
@@ -97,24 +112,23 @@ class Application final : public net::Application {
     return refusal(404, "not here");
   }
 
- private:
   /// Takes the input's bytes.
   class Question final : public net::Exchange {
    public:
-    Question(Desk& desk, std::size_t size) : desk_(desk), size_(size) { bytes_.reserve(size); }
+    Question(const Application& page, std::size_t size) : page_(page), size_(size) { bytes_.reserve(size); }
     std::optional<net::Response> body(std::span<const std::uint8_t> bytes) override {
-      if (bytes.size() > size_ - bytes_.size()) return refusal(413, "too many bytes");
+      if (bytes.size() > size_ - bytes_.size()) return page_.proved(refusal(413, "too many bytes"));
       bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
       return std::nullopt;
     }
     void complete(net::Respond respond) override {
-      if (bytes_.size() != size_) return respond(refusal(400, "too few bytes"));
-      auto id = desk_.ask(std::move(bytes_));
-      respond(id ? json_response({{"id", *id}}, 202) : refusal(409, id.error().message));
+      if (bytes_.size() != size_) return respond(page_.proved(refusal(400, "too few bytes")));
+      auto id = page_.desk_.ask(std::move(bytes_));
+      respond(page_.proved(id ? json_response({{"id", *id}}, 202) : refusal(409, id.error().message)));
     }
 
    private:
-    Desk& desk_;
+    const Application& page_;
     const std::size_t size_;
     std::vector<std::uint8_t> bytes_;
   };
@@ -124,7 +138,7 @@ class Application final : public net::Application {
   std::variant<net::Response, std::unique_ptr<net::Exchange>> ask(const net::RequestHead& head) {
     if (head.method != "POST") return refusal(405, "POST only");
     if (head.content_length != input_size()) return refusal(400, "an input has " + std::to_string(input_size()) + " bytes");
-    return std::make_unique<Question>(desk_, input_size());
+    return std::make_unique<Question>(*this, input_size());
   }
 
   json state() const {
@@ -159,7 +173,7 @@ class Application final : public net::Application {
 
   const PageOptions& options_;
   Desk& desk_;
-  const std::string token_;
+  const std::string token_, proof_;
   std::array<std::string, 2> hosts_;
   std::atomic<std::uint16_t> port_{0};
 };
@@ -180,7 +194,7 @@ class RunningPage final : public Page {
     application_->set_port(server_->port());
     return {};
   }
-  std::string url() const override { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/#" + application_->token(); }
+  std::string url() const override { return "http://127.0.0.1:" + std::to_string(server_->port()) + "/#" + application_->fragment(); }
   std::string summary() const override {
     const DeskState now = desk_.state();
     std::string out = phase_name(now.phase);

@@ -8,7 +8,6 @@ namespace brainlock::client_page {
 namespace {
 
 constexpr std::size_t kSampleBytes = 3 * 32 * 32;
-constexpr std::uint64_t kLeastPart = 64 << 10, kMostPart = 64 << 20;   // of a key file
 
 /// Seconds since construction.
 class Watch {
@@ -27,16 +26,16 @@ class RemoteInference final : public Inference {
     if (task_ == nullptr) {
       report(Phase::kMakingKeys, 0, 0);
       BRAINLOCK_ASSIGN(task_, client::open_task_client(options_.package, options_.keys, options_.threads,
-                                                       [&](std::size_t done, std::size_t total) { report(Phase::kMakingKeys, done, total); }));
+                                                       [&](std::size_t done, std::size_t total) { report(Phase::kMakingKeys, done, total); }, stop));
     }
     report(Phase::kConnecting, 0, 0);
     BRAINLOCK_ASSIGN(const auto status, miner_.status({}, stop));
     const bool offered = std::any_of(status.tasks.begin(), status.tasks.end(), [&](const auto& task) { return task.package == options_.package->hash(); });
     if (!offered) return Error{ErrorCode::kNotFound, "the miner does not serve package " + options_.package->hash_hex() + "; ask another one"};
     report(Phase::kUploadingKeys, 0, 0);
-    const auto part = std::clamp<std::uint64_t>(status.key_part_bytes, kLeastPart, kMostPart);
-    return status_of(miner_.upload_key(task_->package(), task_->key_id(), task_->key_file(), part, {5'000, 600'000, protocol::kMaxJsonBytes},
-                                       [&](std::uint64_t done, std::uint64_t total) { report(Phase::kUploadingKeys, done, total); }, stop));
+    const client::UploadPace pace = client::upload_pace(task_->key_file(), status.key_part_bytes);
+    return client::status_of(miner_.upload_key(task_->package(), task_->key_id(), task_->key_file(), pace.part_bytes, pace.part_limits,
+                                               [&](std::uint64_t done, std::uint64_t total) { report(Phase::kUploadingKeys, done, total); }, stop, 4, pace.total_ms));
   }
 
   Result<Answer> ask(std::span<const float> input, const Report& report, std::stop_token stop) override {
@@ -62,7 +61,7 @@ class RemoteInference final : public Inference {
     const client::Call call = miner_.infer(task_->package(), task_->key_id(), question,
                                            {5'000, static_cast<std::int64_t>(options_.timeout_s * 1000), task_->max_answer_bytes()}, stop);
     if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
-    BRAINLOCK_TRY(status_of(call));
+    BRAINLOCK_TRY(client::status_of(call));
     out.response_s = call.response_s;
     out.network_s = call.network_s;
     out.answer_bytes = call.body.size();
@@ -77,11 +76,6 @@ class RemoteInference final : public Inference {
   }
 
  private:
-  static Status status_of(const client::Call& call) {
-    if (call.ok()) return {};
-    return Error{ErrorCode::kUnavailable, std::string(protocol::reason_sentence(call.reason)) + " " + call.detail};
-  }
-
   const RemoteOptions options_;
   client::MinerConnection miner_;
   std::unique_ptr<client::TaskClient> task_;

@@ -6,12 +6,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "brainlock/net/client.hpp"
+#include "desk.hpp"
 
 namespace brainlock::client_page {
 namespace {
@@ -62,7 +65,7 @@ struct PageTest : testing::Test {
   Script script;
   std::unique_ptr<Page> page;
   std::uint16_t port = 0;
-  std::string token;
+  std::string token, proof;
 
   void start() {
     PageOptions options;
@@ -74,7 +77,8 @@ struct PageTest : testing::Test {
     page = std::move(Page::start(std::move(options), std::make_unique<ScriptedInference>(script))).value();
     const std::string url = page->url();
     port = static_cast<std::uint16_t>(std::stoul(url.substr(url.rfind(':') + 1)));
-    token = url.substr(url.find('#') + 1);
+    token = url.substr(url.find('#') + 1, 32);
+    proof = url.substr(url.find('#') + 33);
   }
   net::Headers with_token() const { return {{"X-Brainlock-Token", token}}; }
   net::Answer send(const std::string& method, const std::string& target, const net::Headers& headers, const std::vector<std::uint8_t>& body = {}) {
@@ -82,6 +86,9 @@ struct PageTest : testing::Test {
     auto answer = client.send({method, target, headers, body}, {});
     EXPECT_TRUE(answer.ok()) << answer.error().message;
     return answer ? std::move(*answer) : net::Answer{};
+  }
+  bool proves(const net::Answer& answer) const {
+    return std::count_if(answer.headers.begin(), answer.headers.end(), [&](const auto& header) { return header.second == proof; }) == 1;
   }
   /// Of the state asked for under another host's name.
   int status_for_host(const std::string& host) const {
@@ -165,6 +172,26 @@ TEST_F(PageTest, OthersThanThePageGetNothing) {
   EXPECT_EQ(std::string(page_itself.body.begin(), page_itself.body.end()).find(token), std::string::npos);
 }
 
+// Whoever takes the port later, or was there before, has never seen the second secret: it is said to those who have the token, and with every answer to them.
+TEST_F(PageTest, ProvesItselfToWhomItAnswersAndToNobodyElse) {
+  start();
+  wait_for("ready");
+  EXPECT_EQ(proof.size(), 32U);
+  EXPECT_NE(proof, token);
+  const net::Answer asked = ask(1);
+  EXPECT_EQ(asked.status, 202);
+  EXPECT_TRUE(proves(asked));
+  wait_for("ready", 1);
+  for (const char* target : {"/api/state", "/api/answers/1", "/api/answers/7", "/api/synthetic/1", "/api/nothing", "/api/ask"}) EXPECT_TRUE(proves(send("GET", target, with_token()))) << target;
+  EXPECT_TRUE(proves(send("POST", "/api/retry", with_token())));
+  EXPECT_TRUE(proves(send("POST", "/api/ask", with_token(), {1})));
+  for (const char* target : {"/", "/api/state", "/api/nothing"}) {
+    const net::Answer answer = send("GET", target, {{"X-Brainlock-Token", proof}});
+    EXPECT_FALSE(proves(answer)) << target;
+    EXPECT_EQ(std::string(answer.body.begin(), answer.body.end()).find(proof), std::string::npos) << target;
+  }
+}
+
 TEST_F(PageTest, WhatIsNoQuestionIsRefused) {
   start();
   wait_for("ready");
@@ -220,6 +247,21 @@ TEST_F(PageTest, ALostMinerIsPreparedForAgain) {
   wait_for("ready", 1);
   EXPECT_EQ(get("/api/answers/1")["error"], "gone");
   EXPECT_EQ(script.prepared, 3);
+}
+
+// A miner that takes every part of the keys and then has none would otherwise be sent them again and again, for as long as the page is open.
+TEST(DeskTest, APageThatIsLeftOpenTriesLessAndLessOften) {
+  Script script;
+  script.failing_preparations = 1'000'000;
+  const auto begun = std::chrono::steady_clock::now();
+  {
+    Desk desk(std::make_unique<ScriptedInference>(script), std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  const double passed_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count();
+  // The n-th try comes after 10 (2^(n - 1) - 1) ms at the earliest.
+  EXPECT_LE(script.prepared, 1 + static_cast<int>(std::log2(1 + passed_ms / 10)));
+  EXPECT_GE(script.prepared, 1);
 }
 
 TEST_F(PageTest, EndsInTheMiddleOfAQuestion) {

@@ -41,7 +41,7 @@ class Encoder {
   Result<Words> encode(std::span<const std::complex<double>> slots, Scale scale, std::uint32_t limbs) const;
 
   /// Slots from plaintext limbs (evaluation domain) q[0..limbs), limbs >= 1: the value is lifted to the centred
-  /// representative modulo the product of the first min(limbs, 4) primes (|m * scale| must stay below half of it).
+  /// representative modulo the product of the first min(limbs, 4) primes (|m * scale| must stay below half of it). Leaves no copy of the plaintext behind.
   std::vector<std::complex<double>> decode(std::span<const std::uint32_t> plaintext, std::uint32_t limbs, Scale scale) const;
 
  private:

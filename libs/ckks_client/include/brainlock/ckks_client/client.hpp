@@ -56,8 +56,22 @@ Result<ckks::Ciphertext> encrypt(const SecretKey& key, const ckks::Encoder& enco
 Result<ckks::Ciphertext> encrypt_public(const ckks::Parameters& parameters, const ckks::PublicKey& key,
                                         const ckks::Encoder& encoder, std::span<const std::complex<double>> slots,
                                         ckks::Scale scale, std::uint32_t limbs);
-/// N/2 slots.
+/// N/2 slots. All of them together tell the secret key to whoever has the ciphertext, too: see DecryptedSlots. (A model's few outputs tell a little of it.)
 Result<std::vector<std::complex<double>>> decrypt(const SecretKey& key, const ckks::Encoder& encoder,
                                                   const ckks::Ciphertext& ciphertext);
+
+/// What several ciphertexts decrypted to; wiped when it goes.
+class DecryptedSlots {
+ public:
+  DecryptedSlots() = default;
+  DecryptedSlots(const DecryptedSlots&) = delete;
+  DecryptedSlots& operator=(const DecryptedSlots&) = delete;
+  ~DecryptedSlots();
+  void add(std::vector<std::complex<double>>&& slots) { slots_.push_back(std::move(slots)); }
+  [[nodiscard]] const std::vector<std::vector<std::complex<double>>>& slots() const { return slots_; }
+
+ private:
+  std::vector<std::vector<std::complex<double>>> slots_;
+};
 
 }  // namespace brainlock::ckks_client

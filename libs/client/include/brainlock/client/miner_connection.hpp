@@ -50,6 +50,18 @@ struct CallLimits {
   std::uint64_t max_answer_bytes = protocol::kMaxJsonBytes;
 };
 
+/// OK, or what went wrong and with which words, for the person who asked. kIo: this side's own failure, kUnavailable: all others.
+Status status_of(const Call& call);
+
+/// How somebody who asks one miner sends it a key: in parts as large as it takes them (64 KiB to 64 MiB), ten minutes each, and all of them in no more time than
+/// a line needs that moves 16 MiB in ten minutes. A miner that takes one byte of each part would keep its asker for months otherwise.
+struct UploadPace {
+  std::uint64_t part_bytes = 0;
+  CallLimits part_limits;
+  std::int64_t total_ms = 0;
+};
+UploadPace upload_pace(const std::filesystem::path& key_file, std::uint64_t miner_part_bytes);
+
 /// One thread at a time.
 class MinerConnection {
  public:

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "brainlock/base/result.hpp"
@@ -47,10 +48,10 @@ using KeyProgress = std::function<void(std::size_t, std::size_t)>;
 
 /// A TaskClient over the package's scheme. `directory` (made with mode 0700) holds secret.key (0600) and
 /// evaluation.keys; what is missing is made: seconds to minutes, `threads` at once. Errors: of the files; kMismatch if they
-/// belong to other parameters.
+/// belong to other parameters; kCancelled: stopped between two keys, and no half file is left.
 Result<std::unique_ptr<TaskClient>> open_task_client(std::shared_ptr<const package::Package> package,
                                                      const std::filesystem::path& directory, unsigned threads,
-                                                     const KeyProgress& progress = {});
+                                                     const KeyProgress& progress = {}, const std::stop_token& stop = {});
 
 /// Name of a file's content (BLAKE2b-256). kNotFound, kIo.
 Result<protocol::ContentId> content_id_of_file(const std::filesystem::path& file);

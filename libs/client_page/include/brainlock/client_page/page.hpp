@@ -22,13 +22,14 @@ struct PageOptions {
 };
 
 /// Listens on 127.0.0.1 alone. Every request for data must bring the token of url(), which no other page has, and name this very address as its
-/// host: neither other users of this machine nor pages of other sites can ask. Works from start() on, on threads of its own.
+/// host: neither other users of this machine nor pages of other sites can ask. Every answer to it brings a second secret of url(), without which the page
+/// believes nobody and sends no picture: whoever takes the port later cannot speak for this one. Works from start() on, on threads of its own.
 class Page {
  public:
   /// kUnavailable: port taken.
   static Result<std::unique_ptr<Page>> start(PageOptions options, std::unique_ptr<Inference> inference);
   virtual ~Page() = default;
-  /// To be opened in a browser; ends with the token, as a fragment, which browsers keep to themselves.
+  /// To be opened in a browser; ends with the two secrets (32 hexadecimal digits each), as a fragment, which browsers keep to themselves.
   [[nodiscard]] virtual std::string url() const = 0;
   /// What is going on, for a line in the terminal: "ready", "uploading_keys 40%", "failed: ...".
   [[nodiscard]] virtual std::string summary() const = 0;
