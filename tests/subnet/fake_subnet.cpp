@@ -98,6 +98,7 @@ Result<std::vector<double>> FakeTaskClient::decrypt(std::span<const std::uint8_t
 }
 
 Result<std::shared_ptr<const miner::Engine::Keys>> FakeEngine::load_keys(const protocol::ContentId&, const fs::path& file) {
+  if (loading) BRAINLOCK_TRY(loading());
   BRAINLOCK_ASSIGN(const auto id, client::content_id_of_file(file));
   auto keys = std::make_shared<FakeKeys>();
   keys->id = id;

@@ -67,6 +67,7 @@ class FakeEngine final : public miner::Engine {
  public:
   Twist twist;
   std::function<void(const miner::JobControl&)> before;   ///< called before each answer
+  std::function<Status()> loading;                        ///< called before keys are loaded
   std::shared_ptr<std::atomic<int>> calls = std::make_shared<std::atomic<int>>(0);
 
   std::vector<protocol::TaskOffer> offers() const override { return {{kPackage, "fake", kKeyFileBytes, kQuestionBytes}}; }

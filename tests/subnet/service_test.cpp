@@ -3,6 +3,7 @@
 #include <future>
 #include <fstream>
 #include <map>
+#include <mutex>
 #include <thread>
 
 #include "brainlock/client/miner_connection.hpp"
@@ -27,7 +28,8 @@ struct ServiceTest : testing::Test {
   std::unique_ptr<FakeTaskClient> task = std::make_unique<FakeTaskClient>(folder.path / "client");
   miner::ServiceOptions options = fast_options();
   miner::AccessOptions access;
-  std::map<std::string, int> events;
+  std::mutex events_mutex;
+  std::map<std::string, int> events, told;   ///< of all levels; of those that are logged by default
 
   /// Without drain() before it: as after a crash.
   void start() {
@@ -45,9 +47,14 @@ struct ServiceTest : testing::Test {
     parts.engine = std::move(fake);
     parts.keys = std::move(miner::KeyRegistry::open(folder.path / "keys", {}, now_ms)).value();
     parts.access = miner::make_metagraph_access(ledger, access);
-    const net::EventLog log = [this](net::EventLevel, std::string_view event, const net::EventFields&) { ++events[std::string(event)]; };
+    const net::EventLog log = [this](net::EventLevel level, std::string_view event, const net::EventFields&) {
+      const std::lock_guard lock(events_mutex);
+      ++events[std::string(event)];
+      if (level >= net::EventLevel::kInfo) ++told[std::string(event)];
+    };
     parts.fence = miner::ReplayFence::open(folder.path / "state" / "replay.fence", now_ms, {.window_ms = options.window_ms}, log);
     parts.wall_clock_ms = [this] { return now_ms; };
+    parts.log = log;
     service = miner::Service::make(std::move(parts), options);
   }
 
@@ -372,6 +379,120 @@ TEST_F(ServiceTest, FloodFromOneAddressIsCutOffBeforeSignaturesAreChecked) {
   EXPECT_GE(refused, 95);
   head.peer_ip = "192.0.2.2";
   EXPECT_EQ(drive(head, {}).status, 200) << "another address is not concerned";
+}
+
+TEST_F(ServiceTest, WhoAsksMoreThanItMayLosesTheConnection) {
+  options.requests_per_s_per_address = 1;
+  start();
+  net::RequestHead head;
+  head.method = "GET";
+  head.target = "/v1/status";
+  head.peer_ip = "192.0.2.1";
+  EXPECT_FALSE(drive(head, {}).close);
+  net::Response last;
+  for (int i = 0; i < 5; ++i) last = drive(head, {});
+  EXPECT_EQ(last.status, 429);
+  EXPECT_TRUE(last.close);
+}
+
+// A full disk stops a miner, and strangers would choose when it is full.
+TEST_F(ServiceTest, AFloodOfRefusalsIsCountedAndDoesNotFillTheLog) {
+  options.requests_per_s_per_address = 1e6;
+  start();
+  net::RequestHead lost;
+  lost.method = "GET";
+  lost.target = "/wp-admin";
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(refusal_of(drive(lost, {})), Refusal::kNoSuchRoute);
+  EXPECT_EQ(events["refused"], 1000) << "for who wants to know everything";
+  EXPECT_GE(told["refused"], 50);
+  EXPECT_LT(told["refused"], 200) << "50, and one a second";
+  EXPECT_NE(service->metrics(nullptr).find("outcome=\"no_such_route\"} 1000\n"), std::string::npos);
+  const int before = told["refused"];
+  EXPECT_EQ(refusal_of(ask(stranger, route(RouteKind::kKeyState))), Refusal::kNotRegistered);
+  EXPECT_EQ(told["refused"], before + 1) << "another refusal is told of";
+}
+
+// The memory of an asker's questions is bounded before their bodies come, also when nobody waits in the queue.
+TEST_F(ServiceTest, QuestionsOnTheirWayAreAsManyAsTheQueueTakes) {
+  const Person other = person("other validator");
+  start();
+  ledger->add(other.account(), true, 1000);
+  options.queue = {.total = 5, .per_asker = 3, .workers = 1};
+  start();
+  put_key(validator);
+  put_key(other);
+  const Bytes body = question();
+  std::vector<std::unique_ptr<net::Exchange>> coming;
+  const auto begin = [&](const Person& who) {
+    auto decision = service->begin(signed_head(who, route(RouteKind::kInfer), body));
+    if (auto* refused = std::get_if<net::Response>(&decision)) return refusal_of(*refused);
+    coming.push_back(std::move(std::get<std::unique_ptr<net::Exchange>>(decision)));
+    return Refusal::kNone;
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(begin(validator), Refusal::kNone);
+  EXPECT_EQ(begin(validator), Refusal::kQueueFull);
+  EXPECT_EQ(begin(other), Refusal::kNone) << "another's are not concerned";
+  EXPECT_EQ(begin(other), Refusal::kNone);
+  EXPECT_EQ(begin(other), Refusal::kQueueFull) << "so many in all";
+  // Who goes away, and who is through, makes room.
+  coming[3]->cancelled();
+  coming.erase(coming.begin() + 3);
+  EXPECT_EQ(begin(other), Refusal::kNone);
+  std::promise<net::Response> answer;
+  EXPECT_FALSE(coming[0]->body(body));
+  coming[0]->complete([&](net::Response response) { answer.set_value(std::move(response)); });
+  EXPECT_EQ(answer.get_future().get().status, 200);
+  EXPECT_EQ(begin(validator), Refusal::kNone);
+  EXPECT_EQ(begin(validator), Refusal::kQueueFull);
+}
+
+TEST_F(ServiceTest, TheSlotsValidatorHasPlacesOfItsOwnForQuestionsOnTheirWay) {
+  ledger->add(miner_self.account(), false, 0);
+  ledger->add(validator.account(), true, 1000);
+  ledger->serve(0, 5000);
+  access.self = miner_self.account();
+  options.queue = {.total = 1, .per_asker = 1, .workers = 1};
+  options.first_in_slot = 2;
+  start();
+  put_key(validator);
+  const Bytes body = question();
+  std::vector<std::unique_ptr<net::Exchange>> coming;
+  for (int i = 0; i < 3; ++i) {
+    auto decision = service->begin(signed_head(validator, route(RouteKind::kInfer), body));
+    ASSERT_TRUE(std::holds_alternative<std::unique_ptr<net::Exchange>>(decision)) << i;
+    coming.push_back(std::move(std::get<std::unique_ptr<net::Exchange>>(decision)));
+  }
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kInfer), body)), Refusal::kQueueFull) << "and no more than those";
+}
+
+// Validators would have to send them again, on the miner's time.
+TEST_F(ServiceTest, KeysSurviveALostDeviceAndALackOfMemory) {
+  start();
+  put_key(validator);
+  const auto complete = [this] { return protocol::parse_key_state(text_of(ask(validator, route(RouteKind::kKeyState))))->complete; };
+  for (const auto code : {ErrorCode::kUnavailable, ErrorCode::kResource, ErrorCode::kIo, ErrorCode::kInternal}) {
+    EXPECT_TRUE(service->drain(1000));
+    now_ms += 1;
+    start();   // the keys are not in memory
+    engine->loading = [code] { return Status(code, "not now"); };
+    EXPECT_NE(refusal_of(ask(validator, route(RouteKind::kInfer), question())), Refusal::kNone);
+    EXPECT_TRUE(complete()) << error_code_name(code);
+  }
+  engine->loading = [] { return Status(ErrorCode::kMismatch, "of other parameters"); };
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kInfer), question())), Refusal::kMismatch);
+  EXPECT_FALSE(complete()) << "that is the key's fault";
+}
+
+TEST_F(ServiceTest, AnUploadThatCannotBeCheckedNowIsCheckedLater) {
+  start();
+  engine->loading = [] { return Status(ErrorCode::kResource, "no memory"); };
+  const Bytes key = key_bytes();
+  Refusal last = Refusal::kNone;
+  for (std::size_t at = 0; at < key.size(); at += 50'000) last = put_part(validator, at, std::span(key).subspan(at, 50'000));
+  EXPECT_EQ(last, Refusal::kOutOfResources);
+  EXPECT_EQ(refusal_of(ask(validator, route(RouteKind::kKeyState))), Refusal::kOutOfResources);
+  engine->loading = nullptr;
+  EXPECT_TRUE(protocol::parse_key_state(text_of(ask(validator, route(RouteKind::kKeyState))))->complete) << "no byte was sent again";
 }
 
 TEST_F(ServiceTest, StatusIsForEverybodyAndSignedForThoseWhoSign) {

@@ -76,7 +76,7 @@ void run_miner(const MinerFlags& flags) {
   // Whoever served from this folder before had a fence, or a version that kept requests in a database.
   std::error_code ignored;
   const bool first_run = !std::filesystem::exists(state / "keys", ignored);
-  auto keys = must(miner::KeyRegistry::open(state / "keys", {}, clock(), [&who](const protocol::AccountId& owner) {
+  auto keys = must(miner::KeyRegistry::open(state / "keys", miner::quota_for(packages.size()), clock(), [&who](const protocol::AccountId& owner) {
     const auto admission = who->admit(owner);
     return admission.validator || admission.refusal == protocol::Refusal::kAccessUnknown;
   }));

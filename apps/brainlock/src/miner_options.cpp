@@ -17,12 +17,12 @@ void MinerFlags::add_to(CLI::App& command) {
   command.add_option("--in-flight", in_flight, "Requests that each device runs at the same time; a GPU has memory to work in for each")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
-  command.add_option("--threads", threads, "Threads of the engine; 0 takes all processors")->capture_default_str();
+  command.add_option("--threads", threads, "Threads of the engine; 0: one for each processor, within the quota of a container or service")->capture_default_str();
   command.add_option("--max-ram", max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded (on a GPU its free memory does)");
   command.add_flag("--open", open_to_everyone, "Serve ordinary users too; they share one line in the queue");
   command.add_flag("--no-force-validator-permit", any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
-  command.add_option("--min-stake", min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str();
-  command.add_option("--access-refresh-ms", access_refresh_ms, "How often the metagraph is read")->capture_default_str();
+  command.add_option("--min-stake", min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str()->check(CLI::Range(0.0, 21e6));
+  command.add_option("--access-refresh-ms", access_refresh_ms, "How often the metagraph is read")->capture_default_str()->check(CLI::Range(100, 300'000));
   command.add_option("--slot-blocks", slot_blocks, "Blocks after which validators change miners: in its slot a validator's questions go first; 0: nobody's")->capture_default_str();
   command.add_option("--drain", drain_s, "Seconds that running requests get after SIGTERM")->capture_default_str();
   log.add_to(command);

@@ -80,6 +80,7 @@ Result<std::shared_ptr<ledger::Ledger>> LedgerOptions::open() const {
 void hold_signals() {
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  (void)std::signal(SIGPIPE, SIG_IGN);
 }
 
 int wait_for_signal() {

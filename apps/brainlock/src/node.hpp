@@ -44,7 +44,8 @@ void add_hash_commits_flag(CLI::App& command, bool& flag);
 /// Where committed votes are kept until their reveal: ~/.brainlock/commits.
 std::filesystem::path default_commit_folder();
 
-/// From now on SIGINT and SIGTERM are held back in this thread and in those it starts; wait_for_signal() takes the next one.
+/// From now on SIGINT and SIGTERM are held back in this thread and in those it starts; wait_for_signal() takes the next one. SIGPIPE is ignored: whoever reads
+/// what a service says may end before it.
 void hold_signals();
 int wait_for_signal();
 /// True if a signal came within the time.

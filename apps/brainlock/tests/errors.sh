@@ -20,6 +20,16 @@ refused 1 "--overwrite" compile "$model" -o "$work/package"
 if grep -q compiling "$work/out"; then echo "compiled before it refused"; exit 1; fi
 refused 2 "--target-error" compile "$model" -o "$work/other" --target-error -1
 refused 2 "--synthetic" infer "$work/package" --synthetic -1
+refused 2 "--access-refresh-ms: Value 0 not in range" miner --package "$work/package" --access-refresh-ms 0   # a node would be asked without a pause
+refused 2 "--min-stake: Value -1 not in range" miner --package "$work/package" --min-stake -1
+
+# A package put together of two: the plan of one network, the model of another that takes more values.
+cp -r "$work/package" "$work/forged"
+cp "$(dirname "$model")/../vgg9-cifar10/vgg9.onnx" "$work/forged/model.onnx"
+refused 1 "files hash to" infer "$work/forged" --synthetic 1
+hash=$(sed -n 's/.*files hash to //p' "$work/out")
+sed -i "s/\"hash\": \"[0-9a-f]*\"/\"hash\": \"$hash\"/" "$work/forged/manifest.json"
+refused 1 "its plan is of another one" infer "$work/forged" --synthetic 1
 
 # Keys of two people.
 for person in a b; do "$brainlock" keygen "$work/package" --out "$work/$person" >/dev/null 2>&1; done

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <limits>
+#include <vector>
 
 #include "brainlock/crypto/blake2b.hpp"
 #include "brainlock/crypto/bytes.hpp"
@@ -38,6 +41,24 @@ bool read_file_name(const std::string& name, protocol::ContentId& key, bool& com
 }
 
 }  // namespace
+
+KeyQuota quota_for(std::size_t packages) {
+  KeyQuota quota;
+  quota.keys_per_owner = std::max(quota.keys_per_owner, 2 * packages);
+  return quota;
+}
+
+bool is_of_this_machine(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kIo:
+    case ErrorCode::kTimeout:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kResource:
+    case ErrorCode::kInternal: return true;
+    default: return false;
+  }
+}
 
 fs::path KeyRegistry::file_of(const KeyName& name, bool complete) const {
   const auto entry = entries_.find(name);
@@ -74,6 +95,7 @@ Result<std::unique_ptr<KeyRegistry>> KeyRegistry::open(const fs::path& root, con
     entry.validator = !is_validator || is_validator(name.owner);
     entry.received = it->file_size();
     if (entry.complete) entry.total = entry.received;
+    if (entry.received > entry.total) continue;
     struct stat info{};
     entry.used_ms = ::stat(it->path().c_str(), &info) == 0 ? static_cast<std::int64_t>(info.st_mtime) * 1000 : now_ms;
     registry->bytes_ += entry.total;
@@ -92,52 +114,71 @@ protocol::KeyState KeyRegistry::state(const KeyName& name) const {
 
 void KeyRegistry::remove_locked(std::map<KeyName, Entry>::iterator entry) {
   std::error_code ignored;
-  fs::remove(file_of(entry->first, entry->second.complete), ignored);
+  const fs::path file = file_of(entry->first, entry->second.complete);
+  fs::remove(file, ignored);
+  // Whoever likes can have any number of accounts: of those without a key nothing stays. (Folders that are not empty do.)
+  fs::remove(file.parent_path(), ignored);
+  fs::remove(file.parent_path().parent_path(), ignored);
   bytes_ -= entry->second.total;
   entries_.erase(entry);
 }
 
-bool KeyRegistry::make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms) {
-  if (total > quota_.total_bytes || (!validator && total > quota_.ordinary_bytes)) return false;
-  // The owner's own oldest first.
-  while (true) {
-    std::size_t held = 0;
-    auto oldest = entries_.end();
-    for (auto it = entries_.lower_bound({name.owner, {}, {}}); it != entries_.end() && it->first.owner == name.owner; ++it) {
-      ++held;
-      if (!it->second.writing && (oldest == entries_.end() || it->second.used_ms < oldest->second.used_ms)) oldest = it;
-    }
-    if (held < quota_.keys_per_owner) break;
-    if (oldest == entries_.end()) return false;
-    ++evicted_;
-    remove_locked(oldest);
+Refusal KeyRegistry::make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms) {
+  // What there would be without the keys that go.
+  std::uint64_t all = bytes_, ordinary = 0, awaited = 0, held = 0;
+  std::vector<std::map<KeyName, Entry>::iterator> own, candidates, leaving;
+  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+    const Entry& entry = it->second;
+    ordinary += entry.validator ? 0 : entry.total;
+    awaited += entry.total - entry.received;
+    held += it->first.owner == name.owner ? 1 : 0;
+    if (entry.writing) continue;
+    if (it->first.owner == name.owner) own.push_back(it);
+    if (validator || !entry.validator) candidates.push_back(it);
   }
-  const auto oldest_of = [&](bool validators) {
-    auto oldest = entries_.end();
-    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-      if (it->second.validator == validators && !it->second.writing && (oldest == entries_.end() || it->second.used_ms < oldest->second.used_ms)) oldest = it;
-    }
-    return oldest;
+  std::uint64_t available = free_on_disk().value_or(std::numeric_limits<std::uint64_t>::max() / 2);
+  const auto lacks = [&] {
+    if (all + total > quota_.total_bytes || (!validator && ordinary + total > quota_.ordinary_bytes)) return Refusal::kQuotaExceeded;
+    return awaited + total + quota_.keep_free_bytes > available ? Refusal::kOutOfResources : Refusal::kNone;
   };
-  while (bytes_ + total > quota_.total_bytes || (!validator && ordinary_bytes_locked() + total > quota_.ordinary_bytes)) {
-    auto oldest = oldest_of(false);
-    bool is_protected = !validator;   // from its like
-    if (oldest == entries_.end() && validator) {
-      oldest = oldest_of(true);
-      is_protected = true;
-    }
-    if (oldest == entries_.end()) return false;
-    if (is_protected && oldest->first.owner != name.owner && now_ms - oldest->second.used_ms < quota_.protected_ms) return false;
-    ++evicted_;
-    remove_locked(oldest);
+  const auto let_go = [&](std::map<KeyName, Entry>::iterator it) {
+    const Entry& entry = it->second;
+    all -= entry.total;
+    ordinary -= entry.validator ? 0 : entry.total;
+    awaited -= entry.total - entry.received;
+    available += entry.received;
+    leaving.push_back(it);
+  };
+  // The owner's own oldest first; then ordinary users', by age; then, for a validator, validators'.
+  const auto by_age = [](const auto& a, const auto& b) { return a->second.used_ms < b->second.used_ms; };
+  std::stable_sort(own.begin(), own.end(), by_age);
+  std::stable_sort(candidates.begin(), candidates.end(), by_age);
+  std::stable_partition(candidates.begin(), candidates.end(), [](const auto& it) { return !it->second.validator; });
+  for (auto it = own.begin(); held >= quota_.keys_per_owner; ++it, --held) {
+    if (it == own.end()) return Refusal::kQuotaExceeded;
+    let_go(*it);
   }
-  return true;
+  for (const auto& it : candidates) {
+    const Refusal lacking = lacks();
+    if (lacking == Refusal::kNone) break;
+    if (std::find(leaving.begin(), leaving.end(), it) != leaving.end()) continue;
+    const bool of_its_kind = it->second.validator == validator;
+    if (of_its_kind && it->first.owner != name.owner && now_ms - it->second.used_ms < quota_.protected_ms) return lacking;
+    let_go(it);
+  }
+  if (const Refusal lacking = lacks(); lacking != Refusal::kNone) return lacking;
+  for (const auto& it : leaving) {
+    ++evicted_;
+    remove_locked(it);
+  }
+  return Refusal::kNone;
 }
 
-std::uint64_t KeyRegistry::ordinary_bytes_locked() const {
-  std::uint64_t bytes = 0;
-  for (const auto& [name, entry] : entries_) bytes += entry.validator ? 0 : entry.total;
-  return bytes;
+std::optional<std::uint64_t> KeyRegistry::free_on_disk() const {
+  if (quota_.free_bytes) return quota_.free_bytes(root_);
+  std::error_code error;
+  const auto space = fs::space(root_, error);
+  return error ? std::nullopt : std::optional<std::uint64_t>(space.available);
 }
 
 std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, bool validator, std::uint64_t offset,
@@ -156,7 +197,9 @@ std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, 
   if (offset != expected) return refuse(Refusal::kWrongOffset, "go on at " + std::to_string(expected));
   if (size == 0 || size > total - offset) return refuse(Refusal::kMalformed, "a part that does not fit the total");
   if (entry == entries_.end()) {
-    if (!make_room_locked(name, validator, total, now_ms)) return refuse(Refusal::kQuotaExceeded, "");
+    if (const Refusal lacking = make_room_locked(name, validator, total, now_ms); lacking != Refusal::kNone) {
+      return refuse(lacking, lacking == Refusal::kOutOfResources ? "the disk has too little room for the key" : "");
+    }
     entry = entries_.emplace(name, Entry{.received = 0, .total = total, .used_ms = now_ms, .complete = false, .writing = false, .validator = validator}).first;
     bytes_ += total;
   }
@@ -166,9 +209,9 @@ std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, 
   std::unique_ptr<Part> part(new Part);
   part->descriptor_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (part->descriptor_ < 0) {
-    const std::string message = io_message("cannot open", file);
+    const int number = error ? error.value() : errno;
     if (entry->second.received == 0) remove_locked(entry);
-    return refuse(Refusal::kInternal, message);
+    return refuse(number == ENOSPC || number == EDQUOT ? Refusal::kOutOfResources : Refusal::kInternal, std::string("cannot open a file for the key: ") + std::strerror(number));
   }
   entry->second.writing = true;
   entry->second.used_ms = now_ms;
@@ -225,13 +268,14 @@ Status KeyRegistry::finish(const KeyName& name, const std::function<Status(const
   }
   const auto judge = [&]() -> Status {
     std::ifstream in(part, std::ios::binary);
-    if (!in) return {ErrorCode::kIo, io_message("cannot open", part)};
+    if (!in) return {fs::exists(part) ? ErrorCode::kIo : ErrorCode::kNotFound, io_message("cannot open", part)};
     crypto::Blake2b256 digest;
     std::vector<char> buffer(1 << 20);
     while (in) {
       in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
       digest.update({reinterpret_cast<const std::uint8_t*>(buffer.data()), static_cast<std::size_t>(in.gcount())});
     }
+    if (in.bad()) return {ErrorCode::kIo, io_message("cannot read", part)};
     if (digest.finish() != name.key) return {ErrorCode::kCorrupted, "the bytes do not have the hash that names the key"};
     BRAINLOCK_TRY(check(part));
     const int descriptor = ::open(part.c_str(), O_RDONLY | O_CLOEXEC);
@@ -249,7 +293,7 @@ Status KeyRegistry::finish(const KeyName& name, const std::function<Status(const
   entry->second.writing = false;
   entry->second.used_ms = now_ms;
   if (verdict.ok()) entry->second.complete = true;
-  else remove_locked(entry);
+  else if (!is_of_this_machine(verdict.error().code)) remove_locked(entry);
   return verdict;
 }
 

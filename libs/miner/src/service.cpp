@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 
+#include "arrivals.hpp"
 #include "brainlock/net/peer.hpp"
 #include "brainlock/net/rate_limiter.hpp"
 #include "brainlock/protocol/nonce_memory.hpp"
@@ -25,6 +26,9 @@ constexpr double kAddressesOfANetwork = 8;   // a network may ask as often as so
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kBinary = "application/octet-stream";
 
+/// Of each kind of refusal so many are told of at once, and one more each second: strangers choose how often they are refused, and a log has an end.
+constexpr double kToldPerS = 1, kToldAtOnce = 50;
+
 std::string milliseconds(double seconds) { return std::to_string(static_cast<long long>(seconds * 1000)); }
 
 class ServiceImpl final : public Service, public std::enable_shared_from_this<ServiceImpl> {
@@ -36,6 +40,7 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
         network_rate_(kAddressesOfANetwork * options.requests_per_s_per_address, 2 * kAddressesOfANetwork * options.requests_per_s_per_address),
         offers_(parts_.engine->offers()),
         loaded_(options.loaded_key_sets, *parts_.engine),
+        arrivals_(options.queue, options.first_in_slot),
         queue_(options.queue) {}
 
   std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& request) override;
@@ -89,7 +94,8 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   net::Response refuse(std::string_view route, Refusal refusal, std::string_view message, const protocol::Head* head = nullptr) {
     metrics_.request(route, protocol::refusal_name(refusal));
     // A flood is counted, and told of only to who wants to know everything.
-    net::log_event(parts_.log, refusal == Refusal::kRateLimited ? net::EventLevel::kDebug : net::EventLevel::kInfo, "refused", {{"route", std::string(route)},
+    const bool told = refusal != Refusal::kRateLimited && told_.allow(std::string(protocol::refusal_name(refusal)));
+    net::log_event(parts_.log, told ? net::EventLevel::kInfo : net::EventLevel::kDebug, "refused", {{"route", std::string(route)},
                                           {"refusal", std::string(protocol::refusal_name(refusal))},
                                           {"message", std::string(message)},
                                           {"sender", head == nullptr ? std::string() : crypto::ss58_encode(head->sender)}});
@@ -173,9 +179,10 @@ class ServiceImpl final : public Service, public std::enable_shared_from_this<Se
   ServiceParts parts_;
   const ServiceOptions options_;
   Metrics metrics_;
-  net::RateLimiter address_rate_, network_rate_;
+  net::RateLimiter address_rate_, network_rate_, told_{kToldPerS, kToldAtOnce};
   const std::vector<protocol::TaskOffer> offers_;
   LoadedKeyCache loaded_;
+  Arrivals arrivals_;
   protocol::NonceMemory nonces_;
   std::atomic<bool> draining_{false};
   std::mutex first_mutex_;
@@ -202,6 +209,7 @@ class ServiceImpl::BodyExchange : public net::Exchange {
     if (hasher_.finish() != context_.head.body) return respond(context_.service->refuse(context_, Refusal::kBodyMismatch, ""));
     proved(std::move(respond));
   }
+  bool ordinary() const override { return !context_.validator; }
 
  protected:
   virtual Status take(std::span<const std::uint8_t> bytes) = 0;
@@ -214,7 +222,7 @@ class ServiceImpl::BodyExchange : public net::Exchange {
 
 class ServiceImpl::InferExchange final : public BodyExchange {
  public:
-  InferExchange(Context context, std::uint64_t size) : BodyExchange(std::move(context)) { question_->reserve(size); }
+  InferExchange(Context context, std::uint64_t size, Arrivals::Place place) : BodyExchange(std::move(context)), place_(std::move(place)) { question_->reserve(size); }
 
   void cancelled() override {
     gone_ = true;
@@ -229,6 +237,7 @@ class ServiceImpl::InferExchange final : public BodyExchange {
 
   void proved(net::Respond respond) override {
     ServiceImpl& service = *context_.service;
+    place_.reset();
     {
       const std::lock_guard lock(service.progress_mutex_);
       std::erase_if(service.progress_, [](const auto& entry) { return entry.second.expired(); });
@@ -246,6 +255,7 @@ class ServiceImpl::InferExchange final : public BodyExchange {
     if (gone_) service.queue_.cancel(*ticket);
   }
 
+  std::optional<Arrivals::Place> place_;
   std::shared_ptr<Bytes> question_ = std::make_shared<Bytes>();
   std::shared_ptr<Progress> progress_ = std::make_shared<Progress>();
   std::atomic<bool> gone_{false};
@@ -314,7 +324,7 @@ net::Response ServiceImpl::run(const Context& context, const Bytes& question, Pr
   if (!file.ok()) return refuse(context, Refusal::kUnknownKey, "");
   const auto keys = loaded_.get(name, context.validator, *file);
   if (!keys.ok()) {
-    if (keys.error().code != ErrorCode::kResource && keys.error().code != ErrorCode::kIo) parts_.keys->forget(name);
+    if (!is_of_this_machine(keys.error().code)) parts_.keys->forget(name);
     return refuse(context, protocol::refusal_of(keys.error().code), keys.error().message);
   }
   JobControl control;
@@ -359,7 +369,11 @@ net::Response ServiceImpl::answer_progress(const Context& context) {
 
 std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(const net::RequestHead& request) {
   const net::Peer peer = net::peer_of(request.peer_ip);
-  if (!address_rate_.allow(peer.address) || !network_rate_.allow(peer.network)) return refuse("any", Refusal::kRateLimited, "");
+  if (!address_rate_.allow(peer.address) || !network_rate_.allow(peer.network)) {
+    net::Response enough = refuse("any", Refusal::kRateLimited, "");
+    enough.close = true;   // on a kept connection it could go on as fast as the line carries
+    return enough;
+  }
   const auto route = protocol::parse_route(request.method, request.target);
   if (route.refusal != Refusal::kNone) return refuse("unknown", route.refusal, "");
   const std::string_view name = protocol::route_name(route.route.kind);
@@ -406,12 +420,16 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
       if (!part) return refuse(context, refused.refusal, refused.message);
       return std::make_unique<KeyPartExchange>(std::move(context), std::move(part));
     }
-    case RouteKind::kInfer:
+    case RouteKind::kInfer: {
       if (request.content_length == 0) return refuse(context, Refusal::kLengthRequired, "");
       if (request.content_length > task->max_question_bytes) return refuse(context, Refusal::kTooLarge, "a question has at most " + std::to_string(task->max_question_bytes) + " bytes");
       if (!parts_.keys->state(key_name(context)).complete) return refuse(context, Refusal::kUnknownKey, "");
-      if (!(context.slot && may_go_first(*context.slot)) && !queue_.has_room(line_of(context))) return refuse(context, Refusal::kQueueFull, "");
-      return std::make_unique<InferExchange>(std::move(context), request.content_length);
+      const bool first = context.slot && may_go_first(*context.slot);
+      if (!first && !queue_.has_room(line_of(context))) return refuse(context, Refusal::kQueueFull, "");
+      auto place = arrivals_.enter(line_of(context), first);
+      if (!place) return refuse(context, Refusal::kQueueFull, "too many questions are on their way");
+      return std::make_unique<InferExchange>(std::move(context), request.content_length, std::move(*place));
+    }
     default: return refuse(context, Refusal::kNoSuchRoute, "");
   }
 }

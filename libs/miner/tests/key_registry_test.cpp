@@ -99,7 +99,81 @@ TEST_F(KeyRegistryTest, WrongHashOrFailedCheckRemovesTheUpload) {
   ASSERT_EQ(put(key, 0, content, 300), Refusal::kNone);
   EXPECT_EQ(registry->finish(key, [](const fs::path&) { return Status(ErrorCode::kMismatch, "x"); }, 0).error().code, ErrorCode::kMismatch);
   EXPECT_EQ(registry->totals().bytes, 0u);
-  EXPECT_EQ(std::distance(fs::recursive_directory_iterator(root), {}), 2) << "two folders and no file";
+  EXPECT_EQ(std::distance(fs::recursive_directory_iterator(root), {}), 0) << "neither file nor folder";
+}
+
+TEST_F(KeyRegistryTest, AnUploadThatThisMachineCannotCheckIsKept) {
+  const auto content = bytes(300, 1);
+  const KeyName key = name(1, content);
+  ASSERT_EQ(put(key, 0, content, 300), Refusal::kNone);
+  for (const auto code : {ErrorCode::kResource, ErrorCode::kUnavailable, ErrorCode::kIo, ErrorCode::kInternal}) {
+    EXPECT_EQ(registry->finish(key, [code](const fs::path&) { return Status(code, "not now"); }, 0).error().code, code);
+    EXPECT_EQ(registry->state(key).received_bytes, 300u);
+  }
+  reopen();
+  EXPECT_TRUE(finish(key).ok());
+  EXPECT_TRUE(registry->state(key).complete);
+}
+
+TEST_F(KeyRegistryTest, AnUploadWhoseFileWasRemovedBeginsAgain) {
+  const auto content = bytes(300, 1);
+  const KeyName key = name(1, content);
+  ASSERT_EQ(put(key, 0, content, 300), Refusal::kNone);
+  fs::remove_all(root);
+  EXPECT_EQ(finish(key).error().code, ErrorCode::kNotFound);
+  ASSERT_EQ(put(key, 0, content, 300), Refusal::kNone);
+  EXPECT_TRUE(finish(key).ok());
+}
+
+// Any number of accounts cost nothing, and a disk has so many folders.
+TEST_F(KeyRegistryTest, OfAccountsWhoseKeysWentNothingStays) {
+  store(1, 100, 1, 0);
+  for (int i = 0; i < 200; ++i) {
+    KeyName key = name(2, bytes(100, 2));
+    key.owner[1] = static_cast<std::uint8_t>(i);
+    ASSERT_EQ(put(key, 0, bytes(1, 2), 100, 1000 + 200 * i, true, /*validator=*/false), Refusal::kNone);
+  }
+  EXPECT_EQ(registry->totals().arriving, 3u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(root), {}), 4);
+  registry->expire(1'000'000);
+  EXPECT_EQ(std::distance(fs::directory_iterator(root), {}), 0);
+  const auto content = bytes(100, 1);
+  ASSERT_EQ(put(name(1, content), 0, content, 100, 1'000'000), Refusal::kNone) << "and the folders are made again";
+}
+
+// Where the replay fence cannot be written nobody is served: keys must not fill the disk, whatever the quota says.
+TEST_F(KeyRegistryTest, KeysLeaveTheDiskRoomForOthers) {
+  constexpr std::uint64_t kDisk = 1000;
+  std::uint64_t others = 0;
+  quota.keys_per_owner = 10;
+  quota.total_bytes = quota.ordinary_bytes = 100'000;
+  quota.keep_free_bytes = 100;
+  quota.free_bytes = [&](const fs::path& folder) -> std::optional<std::uint64_t> {
+    std::uint64_t used = others;
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) used += entry.is_regular_file() ? entry.file_size() : 0;
+    return kDisk - std::min(kDisk, used);
+  };
+  reopen();
+  const auto announce = [&](std::uint8_t owner, std::size_t total, std::int64_t now_ms, bool validator) {
+    const auto content = bytes(total, owner);
+    return put(name(owner, content), 0, std::span(content).first(1), total, now_ms, true, validator);
+  };
+  store(1, 300, 1, 0);
+  EXPECT_EQ(announce(2, 400, 1, false), Refusal::kNone) << "what is still to come of it counts";
+  EXPECT_EQ(announce(3, 300, 2, false), Refusal::kOutOfResources);
+  EXPECT_EQ(announce(4, 201, 2, false), Refusal::kOutOfResources);
+  EXPECT_EQ(announce(4, 200, 2, false), Refusal::kNone);
+  // For a validator ordinary users make room, as few as will do.
+  EXPECT_EQ(announce(5, 350, 3, true), Refusal::kNone);
+  EXPECT_EQ(registry->state(name(2, bytes(400, 2))).received_bytes, 0u);
+  EXPECT_EQ(registry->state(name(4, bytes(200, 4))).received_bytes, 1u);
+  // Where that is not enough nobody loses anything.
+  others = 600;
+  EXPECT_EQ(announce(6, 300, 4, true), Refusal::kOutOfResources);
+  EXPECT_EQ(registry->state(name(4, bytes(200, 4))).received_bytes, 1u);
+  EXPECT_TRUE(registry->state(name(1, bytes(300, 1))).complete);
+  EXPECT_EQ(announce(6, 300, 4 + quota.protected_ms, true), Refusal::kNone) << "the key that was not used for long is in its place";
+  EXPECT_FALSE(registry->state(name(1, bytes(300, 1))).complete);
 }
 
 TEST_F(KeyRegistryTest, SurvivesRestart) {
@@ -132,6 +206,22 @@ TEST_F(KeyRegistryTest, OwnersOldestKeyMakesRoomForANewOne) {
   EXPECT_TRUE(registry->state(name(1, bytes(10, 1))).complete);
   EXPECT_FALSE(registry->state(name(1, bytes(10, 2))).complete);
   EXPECT_EQ(registry->totals().evicted, 1u);
+}
+
+// A key for each package must not push out those of the others, renewed ones included.
+TEST_F(KeyRegistryTest, AnOwnerHasRoomForTwoKeysOfEveryPackage) {
+  EXPECT_EQ(quota_for(1).keys_per_owner, 4u);
+  quota.keys_per_owner = quota_for(5).keys_per_owner;
+  reopen();
+  for (std::uint8_t i = 0; i < 10; ++i) {
+    const auto content = bytes(10, i);
+    const KeyName key{{1}, {static_cast<std::uint8_t>(i % 5)}, crypto::blake2b_256(content)};
+    ASSERT_EQ(put(key, 0, content, 10, i), Refusal::kNone);
+    ASSERT_TRUE(finish(key, i).ok());
+  }
+  EXPECT_EQ(registry->totals().keys, 10u);
+  store(1, 10, 11, 11);
+  EXPECT_EQ(registry->totals().keys, 10u);
 }
 
 TEST_F(KeyRegistryTest, OneOwnerCannotPushOutKeysInUse) {

@@ -29,6 +29,9 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::uint32_t kMaxAnswerHeaderBytes = 16 * 1024;
+// Bytes read and not yet understood. The parser's limits count neither extensions of chunks nor what follows the last one, and an answer could go on in
+// either for ever.
+constexpr std::size_t kMaxUnparsedBytes = 96 * 1024;
 
 double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
@@ -44,7 +47,7 @@ struct Client::Impl {
   std::optional<beast::tcp_stream> plain;    ///< one of the two
   std::unique_ptr<Secure> secure;
   bool denied = false;
-  beast::flat_buffer buffer;
+  beast::flat_buffer buffer{kMaxUnparsedBytes};
   bool stopped = false;
   std::optional<Clock::time_point> heard;
   double round_trip_s = 0;
@@ -78,7 +81,7 @@ struct Client::Impl {
     const std::string where = std::string(step) + " " + ip + ":" + std::to_string(port) + ": ";
     if (stopped) return {ErrorCode::kCancelled, where + "stopped"};
     if (overdue || error == beast::error::timeout) return {ErrorCode::kTimeout, where + "not in time"};
-    if (error == http::error::body_limit || error == http::error::header_limit) return {ErrorCode::kTooLarge, where + error.message()};
+    if (error == http::error::body_limit || error == http::error::header_limit || error == http::error::buffer_overflow) return {ErrorCode::kTooLarge, where + error.message()};
     if (error == http::error::end_of_stream || error == http::error::partial_message || error == asio::ssl::error::stream_truncated) return {ErrorCode::kUnavailable, where + "the connection ended"};
     if (error.category() == http::make_error_code(http::error::bad_version).category()) return {ErrorCode::kMalformed, where + error.message()};
     return {ErrorCode::kUnavailable, where + error.message()};

@@ -52,8 +52,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// From another thread: close at once.
   virtual void kill() = 0;
 
-  std::atomic<bool> proven{false};   ///< the application has taken a request of it
   // Under Shared::mutex.
+  bool proven = false;               ///< the application has taken a request of it, so it makes no room for others
   std::uint64_t number = 0;          ///< in the order of acceptance
   bool condemned = false;            ///< kill() was called
 };
@@ -80,10 +80,11 @@ struct Shared {
   Doorkeeper door;
   std::map<Connection*, std::shared_ptr<Connection>> sessions;   ///< the open ones; each leaves when it closes
   std::size_t connections = 0;
+  std::size_t ordinary = 0;  ///< connections that stay and on which nobody but ordinary askers asked
   std::size_t working = 0;   ///< requests between begin() and the end of their answer
   std::uint64_t numbers = 0;
 
-  /// Whoever opens connections and says nothing must not keep out those who do: of those without a request that was taken the oldest makes room.
+  /// Whoever opens connections and says nothing must not keep out those who do: of those that are not proven the oldest makes room.
   bool evict_locked() {
     Connection* oldest = nullptr;
     for (const auto& [pointer, connection] : sessions) {
@@ -105,9 +106,10 @@ struct Shared {
     ++connections;
     return true;
   }
-  void leave(const Peer& peer) {
+  void leave(const Peer& peer, bool is_ordinary) {
     const std::lock_guard lock(mutex);
     --connections;
+    if (is_ordinary) --ordinary;
     door.leave(peer);
     idle.notify_all();
   }
@@ -126,9 +128,10 @@ struct Seat {
   const std::shared_ptr<Shared> shared;
   const std::string ip;
   const Peer peer;
+  bool ordinary = false;   ///< counted in Shared::ordinary, and under its mutex
   Seat(std::shared_ptr<Shared> of, std::string address, Peer who) : shared(std::move(of)), ip(std::move(address)), peer(std::move(who)) {}
   Seat(const Seat&) = delete;
-  ~Seat() { shared->leave(peer); }
+  ~Seat() { shared->leave(peer, ordinary); }
 };
 
 void keep(Shared& shared, const std::shared_ptr<Connection>& connection) {
@@ -213,13 +216,17 @@ class Session final : public Connection {
     head.target = std::string(message.target());
     head.peer_ip = seat_->ip;
     for (const auto& field : message) head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
-    if (parser_->chunked()) return refuse({411, "text/plain", {}, text_bytes("a body needs Content-Length\n")});
+    if (message.find(http::field::transfer_encoding) != message.end()) {
+      ++shared_->bad;
+      must_close_ = true;   // where its body ends is not known
+      return refuse({411, "text/plain", {}, text_bytes("a body needs Content-Length\n")});
+    }
     if (const auto length = parser_->content_length()) head.content_length = *length;
     begin_work();
     auto decision = shared_->application->begin(head);
     if (auto* refusal = std::get_if<Response>(&decision)) return refuse(std::move(*refusal));
-    prove();
     exchange_ = std::move(std::get<std::unique_ptr<Exchange>>(decision));
+    prove(exchange_->ordinary());
     tcp_stream().expires_after(shared_->transfer_time(head.content_length));
     if (beast::iequals(message[http::field::expect], "100-continue") && !parser_->is_done()) return write_continue();
     read_body();
@@ -335,6 +342,7 @@ class Session final : public Connection {
     if (!response.content_type.empty()) answer_.set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) answer_.insert(name, value);
     answer_.body() = std::move(response.body);
+    must_close_ = must_close_ || response.close;
     answer_.keep_alive(!must_close_ && !shared_->stopping);
     answer_.prepare_payload();
     shared_->out += answer_.body().size();
@@ -396,10 +404,17 @@ class Session final : public Connection {
     forget(*shared_, this);
   }
 
-  void prove() {
-    if (proven.exchange(true)) return;
+  void prove(bool ordinary) {
+    if (settled_) return;
     const std::lock_guard lock(shared_->mutex);
-    shared_->door.prove(seat_->peer);
+    if (!std::exchange(asked_, true)) shared_->door.prove(seat_->peer);
+    if (!ordinary) {
+      settled_ = proven = true;
+      if (std::exchange(seat_->ordinary, false)) --shared_->ordinary;
+    } else if (!proven && shared_->ordinary < shared_->options.max_connections / 2) {
+      proven = seat_->ordinary = true;
+      ++shared_->ordinary;
+    }
   }
 
   void begin_work() {
@@ -424,6 +439,8 @@ class Session final : public Connection {
   enum class Phase { kRequest, kAnswer, kWriting, kResting } phase_ = Phase::kRequest;
   bool reading_ahead_ = false;   ///< until then nobody else reads, and buffer_ is not to be touched
   bool ended_ = false;           ///< the peer sends no more
+  bool asked_ = false;           ///< a request was taken
+  bool settled_ = false;         ///< and one of somebody who is no ordinary asker
   asio::steady_timer rest_;      ///< a reading that has begun cannot be given an end any more
 };
 

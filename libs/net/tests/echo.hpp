@@ -28,7 +28,8 @@ inline bool eventually(const std::function<bool()>& condition) {
   return false;
 }
 
-/// Echoes bodies; /refuse refuses before the body, /toolong in the middle of it, /hold answers only when told.
+/// Echoes bodies; /refuse refuses before the body, /enough closes besides, /toolong refuses in the middle of it, /hold answers only when told,
+/// /ordinary is of an ordinary asker.
 struct Echo final : Application {
   struct One final : Exchange {
     Echo& app;
@@ -46,6 +47,7 @@ struct Echo final : Application {
       app.held = std::move(respond);
     }
     void cancelled() override { ++app.cancellations; }
+    bool ordinary() const override { return target == "/ordinary"; }
   };
 
   std::variant<Response, std::unique_ptr<Exchange>> begin(const RequestHead& head) override {
@@ -53,6 +55,7 @@ struct Echo final : Application {
       const std::lock_guard lock(mutex);
       last = head;
     }
+    if (head.target == "/enough") return Response{429, "text/plain", {}, text_bytes("enough"), /*close=*/true};
     if (head.target == "/refuse") return Response{403, "text/plain", {}, text_bytes("no")};
     return std::make_unique<One>(*this, head.target);
   }

@@ -295,6 +295,63 @@ TEST_F(HttpTest, SilentConnectionsMakeRoomAndThoseInUseStay) {
   EXPECT_TRUE(newcomer.send({"POST", "/echo", {}, text_bytes("x")}, {}).ok());
 }
 
+// An account of an ordinary asker costs nothing either: with many of them one could otherwise have every place.
+TEST_F(HttpTest, OrdinaryAskersHoldHalfOfThePlacesAndLeaveRoom) {
+  start({.max_connections = 16, .max_connections_per_address = 1000});
+  const std::string ask = "POST /ordinary HTTP/1.1\r\nContent-Length: 1\r\n\r\nx";
+  const auto ask_each = [&](std::vector<std::unique_ptr<Raw>>& peers) {
+    int answered = 0;
+    for (auto& peer : peers) {
+      peer->send(ask);
+      char buffer[512];
+      answered += ::recv(peer->fd, buffer, sizeof buffer, 0) > 0 ? 1 : 0;
+    }
+    return answered;
+  };
+  std::vector<std::unique_ptr<Raw>> first, more;
+  for (int i = 0; i < 16; ++i) first.push_back(std::make_unique<Raw>(server->port()));
+  EXPECT_EQ(ask_each(first), 16) << "as long as there is room";
+  Client honest = client();
+  ASSERT_TRUE(honest.send({"POST", "/echo", {}, text_bytes("x")}, {}).ok());
+  for (int i = 0; i < 40; ++i) {
+    more.push_back(std::make_unique<Raw>(server->port()));
+    more.back()->send(ask);
+  }
+  ASSERT_TRUE(eventually([this] { return server->counters().accepted == 57; }));
+  EXPECT_TRUE(eventually([this] { return server->counters().connections <= 16; }));
+  const auto again = honest.send({"POST", "/echo", {}, text_bytes("x")}, {});
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->connect_s, 0) << "the connection that was in use had to be made anew";
+  EXPECT_EQ(ask_each(first), 8) << "half of all places are theirs";
+  // Those who leave make room among their like, and who turns out to be more than ordinary is not counted there.
+  first.clear();
+  more.clear();
+  ASSERT_TRUE(eventually([this] { return server->counters().connections == 1; }));
+  for (int i = 0; i < 15; ++i) first.push_back(std::make_unique<Raw>(server->port()));
+  EXPECT_EQ(ask_each(first), 15);
+  first[0]->send("POST /echo HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+  char buffer[512];
+  ASSERT_GT(::recv(first[0]->fd, buffer, sizeof buffer, 0), 0);
+  for (int i = 0; i < 40; ++i) more.push_back(std::make_unique<Raw>(server->port()));
+  ASSERT_TRUE(eventually([this] { return server->counters().accepted == 112 && server->counters().connections <= 16; }));
+  EXPECT_EQ(ask_each(first), 8);
+}
+
+TEST_F(HttpTest, AnAnswerCanEndItsConnection) {
+  start();
+  Raw peer(server->port());
+  std::string many;
+  for (int i = 0; i < 20; ++i) many += "GET /enough HTTP/1.1\r\n\r\n";
+  peer.send(many);
+  const std::string answers = peer.read_all();
+  EXPECT_EQ(server->counters().requests, 1u);
+  Raw one(server->port());
+  one.send("GET /enough HTTP/1.1\r\n\r\n");
+  const std::string answer = one.read_all();
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos) << answer;
+  EXPECT_TRUE(answer.ends_with("enough")) << answer;
+}
+
 TEST_F(HttpTest, NonsenseIsRefused) {
   start();
   const std::map<std::string, std::string> cases{
@@ -302,6 +359,7 @@ TEST_F(HttpTest, NonsenseIsRefused) {
       {"GET / HTTP/9.9\r\n\r\n", "400"},
       {"GET / HTTP/1.1\r\nX: " + std::string(20'000, 'a') + "\r\n\r\n", "431"},
       {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "411"},
+      {"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nGET / HTTP/1.1\r\n\r\n", "411"},
       {"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "400"},
       {"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", "400"},
   };
@@ -310,6 +368,7 @@ TEST_F(HttpTest, NonsenseIsRefused) {
     peer.send(request);
     EXPECT_EQ(peer.read_all().substr(0, 12), "HTTP/1.1 " + status) << request.substr(0, 40);
   }
+  EXPECT_EQ(server->counters().bad_requests, cases.size()) << "each is counted";
 }
 
 TEST_F(HttpTest, FiveGigabytesAnnouncedCostNothing) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -22,7 +23,17 @@ struct KeyQuota {
   std::uint64_t ordinary_bytes = 16ULL << 30;
   std::int64_t protected_ms = 10 * 60 * 1000;        ///< a key used within this time is not sacrificed for another owner of its kind
   std::int64_t expiry_ms = 7LL * 24 * 3600 * 1000;   ///< unused for so long: removed
+  /// Of the disk, left to others: where the replay fence cannot be written nobody is served.
+  std::uint64_t keep_free_bytes = 256ULL << 20;
+  /// What is free on the disk of a folder; nothing if that is not known. Empty: asks the file system.
+  std::function<std::optional<std::uint64_t>(const std::filesystem::path&)> free_bytes = {};
 };
+
+/// For a miner of so many packages: each owner has room for two keys of every one, the new beside the old.
+[[nodiscard]] KeyQuota quota_for(std::size_t packages);
+
+/// Whether an error of reading a key is this machine's, for the moment (memory, disk, a lost device). The key is not to blame and is kept.
+[[nodiscard]] bool is_of_this_machine(ErrorCode code);
 
 /// Who a key belongs to and what it is for. A key is found by its owner only.
 struct KeyName {
@@ -32,8 +43,8 @@ struct KeyName {
   auto operator<=>(const KeyName&) const = default;
 };
 
-/// Safe from many threads. Survives restarts: what is on disk is the truth, but a part whose last piece was not confirmed
-/// starts where its confirmed bytes end.
+/// Safe from many threads. Survives restarts: what is on disk is the truth. Bytes of a piece that was not confirmed are cut off; after a kill they stay, and
+/// finish() tells whether they were right.
 class KeyRegistry {
  public:
   /// Whose keys count as a validator's.
@@ -66,14 +77,14 @@ class KeyRegistry {
     std::string message;
   };
   /// Opens a part of `size` bytes at `offset` of a file of `total`. `validator`: what the owner is now. Makes room first, for a
-  /// validator's key by those of ordinary users. Null and `refused` filled otherwise:
+  /// validator's key by those of ordinary users; where that would not be enough no key goes. Null and `refused` filled otherwise:
   /// kWrongOffset (the message says where to go on; also while another part of the key is being written), kQuotaExceeded,
-  /// kOutOfResources, kInternal.
+  /// kOutOfResources (the disk), kInternal.
   std::unique_ptr<Part> begin_part(const KeyName& name, bool validator, std::uint64_t offset, std::uint64_t size, std::uint64_t total,
                                    std::int64_t now_ms, Refused& refused);
 
   /// After the last byte: compares the file's hash with its name, lets `check` look at it, and only then keeps it as a key.
-  /// Otherwise it is deleted: kCorrupted, or the check's error. Slow: reads the file.
+  /// Otherwise it is deleted: kCorrupted, or the check's error. Where that is this machine's fault it stays, to be tried again. Slow: reads the file.
   Status finish(const KeyName& name, const std::function<Status(const std::filesystem::path&)>& check, std::int64_t now_ms);
 
   /// File of a whole key, and notes its use, and what its owner is now. kNotFound.
@@ -99,8 +110,9 @@ class KeyRegistry {
   KeyRegistry() = default;
   [[nodiscard]] std::filesystem::path file_of(const KeyName& name, bool complete) const;
   void remove_locked(std::map<KeyName, Entry>::iterator entry);
-  bool make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms);
-  [[nodiscard]] std::uint64_t ordinary_bytes_locked() const;
+  /// kNone, or why there is no room.
+  protocol::Refusal make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms);
+  [[nodiscard]] std::optional<std::uint64_t> free_on_disk() const;
 
   std::filesystem::path root_;
   KeyQuota quota_;

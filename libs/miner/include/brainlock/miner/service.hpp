@@ -19,7 +19,7 @@ struct ServiceOptions {
   unsigned first_in_slot = 8;
   std::int64_t window_ms = protocol::kTimeWindowMs;
   std::uint64_t key_part_bytes = 16ULL << 20;   ///< largest body of one key upload request
-  QueueLimits queue;
+  QueueLimits queue;                            ///< as many questions again may be on their way
   std::size_t loaded_key_sets = 4;              ///< kept in memory, most recently used
   double requests_per_s_per_address = 100;      ///< signed or not, before anything is verified; of a network (net/peer.hpp) eight times as many
   std::string version;

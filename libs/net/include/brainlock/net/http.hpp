@@ -27,6 +27,7 @@ struct Response {
   std::string content_type;
   Headers headers;
   std::vector<std::uint8_t> body;
+  bool close = false;   ///< no further request on this connection: for peers that ask more than they may
 };
 
 /// Text as bytes of a body.

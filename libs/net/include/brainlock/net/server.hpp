@@ -28,6 +28,9 @@ class Exchange {
   /// The peer went away, or was too slow: nobody waits for the answer. May come at any time after begin(), also beside a
   /// running respond().
   virtual void cancelled() {}
+  /// Whether the asker's account costs nothing. Connections of such askers hold half of all places at most; one beyond that makes room like one
+  /// whose requests were all refused.
+  [[nodiscard]] virtual bool ordinary() const { return false; }
 };
 
 /// What the server asks. begin() is called from several threads at once.
