@@ -29,7 +29,8 @@ const std::unordered_map<std::string, Handler>& handlers() {
       {"Pow", import_pow},
       {"Neg", import_neg},
       {"Identity", import_identity},
-      {"Cast", import_identity},
+      {"Cast", import_cast},
+      {"CastLike", import_cast_like},
       {"Dropout", import_dropout},
       {"Flatten", import_flatten},
       {"Reshape", import_reshape},
@@ -37,6 +38,9 @@ const std::unordered_map<std::string, Handler>& handlers() {
       {"Unsqueeze", import_unsqueeze},
       {"Transpose", import_transpose},
       {"Shape", import_shape},
+      {"Pad", import_pad},
+      {"Slice", import_slice},
+      {"Concat", import_concat},
   };
   return kHandlers;
 }
@@ -51,6 +55,7 @@ bool attributes_ok(const OnnxNode& node, std::string& wrong) {
       {"training_mode", Kind::kInt}, {"spatial", Kind::kInt},  {"axes", Kind::kInts},     {"axis", Kind::kInt},
       {"keepdims", Kind::kInt},      {"perm", Kind::kInts},    {"allowzero", Kind::kInt}, {"to", Kind::kInt},
       {"start", Kind::kInt},         {"end", Kind::kInt},      {"starts", Kind::kInts},   {"ends", Kind::kInts},
+      {"mode", Kind::kString},       {"block_size", Kind::kInt}, {"count_include_pad", Kind::kInt},
   };
   for (const auto& [name, attribute] : node.attributes) {
     const auto known = kKinds.find(name);
@@ -68,12 +73,12 @@ class GraphBuilder {
       : model_(model), options_(options), state_(file_bytes, options) {}
 
   Result<Graph> build() {
-    BRAINLOCK_TRY(check_interface());
+    const std::vector<bool> needed = needed_nodes();
+    BRAINLOCK_TRY(check_interface(needed));
     for (const auto& [name, tensor] : model_.constants) {
       if (!state_.define(name, tensor))
         return Error{ErrorCode::kMalformed, "the tensor '" + printable(name) + "' has two meanings"};
     }
-    const std::vector<bool> needed = needed_nodes();
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
       if (!needed[i]) continue;
       BRAINLOCK_TRY(take(model_.nodes[i]));
@@ -94,15 +99,17 @@ class GraphBuilder {
   }
 
   // One input that matters, of fixed size, and one output.
-  Status check_interface() {
-    if (model_.outputs.size() != 1) {
-      refuse(
-          "outputs", "graph",
-          {"the model has " + std::to_string(model_.outputs.size()) + " outputs", "export it with one output", false});
-    }
+  Status check_interface(const std::vector<bool>& needed) {
     if (model_.outputs.empty()) return {ErrorCode::kMalformed, "ONNX model without an output"};
+    if (model_.outputs.size() != 1) {
+      refuse("outputs", "graph",
+             {"the model has " + std::to_string(model_.outputs.size()) + " outputs",
+              "export it with one output, or cut it down to one (onnx.utils.extract_model)", false});
+    }
     std::unordered_set<std::string> read;
-    for (const OnnxNode& node : model_.nodes) read.insert(node.inputs.begin(), node.inputs.end());
+    for (std::size_t i = 0; i < needed.size(); ++i) {
+      if (needed[i]) read.insert(model_.nodes[i].inputs.begin(), model_.nodes[i].inputs.end());
+    }
     bool first = true;
     for (const OnnxInput& input : model_.inputs) {
       if (!read.contains(input.name)) continue;
@@ -115,16 +122,22 @@ class GraphBuilder {
       first = false;
       define_input(input);
     }
-    if (first) return {ErrorCode::kMalformed, "ONNX model without an input that is read"};
+    if (first && !model_.inputs.empty()) return {ErrorCode::kMalformed, "the model's output does not depend on its input"};
+    if (first) return {ErrorCode::kMalformed, "ONNX model without an input"};
     return {};
   }
 
   void define_input(const OnnxInput& input) {
     std::vector<std::int64_t> dims = input.dims;
     Entry entry;
-    if (!dims.empty() && dims[0] > 1) {
-      refuse(printable(input.name), "graph",
-             {"a batch of " + std::to_string(dims[0]), "export with batch size 1 or a dynamic batch", false});
+    if (dims.size() > 1 && dims[0] > 1) {
+      std::string rewrite = "export with batch size 1 or a dynamic batch";
+      if (dims.size() == 3) {
+        std::vector<std::int64_t> image = dims;
+        image.insert(image.begin(), 1);
+        rewrite += ", also where the first dimension was meant as channels: " + dims_to_string(image);
+      }
+      refuse(printable(input.name), "graph", {"a batch of " + std::to_string(dims[0]), std::move(rewrite), false});
     }
     if (!dims.empty()) dims[0] = 1;
     if (const auto shape = image_shape(dims)) {
@@ -145,8 +158,9 @@ class GraphBuilder {
 
   // Nodes that the output depends on. Others (a mask of Dropout, a forgotten head) do not matter.
   std::vector<bool> needed_nodes() const {
-    std::unordered_set<std::string> wanted{model_.outputs.front()};
     std::vector<bool> needed(model_.nodes.size(), false);
+    if (model_.outputs.empty()) return needed;
+    std::unordered_set<std::string> wanted{model_.outputs.front()};
     for (std::size_t i = model_.nodes.size(); i-- > 0;) {
       const OnnxNode& node = model_.nodes[i];
       needed[i] = std::any_of(node.outputs.begin(), node.outputs.end(),
@@ -168,12 +182,12 @@ class GraphBuilder {
       constant = constant && std::holds_alternative<ConstTensorPtr>(entry);
       unknown = unknown || std::holds_alternative<std::monostate>(entry);
     }
-    const auto handler = handlers().find(node.op);
+    const auto handler = node.is_function ? handlers().end() : handlers().find(node.op);
     std::string wrong;
     Outcome outcome;
     if (!attributes_ok(node, wrong)) {
       outcome = inconsistent("its attribute '" + wrong + "' has the wrong type");
-    } else if (constant) {
+    } else if (constant && !node.is_function) {
       outcome = fold_constant(state_, node);
     } else if (handler == handlers().end()) {
       outcome = advice(node, node.outputs.front() == model_.outputs.front());

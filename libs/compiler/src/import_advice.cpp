@@ -96,11 +96,8 @@ constexpr std::array kRows{
     Row{"If", kControl, false},
     Row{"Loop", kControl, false},
     Row{"Scan", kControl, false},
-    Row{"Concat", kRearrange, false},
     Row{"Split", kRearrange, false},
-    Row{"Slice", kRearrange, false},
     Row{"Gather", kRearrange, false},
-    Row{"Pad", {"padding as an operator of its own", "put the padding into the convolution's pads"}, false},
     Row{"ConvTranspose", {"a transposed convolution", "use a convolution with a stride, or a dense layer"}, false},
     Row{"Resize", {"a change of image size", "use strides of convolutions and average pools"}, false},
     Row{"Upsample", {"a change of image size", "use strides of convolutions and average pools"}, false},
@@ -125,13 +122,22 @@ bool finishes_answer(std::string_view op) {
 }  // namespace
 
 Refusal advice(const OnnxNode& node, bool makes_the_output) {
+  if (node.is_function) {
+    return {"a function of the model itself", "put its body in its place before compiling (onnx.inliner.inline_local_functions)", false};
+  }
+  if (const auto domain = node.op.find("::"); domain != std::string::npos) {
+    return {"an operator of the domain " + node.op.substr(0, domain) + ", not of ONNX itself",
+            "export the model with standard operators, not optimised for a runtime", false};
+  }
+  if (makes_the_output && finishes_answer(node.op) && !node.inputs.empty()) {
+    return {std::string(kAnswer.reason),
+            std::string(kAnswer.rewrite) + ", and cut the model off before it (onnx.utils.extract_model up to '" + printable(node.inputs[0]) + "')", false};
+  }
   const Row* row = find(node.op);
-  const Advice chosen =
-      makes_the_output && finishes_answer(node.op) ? kAnswer
-      : row != nullptr
-          ? row->advice
-          : Advice{"an operator that is not covered",
-                   "build it from Conv, Gemm, MatMul, BatchNormalization, AveragePool, Add, Mul and Pow"};
+  const Advice chosen = row != nullptr
+                            ? row->advice
+                            : Advice{"an operator that is not covered",
+                                     "build it from Conv, Gemm, MatMul, BatchNormalization, AveragePool, Add, Mul and Pow"};
   return {std::string(chosen.reason), std::string(chosen.rewrite), false};
 }
 

@@ -10,6 +10,8 @@ namespace {
 
 using Tensor = std::shared_ptr<ConstTensor>;
 
+constexpr std::size_t kMaxRank = 8;
+
 Tensor make_integers(std::vector<std::int64_t> dims, std::vector<std::int64_t> values) {
   auto tensor = std::make_shared<ConstTensor>();
   tensor->dims = std::move(dims);
@@ -60,11 +62,7 @@ Outcome with_dims(ImportState& state, const OnnxNode& node, const ConstTensor& t
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
 
-Outcome cast(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
-  constexpr std::int64_t kFloat = 1, kInt32 = 6, kInt64 = 7, kFloat16 = 10, kDouble = 11;
-  const std::int64_t to = attribute_int(node, "to", 0);
-  const bool to_real = to == kFloat || to == kFloat16 || to == kDouble;
-  if (!to_real && to != kInt32 && to != kInt64) return not_evaluated(node);
+Outcome cast_to(ImportState& state, const OnnxNode& node, const ConstTensor& tensor, bool to_real) {
   if (!state.budget().charge(tensor.size())) return too_large();
   auto out = std::make_shared<ConstTensor>();
   out->dims = tensor.dims;
@@ -83,20 +81,153 @@ Outcome cast(ImportState& state, const OnnxNode& node, const ConstTensor& tensor
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
 
-Outcome transpose_matrix(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
-  const auto perm = attribute_ints(node, "perm");
-  if (tensor.dims.size() != 2 || (perm && *perm != std::vector<std::int64_t>{1, 0})) return not_evaluated(node);
-  if (!state.budget().charge(tensor.size())) return too_large();
-  auto out = std::make_shared<ConstTensor>(tensor);
-  const auto rows = static_cast<std::size_t>(tensor.dims[0]), columns = static_cast<std::size_t>(tensor.dims[1]);
-  std::swap(out->dims[0], out->dims[1]);
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < columns; ++c) {
-      if (tensor.is_integer)
-        out->integers[c * rows + r] = tensor.integers[r * columns + c];
-      else
-        out->reals[c * rows + r] = tensor.reals[r * columns + c];
+Outcome cast(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
+  constexpr std::int64_t kFloat = 1, kInt32 = 6, kInt64 = 7, kFloat16 = 10, kDouble = 11, kBrainFloat16 = 16;
+  const std::int64_t to = attribute_int(node, "to", 0);
+  const bool to_real = to == kFloat || to == kFloat16 || to == kDouble || to == kBrainFloat16;
+  if (!to_real && to != kInt32 && to != kInt64) return not_evaluated(node);
+  return cast_to(state, node, tensor, to_real);
+}
+
+Outcome cast_like(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
+  const ConstTensorPtr like = state.constant(node, 1);
+  return like ? cast_to(state, node, tensor, !like->is_integer) : not_evaluated(node);
+}
+
+// The elements of a tensor at first + sum of index * steps, for every index within dims.
+Outcome pick(ImportState& state, const ConstTensor& from, std::vector<std::int64_t> dims, const std::vector<std::int64_t>& steps,
+             std::int64_t first, ConstTensorPtr& out) {
+  const std::size_t count = element_count(dims);
+  if (dims.size() > kMaxRank || !state.budget().charge(count)) return too_large();
+  auto made = std::make_shared<ConstTensor>();
+  made->is_integer = from.is_integer;
+  std::vector<std::int64_t> index(dims.size(), 0);
+  std::int64_t at = first;
+  for (std::size_t element = 0; element < count; ++element) {
+    if (from.is_integer)
+      made->integers.push_back(from.integers[static_cast<std::size_t>(at)]);
+    else
+      made->reals.push_back(from.reals[static_cast<std::size_t>(at)]);
+    for (std::size_t axis = dims.size(); axis-- > 0;) {
+      at += steps[axis];
+      if (++index[axis] < dims[axis]) break;
+      at -= steps[axis] * index[axis];
+      index[axis] = 0;
     }
+  }
+  made->dims = std::move(dims);
+  out = std::move(made);
+  return {};
+}
+
+std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& dims) {
+  std::vector<std::int64_t> strides(dims.size(), 1);
+  for (std::size_t k = dims.size(); k-- > 1;) strides[k - 1] = strides[k] * dims[k];
+  return strides;
+}
+
+Outcome transpose(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
+  const std::size_t rank = tensor.dims.size();
+  std::vector<std::int64_t> perm(rank), dims, steps;
+  for (std::size_t k = 0; k < rank; ++k) perm[k] = static_cast<std::int64_t>(rank - 1 - k);
+  if (const auto given = attribute_ints(node, "perm")) perm = *given;
+  std::vector<bool> seen(rank, false);
+  const std::vector<std::int64_t> strides = strides_of(tensor.dims);
+  for (const std::int64_t axis : perm) {
+    if (axis < 0 || axis >= static_cast<std::int64_t>(rank) || seen[static_cast<std::size_t>(axis)] || perm.size() != rank)
+      return inconsistent("perm is no permutation of its axes");
+    seen[static_cast<std::size_t>(axis)] = true;
+    dims.push_back(tensor.dims[static_cast<std::size_t>(axis)]);
+    steps.push_back(strides[static_cast<std::size_t>(axis)]);
+  }
+  ConstTensorPtr out;
+  if (perm.size() != rank) return inconsistent("perm is no permutation of its axes");
+  if (auto refusal = pick(state, tensor, std::move(dims), steps, 0, out)) return refusal;
+  return state.finish(node, std::move(out));
+}
+
+Outcome slice(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
+  std::vector<Cut> cuts;
+  if (auto refusal = read_cuts(state, node, tensor.dims, cuts)) return refusal;
+  std::vector<std::int64_t> dims, steps = strides_of(tensor.dims);
+  std::int64_t first = 0;
+  for (std::size_t k = 0; k < cuts.size(); ++k) {
+    dims.push_back(cuts[k].count);
+    first += cuts[k].start * steps[k];
+    steps[k] *= cuts[k].step;
+  }
+  ConstTensorPtr out;
+  if (auto refusal = pick(state, tensor, std::move(dims), steps, first, out)) return refusal;
+  return state.finish(node, std::move(out));
+}
+
+// The dims to which both broadcast, as numpy has it; nothing if they do not fit.
+std::optional<std::vector<std::int64_t>> common_dims(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
+  std::vector<std::int64_t> out(std::max(a.size(), b.size()), 1);
+  std::int64_t count = 1;
+  for (std::size_t k = 1; k <= out.size(); ++k) {
+    const std::int64_t x = k <= a.size() ? a[a.size() - k] : 1, y = k <= b.size() ? b[b.size() - k] : 1;
+    if (x < 1 || y < 1 || (x != y && x != 1 && y != 1)) return std::nullopt;
+    out[out.size() - k] = std::max(x, y);
+    if (count > (std::int64_t{1} << 40) / std::max(x, y)) return std::nullopt;
+    count *= std::max(x, y);
+  }
+  return out;
+}
+
+// The tensor repeated to fill dims.
+Outcome repeat(ImportState& state, const ConstTensorPtr& tensor, const std::vector<std::int64_t>& dims, ConstTensorPtr& out) {
+  out = tensor;
+  if (tensor->dims == dims) return {};
+  const auto strides = broadcast_strides(tensor->dims, dims);
+  if (!strides) return inconsistent("a constant " + dims_to_string(tensor->dims) + " does not broadcast to " + dims_to_string(dims));
+  return pick(state, *tensor, dims, {strides->begin(), strides->end()}, 0, out);
+}
+
+Outcome expand(ImportState& state, const OnnxNode& node, const ConstTensorPtr& tensor) {
+  const ConstTensorPtr to = state.constant(node, 1);
+  if (!to || !to->is_integer || to->size() > kMaxRank) return not_evaluated(node);
+  const auto dims = common_dims(tensor->dims, to->integers);
+  if (!dims) return inconsistent("a constant " + dims_to_string(tensor->dims) + " does not broadcast to " + dims_to_string(to->integers));
+  ConstTensorPtr out;
+  if (auto refusal = repeat(state, tensor, *dims, out)) return refusal;
+  return state.finish(node, std::move(out));
+}
+
+Outcome constant_of_shape(ImportState& state, const OnnxNode& node, const ConstTensor& shape) {
+  const auto given = node.attributes.find("value");
+  ConstTensorPtr value = make_reals({1}, {0});
+  if (given != node.attributes.end()) value = given->second.tensor;
+  if (!value || value->size() != 1 || !shape.is_integer || shape.size() > kMaxRank) return not_evaluated(node);
+  std::int64_t count = 1;
+  for (const std::int64_t dim : shape.integers) {  // none is fine: an empty list of pads
+    if (dim < 0 || dim > (std::int64_t{1} << 40) / std::max<std::int64_t>(count, 1)) return not_evaluated(node);
+    count *= dim;
+  }
+  ConstTensorPtr out;
+  if (auto refusal = pick(state, *value, shape.integers, std::vector<std::int64_t>(shape.size(), 0), 0, out)) return refusal;
+  return state.finish(node, std::move(out));
+}
+
+// (q - zero point) * scale, one of each for all elements or for each place along an axis.
+Outcome dequantize(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
+  const ConstTensorPtr scale = state.constant(node, 1), zero = state.constant(node, 2);
+  const auto rank = static_cast<std::int64_t>(tensor.dims.size());
+  std::int64_t axis = attribute_int(node, "axis", 1);
+  if (axis < 0) axis += rank;
+  const bool single = scale && scale->size() == 1;
+  const bool per_axis = scale && axis >= 0 && axis < rank && scale->dims == std::vector<std::int64_t>{tensor.dims[static_cast<std::size_t>(axis)]};
+  if (!tensor.is_integer || !scale || scale->is_integer || !(single || per_axis) || attribute_int(node, "block_size", 0) != 0 ||
+      (zero && (!zero->is_integer || zero->size() != scale->size())) || (ImportState::has_input(node, 2) && !zero))
+    return not_evaluated(node);
+  if (!state.budget().charge(tensor.size())) return too_large();
+  const std::int64_t inner = per_axis ? strides_of(tensor.dims)[static_cast<std::size_t>(axis)] : 1;
+  auto out = std::make_shared<ConstTensor>();
+  out->dims = tensor.dims;
+  for (std::size_t i = 0; i < tensor.size(); ++i) {
+    const std::size_t k = single ? 0 : i / static_cast<std::size_t>(inner) % scale->size();
+    out->reals.push_back(static_cast<float>((tensor.at(i) - (zero ? zero->at(k) : 0)) * scale->at(k)));
+    if (!std::isfinite(out->reals.back())) return inconsistent("a constant overflows");
   }
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
@@ -110,7 +241,8 @@ Outcome concat_lists(ImportState& state, const OnnxNode& node) {
       return not_evaluated(node);
     all.insert(all.end(), part->integers.begin(), part->integers.end());
   }
-  return state.finish(node, make_integers({static_cast<std::int64_t>(all.size())}, std::move(all)));
+  const auto size = static_cast<std::int64_t>(all.size());  // before it is moved from
+  return state.finish(node, make_integers({size}, std::move(all)));
 }
 
 Outcome gather_list(ImportState& state, const OnnxNode& node, const ConstTensor& list) {
@@ -125,27 +257,6 @@ Outcome gather_list(ImportState& state, const OnnxNode& node, const ConstTensor&
     picked.push_back(list.integers[index < 0 ? index + size : index]);
   }
   return state.finish(node, make_integers(at->dims, std::move(picked)));
-}
-
-// data[start:end] of a list, by attributes (before opset 10) or inputs; step 1.
-Outcome slice_list(ImportState& state, const OnnxNode& node, const ConstTensor& list) {
-  const auto bound = [&](std::size_t k, const char* name) -> std::optional<std::int64_t> {
-    if (const ConstTensorPtr tensor = state.constant(node, k)) {
-      if (!tensor->is_integer || tensor->size() != 1) return std::nullopt;
-      return tensor->integers[0];
-    }
-    const auto given = attribute_ints(node, name);
-    return given && given->size() == 1 ? std::optional(given->front()) : std::nullopt;
-  };
-  const auto start = bound(1, "starts"), end = bound(2, "ends");
-  const bool other_axis = ImportState::has_input(node, 3) && bound(3, "axes").value_or(1) != 0;
-  const bool steps = ImportState::has_input(node, 4) && bound(4, "steps").value_or(0) != 1;
-  if (!list.is_integer || list.dims.size() != 1 || !start || !end || other_axis || steps) return not_evaluated(node);
-  const auto size = static_cast<std::int64_t>(list.size());
-  const auto clip = [&](std::int64_t k) { return k < -size ? 0 : std::min(k < 0 ? k + size : k, size); };
-  const std::int64_t first = clip(*start), last = std::max(first, clip(*end));
-  return state.finish(node,
-                      make_integers({last - first}, {list.integers.begin() + first, list.integers.begin() + last}));
 }
 
 Outcome change_axes(ImportState& state, const OnnxNode& node, const ConstTensor& tensor, bool add) {
@@ -169,23 +280,19 @@ Outcome change_axes(ImportState& state, const OnnxNode& node, const ConstTensor&
   return with_dims(state, node, tensor, std::move(dims));
 }
 
-// a op b where the shapes are equal or one side is a single number.
 Outcome arithmetic(ImportState& state, const OnnxNode& node) {
-  const ConstTensorPtr a = state.constant(node, 0), b = state.constant(node, 1);
+  ConstTensorPtr a = state.constant(node, 0), b = state.constant(node, 1);
   if (!a || !b) return inconsistent("it needs two inputs");
-  const bool fits = a->dims == b->dims || a->size() == 1 || b->size() == 1;
-  if (!fits || a->size() == 0 || b->size() == 0 || a->is_integer != b->is_integer ||
-      (a->is_integer && node.op == "Pow"))
-    return not_evaluated(node);
-  const ConstTensor& wide = a->size() >= b->size() ? *a : *b;
-  if (!state.budget().charge(wide.size())) return too_large();
+  const auto dims = common_dims(a->dims, b->dims);
+  if (!dims || a->is_integer != b->is_integer || (a->is_integer && node.op == "Pow")) return not_evaluated(node);
+  if (auto refusal = repeat(state, a, *dims, a)) return refusal;
+  if (auto refusal = repeat(state, b, *dims, b)) return refusal;
+  if (!state.budget().charge(a->size())) return too_large();
   auto out = std::make_shared<ConstTensor>();
-  out->dims = a->dims.size() >= b->dims.size() && a->size() >= b->size() ? a->dims
-              : b->size() >= a->size()                                   ? b->dims
-                                                                         : a->dims;
+  out->dims = *dims;
   out->is_integer = a->is_integer;
-  for (std::size_t i = 0; i < wide.size(); ++i) {
-    const double x = a->at(a->size() == 1 ? 0 : i), y = b->at(b->size() == 1 ? 0 : i);
+  for (std::size_t i = 0; i < a->size(); ++i) {
+    const double x = a->at(i), y = b->at(i);
     double z = node.op == "Add"   ? x + y
                : node.op == "Sub" ? x - y
                : node.op == "Mul" ? x * y
@@ -221,9 +328,13 @@ Outcome fold_constant(ImportState& state, const OnnxNode& node) {
   if (!tensor) return not_evaluated(node);
   if (op == "Identity" || op == "Dropout") return state.finish(node, tensor);
   if (op == "Cast") return cast(state, node, *tensor);
-  if (op == "Transpose") return transpose_matrix(state, node, *tensor);
+  if (op == "CastLike") return cast_like(state, node, *tensor);
+  if (op == "Transpose") return transpose(state, node, *tensor);
   if (op == "Gather") return gather_list(state, node, *tensor);
-  if (op == "Slice") return slice_list(state, node, *tensor);
+  if (op == "Slice") return slice(state, node, *tensor);
+  if (op == "Expand") return expand(state, node, tensor);
+  if (op == "ConstantOfShape") return constant_of_shape(state, node, *tensor);
+  if (op == "DequantizeLinear") return dequantize(state, node, *tensor);
   if (op == "Unsqueeze" || op == "Squeeze") return change_axes(state, node, *tensor, op == "Unsqueeze");
   if (op == "Shape")
     return state.finish(node, make_integers({static_cast<std::int64_t>(tensor->dims.size())}, tensor->dims));

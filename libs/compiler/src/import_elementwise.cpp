@@ -11,21 +11,6 @@ using Poly = ElementPolynomial;
 
 const char* const kOneCoefficient = "use constants of one number or one per channel";
 
-// Strides with which a constant runs along the elements of dims (numpy broadcasting); nothing if it does not fit.
-std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std::int64_t>& from,
-                                                          const std::vector<std::int64_t>& to) {
-  if (from.size() > to.size()) return std::nullopt;
-  std::vector<std::size_t> strides(to.size(), 0);
-  std::size_t step = 1;
-  for (std::size_t k = 1; k <= from.size(); ++k) {
-    const std::int64_t extent = from[from.size() - k];
-    if (extent != 1 && extent != to[to.size() - k]) return std::nullopt;
-    if (extent != 1) strides[to.size() - k] = step;
-    step *= static_cast<std::size_t>(extent);
-  }
-  return strides;
-}
-
 // The constant as a coefficient on the value's base.
 Outcome read_coefficient(ImportState& state, const Value& value, const ConstTensor& tensor, Coefficient& out) {
   if (tensor.size() == 0) return inconsistent("a constant of no elements");
@@ -62,12 +47,13 @@ Outcome check_cost(ImportState& state, const Poly& a, const Poly& b) {
   return state.budget().charge(terms * std::max(a.width(), b.width())) ? Outcome{} : Outcome{too_large()};
 }
 
-bool same_view(const Value& a, const Value& b) {
-  return a.dims == b.dims && (a.view == b.view || (a.view && b.view && *a.view == *b.view));
+bool same_view(ImportState& state, const Value& a, const Value& b) {
+  if (a.dims != b.dims || a.view == b.view) return a.dims == b.dims;
+  return a.view && b.view && state.budget().charge(a.view->size()) && *a.view == *b.view;
 }
 
 // Brings two values to one base by undoing activations that were put between them. False if they have none in common.
-bool unify(const ImportState& state, Value& a, Value& b) {
+bool unify(ImportState& state, Value& a, Value& b) {
   Value left = a, right = b;
   while (left.base != right.base) {
     if (!state.substitute(left.base > right.base ? left : right)) return false;
@@ -86,7 +72,8 @@ Value scaled(const ImportState& state, Value value, double factor) {
 Outcome add_values(ImportState& state, const OnnxNode& node, const Value& a, Value b, double sign) {
   if (sign != 1) b = scaled(state, std::move(b), sign);
   Value one_base_a = a, one_base_b = b;
-  if (same_view(a, b) && unify(state, one_base_a, one_base_b)) {
+  const bool aligned = same_view(state, a, b);
+  if (aligned && unify(state, one_base_a, one_base_b)) {
     const TensorShape shape = state.shape(one_base_a.base);
     Poly sum = one_base_a.poly.plus(one_base_b.poly, shape);
     // A sum across an earlier activation is left alone where that would make a polynomial out of a residual branch.
@@ -95,7 +82,7 @@ Outcome add_values(ImportState& state, const OnnxNode& node, const Value& a, Val
       return state.finish(node, std::move(one_base_a));
     }
   }
-  if (!same_view(a, b) || state.shape(a.base) != state.shape(b.base)) {
+  if (!aligned || state.shape(a.base) != state.shape(b.base)) {
     return Refusal{"the two tensors added, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) +
                        ", are not of one shape and order",
                    "add tensors of equal shape, before Flatten", false};
@@ -173,7 +160,7 @@ Outcome power(ImportState& state, const OnnxNode& node, Value value, int exponen
 }
 
 Outcome multiply_values(ImportState& state, const OnnxNode& node, Value a, Value b) {
-  if (!same_view(a, b) || !unify(state, a, b)) {
+  if (!same_view(state, a, b) || !unify(state, a, b)) {
     return Refusal{"a product of two different tensors that depend on the input",
                    "only powers of one tensor can be taken; gates and attention are not covered", false};
   }
@@ -188,6 +175,20 @@ Outcome multiply_values(ImportState& state, const OnnxNode& node, Value a, Value
 }
 
 }  // namespace
+
+std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std::int64_t>& from,
+                                                          const std::vector<std::int64_t>& to) {
+  if (from.size() > to.size()) return std::nullopt;
+  std::vector<std::size_t> strides(to.size(), 0);
+  std::size_t step = 1;
+  for (std::size_t k = 1; k <= from.size(); ++k) {
+    const std::int64_t extent = from[from.size() - k];
+    if (extent != 1 && extent != to[to.size() - k]) return std::nullopt;
+    if (extent != 1) strides[to.size() - k] = step;
+    step *= static_cast<std::size_t>(extent);
+  }
+  return strides;
+}
 
 Outcome import_add(ImportState& state, const OnnxNode& node) { return add_inputs(state, node, 1, 1); }
 Outcome import_sub(ImportState& state, const OnnxNode& node) { return add_inputs(state, node, 1, -1); }
@@ -246,7 +247,9 @@ Outcome import_neg(ImportState& state, const OnnxNode& node) {
 Outcome import_batch_normalization(ImportState& state, const OnnxNode& node) {
   const Value* input = state.value(node, 0);
   if (input == nullptr) return inconsistent("it has no input");
-  if (attribute_int(node, "training_mode", 0) != 0 || attribute_int(node, "spatial", 1) != 1) {
+  // Before opset 14 it is the outputs for statistics that tell training from evaluation.
+  const bool statistics = std::any_of(node.outputs.begin() + 1, node.outputs.end(), [](const std::string& name) { return !name.empty(); });
+  if (statistics || attribute_int(node, "training_mode", 0) != 0 || attribute_int(node, "spatial", 1) != 1) {
     return Refusal{"batch normalisation in training mode", "export the model in evaluation mode (model.eval())", false};
   }
   if (input->dims.size() < 2) return inconsistent("its input has no channels");

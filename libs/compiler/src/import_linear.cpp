@@ -14,26 +14,6 @@ struct Window {
   int pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
 };
 
-std::string with_default_hint(const Value& value) { return dims_to_string(value.dims); }
-
-// The value must be an image in channel order. A flat input that is first of all reshaped to an image is one:
-// the graph's input takes the image's shape, for nothing else has read it yet.
-Outcome require_image(ImportState& state, const Value& value) {
-  const auto seen = image_shape(value.dims);
-  if (seen && state.image_like(value)) return {};
-  if (seen && !value.view && value.base == 0 && state.graph().nodes.size() == 1 && value.poly.width() == 1) {
-    state.graph().nodes[0].shape = *seen;
-    return {};
-  }
-  if (value.view) {
-    return Refusal{"its input is transposed (dimensions " + with_default_hint(value) + ")",
-                   "export the model with channels first (NCHW) from its input on", false};
-  }
-  return Refusal{"its input of dimensions " + with_default_hint(value) +
-                     " is not an image as some layer before makes it (" + to_string(state.shape(value.base)) + ")",
-                 "keep reshapes for the step before a dense layer", false};
-}
-
 // Two spatial numbers from an attribute of one (1-D: width) or two; `first` is where they start in a longer list.
 bool read_pair(const std::vector<std::int64_t>& list, std::size_t spatial, std::size_t first, std::int64_t low, int& h,
                int& w) {
@@ -54,16 +34,12 @@ void same_padding(int extent, int kernel, int stride, bool upper, int& before, i
   after = total - before;
 }
 
-// Strides, dilations and padding of a convolution or pool whose kernel is already in `window`.
+// Strides and padding of a convolution or pool whose kernel is already in `window`.
 Outcome read_window(const OnnxNode& node, const TensorShape& in, std::size_t spatial, Window& window) {
   const auto strides = attribute_ints(node, "strides");
   if (strides &&
       (strides->size() != spatial || !read_pair(*strides, spatial, 0, 1, window.stride_h, window.stride_w))) {
     return inconsistent("its strides are out of range");
-  }
-  if (const auto dilations = attribute_ints(node, "dilations");
-      dilations && std::any_of(dilations->begin(), dilations->end(), [](std::int64_t d) { return d != 1; })) {
-    return Refusal{"dilation", "use a dense kernel (a larger one, or two layers) in place of the dilated one", false};
   }
   const std::string mode = attribute_string(node, "auto_pad", "NOTSET");
   if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
@@ -97,13 +73,6 @@ std::vector<std::int64_t> dims_of(const TensorShape& shape, std::size_t spatial)
   return dims;
 }
 
-Value node_value(int node, std::vector<std::int64_t> dims) {
-  Value value;
-  value.base = node;
-  value.dims = std::move(dims);
-  return value;
-}
-
 // A bias of `count` from an optional constant input.
 Outcome read_bias(const ImportState& state, const OnnxNode& node, std::size_t k, std::size_t count,
                   std::vector<float>& bias) {
@@ -121,13 +90,13 @@ Outcome read_bias(const ImportState& state, const OnnxNode& node, std::size_t k,
 template <typename Weight>
 Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::int64_t columns, std::int64_t rows,
                   Weight weight, std::vector<double> bias) {
-  if (value.dims.size() != 2 || value.dims[0] != 1) {
+  if (value.dims.size() < 2 || static_cast<std::size_t>(value.dims.back()) != element_count(value.dims)) {
     return Refusal{"its input has dimensions " + dims_to_string(value.dims), "flatten to [batch, features] first",
                    false};
   }
-  if (value.dims[1] != columns) {
+  if (value.dims.back() != columns) {
     return inconsistent("its weights take " + std::to_string(columns) + " features, its input has " +
-                        std::to_string(value.dims[1]));
+                        std::to_string(value.dims.back()));
   }
   if (!extents_ok(rows, 1, 1)) return inconsistent("it has " + std::to_string(rows) + " outputs");
   const auto out = static_cast<std::size_t>(rows), in = static_cast<std::size_t>(columns);
@@ -159,29 +128,131 @@ Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::in
   }
   const int made =
       state.add_node(OpKind::kDense, node.name, {value.base}, {static_cast<int>(rows), 1, 1}, std::move(params));
-  return state.finish(node, node_value(made, {1, rows}));
+  value.dims.back() = rows;
+  return state.finish(node, node_value(made, std::move(value.dims)));
 }
 
-Outcome add_pool(ImportState& state, const OnnxNode& node, const Value& value, const Window& window,
-                 std::vector<std::int64_t> dims) {
-  int base = 0;
-  if (auto refusal = state.materialise(value, base)) return refusal;
-  const TensorShape in = state.shape(base), out = window_output(window, in, in.channels);
-  const PoolParams params{window.kernel_h, window.kernel_w, window.stride_h, window.stride_w};
-  return state.finish(
-      node, node_value(state.add_node(OpKind::kAveragePool, node.name, {base}, out, params), std::move(dims)));
-}
-
-// A pool over whole planes; `keep` keeps the axes of size one.
-Outcome pool_everything(ImportState& state, const OnnxNode& node, const Value& value, bool keep) {
-  if (auto refusal = require_image(state, value)) return refusal;
+// A pool over whole planes.
+Outcome pool_everything(ImportState& state, const OnnxNode& node, const Value& value, std::vector<std::int64_t> dims) {
   const TensorShape in = state.shape(value.base);
-  std::vector<std::int64_t> dims{1, in.channels};
-  if (keep) dims.resize(value.dims.size(), 1);
-  return add_pool(state, node, value, {in.height, in.width, in.height, in.width, 0, 0, 0, 0}, std::move(dims));
+  return add_pool(state, node, value, {in.height, in.width, in.height, in.width}, std::move(dims));
+}
+
+// The kernel of one group without dilation that computes the same, with zeros between the weights. `window` gets its size.
+Outcome read_kernel(ImportState& state, const OnnxNode& node, const ConstTensor& weights, const TensorShape& in,
+                    Window& window, std::vector<float>& kernel) {
+  const std::size_t spatial = weights.dims.size() - 2;
+  const std::int64_t groups = attribute_int(node, "group", 1);
+  int rows = 1, columns = 1, step_h = 1, step_w = 1;
+  if (!read_pair(weights.dims, spatial, 2, 1, rows, columns) || !extents_ok(weights.dims[0], 1, 1)) {
+    return inconsistent("its weights have dimensions " + dims_to_string(weights.dims));
+  }
+  if (groups < 1 || in.channels % groups != 0 || weights.dims[0] % groups != 0) {
+    return inconsistent("groups = " + std::to_string(groups) + " do not divide its channels");
+  }
+  if (weights.dims[1] != in.channels / groups) {
+    return inconsistent("its weights " + dims_to_string(weights.dims) + " do not fit its input of " +
+                        std::to_string(in.channels) + " channels");
+  }
+  const auto dilations = attribute_ints(node, "dilations");
+  if (dilations && (dilations->size() != spatial || !read_pair(*dilations, spatial, 0, 1, step_h, step_w))) {
+    return inconsistent("its dilations are out of range");
+  }
+  window.kernel_h = (rows - 1) * step_h + 1;
+  window.kernel_w = (columns - 1) * step_w + 1;
+  if (window.kernel_h > kMaxKernel || window.kernel_w > kMaxKernel) return inconsistent("its dilations are out of range");
+  const auto outputs = static_cast<std::size_t>(weights.dims[0]), inputs = static_cast<std::size_t>(in.channels);
+  const std::size_t area = static_cast<std::size_t>(window.kernel_h) * static_cast<std::size_t>(window.kernel_w);
+  if (!state.budget().charge(outputs * inputs * area)) return too_large();
+  if (area * inputs * outputs == weights.size()) {
+    kernel = weights.reals;
+    return {};
+  }
+  kernel.assign(outputs * inputs * area, 0.0f);
+  const std::size_t in_each = inputs / static_cast<std::size_t>(groups), out_each = outputs / static_cast<std::size_t>(groups);
+  std::size_t from = 0;
+  for (std::size_t o = 0; o < outputs; ++o) {
+    for (std::size_t i = 0; i < in_each; ++i) {
+      float* plane = kernel.data() + (o * inputs + o / out_each * in_each + i) * area;
+      for (int ky = 0; ky < rows; ++ky) {
+        for (int kx = 0; kx < columns; ++kx) plane[ky * step_h * window.kernel_w + kx * step_w] = weights.reals[from++];
+      }
+    }
+  }
+  return {};
+}
+
+// Whether a value on the input is `seen` because an input of height, width, channels was turned, and nothing else.
+bool turns_channels_last(ImportState& state, const Value& value, const TensorShape& seen) {
+  const TensorShape own = value.dims.size() == 4 ? TensorShape{seen.height, seen.width, seen.channels} : TensorShape{seen.width, 1, seen.channels};
+  if (own != state.shape(value.base) || !state.budget().charge(seen.size())) return false;
+  const int plane = seen.height * seen.width;
+  for (int element = 0; element < plane * seen.channels; ++element) {
+    if ((*value.view)[static_cast<std::size_t>(element)] != element % plane * seen.channels + element / plane) return false;
+  }
+  return true;
+}
+
+// Whether the mean over `axes` leaves the means of the base's planes, in the order of its channels.
+bool leaves_channels(ImportState& state, const Value& value, const std::vector<int>& axes) {
+  const TensorShape shape = state.shape(value.base);
+  const std::size_t count = element_count(value.dims), plane = count / static_cast<std::size_t>(shape.channels);
+  std::vector<std::size_t> strides(value.dims.size(), 0);  // of the result
+  std::size_t left = 1;
+  for (std::size_t k = value.dims.size(); k-- > 0;) {
+    if (std::binary_search(axes.begin(), axes.end(), static_cast<int>(k))) continue;
+    strides[k] = left;
+    left *= static_cast<std::size_t>(value.dims[k]);
+  }
+  if (left != static_cast<std::size_t>(shape.channels) || !state.budget().charge(count)) return false;
+  std::vector<std::int64_t> index(value.dims.size(), 0);
+  std::size_t to = 0;
+  for (std::size_t element = 0; element < count; ++element) {
+    if (value.base_element(element) / plane != to) return false;
+    for (std::size_t axis = index.size(); axis-- > 0;) {
+      to += strides[axis];
+      if (++index[axis] < value.dims[axis]) break;
+      to -= strides[axis] * static_cast<std::size_t>(index[axis]);
+      index[axis] = 0;
+    }
+  }
+  return true;
 }
 
 }  // namespace
+
+Outcome require_image(ImportState& state, const Value& value) {
+  const auto seen = image_shape(value.dims);
+  if (seen && state.image_like(value)) return {};
+  if (seen && state.input_is_free() && (!value.view || turns_channels_last(state, value, *seen))) {
+    const auto order = value.view;  // the value is among those that are reordered
+    return state.reorder_input(*seen, order);
+  }
+  if (value.view) {
+    return Refusal{"its input is transposed (dimensions " + dims_to_string(value.dims) + ")",
+                   "export the model with channels first (NCHW) from its input on", false};
+  }
+  return Refusal{"its input of dimensions " + dims_to_string(value.dims) +
+                     " is not an image as some layer before makes it (" + to_string(state.shape(value.base)) + ")",
+                 "keep reshapes for the step before a dense layer", false};
+}
+
+Value node_value(int node, std::vector<std::int64_t> dims) {
+  Value value;
+  value.base = node;
+  value.dims = std::move(dims);
+  return value;
+}
+
+Outcome add_pool(ImportState& state, const OnnxNode& node, const Value& value, const PoolParams& params,
+                 std::vector<std::int64_t> dims) {
+  int base = 0;
+  if (auto refusal = state.materialise(value, base)) return refusal;
+  const TensorShape in = state.shape(base),
+                    out = window_output({params.kernel_h, params.kernel_w, params.stride_h, params.stride_w}, in, in.channels);
+  return state.finish(
+      node, node_value(state.add_node(OpKind::kAveragePool, node.name, {base}, out, params), std::move(dims)));
+}
 
 Outcome import_conv(ImportState& state, const OnnxNode& node) {
   const Value* value = state.value(node, 0);
@@ -195,33 +266,32 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
                         dims_to_string(value->dims));
   }
   if (spatial > 2) return Refusal{"a convolution over three dimensions", "use convolutions over one or two", false};
-  if (attribute_int(node, "group", 1) != 1) {
-    return Refusal{"groups = " + std::to_string(attribute_int(node, "group", 1)),
-                   "train with groups = 1 (a depthwise convolution saves little when encrypted)", false};
-  }
   if (auto refusal = require_image(state, *value)) return refusal;
   const TensorShape in = state.shape(value->base);
-  Window window;
-  if (!read_pair(weights->dims, spatial, 2, 1, window.kernel_h, window.kernel_w) ||
-      !extents_ok(weights->dims[0], 1, 1) || weights->dims[1] != in.channels) {
-    return inconsistent("its weights " + dims_to_string(weights->dims) + " do not fit its input " +
-                        dims_to_string(value->dims));
-  }
   if (const auto kernel = attribute_ints(node, "kernel_shape");
       kernel && !std::equal(kernel->begin(), kernel->end(), weights->dims.begin() + 2, weights->dims.end())) {
     return inconsistent("kernel_shape differs from its weights");
   }
+  Window window;
+  std::vector<float> kernel;
+  if (auto refusal = read_kernel(state, node, *weights, in, window, kernel)) return refusal;
   if (auto refusal = read_window(node, in, spatial, window)) return refusal;
   const TensorShape out = window_output(window, in, static_cast<int>(weights->dims[0]));
   if (!extents_ok(out.channels, out.height, out.width)) return inconsistent("its output is too large");
-  if (!state.budget().charge(weights->size())) return too_large();
 
-  ConvParams params{out.channels,      in.channels,      window.kernel_h, window.kernel_w,
-                    window.stride_h,   window.stride_w,  window.pad_top,  window.pad_left,
-                    window.pad_bottom, window.pad_right, weights->reals,  {}};
-  if (auto refusal = read_bias(state, node, 2, weights->dims[0], params.bias)) return refusal;
   int base = 0;
   if (auto refusal = state.materialise(*value, base)) return refusal;
+  if (const Border* border = state.border(base)) {  // zeros around zeros
+    window.pad_top += border->top;
+    window.pad_left += border->left;
+    window.pad_bottom += border->bottom;
+    window.pad_right += border->right;
+    base = state.graph().nodes[base].inputs[0];
+  }
+  ConvParams params{out.channels,      in.channels,      window.kernel_h,   window.kernel_w,
+                    window.stride_h,   window.stride_w,  window.pad_top,    window.pad_left,
+                    window.pad_bottom, window.pad_right, std::move(kernel), {}};
+  if (auto refusal = read_bias(state, node, 2, weights->dims[0], params.bias)) return refusal;
   return state.finish(node, node_value(state.add_node(OpKind::kConv, node.name, {base}, out, std::move(params)),
                                        dims_of(out, spatial)));
 }
@@ -289,23 +359,40 @@ Outcome import_average_pool(ImportState& state, const OnnxNode& node) {
       !read_pair(*kernel, spatial, 0, 1, window.kernel_h, window.kernel_w)) {
     return inconsistent("its kernel_shape is missing or out of range");
   }
-  const TensorShape in = state.shape(value->base);
+  if (const auto dilations = attribute_ints(node, "dilations");
+      dilations && std::any_of(dilations->begin(), dilations->end(), [](std::int64_t d) { return d != 1; })) {
+    return Refusal{"dilation of an average pool", "use a convolution with equal weights in its place", false};
+  }
+  TensorShape in = state.shape(value->base);
   if (auto refusal = read_window(node, in, spatial, window)) return refusal;
+  Value source = *value;
   if (window.pad_top + window.pad_left + window.pad_bottom + window.pad_right != 0) {
-    return Refusal{"padding of an average pool", "pool without padding, or pad in the convolution before it", false};
+    if (attribute_int(node, "count_include_pad", 0) == 0) {
+      return Refusal{"padding of an average pool that its means leave out, so that they differ along the border",
+                     "pool without padding, or with count_include_pad = 1", false};
+    }
+    const Border border{window.pad_top, window.pad_left, window.pad_bottom, window.pad_right};
+    if (auto refusal = add_border(state, node.name + "/pad", *value, border, source.base)) return refusal;
+    source = node_value(source.base, {});
+    in = state.shape(source.base);
+    window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = 0;
   }
   const bool exact =
       (in.height - window.kernel_h) % window.stride_h == 0 && (in.width - window.kernel_w) % window.stride_w == 0;
   if (attribute_int(node, "ceil_mode", 0) != 0 && !exact) {
     return Refusal{"ceil_mode with windows that reach over the border", "export with ceil_mode=False", false};
   }
-  return add_pool(state, node, *value, window, dims_of(window_output(window, in, in.channels), spatial));
+  return add_pool(state, node, source, {window.kernel_h, window.kernel_w, window.stride_h, window.stride_w},
+                  dims_of(window_output(window, in, in.channels), spatial));
 }
 
 Outcome import_global_average_pool(ImportState& state, const OnnxNode& node) {
   const Value* value = state.value(node, 0);
   if (value == nullptr) return inconsistent("it has no input");
-  return pool_everything(state, node, *value, true);
+  if (auto refusal = require_image(state, *value)) return refusal;
+  std::vector<std::int64_t> dims{1, value->dims[1]};
+  dims.resize(value->dims.size(), 1);
+  return pool_everything(state, node, *value, std::move(dims));
 }
 
 Outcome import_reduce_mean(ImportState& state, const OnnxNode& node) {
@@ -314,12 +401,21 @@ Outcome import_reduce_mean(ImportState& state, const OnnxNode& node) {
   const int rank = static_cast<int>(value->dims.size());
   std::optional<std::vector<int>> axes;
   if (auto refusal = read_axes(state, node, 1, rank, axes)) return refusal;
-  std::vector<int> planes;
-  for (int axis = 2; axis < rank; ++axis) planes.push_back(axis);
-  if (!axes || planes.empty() || *axes != planes) {
+  bool planes = axes && !axes->empty() && leaves_channels(state, *value, *axes);
+  if (axes && !planes && state.input_is_free() && image_shape(value->dims)) {
+    if (auto refusal = require_image(state, *value)) return refusal;
+    planes = leaves_channels(state, *value, *axes);
+  }
+  if (!planes) {
     return Refusal{"a mean over other axes than height and width", "use GlobalAveragePool or a mean over both", false};
   }
-  return pool_everything(state, node, *value, attribute_int(node, "keepdims", 1) != 0);
+  const bool keep = attribute_int(node, "keepdims", 1) != 0;
+  std::vector<std::int64_t> dims;
+  for (int axis = 0; axis < rank; ++axis) {
+    const bool gone = std::binary_search(axes->begin(), axes->end(), axis);
+    if (keep || !gone) dims.push_back(gone ? 1 : value->dims[static_cast<std::size_t>(axis)]);
+  }
+  return pool_everything(state, node, *value, std::move(dims));
 }
 
 }  // namespace brainlock::compiler

@@ -123,7 +123,7 @@ Outcome ImportState::materialise(const Value& value, int& node) {
     if (!budget_.charge(numbers)) return too_large();
     node = add_node(OpKind::kPolynomial, value.origin, {value.base}, in, std::move(params));
   }
-  activations_.emplace(value.base, std::pair(value.poly, node));
+  made_.emplace(node, activations_.emplace(value.base, std::pair(value.poly, node)));
   return {};
 }
 
@@ -135,15 +135,45 @@ Outcome ImportState::rebase(Value& value) {
   return {};
 }
 
-bool ImportState::substitute(Value& value) const {
-  for (const auto& [base, made] : activations_) {
-    if (made.second != value.base) continue;
-    if (value.poly.degree() * made.first.degree() > max_degree_) return false;
-    value.poly = value.poly.after(made.first, shape(base));
-    value.base = base;
-    return true;
+bool ImportState::substitute(Value& value) {
+  const auto found = made_.find(value.base);
+  if (found == made_.end()) return false;
+  const auto& [base, made] = *found->second;
+  const std::size_t terms = value.poly.coefficients().size() * made.first.coefficients().size();
+  if (value.poly.degree() * made.first.degree() > max_degree_ ||
+      !budget_.charge(terms * std::max(value.poly.width(), made.first.width()))) {
+    return false;
   }
-  return false;
+  value.poly = value.poly.after(made.first, shape(base));
+  value.base = base;
+  return true;
+}
+
+Outcome ImportState::reorder_input(const TensorShape& to, const std::shared_ptr<const std::vector<int>>& order) {
+  const TensorShape from = shape(0);
+  std::vector<int> place(from.size());  // where an element goes
+  for (std::size_t i = 0; i < place.size(); ++i) place[order ? (*order)[i] : i] = static_cast<int>(i);
+  for (auto& [name, entry] : entries_) {
+    auto* value = std::get_if<Value>(&entry);
+    if (value == nullptr) continue;
+    if (!budget_.charge(place.size())) return too_large();
+    value->poly = value->poly.reordered(order.get(), from, to);
+    if (!order) continue;
+    auto view = std::make_shared<std::vector<int>>(place.size());
+    bool moves = false;
+    for (std::size_t i = 0; i < place.size(); ++i) {
+      (*view)[i] = place[value->base_element(i)];
+      moves = moves || (*view)[i] != static_cast<int>(i);
+    }
+    value->view = moves ? std::move(view) : nullptr;
+  }
+  graph_.nodes[0].shape = to;
+  return {};
+}
+
+const Border* ImportState::border(int node) const {
+  const auto found = borders_.find(node);
+  return found == borders_.end() ? nullptr : &found->second;
 }
 
 bool ImportState::image_like(const Value& value) const {

@@ -31,6 +31,11 @@ inline Refusal too_large() {
           "simplify the model (onnxsim) before compiling", false};
 }
 
+/// Zeros around a map.
+struct Border {
+  int top = 0, left = 0, bottom = 0, right = 0;
+};
+
 /// A name's meaning. monostate: the result of something refused earlier, about which nothing is known.
 using Entry = std::variant<std::monostate, ConstTensorPtr, Value>;
 
@@ -60,10 +65,20 @@ class ImportState {
   /// The value as the identity of a node of its own.
   Outcome rebase(Value& value);
   /// Replaces a value on an activation by a polynomial of the activation's input. False if the base is something else,
-  /// or if the degree would pass the limit.
-  [[nodiscard]] bool substitute(Value& value) const;
+  /// or if the degree or the budget would be passed.
+  [[nodiscard]] bool substitute(Value& value);
   /// Whether the value's elements lie in C,H,W order of its base under the dims [1, C, H, W] (or [1, C], [1, C, L]).
   [[nodiscard]] bool image_like(const Value& value) const;
+
+  /// Whether no node reads the graph's input yet, so that it can still be given another order.
+  [[nodiscard]] bool input_is_free() const { return graph_.nodes.size() == 1; }
+  /// Makes element i of the free input what was its element order[i] (null: element i), in another shape. All values
+  /// stay what they are for the model.
+  Outcome reorder_input(const TensorShape& shape, const std::shared_ptr<const std::vector<int>>& order);
+
+  /// A node that does nothing but put zeros around its input, and how many; null for others.
+  [[nodiscard]] const Border* border(int node) const;
+  void set_border(int node, const Border& border) { borders_.emplace(node, border); }
 
   [[nodiscard]] Budget& budget() { return budget_; }
   [[nodiscard]] int max_degree() const { return max_degree_; }
@@ -77,7 +92,10 @@ class ImportState {
   std::unordered_map<std::string, Entry> entries_;
   std::unordered_set<std::string> names_;
   std::unordered_map<std::string, int> name_uses_;
-  std::multimap<int, std::pair<ElementPolynomial, int>> activations_;  // base -> (polynomial, node)
+  using Activations = std::multimap<int, std::pair<ElementPolynomial, int>>;
+  Activations activations_;                                        // base -> (polynomial, node)
+  std::unordered_map<int, Activations::const_iterator> made_;     // node -> its activation
+  std::unordered_map<int, Border> borders_;
 };
 
 /// Shape of [1, C], [1, C, L] or [1, C, H, W]; nothing for other ranks, batches or extents out of range.
@@ -107,6 +125,8 @@ Outcome import_div(ImportState& state, const OnnxNode& node);
 Outcome import_pow(ImportState& state, const OnnxNode& node);
 Outcome import_neg(ImportState& state, const OnnxNode& node);
 Outcome import_identity(ImportState& state, const OnnxNode& node);
+Outcome import_cast(ImportState& state, const OnnxNode& node);
+Outcome import_cast_like(ImportState& state, const OnnxNode& node);
 Outcome import_dropout(ImportState& state, const OnnxNode& node);
 Outcome import_flatten(ImportState& state, const OnnxNode& node);
 Outcome import_reshape(ImportState& state, const OnnxNode& node);
@@ -114,9 +134,34 @@ Outcome import_squeeze(ImportState& state, const OnnxNode& node);
 Outcome import_unsqueeze(ImportState& state, const OnnxNode& node);
 Outcome import_transpose(ImportState& state, const OnnxNode& node);
 Outcome import_shape(ImportState& state, const OnnxNode& node);
+Outcome import_pad(ImportState& state, const OnnxNode& node);
+Outcome import_slice(ImportState& state, const OnnxNode& node);
+Outcome import_concat(ImportState& state, const OnnxNode& node);
 
 /// Evaluates an operator all of whose inputs are constant.
 Outcome fold_constant(ImportState& state, const OnnxNode& node);
+
+/// The value must be an image in channel order. If nothing has read the graph's input yet and the model reshaped it, or
+/// turned it from channels last, it becomes the image that is seen here.
+Outcome require_image(ImportState& state, const Value& value);
+/// A node with zeros around its input.
+Outcome add_border(ImportState& state, const std::string& name, const Value& value, const Border& border, int& node);
+/// An average pool without padding behind the value.
+Outcome add_pool(ImportState& state, const OnnxNode& node, const Value& value, const PoolParams& params,
+                 std::vector<std::int64_t> dims);
+/// A value that is the output of a node.
+Value node_value(int node, std::vector<std::int64_t> dims);
+
+/// Strides with which a constant runs along the elements of dims (numpy broadcasting); nothing if it does not fit.
+std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std::int64_t>& from,
+                                                          const std::vector<std::int64_t>& to);
+
+/// What Slice takes of one axis: `count` elements, from `start` on.
+struct Cut {
+  std::int64_t start = 0, step = 1, count = 0;
+};
+/// One cut for each of dims.
+Outcome read_cuts(const ImportState& state, const OnnxNode& node, const std::vector<std::int64_t>& dims, std::vector<Cut>& cuts);
 
 /// Axes of an operator from its attribute or its input `k`; normalised to 0..rank-1, sorted, without repeats.
 Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k, int rank,

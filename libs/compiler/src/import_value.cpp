@@ -89,6 +89,18 @@ ElementPolynomial ElementPolynomial::after(const ElementPolynomial& inner, const
   return out;
 }
 
+ElementPolynomial ElementPolynomial::reordered(const std::vector<int>* order, const TensorShape& from, const TensorShape& to) const {
+  ElementPolynomial out = *this;
+  for (std::size_t k = 0; k < c_.size(); ++k) {
+    if (c_[k].size() == 1) continue;
+    Coefficient wide(to.size());
+    for (std::size_t i = 0; i < wide.size(); ++i)
+      wide[i] = at(static_cast<int>(k), order != nullptr ? static_cast<std::size_t>((*order)[i]) : i, from);
+    out.c_[k] = narrowest(std::move(wide), to);
+  }
+  return out;
+}
+
 void ElementPolynomial::trim() {
   while (c_.size() > 1 && is_zero(c_.back())) c_.pop_back();
 }

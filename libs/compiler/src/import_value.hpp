@@ -50,6 +50,8 @@ class ElementPolynomial {
   [[nodiscard]] ElementPolynomial times(const ElementPolynomial& other, const TensorShape& shape) const;
   /// this(inner(x)).
   [[nodiscard]] ElementPolynomial after(const ElementPolynomial& inner, const TensorShape& shape) const;
+  /// The same on a tensor whose element i is element order[i] of `from` (null: element i), in another shape.
+  [[nodiscard]] ElementPolynomial reordered(const std::vector<int>* order, const TensorShape& from, const TensorShape& to) const;
 
   friend bool operator==(const ElementPolynomial&, const ElementPolynomial&) = default;
 

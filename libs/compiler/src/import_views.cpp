@@ -79,6 +79,30 @@ Outcome import_identity(ImportState& state, const OnnxNode& node) {
   return state.finish(node, *value, true);
 }
 
+Outcome import_cast(ImportState& state, const OnnxNode& node) {
+  constexpr std::int64_t kFloat = 1, kFloat16 = 10, kDouble = 11, kBrainFloat16 = 16;
+  const std::int64_t to = attribute_int(node, "to", 0);
+  if (to != kFloat && to != kFloat16 && to != kDouble && to != kBrainFloat16) {
+    return Refusal{"a cast to integers, which rounds and is no polynomial", "keep the tensors in floating point", false};
+  }
+  return import_identity(state, node);
+}
+
+Outcome import_cast_like(ImportState& state, const OnnxNode& node) {
+  const ConstTensorPtr constant = state.constant(node, 0), like = state.constant(node, 1);
+  if (constant && constant->is_integer) {  // as the input, which is real
+    auto reals = std::make_shared<ConstTensor>();
+    reals->dims = constant->dims;
+    for (std::size_t i = 0; i < constant->size(); ++i) reals->reals.push_back(static_cast<float>(constant->at(i)));
+    return state.finish(node, ConstTensorPtr(std::move(reals)));
+  }
+  if (constant) return state.finish(node, constant);
+  if (like && like->is_integer) {
+    return Refusal{"a cast to integers, which rounds and is no polynomial", "keep the tensors in floating point", false};
+  }
+  return import_identity(state, node);
+}
+
 Outcome import_dropout(ImportState& state, const OnnxNode& node) {
   if (ImportState::has_input(node, 2)) {
     const ConstTensorPtr training = state.constant(node, 2);

@@ -12,6 +12,7 @@
 // Vector (dense layers). Element e = part * half + s lives at slot s, repeated every `period` slots.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 
@@ -51,6 +52,9 @@ struct GridLayout {
     const Channel ch = channel(c);
     return {ciphertext(ch.block, y % fy, x % fx), ch.part, base + (y / fy) * sy + (x / fx) * sx + ch.offset};
   }
+  /// Whether all positions begin at the same place within a period of sx slots, so that weights may repeat. Strides and
+  /// pools of three make others.
+  [[nodiscard]] bool repeats() const { return std::has_single_bit(static_cast<std::uint64_t>(sx)) && (rows() == 1 || sy % sx == 0); }
   /// Slots from the first to the last element.
   [[nodiscard]] std::int64_t extent() const { return (rows() - 1) * sy + (columns() - 1) * sx + channels_per_block; }
   [[nodiscard]] std::string describe() const;

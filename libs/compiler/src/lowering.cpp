@@ -180,8 +180,10 @@ class Lowering {
     out.sx = sx;
     out.base = in.base;
     out.parts = stage.out.channels > 1 ? 2 : 1;
-    out.channels_per_block = static_cast<int>(std::min<std::int64_t>((stage.out.channels + out.parts - 1) / out.parts, sx));
-    if (out.extent() > slots_) return unsupported("a feature map does not fit its ciphertexts in this layout");
+    // A run of channels ends before the next column and the next row.
+    const std::int64_t room = out.rows() > 1 ? std::min(sx, sy - (out.columns() - 1) * sx) : sx;
+    out.channels_per_block = static_cast<int>(std::min<std::int64_t>((stage.out.channels + out.parts - 1) / out.parts, room));
+    if (room < 1 || out.extent() > slots_) return unsupported("a feature map does not fit its ciphertexts in this layout");
     return out;
   }
 
@@ -203,6 +205,7 @@ class Lowering {
     return {};
   }
 
+  // `zero_fill`: zeros between the positions, not weights that repeat.
   Status conv(const Stage& stage, bool zero_fill) {
     for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
     if (!current_.grid) return unsupported("a convolution after a dense layer is not covered");
@@ -218,6 +221,7 @@ class Lowering {
     if (stage.needs_zero_border()) BRAINLOCK_TRY(check_border(in, c));
     const std::int64_t turn = turn_to_addend(stage, c, in, out);
     out.base -= turn;
+    zero_fill = zero_fill || !out.repeats();
 
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < fy; ++a)
@@ -486,9 +490,10 @@ class Lowering {
     emit(std::move(linear));
   }
 
-  /// A factor for each element of a vector.
+  /// A factor for each channel of a vector.
   Status diagonal(const Stage& stage) {
     const VectorLayout v = *current_.vector;
+    const int plane = v.size / static_cast<int>(stage.diagonal.size());
     LinearBuilder builder(slots_, v.period, choice_.baby_steps, 1);
     for (int part = 0; part < v.parts; ++part) {
       const std::uint32_t input = builder.input(current_.reg(0, part));
@@ -497,7 +502,7 @@ class Lowering {
         continue;
       }
       for (int s = 0; s < v.half && part * v.half + s < v.size; ++s) {
-        const double w = static_cast<double>(stage.diagonal[static_cast<std::size_t>(part * v.half + s)]) / current_.factor[part];
+        const double w = static_cast<double>(stage.diagonal[static_cast<std::size_t>((part * v.half + s) / plane)]) / current_.factor[part];
         builder.add(0, input, 0, s, turned(part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w)));
       }
     }
@@ -514,7 +519,7 @@ class Lowering {
     for (int c = 0; c < stage.out.channels; ++c)
       for (int y = 0; y < stage.out.height; ++y)
         for (int x = 0; x < stage.out.width; ++x, ++index) {
-          const Where w = value_.grid ? value_.grid->where(c, y, x) : value_.vector->where(c);
+          const Where w = value_.grid ? value_.grid->where(c, y, x) : value_.vector->where(static_cast<int>(index));
           places.push_back({index, static_cast<std::uint32_t>(w.ciphertext), static_cast<std::uint32_t>(floor_mod(w.slot, slots_)),
                             static_cast<std::uint32_t>(stage.negated ? 1 - w.part : w.part)});
         }

@@ -23,7 +23,7 @@
 namespace brainlock::compiler {
 namespace {
 
-constexpr int kMinOpset = 7, kMaxOpset = 21;
+constexpr int kMinOpset = 7, kMaxOpset = 23;
 constexpr int kMaxRank = 8;
 
 Error malformed(const std::string& what) { return {ErrorCode::kMalformed, what}; }
@@ -40,6 +40,9 @@ float half_to_float(std::uint16_t half) {
   }
   return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
+
+// A bfloat16 is the upper half of a float.
+float brain_float(std::uint16_t half) { return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16); }
 
 // Reads `count` little-endian numbers of type Raw from raw_data into out.
 template <typename Raw, typename Out>
@@ -68,12 +71,24 @@ std::size_t raw_element_bytes(int type) {
     case onnx::TensorProto::INT32:
       return 4;
     case onnx::TensorProto::FLOAT16:
+    case onnx::TensorProto::BFLOAT16:
       return 2;
     case onnx::TensorProto::BOOL:
+    case onnx::TensorProto::INT8:
+    case onnx::TensorProto::UINT8:
       return 1;
     default:
       return 0;
   }
+}
+
+bool is_integer(int type) {
+  return type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32 || type == onnx::TensorProto::INT8 ||
+         type == onnx::TensorProto::UINT8 || type == onnx::TensorProto::BOOL;
+}
+
+std::string type_name(int type) {
+  return onnx::TensorProto::DataType_IsValid(type) ? onnx::TensorProto::DataType_Name(type) : std::to_string(type);
 }
 
 void read_elements_raw(const onnx::TensorProto& proto, ConstTensor& out) {
@@ -91,8 +106,18 @@ void read_elements_raw(const onnx::TensorProto& proto, ConstTensor& out) {
       for (std::uint16_t half : halves) out.reals.push_back(half_to_float(half));
       break;
     }
+    case onnx::TensorProto::BFLOAT16: {
+      std::vector<std::uint16_t> halves;
+      read_raw<std::uint16_t>(proto.raw_data(), halves);
+      out.reals.reserve(halves.size());
+      for (std::uint16_t half : halves) out.reals.push_back(brain_float(half));
+      break;
+    }
     case onnx::TensorProto::INT64:
       read_raw<std::int64_t>(proto.raw_data(), out.integers);
+      break;
+    case onnx::TensorProto::INT8:
+      read_raw<std::int8_t>(proto.raw_data(), out.integers);
       break;
     case onnx::TensorProto::INT32:
       read_raw<std::int32_t>(proto.raw_data(), out.integers);
@@ -113,6 +138,9 @@ void read_elements_typed(const onnx::TensorProto& proto, ConstTensor& out) {
       break;
     case onnx::TensorProto::FLOAT16:
       for (std::int32_t bits : proto.int32_data()) out.reals.push_back(half_to_float(static_cast<std::uint16_t>(bits)));
+      break;
+    case onnx::TensorProto::BFLOAT16:
+      for (std::int32_t bits : proto.int32_data()) out.reals.push_back(brain_float(static_cast<std::uint16_t>(bits)));
       break;
     case onnx::TensorProto::INT64:
       read_field(proto.int64_data(), out.integers);
@@ -142,19 +170,20 @@ Result<ConstTensorPtr> read_tensor(const onnx::TensorProto& proto, const std::st
     return Error{
         ErrorCode::kUnsupported,
         where +
-            ": weights in a separate file; save the model as one file (onnx.save with save_as_external_data=False)"};
+            ": weights in a separate file; save the model as one file (torch.onnx.export with external_data=False, or "
+            "onnx.save with save_as_external_data=False)"};
   }
   if (proto.has_segment()) return Error{ErrorCode::kUnsupported, where + ": tensor stored in segments"};
   const std::size_t width = raw_element_bytes(proto.data_type());
   if (width == 0) {
-    return Error{ErrorCode::kUnsupported, where + ": element type " + std::to_string(proto.data_type()) +
-                                              "; float, double, float16, int64, int32 and bool are covered"};
+    return Error{ErrorCode::kUnsupported,
+                 where + ": element type " + type_name(proto.data_type()) +
+                     "; float, double, float16, bfloat16, int64, int32, int8, uint8 and bool are covered: export the float model"};
   }
   BRAINLOCK_ASSIGN(const std::size_t count, element_count(proto, where));
   auto tensor = std::make_shared<ConstTensor>();
   tensor->dims.assign(proto.dims().begin(), proto.dims().end());
-  tensor->is_integer = proto.data_type() == onnx::TensorProto::INT64 || proto.data_type() == onnx::TensorProto::INT32 ||
-                       proto.data_type() == onnx::TensorProto::BOOL;
+  tensor->is_integer = is_integer(proto.data_type());
   if (proto.has_raw_data()) {
     if (proto.raw_data().size() != count * width) {
       return malformed(where + ": dimensions promise " + std::to_string(count * width) + " bytes, data has " +
@@ -243,7 +272,7 @@ Result<int> read_opset(const onnx::ModelProto& proto) {
     if (!opset.domain().empty() && opset.domain() != "ai.onnx") continue;
     if (opset.version() < kMinOpset || opset.version() > kMaxOpset) {
       return Error{ErrorCode::kUnsupported, "ONNX opset " + std::to_string(opset.version()) +
-                                                "; export with opset_version=17 (" + std::to_string(kMinOpset) +
+                                                "; export with opset_version=18 (" + std::to_string(kMinOpset) +
                                                 " to " + std::to_string(kMaxOpset) + " are read)"};
     }
     return static_cast<int>(opset.version());
@@ -273,8 +302,11 @@ Result<OnnxModel> read_model(onnx::ModelProto& proto) {
     model.inputs.push_back(std::move(input));
   }
   for (const onnx::ValueInfoProto& info : graph.output()) model.outputs.push_back(info.name());
+  std::unordered_set<std::string> functions;  // domain, a zero byte, name
+  for (const onnx::FunctionProto& function : proto.functions()) functions.insert(function.domain() + '\0' + function.name());
   for (int i = 0; i < graph.node_size(); ++i) {
     BRAINLOCK_ASSIGN(OnnxNode node, read_node(graph.node(i), i));
+    node.is_function = functions.contains(graph.node(i).domain() + '\0' + graph.node(i).op_type());
     model.nodes.push_back(std::move(node));
   }
   return model;

@@ -39,6 +39,7 @@ struct OnnxNode {
   std::vector<std::string> inputs;  ///< an empty name is an absent optional input
   std::vector<std::string> outputs;
   std::unordered_map<std::string, OnnxAttribute> attributes;
+  bool is_function = false;         ///< of the model itself
 };
 
 struct OnnxInput {

@@ -1,5 +1,6 @@
 #include "stage_maker.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "stage_maps.hpp"
@@ -22,12 +23,12 @@ std::vector<double> spread(const PerChannel& channels, std::size_t plane) {
 
 Status finish_conv(Stage& stage, std::vector<PoolParams> pools, ConvParams conv) {
   const bool padded = conv.pad_top + conv.pad_left + conv.pad_bottom + conv.pad_right > 0;
-  // Pools that tile (kernel == stride) stay apart and cost additions; others join the convolution. The client makes
-  // the first layer's windows itself, so there everything joins.
+  // Pools that tile (kernel == stride) stay apart and cost additions; others, and what follows them, join the convolution.
+  // The client makes the first layer's windows itself, so there everything joins.
   while (!pools.empty()) {
     const PoolParams& last = pools.back();
-    const bool tiles = last.kernel_h == last.stride_h && last.kernel_w == last.stride_w;
-    if (tiles && !stage.reads.empty()) break;
+    const bool tile = std::all_of(pools.begin(), pools.end(), [](const PoolParams& p) { return p.kernel_h == p.stride_h && p.kernel_w == p.stride_w; });
+    if (tile && !stage.reads.empty()) break;
     if (padded) {
       return unsupported("a padded convolution after this average pool is not covered; pad before the pool or use kernel == stride");
     }

@@ -9,17 +9,19 @@
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "net_builder.hpp"
+#include "onnx_expect.hpp"
 #include "stages.hpp"
 
 namespace brainlock::compiler {
 namespace {
 
 // Checks up to eight layouts of `slots`, spread over all that are worth trying; returns how many held the network.
-int check_all_layouts(NetBuilder& net, std::uint32_t slots) {
-  const Graph graph = net.graph();
+int check_all_layouts(const Graph& graph, const std::vector<float>& x, std::uint32_t slots) {
   auto plan = make_stages(graph);
-  EXPECT_TRUE(plan.ok()) << plan.error().to_string();
-  const std::vector<float> x = net.sample();
+  if (!plan.ok()) {
+    ADD_FAILURE() << plan.error().to_string();
+    return 0;
+  }
   const std::vector<float> want = run_float(graph, x);
   int held = 0;
   const std::vector<LayoutChoice> choices = enumerate_choices(*plan, slots);
@@ -37,6 +39,7 @@ int check_all_layouts(NetBuilder& net, std::uint32_t slots) {
   }
   return held;
 }
+int check_all_layouts(NetBuilder& net, std::uint32_t slots) { return check_all_layouts(net.graph(), net.sample(), slots); }
 
 TEST(Lowering, StagesEqualTheNetwork) {
   NetBuilder net(1, {3, 12, 12});
@@ -85,6 +88,55 @@ TEST(Lowering, OverlappingPoolAndGlobalPool) {
   NetBuilder net(7, {1, 17, 17});
   net.conv(4, 3).quadratic().pool(3, 2).conv(6, 3).quadratic().pool(5).dense(3);
   EXPECT_GT(check_all_layouts(net, 2048), 0);
+}
+
+TEST(Lowering, PoolsInARowOfWhichOneOverlaps) {
+  for (int form = 0; form < 3; ++form) {
+    NetBuilder net(static_cast<std::uint64_t>(80 + form), {2, 13, 13});
+    net.conv(4, 3).quadratic();
+    if (form == 2) net.pool(2, 1);
+    net.pool(3, 2).pool(form == 2 ? 2 : 5);   // the last one tiles
+    if (form > 0) net.conv(3, 1);
+    SCOPED_TRACE(form);
+    EXPECT_GT(check_all_layouts(net, 1024), 0);
+  }
+}
+
+TEST(Lowering, StridesAndPoolsOfThree) {
+  for (int form = 0; form < 4; ++form) {
+    NetBuilder net(static_cast<std::uint64_t>(84 + form), {2, 20, 20});
+    net.conv(4, 3).quadratic();
+    if (form % 2 == 0)
+      net.conv(5, 3, 3);
+    else
+      net.pool(3).conv(5, 2);
+    net.quadratic();
+    if (form >= 2) net.conv(6, 2).quadratic();
+    net.dense(3);
+    SCOPED_TRACE(form);
+    EXPECT_GT(check_all_layouts(net, 4096), 0);
+  }
+}
+
+TEST(Lowering, StridesOverASingleColumn) {
+  NetBuilder net(90, {4, 4, 1});
+  net.quadratic();
+  Graph graph = net.graph();
+  graph.nodes.push_back({OpKind::kAveragePool, "pool", {1}, {4, 3, 1}, PoolParams{2, 1, 1, 2}});
+  graph.output = 2;
+  EXPECT_GT(check_all_layouts(graph, net.sample(), 256), 0);
+}
+
+// A padded convolution makes a map of a single position: rows of a dense layer, in channel order.
+TEST(Lowering, MapsOfOnePositionGrowByPadding) {
+  for (int form = 0; form < 3; ++form) {
+    NetBuilder net(static_cast<std::uint64_t>(70 + form), {2, 5, 5});
+    net.conv(4, 5).quadratic().conv(3, 2, 1, 1);
+    if (form == 1) net.quadratic();
+    if (form == 2) net.polynomial(4).dense(3);
+    SCOPED_TRACE(form);
+    EXPECT_GT(check_all_layouts(net, 1024), 0);
+  }
 }
 
 TEST(Lowering, Mlp) {
@@ -233,6 +285,76 @@ TEST(Lowering, RandomBranchesAndPolynomials) {
   }
   EXPECT_GT(held, 12);
 }
+
+// What import makes of other forms of convolution, of padding, of shortcuts and of joined branches, up to the slots.
+class ExportedNets : public testing::TestWithParam<int> {};
+
+TEST_P(ExportedNets, AreLowered) {
+  using Ints = std::vector<std::int64_t>;
+  Rng rng(static_cast<unsigned>(60 + GetParam()));
+  OnnxBuilder m;
+  const auto weights = [&](const char* name, const Ints& dims) {
+    std::size_t count = 1;
+    for (auto d : dims) count *= static_cast<std::size_t>(d);
+    m.reals(name, dims, random_reals(rng, count, -0.5f, 0.5f));
+  };
+  m.input("x", GetParam() == 1 ? Ints{1, 10, 10, 2} : GetParam() == 7 ? Ints{1, 2, 40} : Ints{1, 2, 10, 10}).output("y");
+  weights("w", {4, 2, 3, 3});
+  weights("v", {4, 4, 3, 3});
+  weights("g", {4, 1, 3, 3});
+  weights("p", {4, 4, 1, 1});
+  weights("u", {4, 8, 3, 3});
+  weights("u2", {8, 4, 3, 3});
+  const OnnxBuilder::Attributes same{{"pads", Ints{1, 1, 1, 1}}};
+  switch (GetParam()) {
+    case 0:   // separable, then dilated
+      m.node("Conv", {"x", "w"}, {"c"}, same).node("Mul", {"c", "c"}, {"q"});
+      m.node("Conv", {"q", "g"}, {"d"}, {{"pads", Ints{1, 1, 1, 1}}, {"group", std::int64_t{4}}}).node("Conv", {"d", "p"}, {"e"}).node("Mul", {"e", "e"}, {"r"});
+      m.node("Conv", {"r", "v"}, {"f"}, {{"pads", Ints{2, 2, 2, 2}}, {"dilations", Ints{2, 2}}}).node("Mul", {"f", "f"}, {"y"});
+      break;
+    case 1:   // channels last, normalised in the graph before padding
+      m.reals("mean", {2}, {0.3f, -0.2f}).reals("factor", {2}, {2, 3}).node("Sub", {"x", "mean"}, {"s"}).node("Mul", {"s", "factor"}, {"n"});
+      m.node("Transpose", {"n"}, {"t"}, {{"perm", Ints{0, 3, 1, 2}}}).node("Conv", {"t", "w"}, {"c"}, same).node("Mul", {"c", "c"}, {"q"});
+      m.node("GlobalAveragePool", {"q"}, {"y"});
+      break;
+    case 2:   // padding before a convolution and alone
+      m.integers("pads", {8}, {0, 0, 1, 0, 0, 0, 0, 1}).node("Conv", {"x", "w"}, {"c"}, same).node("Mul", {"c", "c"}, {"q"});
+      m.node("Pad", {"q", "pads"}, {"a"}).node("Conv", {"a", "v"}, {"d"}, {{"strides", Ints{2, 2}}}).node("Mul", {"d", "d"}, {"r"});
+      m.node("Pad", {"r", "pads"}, {"b"}).node("Mul", {"b", "b"}, {"y"});
+      break;
+    case 3:   // the shortcut of a ResNet of kind A
+      m.integers("zero", {2}, {0, 0}).integers("ends", {2}, {10, 10}).integers("axes", {2}, {2, 3}).integers("two", {2}, {2, 2});
+      m.integers("pads", {8}, {0, 2, 0, 0, 0, 2, 0, 0}).node("Conv", {"x", "w"}, {"c"}, same).node("Mul", {"c", "c"}, {"q"});
+      m.node("Slice", {"q", "zero", "ends", "axes", "two"}, {"s"}).node("Pad", {"s", "pads"}, {"skip"});
+      m.node("Conv", {"q", "u2"}, {"d"}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}}).node("Add", {"d", "skip"}, {"e"}).node("Mul", {"e", "e"}, {"y"});
+      break;
+    case 4:   // branches joined
+      m.node("Conv", {"x", "w"}, {"c"}, same).node("Mul", {"c", "c"}, {"q"}).node("Conv", {"q", "p"}, {"a"}).node("Conv", {"q", "v"}, {"b"}, same);
+      m.node("Mul", {"a", "a"}, {"aa"}).node("Mul", {"b", "b"}, {"bb"}).node("Concat", {"aa", "bb"}, {"j"}, {{"axis", std::int64_t{1}}});
+      m.node("Conv", {"j", "u"}, {"d"}, same).node("Mul", {"d", "d"}, {"y"});
+      break;
+    case 5:   // a padded pool
+      m.node("Conv", {"x", "w"}, {"c"}, same).node("Mul", {"c", "c"}, {"q"});
+      m.node("AveragePool", {"q"}, {"a"}, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"count_include_pad", std::int64_t{1}}});
+      m.node("Conv", {"a", "v"}, {"d"}, same).node("Mul", {"d", "d"}, {"y"});
+      break;
+    case 6:   // pools and powers of the image itself
+      m.node("AveragePool", {"x"}, {"a"}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}).node("Mul", {"a", "a"}, {"q"});
+      m.node("Conv", {"q", "w"}, {"c"}).node("Mul", {"c", "c"}, {"y"});
+      break;
+    default:   // one dimension
+      weights("w1", {4, 2, 5});
+      weights("v1", {4, 4, 3});
+      m.node("Conv", {"x", "w1"}, {"c"}, {{"strides", Ints{2}}, {"pads", Ints{2, 2}}}).node("Mul", {"c", "c"}, {"q"});
+      m.node("AveragePool", {"q"}, {"a"}, {{"kernel_shape", Ints{2}}, {"strides", Ints{2}}}).node("Conv", {"a", "v1"}, {"d"}, {{"pads", Ints{1, 1}}}).node("Mul", {"d", "d"}, {"y"});
+  }
+  const Graph graph = normalise_ok(import_ok(m));
+  ASSERT_FALSE(graph.nodes.empty());
+  SCOPED_TRACE(to_string(graph));
+  EXPECT_GT(check_all_layouts(graph, random_reals(rng, graph.nodes[0].shape.size()), 4096), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, ExportedNets, testing::Range(0, 8));
 
 TEST(Lowering, ListsEveryLayerItCannotPack) {
   NetBuilder net(9, {3, 8, 8});

@@ -18,7 +18,7 @@ inline std::string numbered(std::string name, std::size_t number) {
   return name;
 }
 
-enum class Storage { kRaw, kTyped, kDouble, kHalf };
+enum class Storage { kRaw, kTyped, kDouble, kHalf, kBrainHalf };
 
 class OnnxBuilder {
  public:
@@ -36,6 +36,8 @@ class OnnxBuilder {
   OnnxBuilder& reals(const std::string& name, const Dims& dims, const std::vector<float>& values,
                      Storage storage = Storage::kRaw);
   OnnxBuilder& integers(const std::string& name, const Dims& dims, const std::vector<std::int64_t>& values);
+  /// Raw bytes of type int8 or uint8.
+  OnnxBuilder& octets(const std::string& name, const Dims& dims, const std::vector<int>& values, bool is_signed);
   /// Also lists the tensor among the graph's inputs, as files before IR version 4 do.
   OnnxBuilder& list_as_input(const std::string& name);
   OnnxBuilder& node(const std::string& op, const std::vector<std::string>& inputs,
@@ -43,6 +45,11 @@ class OnnxBuilder {
                     const std::string& name = "", const std::string& domain = "");
   /// A Constant node.
   OnnxBuilder& constant(const std::string& name, const Dims& dims, const std::vector<float>& values);
+
+  /// Gives the last node an attribute that is a tensor.
+  OnnxBuilder& tensor_attribute(const std::string& attribute, const Dims& dims, const std::vector<float>& values);
+  /// Declares a function of the model itself (without a body).
+  OnnxBuilder& function(const std::string& domain, const std::string& name);
 
   // Ways to be wrong.
   OnnxBuilder& make_external(const std::string& initializer);

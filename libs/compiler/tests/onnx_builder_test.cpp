@@ -68,6 +68,14 @@ void fill_reals(onnx::TensorProto& tensor, const OnnxBuilder::Dims& dims, const 
       tensor.set_data_type(onnx::TensorProto::FLOAT16);
       for (float v : values) tensor.add_int32_data(to_half(v));
       break;
+    case Storage::kBrainHalf:   // the upper half of a float
+      tensor.set_data_type(onnx::TensorProto::BFLOAT16);
+      for (float v : values) {
+        std::uint32_t bits;
+        std::memcpy(&bits, &v, sizeof bits);
+        tensor.add_int32_data(static_cast<std::int32_t>(bits >> 16));
+      }
+      break;
   }
 }
 
@@ -108,6 +116,17 @@ OnnxBuilder& OnnxBuilder::integers(const std::string& name, const Dims& dims, co
   return *this;
 }
 
+OnnxBuilder& OnnxBuilder::octets(const std::string& name, const Dims& dims, const std::vector<int>& values, bool is_signed) {
+  onnx::TensorProto& tensor = *impl_->graph().add_initializer();
+  tensor.set_name(name);
+  tensor.set_data_type(is_signed ? onnx::TensorProto::INT8 : onnx::TensorProto::UINT8);
+  for (std::int64_t dim : dims) tensor.add_dims(dim);
+  std::string raw;
+  for (int v : values) raw.push_back(static_cast<char>(v));
+  tensor.set_raw_data(raw);
+  return *this;
+}
+
 OnnxBuilder& OnnxBuilder::list_as_input(const std::string& name) {
   const auto& dims = impl_->initializer(name).dims();
   fill_value_info(*impl_->graph().add_input(), name, {dims.begin(), dims.end()});
@@ -144,11 +163,21 @@ OnnxBuilder& OnnxBuilder::node(const std::string& op, const std::vector<std::str
 }
 
 OnnxBuilder& OnnxBuilder::constant(const std::string& name, const Dims& dims, const std::vector<float>& values) {
-  node("Constant", {}, {name});
+  return node("Constant", {}, {name}).tensor_attribute("value", dims, values);
+}
+
+OnnxBuilder& OnnxBuilder::tensor_attribute(const std::string& name, const Dims& dims, const std::vector<float>& values) {
   onnx::AttributeProto& attribute = *impl_->graph().mutable_node(impl_->graph().node_size() - 1)->add_attribute();
-  attribute.set_name("value");
+  attribute.set_name(name);
   attribute.set_type(onnx::AttributeProto::TENSOR);
   fill_reals(*attribute.mutable_t(), dims, values, Storage::kRaw);
+  return *this;
+}
+
+OnnxBuilder& OnnxBuilder::function(const std::string& domain, const std::string& name) {
+  onnx::FunctionProto& function = *impl_->model.add_functions();
+  function.set_domain(domain);
+  function.set_name(name);
   return *this;
 }
 

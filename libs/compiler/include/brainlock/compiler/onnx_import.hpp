@@ -27,7 +27,8 @@ struct ImportOptions {
   std::vector<ImportIssue>* issues = nullptr;  ///< if given, receives what a kUnsupported error lists
 };
 
-/// Reads an ONNX model (opsets 7 to 17) of one input and one output; the batch dimension is taken as 1.
+/// Reads an ONNX model (opsets 7 to 23) of one input and one output; the batch dimension is taken as 1. An
+/// input of channels last that is turned to channels first before the first layer is taken channels first.
 ///
 /// The graph is as the model states it, except that elementwise arithmetic on one tensor has been gathered into
 /// kQuadratic / kPolynomial nodes (a batch normalisation is a kQuadratic with a == 0), and that reshapes have gone into

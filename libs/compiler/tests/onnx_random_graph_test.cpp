@@ -1,0 +1,364 @@
+// Random graphs of everything that the importer knows, against an evaluator that knows tensors and nothing else: a graph is
+// refused, or it computes the right numbers, imported, normalised and slot by slot.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <numeric>
+#include <optional>
+
+#include "brainlock/plan/slot_interpreter.hpp"
+#include "lowering.hpp"
+#include "onnx_expect.hpp"
+#include "stages.hpp"
+
+namespace brainlock::compiler {
+namespace {
+
+using Ints = std::vector<std::int64_t>;
+using Attributes = OnnxBuilder::Attributes;
+
+struct Tensor {
+  Ints dims;
+  std::vector<double> v;
+};
+
+std::int64_t count_of(const Ints& dims) { return std::accumulate(dims.begin(), dims.end(), std::int64_t{1}, std::multiplies<>()); }
+
+constexpr std::uint32_t kSlots = 256;
+
+// Calls visit(index) for every index within dims, last axis fastest.
+template <typename Visit>
+void for_each_index(const Ints& dims, Visit&& visit) {
+  Ints index(dims.size(), 0);
+  for (std::int64_t left = count_of(dims); left > 0; --left) {
+    visit(index);
+    for (std::size_t k = dims.size(); k-- > 0 && ++index[k] == dims[k];) index[k] = 0;
+  }
+}
+
+// The element at an index of as many axes or more (broadcast).
+double at(const Tensor& t, const Ints& index) {
+  std::int64_t place = 0;
+  for (std::size_t k = 0; k < t.dims.size(); ++k) place = place * t.dims[k] + (t.dims[k] == 1 ? 0 : index[index.size() - t.dims.size() + k]);
+  return t.v[static_cast<std::size_t>(place)];
+}
+
+template <typename Element>
+Tensor made(const Ints& dims, Element&& element) {
+  Tensor out{dims, {}};
+  for_each_index(dims, [&](const Ints& index) { out.v.push_back(element(index)); });
+  return out;
+}
+
+Tensor transposed(const Tensor& t, const Ints& perm) {
+  Ints dims;
+  for (auto axis : perm) dims.push_back(t.dims[static_cast<std::size_t>(axis)]);
+  return made(dims, [&](const Ints& index) {
+    Ints from(index.size());
+    for (std::size_t k = 0; k < index.size(); ++k) from[static_cast<std::size_t>(perm[k])] = index[k];
+    return at(t, from);
+  });
+}
+
+class RandomGraph {
+ public:
+  explicit RandomGraph(unsigned seed) : rng_(seed), model_(pick(11, 17)) {
+    const Ints dims{1, pick(1, 4), pick(1, 7), pick(1, 7)};
+    image_ = random_reals(rng_, static_cast<std::size_t>(count_of(dims)));
+    known_.push_back({"x", {dims, {image_.begin(), image_.end()}}});
+    model_.input("x", dims);
+    for (int step = pick(2, 8); step > 0; --step) add();
+    if (pick(0, 1) == 0) {   // makes orders that an answer may not have acceptable
+      const Tensor t = last();
+      add_node("Flatten", {known_.back().first}, {}, {{1, count_of(t.dims)}, t.v});
+      add_dense();
+    }
+    model_.output(known_.back().first);
+  }
+
+  const OnnxBuilder& model() const { return model_; }
+  const std::vector<double>& expected() const { return known_.back().second.v; }
+
+  /// The input as the graph may want it: in its own order of axes, or turned by what first reads it.
+  std::vector<std::vector<float>> inputs(const TensorShape& shape) const {
+    std::vector<std::vector<float>> out;
+    const Tensor& x = known_.front().second;
+    for (Ints perm{1, 2, 3}; ;) {
+      const Tensor t = transposed(x, {0, perm[0], perm[1], perm[2]});
+      if (count_of(t.dims) == static_cast<std::int64_t>(shape.size())) out.emplace_back(t.v.begin(), t.v.end());
+      if (!std::next_permutation(perm.begin(), perm.end())) return out;
+    }
+  }
+
+ private:
+  int pick(int low, int high) { return random_int(rng_, low, high); }
+  bool coin() { return pick(0, 1) == 1; }
+  const Tensor& last() const { return known_.back().second; }
+
+  const std::pair<std::string, Tensor>& any() {
+    return coin() ? known_.back() : known_[static_cast<std::size_t>(pick(0, static_cast<int>(known_.size()) - 1))];
+  }
+
+  std::string constant(const Ints& dims, Tensor& t) {
+    const auto values = random_reals(rng_, static_cast<std::size_t>(count_of(dims)));
+    t = {dims, {values.begin(), values.end()}};
+    const std::string name = numbered("c", ++names_);
+    model_.reals(name, dims, values);
+    return name;
+  }
+  std::string list(const Ints& values) {
+    const std::string name = numbered("l", ++names_);
+    model_.integers(name, {static_cast<std::int64_t>(values.size())}, values);
+    return name;
+  }
+
+  void add_node(const std::string& op, const std::vector<std::string>& inputs, const Attributes& attributes, Tensor result) {
+    const std::string name = numbered("t", ++names_);
+    model_.node(op, inputs, {name}, attributes);
+    known_.emplace_back(name, std::move(result));
+  }
+
+  void add_dense() {
+    const auto [name, t] = known_.back();
+    if (t.dims.size() != 2) return;
+    Tensor w;
+    const std::string weights = constant({t.dims[1], pick(1, 4)}, w);
+    add_node("MatMul", {name, weights}, {}, made({t.dims[0], w.dims[1]}, [&](const Ints& i) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < t.dims[1]; ++k) sum += at(t, {i[0], k}) * at(w, {k, i[1]});
+      return sum;
+    }));
+  }
+
+  void add() {
+    const auto [name, t] = any();
+    const auto rank = static_cast<int>(t.dims.size());
+    switch (pick(0, 15)) {
+      case 0:
+      case 1: {
+        Ints perm(t.dims.size());
+        std::iota(perm.begin(), perm.end(), 0);
+        std::shuffle(perm.begin() + (pick(0, 9) == 0 ? 0 : 1), perm.end(), rng_);
+        return add_node("Transpose", {name}, {{"perm", perm}}, transposed(t, perm));
+      }
+      case 2:
+      case 3: {   // with a constant, on either side
+        Ints dims(t.dims.begin() + pick(0, rank - 1), t.dims.end());
+        for (auto& d : dims) d = coin() ? d : 1;
+        Tensor c;
+        const std::string other = constant(dims, c);
+        const int op = pick(0, 2);
+        const bool first = coin();
+        const Tensor result = made(t.dims, [&](const Ints& i) {
+          const double a = first ? at(t, i) : at(c, i), b = first ? at(c, i) : at(t, i);
+          return op == 0 ? a + b : op == 1 ? a - b : a * b;
+        });
+        return add_node(op == 0 ? "Add" : op == 1 ? "Sub" : "Mul", {first ? name : other, first ? other : name}, {}, result);
+      }
+      case 4: {
+        Tensor squared = t;
+        for (double& v : squared.v) v *= v;
+        return add_node("Mul", {name, name}, {}, squared);
+      }
+      case 5: {   // with another tensor
+        const auto [second, u] = any();
+        if (u.dims != t.dims) return;
+        const int op = pick(0, 2);
+        const Tensor result = made(t.dims, [&, &u = u](const Ints& i) { return op == 0 ? at(t, i) + at(u, i) : op == 1 ? at(t, i) - at(u, i) : at(t, i) * at(u, i); });
+        return add_node(op == 0 ? "Add" : op == 1 ? "Sub" : "Mul", {name, second}, {}, result);
+      }
+      case 6:
+      case 7:
+        return add_conv(name, t);
+      case 8: {
+        Ints axes;
+        for (int k = 1; k < rank; ++k)
+          if (pick(0, 2) > 0) axes.push_back(k);
+        if (axes.empty()) return;
+        const bool keep = coin();
+        Ints kept = t.dims, dims;
+        for (auto axis : axes) kept[static_cast<std::size_t>(axis)] = 1;
+        Tensor sum{kept, std::vector<double>(static_cast<std::size_t>(count_of(kept)), 0.0)};
+        for_each_index(t.dims, [&](const Ints& i) {
+          std::int64_t place = 0;
+          for (std::size_t k = 0; k < i.size(); ++k) place = place * kept[k] + (kept[k] == 1 ? 0 : i[k]);
+          sum.v[static_cast<std::size_t>(place)] += at(t, i) * static_cast<double>(count_of(kept)) / static_cast<double>(count_of(t.dims));
+        });
+        for (std::size_t k = 0; k < kept.size(); ++k)
+          if (keep || std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(k)) == axes.end()) dims.push_back(kept[k]);
+        sum.dims = dims;
+        return add_node("ReduceMean", {name}, {{"axes", axes}, {"keepdims", std::int64_t{keep}}}, sum);
+      }
+      case 9: {
+        Ints dims{1};
+        std::int64_t left = count_of(t.dims);
+        while (left > 1 && dims.size() < 4) {
+          std::int64_t factor = pick(1, static_cast<int>(left));
+          if (dims.size() == 3 || left % factor != 0) factor = left;
+          dims.push_back(factor);
+          left /= factor;
+        }
+        if (dims.size() == 1) dims.push_back(1);
+        return add_node("Reshape", {name, list(dims)}, {}, {dims, t.v});
+      }
+      case 10: {   // pads
+        Ints pads(2 * t.dims.size(), 0);
+        for (int k = 1; k < rank; ++k)
+          for (int side : {0, rank}) pads[static_cast<std::size_t>(k + side)] = pick(0, 3) == 0 ? pick(1, 2) : 0;
+        Ints dims = t.dims;
+        for (std::size_t k = 0; k < dims.size(); ++k) dims[k] += pads[k] + pads[k + dims.size()];
+        return add_node("Pad", {name, list(pads)}, {}, made(dims, [&](Ints i) {
+          for (std::size_t k = 0; k < i.size(); ++k) {
+            i[k] -= pads[k];
+            if (i[k] < 0 || i[k] >= t.dims[k]) return 0.0;
+          }
+          return at(t, i);
+        }));
+      }
+      case 11: {   // every n-th, or a part
+        Ints starts, ends, axes, steps, dims = t.dims;
+        for (int k = 1; k < rank; ++k) {
+          const std::int64_t d = t.dims[static_cast<std::size_t>(k)];
+          starts.push_back(pick(0, 3) == 0 ? pick(0, static_cast<int>(d) - 1) : 0);
+          ends.push_back(d);
+          axes.push_back(k);
+          steps.push_back(k > 1 ? pick(1, 2) : 1);
+          dims[static_cast<std::size_t>(k)] = (d - starts.back() + steps.back() - 1) / steps.back();
+        }
+        if (axes.empty()) return;
+        return add_node("Slice", {name, list(starts), list(ends), list(axes), list(steps)}, {}, made(dims, [&](Ints i) {
+          for (std::size_t k = 1; k < i.size(); ++k) i[k] = starts[k - 1] + i[k] * steps[k - 1];
+          return at(t, i);
+        }));
+      }
+      case 12: {
+        const auto [second, u] = any();
+        const auto axis = static_cast<std::size_t>(pick(1, std::max(1, rank - 1)));
+        if (u.dims.size() != t.dims.size() || axis >= t.dims.size()) return;
+        Ints dims = t.dims;
+        for (std::size_t k = 0; k < dims.size(); ++k)
+          if (k != axis && u.dims[k] != dims[k]) return;
+        dims[axis] += u.dims[axis];
+        return add_node("Concat", {name, second}, {{"axis", static_cast<std::int64_t>(axis)}}, made(dims, [&, &u = u](Ints i) {
+          if (i[axis] < t.dims[axis]) return at(t, i);
+          i[axis] -= t.dims[axis];
+          return at(u, i);
+        }));
+      }
+      case 13: {
+        const auto channels = rank > 1 ? t.dims[1] : 1;
+        if (rank < 2) return;
+        Tensor s, b, m;
+        const std::string scale = constant({channels}, s), shift = constant({channels}, b), mean = constant({channels}, m);
+        const auto variance = random_reals(rng_, static_cast<std::size_t>(channels), 0.5f, 2);
+        const std::string name_of_variance = numbered("c", ++names_);
+        model_.reals(name_of_variance, {channels}, variance);
+        return add_node("BatchNormalization", {name, scale, shift, mean, name_of_variance}, {}, made(t.dims, [&](const Ints& i) {
+          const auto c = static_cast<std::size_t>(i[1]);
+          return (at(t, i) - m.v[c]) / std::sqrt(static_cast<double>(variance[c]) + 1e-5) * s.v[c] + b.v[c];
+        }));
+      }
+      case 14: {
+        if (rank != 4) return;
+        const std::int64_t kh = pick(1, static_cast<int>(t.dims[2])), kw = pick(1, static_cast<int>(t.dims[3])), sh = pick(1, 3), sw = pick(1, 3);
+        const Ints dims{t.dims[0], t.dims[1], (t.dims[2] - kh) / sh + 1, (t.dims[3] - kw) / sw + 1};
+        return add_node("AveragePool", {name}, {{"kernel_shape", Ints{kh, kw}}, {"strides", Ints{sh, sw}}}, made(dims, [&](const Ints& i) {
+          double sum = 0;
+          for (std::int64_t y = 0; y < kh; ++y)
+            for (std::int64_t x = 0; x < kw; ++x) sum += at(t, {i[0], i[1], i[2] * sh + y, i[3] * sw + x});
+          return sum / static_cast<double>(kh * kw);
+        }));
+      }
+      default: {
+        Ints dims{1, count_of(t.dims)};
+        return add_node("Flatten", {name}, {{"axis", std::int64_t{t.dims[0] == 1 ? 1 : 0}}}, {dims, t.v});
+      }
+    }
+  }
+
+  void add_conv(const std::string& name, const Tensor& t) {
+    if (t.dims.size() != 4 || t.dims[0] != 1) return;
+    const std::int64_t groups = t.dims[1] % 2 == 0 && coin() ? 2 : 1, out = groups * pick(1, 2), in = t.dims[1] / groups;
+    const Ints pads{pick(0, 1), pick(0, 1), pick(0, 1), pick(0, 1)};
+    const std::int64_t dilation = pick(1, 2), stride = pick(1, 3), kh = pick(1, 2), kw = pick(1, 2);
+    const std::int64_t oh = t.dims[2] + pads[0] + pads[2] - (kh - 1) * dilation - 1, ow = t.dims[3] + pads[1] + pads[3] - (kw - 1) * dilation - 1;
+    if (oh < 0 || ow < 0) return;
+    Tensor w;
+    const std::string weights = constant({out, in, kh, kw}, w);
+    const Attributes attributes{{"pads", pads}, {"dilations", Ints{dilation, dilation}}, {"strides", Ints{stride, stride}}, {"group", groups}};
+    add_node("Conv", {name, weights}, attributes, made({1, out, oh / stride + 1, ow / stride + 1}, [&](const Ints& i) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < in; ++c)
+        for (std::int64_t ky = 0; ky < kh; ++ky)
+          for (std::int64_t kx = 0; kx < kw; ++kx) {
+            const std::int64_t y = i[2] * stride + ky * dilation - pads[0], x = i[3] * stride + kx * dilation - pads[1];
+            if (y < 0 || x < 0 || y >= t.dims[2] || x >= t.dims[3]) continue;
+            sum += at(w, {i[1], c, ky, kx}) * at(t, {0, i[1] / (out / groups) * in + c, y, x});
+          }
+      return sum;
+    }));
+  }
+
+  Rng rng_;
+  OnnxBuilder model_;
+  std::vector<float> image_;
+  std::vector<std::pair<std::string, Tensor>> known_;
+  std::size_t names_ = 0;
+};
+
+double difference(const std::vector<float>& got, const std::vector<double>& expected) {
+  if (got.size() != expected.size()) return 1e9;
+  double worst = 0, size = 1;
+  for (double v : expected) size = std::max(size, std::abs(v));
+  for (std::size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(static_cast<double>(got[i]) - expected[i]));
+  return worst / size;
+}
+
+// What one layout makes of the graph; nothing where it does not hold it. Polynomials are left to tests that know their
+// rounding.
+std::optional<std::vector<float>> run_packed(const Graph& graph, const std::vector<float>& input, std::size_t choice) {
+  for (const Node& node : graph.nodes)
+    if (node.kind == OpKind::kPolynomial) return std::nullopt;
+  auto plan = make_stages(graph);
+  if (!plan.ok() || !plan->notes.empty()) return std::nullopt;
+  const auto choices = enumerate_choices(*plan, kSlots);
+  if (choices.empty()) return std::nullopt;
+  auto lowered = lower(*plan, kSlots, choices[choice % choices.size()]);
+  if (!lowered.ok()) return std::nullopt;
+  const std::vector<double> out = plan::run_slots(lowered->program, input);
+  return std::vector<float>(out.begin(), out.end());
+}
+
+TEST(OnnxRandomGraphs, AreRefusedOrRight) {
+  int taken = 0, packed = 0;
+  for (unsigned seed = 1; seed <= 3000; ++seed) {
+    const RandomGraph random(seed);
+    auto graph = import_onnx(random.model().bytes());
+    if (!graph.ok()) {
+      ASSERT_FALSE(graph.error().message.empty());
+      continue;
+    }
+    ++taken;
+    auto normal = normalise(*graph);
+    ASSERT_TRUE(normal.ok()) << "seed " << seed << ": " << normal.error().to_string();
+    double imported = 1e9;
+    std::vector<float> x;
+    for (const auto& input : random.inputs(graph->nodes[0].shape)) {
+      const double d = difference(run_float(*graph, input), random.expected());
+      if (d >= imported) continue;
+      imported = d;
+      x = input;
+    }
+    ASSERT_LT(imported, 1e-4) << "seed " << seed << "\n" << to_string(*graph);
+    ASSERT_LT(difference(run_float(*normal, x), random.expected()), 1e-4) << "seed " << seed << "\n" << to_string(*normal);
+    if (const auto slots = run_packed(*normal, x, seed)) {
+      ++packed;
+      ASSERT_LT(difference(*slots, random.expected()), 1e-3) << "seed " << seed << "\n" << to_string(*normal);
+    }
+  }
+  EXPECT_GT(taken, 1200);
+  EXPECT_GT(packed, 1000);
+}
+
+}  // namespace
+}  // namespace brainlock::compiler
