@@ -6,6 +6,8 @@
 //       column = permute_r( sum_d digit[d] * key_r[d] + (c0, 0) )       -> panel[poly][column][block]
 //     for each output o, each polynomial: acc[o][g] = sum_k W[o][l][run][k][g] * panel[k]
 //
+// Kernels may take weights in a form of their own, which is made once for several blocks.
+//
 // Units of 64 words are visited along the cycles of unit_order.hpp, in which digits and keys are also stored: a set of
 // neighbouring rotations then needs a sliding window of source units, which stays in L2, and each step brings in only
 // one new unit of each input, from where memory was read last.
@@ -25,6 +27,7 @@ namespace {
 
 constexpr std::size_t kLineWords = 16;
 constexpr std::size_t kRowWords = kUnitWords + 16;  // rows of the panel do not share cache sets
+constexpr std::size_t kMostWindowBytes = std::size_t{1} << 20;  // half of the second cache of processors whose kernels prepare weights
 
 /// How the rotations of a layer move along the cycles.
 struct Walk {
@@ -32,7 +35,14 @@ struct Walk {
   std::vector<bool> leading;              ///< per rotation: its source unit was not in the window one step before
 };
 
-Walk plan_walk(const LinearCore& core, const UnitOrder& order) {
+/// Units of one run that a walk visits one after the other, so that what is made of its weights serves all of them: a power of two. Each is in a window
+/// of its own, and all windows are in the second cache.
+std::uint32_t lanes_of_walk(const LinearCore& core, std::uint32_t digits) {
+  const std::size_t window = core.column_count * (digits + 1) * kUnitWords * sizeof(Word);
+  return static_cast<std::uint32_t>(std::bit_floor(std::clamp<std::size_t>(kMostWindowBytes / window, 1, core.run_length / kUnitWords)));
+}
+
+Walk plan_walk(const LinearCore& core, const UnitOrder& order, std::uint32_t lanes) {
   Walk out;
   const std::uint32_t cycle = order.cycle();
   // Only differences of shifts matter.
@@ -46,9 +56,15 @@ Walk plan_walk(const LinearCore& core, const UnitOrder& order) {
     seen[shift] = true;
   }
   for (const std::uint32_t shift : shifts) out.leading.push_back(!seen[(shift + step) % cycle]);
+  // The 2^k units of a run, and so any 2^j of them that are as far apart as can be, are every (cycle / 2^k)-th of a cycle.
+  lanes = std::min(lanes, cycle);
+  if (cycle / lanes % step != 0) lanes = 1;
+  const std::uint32_t lane = cycle / lanes;
   for (std::size_t base = 0; base < order.units(); base += cycle) {
     for (std::uint32_t start = 0; start < step; ++start) {
-      for (std::uint32_t k = start; k < cycle; k += step) out.ranks.push_back(static_cast<std::uint32_t>(base) + k);
+      for (std::uint32_t k = start; k < lane; k += step) {
+        for (std::uint32_t i = 0; i < lanes; ++i) out.ranks.push_back(static_cast<std::uint32_t>(base) + i * lane + k);
+      }
     }
   }
   return out;
@@ -75,13 +91,25 @@ class CpuBackend::LinearWalk {
         modulus_(backend.modulus(backend.ring_.modulus_index(core.limbs, l))), panel_(scratch),
         results_(scratch + 2 * core.column_count * kRowWords) {
     for (auto& pointers : column_) pointers.resize(core.column_count);
+    Word* made = scratch + panel_words(core);
+    for (const auto& output : core.outputs) {
+      const std::size_t words = prepared_words(backend.k_, core, output, modulus_);
+      prepared_.push_back({words == 0 ? nullptr : made, kNoRun});
+      made += words;
+    }
     for (const auto& output : core.outputs) full_giants_ += output.full.size();
   }
 
-  static std::size_t scratch_words(const LinearCore& core) {
+  /// Scratch of a walk: first its panel and results, then what is made of the outputs' weights.
+  static std::size_t panel_words(const LinearCore& core) {
     std::size_t giants = 0;
     for (const auto& output : core.outputs) giants = std::max<std::size_t>(giants, output.giants);
     return 2 * (core.column_count + giants) * kRowWords;
+  }
+  /// Words of what is made of an output's weights of one run, for the units of it that follow each other; 0: they are taken as they are.
+  static std::size_t prepared_words(const math::Kernels& kernels, const LinearCore& core, const LinearCore::Output& output, const math::Modulus& m) {
+    if (core.full_weights != nullptr || core.run_length < 2 * kUnitWords || kernels.prepared_words == nullptr) return 0;
+    return kernels.prepared_words(output.columns.size(), output.giants, m);
   }
 
   /// Computes the unit at place i of the walk, which goes on to i + 1 unless `last`.
@@ -190,9 +218,16 @@ class CpuBackend::LinearWalk {
     for (std::size_t i = 0; i < out_.size(); ++i) out_[i] = results_ + i * kRowWords;
     const std::size_t run_words = k * output.giants;
     const std::size_t runs = backend_.degree_ / core_.run_length;
-    const Word* weights = output.weights + (l_ * runs + begin_ / core_.run_length) * run_words;
-    backend_.k_.gemm_periodic(out_.data(), output.giants, x_.data(), k, 2, weights, run_words, output.giants,
-                              std::min<std::size_t>(core_.run_length, kUnitWords), false, modulus_, kUnitWords);
+    const std::size_t run = begin_ / core_.run_length;
+    const Word* weights = output.weights + (l_ * runs + run) * run_words;
+    if (Prepared& prepared = prepared_[static_cast<std::size_t>(&output - core_.outputs.data())]; prepared.words != nullptr) {
+      if (prepared.run != run) backend_.k_.prepare_weights(prepared.words, output.giants, k, weights, output.giants, modulus_);
+      prepared.run = run;
+      backend_.k_.gemm_prepared(out_.data(), output.giants, x_.data(), k, 2, prepared.words, modulus_, kUnitWords);
+    } else {
+      backend_.k_.gemm_periodic(out_.data(), output.giants, x_.data(), k, 2, weights, run_words, output.giants,
+                                std::min<std::size_t>(core_.run_length, kUnitWords), false, modulus_, kUnitWords);
+    }
     for (std::uint32_t g = 0; g < output.giants; ++g) {
       for (std::uint32_t poly = 0; poly < 2; ++poly) store_past_caches(output.acc[2 * g + poly] + at_, out_[poly * output.giants + g], kUnitWords);
     }
@@ -215,6 +250,12 @@ class CpuBackend::LinearWalk {
     }
   }
 
+  static constexpr std::size_t kNoRun = ~std::size_t{0};
+  struct Prepared {
+    Word* words;       ///< null: weights are taken as they are
+    std::size_t run;   ///< whose weights they were made of
+  };
+
   CpuBackend& backend_;
   const LinearCore& core_;
   const Walk& walk_;
@@ -228,6 +269,7 @@ class CpuBackend::LinearWalk {
   std::vector<const Word*> fetches_;              // units to be prefetched
   std::size_t full_giants_ = 0;                   // of all outputs
   std::size_t fetched_ = 0, done_ = 0, shares_ = 0;
+  std::vector<Prepared> prepared_;                // by output
   std::vector<const Word*> column_[2];            // of each column, per polynomial: its unit
   std::vector<const Word*> x_, w_;
   std::vector<Word*> out_;
@@ -235,8 +277,14 @@ class CpuBackend::LinearWalk {
 
 Status CpuBackend::linear_core(const Stream& stream, const LinearCore& core) {
   const std::uint32_t rows = core.limbs + ring_.p_count;
-  const Walk walk = plan_walk(core, order_);
-  const std::size_t words = LinearWalk::scratch_words(core);
+  std::size_t prepared_words = 0;
+  for (std::uint32_t l = 0; l < rows; ++l) {
+    std::size_t of_limb = 0;
+    for (const auto& output : core.outputs) of_limb += LinearWalk::prepared_words(k_, core, output, modulus(ring_.modulus_index(core.limbs, l)));
+    prepared_words = std::max(prepared_words, of_limb);
+  }
+  const Walk walk = plan_walk(core, order_, prepared_words == 0 ? 1 : lanes_of_walk(core, ring_.digits(core.limbs)));
+  const std::size_t words = LinearWalk::panel_words(core) + prepared_words;
   // Long walks use the window, short ones balance the threads.
   const std::size_t units = walk.ranks.size();
   std::size_t chunk = units;

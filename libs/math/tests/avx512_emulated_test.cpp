@@ -95,6 +95,12 @@ Kernels make_emulated_amx() {
     detail::gemm_periodic_tiles<EmulatedTiles, detail::Avx512>(kEmulatedAvx512, out, outputs, x, inputs, sets, w, w_run_stride, w_row_stride, run_length,
                                                                accumulate, m, n);
   };
+  kernels.prepared_words = detail::tile_words;
+  kernels.prepare_weights = detail::make_tiles<detail::Avx512>;
+  kernels.gemm_prepared = [](std::uint32_t* const* out, std::size_t outputs, const std::uint32_t* const* x, std::size_t inputs, std::size_t sets,
+                             const std::uint32_t* prepared, const Modulus& m, std::size_t n) {
+    detail::gemm_made_tiles<EmulatedTiles, detail::Avx512>(out, outputs, x, inputs, sets, prepared, m, n);
+  };
   return kernels;
 }
 

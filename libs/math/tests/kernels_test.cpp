@@ -332,6 +332,20 @@ TEST_P(KernelsTest, GemmPeriodicMatchesTheTripleLoop) {
       }
       std::vector<U32*> out_pointers;
       for (auto& o : out) out_pointers.push_back(o.data());
+      const std::size_t n = std::min(c.run_length, c.n) / 16 * 16;   // of the first run
+      const std::size_t prepared_words = !accumulate && n != 0 && kernels_.prepared_words != nullptr ? kernels_.prepared_words(c.inputs, c.outputs, m_) : 0;
+      if (prepared_words != 0) {
+        Words prepared(prepared_words + 1, 7);
+        kernels_.prepare_weights(prepared.data(), c.outputs, c.inputs, w.data(), row_stride, m_);
+        EXPECT_EQ(prepared.back(), 7u) << "more words than were said";
+        for (int again = 0; again < 2; ++again) {
+          for (auto& o : out) std::fill(o.begin(), o.end(), 1u);
+          kernels_.gemm_prepared(out_pointers.data(), c.outputs, x.data(), c.inputs, kSets, prepared.data(), m_, n);
+          for (std::size_t o = 0; o < out.size(); ++o) {
+            ASSERT_TRUE(std::equal(out[o].begin(), out[o].begin() + static_cast<std::ptrdiff_t>(n), expected[o].begin())) << c.outputs << " outputs, " << c.inputs << " inputs, prepared";
+          }
+        }
+      }
       kernels_.gemm_periodic(out_pointers.data(), c.outputs, x.data(), c.inputs, kSets, w.data(), run_stride,
                              row_stride, c.run_length, accumulate, m_, c.n);
       ASSERT_EQ(out, expected) << c.outputs << " outputs, " << c.inputs << " inputs, runs of " << c.run_length;

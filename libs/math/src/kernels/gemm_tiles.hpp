@@ -14,6 +14,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/sums.hpp"
 
@@ -48,19 +49,18 @@ inline TileSource find_source(const U32* const* row, std::size_t rows, std::size
   return {copy, kWordsAtOnce};
 }
 
-/// Weights of one run as A tiles, [block][tile]: at most two tiles of outputs. q > 2^24.
+/// Makes A tiles of one run's weights, [block][tile]. q > 2^24.
 template <class V>
-class TileWeights {
+class TileMaker {
  public:
-  explicit TileWeights(const Modulus& m)
+  explicit TileMaker(const Modulus& m)
       : q_(V::set1(m.q)), shoup8_(V::set1(shoup_of(1u << 8, m.q))), shoup16_(V::set1(shoup_of(1u << 16, m.q))), shoup24_(V::set1(shoup_of(1u << 24, m.q))) {}
 
-  /// w: the weight of the first input and output; inputs <= kInputsAtOnce. What is missing of a tile is filled with zeros.
-  void fill(const U32* w, std::size_t row_stride, std::size_t inputs, std::size_t outputs) {
-    tiles_ = (outputs + kTileOutputs - 1) / kTileOutputs;
+  /// w: the weight of the first input and output. What is missing of a tile is filled with zeros.
+  void make(U32* tiles, const U32* w, std::size_t row_stride, std::size_t inputs, std::size_t outputs) const {
     for (std::size_t k = 0; k < inputs; k += kTileInputs) {
-      for (std::size_t o = 0; o < outputs; o += kTileOutputs) {
-        U32* const rows = words_ + (k / kTileInputs * tiles_ + o / kTileOutputs) * kTileWords;
+      for (std::size_t o = 0; o < outputs; o += kTileOutputs, tiles += kTileWords) {
+        U32* const rows = tiles;
         typename V::Reg weights[kTileOutputs];
         V::load_columns(weights, w + k * row_stride + o, row_stride, std::min(inputs - k, kTileInputs), std::min(outputs - o, kTileOutputs));
 #pragma GCC unroll 4
@@ -68,7 +68,6 @@ class TileWeights {
       }
     }
   }
-  const U32* tile(std::size_t block, std::size_t tile) const { return words_ + (block * tiles_ + tile) * kTileWords; }
 
  private:
   /// 2^kBits w mod q.
@@ -88,8 +87,6 @@ class TileWeights {
   }
 
   typename V::Reg q_, shoup8_, shoup16_, shoup24_;
-  std::size_t tiles_ = 0;
-  alignas(64) U32 words_[kBlocksAtOnce * 2 * kTileWords];
 };
 
 /// Two tiles of outputs by two of words at a time. Sums become words while the unit is busy with the next ones: it takes few instructions, so
@@ -104,20 +101,20 @@ class TileProducts {
   /// Outputs 0 to `outputs` (at most 8) of 16 kWordTiles words: to t and on in the outputs, from `skip` on in the sources. What is pending is done by
   /// the next call, or by finish().
   template <int kOutputTiles, int kWordTiles>
-  void multiply(U32* const* out, std::size_t outputs, const TileWeights<V>& weights, const TileSource* sources, std::size_t blocks, std::size_t t,
+  void multiply(U32* const* out, std::size_t outputs, const U32* weights, const TileSource* sources, std::size_t blocks, std::size_t t,
                 std::size_t skip, bool accumulate) {
     // Tiles 0 to 3: C; 4, 5: A; 6, 7: B.
     Tiles::template zero<0>();
     if constexpr (kWordTiles == 2) Tiles::template zero<1>();
     if constexpr (kOutputTiles == 2) Tiles::template zero<2>();
     if constexpr (kOutputTiles == 2 && kWordTiles == 2) Tiles::template zero<3>();
-    for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t b = 0; b < blocks; ++b, weights += kOutputTiles * kTileWords) {
       const U32* const x = sources[b].rows + skip;
       const std::size_t stride = sources[b].stride_words * sizeof(U32);
-      Tiles::template load<4>(weights.tile(b, 0), 64);
+      Tiles::template load<4>(weights, 64);
       Tiles::template load<6>(x, stride);
       Tiles::template multiply_add<0, 4, 6>();
-      if constexpr (kOutputTiles == 2) Tiles::template load<5>(weights.tile(b, 1), 64);
+      if constexpr (kOutputTiles == 2) Tiles::template load<5>(weights + kTileWords, 64);
       if constexpr (kOutputTiles == 2) Tiles::template multiply_add<2, 5, 6>();
       if constexpr (kWordTiles == 2) {
         Tiles::template load<7>(x + 16, stride);
@@ -167,45 +164,56 @@ class TileProducts {
   alignas(64) U32 sums_[4 * kTileWords];
 };
 
-/// Words [begin, end) of one run, a multiple of 16.
-template <class Tiles, class V>
-void gemm_tiles_run(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* w,
-                    std::size_t w_row_stride, bool accumulate, const Modulus& m, std::size_t begin, std::size_t end) {
+/// Inputs [first, first + inputs) and outputs [output, output + outputs) of a GEMM, at most kInputsAtOnce and two tiles: what one pass of products takes.
+struct TilePiece {
+  std::size_t first, inputs, output, outputs;
+  std::size_t blocks() const { return (inputs + kTileInputs - 1) / kTileInputs; }
+  std::size_t words() const { return blocks() * ((outputs + kTileOutputs - 1) / kTileOutputs) * kTileWords; }
+};
+/// Calls work(piece) for each piece, in the order in which their tiles lie in memory.
+template <typename Work>
+BRAINLOCK_INLINE void for_each_piece(std::size_t inputs, std::size_t outputs, const Work& work) {
+  for (std::size_t first = 0; first < inputs; first += kInputsAtOnce) {
+    for (std::size_t output = 0; output < outputs; output += 2 * kTileOutputs) {
+      work(TilePiece{first, std::min(inputs - first, kInputsAtOnce), output, std::min(outputs - output, 2 * kTileOutputs)});
+    }
+  }
+}
+
+/// Words [begin, end) of one run, a multiple of 16. tiles_of(piece): its tiles.
+template <class Tiles, class V, typename TilesOf>
+void gemm_tiles_run(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const TilesOf& tiles_of,
+                    bool accumulate, const Modulus& m, std::size_t begin, std::size_t end) {
   static_assert(V::kLanes == 16);
   TileProducts<Tiles, V> products(m);
-  TileWeights<V> weights(m);
   TileSource sources[kBlocksAtOnce];
   alignas(64) U32 gathered[kInputsAtOnce * kWordsAtOnce];   // written where it is needed only
 
-  for (std::size_t first = 0; first < inputs; first += kInputsAtOnce) {
-    const std::size_t count = std::min(inputs - first, kInputsAtOnce);
-    const std::size_t blocks = (count + kTileInputs - 1) / kTileInputs;
+  for_each_piece(inputs, outputs, [&](const TilePiece& piece) {
+    const std::size_t first = piece.first, count = piece.inputs, output = piece.output, here = piece.outputs, blocks = piece.blocks();
     const bool adds = accumulate || first != 0;
-    for (std::size_t output = 0; output < outputs; output += 2 * kTileOutputs) {
-      const std::size_t here = std::min(outputs - output, 2 * kTileOutputs);
-      weights.fill(w + first * w_row_stride + output, w_row_stride, count, here);
-      for (std::size_t s = 0; s < sets; ++s) {
-        const U32* const* const rows = x + s * inputs + first;
-        for (std::size_t t = begin; t < end; t += kWordsAtOnce) {
-          const std::size_t n = std::min(end - t, kWordsAtOnce);
-          for (std::size_t b = 0; b < blocks; ++b) {
-            sources[b] = find_source(rows + b * kTileInputs, count - b * kTileInputs, t, n, gathered + b * kTileInputs * kWordsAtOnce);
-          }
-          const auto multiply = [&]<int kOutputTiles>() {
-            U32* const* const to = out + s * outputs + output;
-            std::size_t i = 0;
-            for (; i + 32 <= n; i += 32) products.template multiply<kOutputTiles, 2>(to, here, weights, sources, blocks, t + i, i, adds);
-            if (i < n) products.template multiply<kOutputTiles, 1>(to, here, weights, sources, blocks, t + i, i, adds);
-          };
-          here > kTileOutputs ? multiply.template operator()<2>() : multiply.template operator()<1>();
+    const U32* const weights = tiles_of(piece);
+    for (std::size_t s = 0; s < sets; ++s) {
+      const U32* const* const rows = x + s * inputs + first;
+      for (std::size_t t = begin; t < end; t += kWordsAtOnce) {
+        const std::size_t n = std::min(end - t, kWordsAtOnce);
+        for (std::size_t b = 0; b < blocks; ++b) {
+          sources[b] = find_source(rows + b * kTileInputs, count - b * kTileInputs, t, n, gathered + b * kTileInputs * kWordsAtOnce);
         }
+        const auto multiply = [&]<int kOutputTiles>() {
+          U32* const* const to = out + s * outputs + output;
+          std::size_t i = 0;
+          for (; i + 32 <= n; i += 32) products.template multiply<kOutputTiles, 2>(to, here, weights, sources, blocks, t + i, i, adds);
+          if (i < n) products.template multiply<kOutputTiles, 1>(to, here, weights, sources, blocks, t + i, i, adds);
+        };
+        here > kTileOutputs ? multiply.template operator()<2>() : multiply.template operator()<1>();
       }
     }
-  }
+  });
   products.finish();
 }
 
-/// Weights are made anew for each call: shorter runs than these do not earn it. And what TileWeights takes.
+/// Weights are made anew for each call: shorter runs than these do not earn it. And what TileMaker takes.
 constexpr std::size_t kLeastTileRun = 32, kLeastTileInputs = 8;
 constexpr U32 kLeastTilePrime = 1u << 24;
 
@@ -217,10 +225,41 @@ void gemm_periodic_tiles(const Kernels& other, U32* const* out, std::size_t outp
   if (shortest < kLeastTileRun || shortest % 16 != 0 || run_length % 16 != 0 || inputs < kLeastTileInputs || m.q <= kLeastTilePrime) {
     return other.gemm_periodic(out, outputs, x, inputs, sets, w, w_run_stride, w_row_stride, run_length, accumulate, m, n);
   }
+  const TileMaker<V> maker(m);
+  alignas(64) U32 tiles[kBlocksAtOnce * 2 * kTileWords];
   Tiles::configure();
   for (std::size_t begin = 0; begin < n; begin += run_length, w += w_run_stride) {
-    gemm_tiles_run<Tiles, V>(out, outputs, x, inputs, sets, w, w_row_stride, accumulate, m, begin, std::min(begin + run_length, n));
+    const auto tiles_of = [&](const TilePiece& piece) {
+      maker.make(tiles, w + piece.first * w_row_stride + piece.output, w_row_stride, piece.inputs, piece.outputs);
+      return tiles;
+    };
+    gemm_tiles_run<Tiles, V>(out, outputs, x, inputs, sets, tiles_of, accumulate, m, begin, std::min(begin + run_length, n));
   }
+  Tiles::release();
+}
+
+/// Words of the tiles of one run's weights; 0: tiles are not for them.
+inline std::size_t tile_words(std::size_t inputs, std::size_t outputs, const Modulus& m) {
+  std::size_t words = 0;
+  if (inputs < kLeastTileInputs || m.q <= kLeastTilePrime) return 0;
+  for_each_piece(inputs, outputs, [&](const TilePiece& piece) { words += piece.words(); });
+  return words;
+}
+template <class V>
+void make_tiles(U32* tiles, std::size_t outputs, std::size_t inputs, const U32* w, std::size_t w_row_stride, const Modulus& m) {
+  const TileMaker<V> maker(m);
+  for_each_piece(inputs, outputs, [&](const TilePiece& piece) {
+    maker.make(tiles, w + piece.first * w_row_stride + piece.output, w_row_stride, piece.inputs, piece.outputs);
+    tiles += piece.words();
+  });
+}
+/// One run of n words, a multiple of 16, with tiles that were made before.
+template <class Tiles, class V>
+void gemm_made_tiles(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* tiles, const Modulus& m,
+                     std::size_t n) {
+  Tiles::configure();
+  const auto tiles_of = [&](const TilePiece& piece) { return std::exchange(tiles, tiles + piece.words()); };
+  gemm_tiles_run<Tiles, V>(out, outputs, x, inputs, sets, tiles_of, false, m, 0, n);
   Tiles::release();
 }
 

@@ -44,6 +44,11 @@ void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, st
   gemm_periodic_tiles<AmxTiles, Avx512>(kAvx512Kernels, out, outputs, x, inputs, sets, w, w_run_stride, w_row_stride, run_length, accumulate, m, n);
 }
 
+void gemm_prepared(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* prepared, const Modulus& m,
+                   std::size_t n) {
+  gemm_made_tiles<AmxTiles, Avx512>(out, outputs, x, inputs, sets, prepared, m, n);
+}
+
 }  // namespace
 
 const Kernels& amx_kernels() {
@@ -51,6 +56,9 @@ const Kernels& amx_kernels() {
     Kernels kernels = kAvx512Kernels;
     kernels.name = "amx";
     kernels.gemm_periodic = gemm_periodic;
+    kernels.prepared_words = tile_words;
+    kernels.prepare_weights = make_tiles<Avx512>;
+    kernels.gemm_prepared = gemm_prepared;
     return kernels;
   }();
   return table;

@@ -233,6 +233,16 @@ void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, st
   }
 }
 
+// No other form: a copy, so that those who use one can be tested on every machine.
+std::size_t prepared_words(std::size_t inputs, std::size_t outputs, const Modulus&) { return inputs * outputs; }
+void prepare_weights(U32* prepared, std::size_t outputs, std::size_t inputs, const U32* w, std::size_t w_row_stride, const Modulus&) {
+  for (std::size_t k = 0; k < inputs; ++k) std::copy_n(w + k * w_row_stride, outputs, prepared + k * outputs);
+}
+void gemm_prepared(U32* const* out, std::size_t outputs, const U32* const* x, std::size_t inputs, std::size_t sets, const U32* prepared, const Modulus& m,
+                   std::size_t n) {
+  gemm_periodic(out, outputs, x, inputs, sets, prepared, inputs * outputs, outputs, n, false, m, n);
+}
+
 void mac_full(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
               const Modulus& m, std::size_t n) {
   for (std::size_t t = 0; t < n; ++t) {
@@ -270,6 +280,9 @@ const Kernels kScalarKernels = {
     .inner_product_gathered = inner_product_gathered,
     .inner_product_unit = inner_product_unit,
     .gemm_periodic = gemm_periodic,
+    .prepared_words = prepared_words,
+    .prepare_weights = prepare_weights,
+    .gemm_prepared = gemm_prepared,
     .mac_full = mac_full,
 };
 

@@ -107,6 +107,14 @@ struct Kernels {
                         std::size_t w_row_stride, std::size_t run_length, bool accumulate, const Modulus&,
                         std::size_t n);
 
+  /// Weights of one run in a form of the kernels' own, made before and for several calls. Null: they have none, and prepared_words is 0 where it does
+  /// not serve; else prepare_weights() writes so many words, and gemm_prepared() is gemm_periodic() with one run of n words, a multiple of 16.
+  std::size_t (*prepared_words)(std::size_t inputs, std::size_t outputs, const Modulus&) = nullptr;
+  void (*prepare_weights)(std::uint32_t* prepared, std::size_t outputs, std::size_t inputs, const std::uint32_t* w, std::size_t w_row_stride,
+                          const Modulus&) = nullptr;
+  void (*gemm_prepared)(std::uint32_t* const* out, std::size_t outputs, const std::uint32_t* const* x, std::size_t inputs, std::size_t sets,
+                        const std::uint32_t* prepared, const Modulus&, std::size_t n) = nullptr;
+
   /// Full (non-periodic) weights, the same for both groups of inputs: out0[t] = sum_k w[k][t] * x0[k][t], out1 likewise; w in Montgomery form,
   /// n words each.
   void (*mac_full)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* w, const std::uint32_t* const* x0,
