@@ -4,9 +4,8 @@
 #include <cmath>
 
 #include "brainlock/base/processors.hpp"
+#include "brainlock/compiler/clear_model.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
-#include "brainlock/compiler/fold.hpp"
-#include "brainlock/compiler/onnx_import.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "brainlock/wire/evaluation_keys.hpp"
 #include "ui.hpp"
@@ -65,16 +64,8 @@ Result<std::vector<double>> decrypt_output(const package::Package& package, cons
 }
 
 Result<compiler::Graph> clear_model(const package::Package& package) {
-  BRAINLOCK_ASSIGN(compiler::Graph graph, compiler::import_onnx(std::as_bytes(std::span(package.model()))));
-  BRAINLOCK_ASSIGN(graph, compiler::normalise(std::move(graph)));
-  // Whoever made the package may have put plan and model of two networks into it; inputs have the size that the plan states.
-  const auto size_of = [](const plan::TensorMap& map) { return std::size_t{map.channels} * map.height * map.width; };
-  const std::size_t takes = graph.nodes.front().shape.size(), gives = graph.nodes[static_cast<std::size_t>(graph.output)].shape.size();
-  const std::size_t input = size_of(package.program().input), output = size_of(package.program().output);
-  if (takes != input || gives != output) {
-    return Error{ErrorCode::kMismatch, "package " + package.hash_hex() + ": its model takes " + std::to_string(takes) + " values and gives " + std::to_string(gives) + ", its plan is of another one (" +
-                                           std::to_string(input) + ", " + std::to_string(output) + "): do not use it"};
-  }
+  auto graph = compiler::clear_model(std::as_bytes(std::span(package.model())), package.program());
+  if (!graph) return graph.error().in("package " + package.hash_hex());
   return graph;
 }
 

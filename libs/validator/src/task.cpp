@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
+#include "brainlock/compiler/clear_model.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
-#include "brainlock/compiler/fold.hpp"
-#include "brainlock/compiler/onnx_import.hpp"
 
 namespace brainlock::validator {
 namespace {
@@ -26,9 +25,8 @@ Result<Task> open_task(const std::filesystem::path& package_directory, std::span
   if (std::find(approved.begin(), approved.end(), package->hash()) == approved.end()) {
     return {ErrorCode::kDenied, "package " + package->hash_hex() + " is not on the list of approved packages"};
   }
-  BRAINLOCK_ASSIGN(auto imported, compiler::import_onnx(std::as_bytes(std::span(package->model()))));
-  BRAINLOCK_ASSIGN(auto normal, compiler::normalise(std::move(imported)));
-  const auto graph = std::make_shared<const compiler::Graph>(std::move(normal));
+  BRAINLOCK_ASSIGN(auto model, compiler::clear_model(std::as_bytes(std::span(package->model())), package->program()));
+  const auto graph = std::make_shared<const compiler::Graph>(std::move(model));
 
   Task task;
   task.name = package->program().model_name;
