@@ -4,6 +4,7 @@
 
 #include "brainlock/base/processors.hpp"
 #include "brainlock/device_cuda/select.hpp"
+#include "brainlock/miner/key_registry.hpp"
 #include "judge.hpp"
 #include "text.hpp"
 
@@ -156,8 +157,10 @@ Finding judge_disk(Role role, const std::string& folder, std::uint64_t free_byte
   const std::string has = bytes_text(free_bytes) + " free for " + folder;
   const std::string remedy = "make room there, or put --state on a larger disk";
   if (free_files == 0) return failure("no more files fit on the disk of " + folder + " (inodes)", remedy);
-  const std::uint64_t least = key_bytes + kRoomForLogs;
-  if (free_bytes < least) return failure(has + ": not enough for one key file of " + bytes_text(key_bytes), remedy);
+  const std::uint64_t others = role == Role::kMiner ? miner::KeyQuota{}.keep_free_bytes : kRoomForLogs;   // what a miner's keys leave to others
+  if (free_bytes < key_bytes + others) {
+    return failure(has + ": not enough for one key file of " + bytes_text(key_bytes) + " and the " + bytes_text(others) + " beside it that stay free", remedy);
+  }
   const std::uint64_t good = (role == Role::kMiner ? 16 : 3) * key_bytes + 10 * kRoomForLogs;
   if (free_bytes < good) return warning(has + "; a key file takes " + bytes_text(key_bytes), remedy);
   if (role != Role::kMiner) return ok(has);

@@ -125,6 +125,8 @@ TEST(JudgeMachine, Disk) {
   expect(judge_disk(Role::kMiner, "/d", 2'000'000'000, 1000, 170'000'000), Level::kWarning, "2.0 GB free");
   expect(judge_disk(Role::kValidator, "/d", 2'000'000'000, 1000, 170'000'000), Level::kOk, "2.0 GB free");
   expect(judge_disk(Role::kMiner, "/d", 200'000'000, 1000, 170'000'000), Level::kFailure, "not enough");
+  expect(judge_disk(Role::kMiner, "/d", 400'000'000, 1000, 170'000'000), Level::kFailure, "268 MB beside it");   // it would refuse the first key
+  expect(judge_disk(Role::kValidator, "/d", 400'000'000, 1000, 170'000'000), Level::kWarning, "400 MB free");
   expect(judge_disk(Role::kMiner, "/d", 100'000'000'000, 0, 170'000'000), Level::kFailure, "inodes");
 }
 
