@@ -199,7 +199,10 @@ class Session final : public Connection {
     });
   }
 
+  // What was under way when the connection was closed may have ended well and come in here afterwards: nothing new is begun then.
+
   void on_header(beast::error_code error) {
+    if (gone_) return;
     if (error == beast::error::timeout) ++shared_->timeouts;
     if (error == http::error::end_of_stream || error == beast::error::timeout || error == asio::error::operation_aborted) return close();
     if (error) {
@@ -252,6 +255,7 @@ class Session final : public Connection {
   }
 
   void on_body(beast::error_code error) {
+    if (gone_) return;
     if (error && error != http::error::need_buffer) {
       if (error == beast::error::timeout) ++shared_->timeouts;
       return give_up();
@@ -353,6 +357,7 @@ class Session final : public Connection {
   }
 
   void on_written(beast::error_code error) {
+    if (gone_) return;
     if (error) {
       if (error == beast::error::timeout) ++shared_->timeouts;
       return give_up();
