@@ -367,13 +367,19 @@ TEST_F(ServiceTest, QuestionsOfTheSlotsValidatorGoFirst) {
   for (auto& answer : answers) EXPECT_EQ(answer.get().status, 200);
 }
 
-TEST_F(ServiceTest, FloodFromOneAddressIsCutOffBeforeSignaturesAreChecked) {
-  options.requests_per_s_per_address = 1;
-  start();
+/// A question that anybody may ask, from somewhere.
+net::RequestHead status_head() {
   net::RequestHead head;
   head.method = "GET";
   head.target = "/v1/status";
   head.peer_ip = "192.0.2.1";
+  return head;
+}
+
+TEST_F(ServiceTest, FloodFromOneAddressIsCutOffBeforeSignaturesAreChecked) {
+  options.requests_per_s_per_address = 1;
+  start();
+  net::RequestHead head = status_head();
   int refused = 0;
   for (int i = 0; i < 100; ++i) refused += refusal_of(drive(head, {})) == Refusal::kRateLimited ? 1 : 0;
   EXPECT_GE(refused, 95);
@@ -384,10 +390,7 @@ TEST_F(ServiceTest, FloodFromOneAddressIsCutOffBeforeSignaturesAreChecked) {
 TEST_F(ServiceTest, WhoAsksMoreThanItMayLosesTheConnection) {
   options.requests_per_s_per_address = 1;
   start();
-  net::RequestHead head;
-  head.method = "GET";
-  head.target = "/v1/status";
-  head.peer_ip = "192.0.2.1";
+  net::RequestHead head = status_head();
   EXPECT_FALSE(drive(head, {}).close);
   net::Response last;
   for (int i = 0; i < 5; ++i) last = drive(head, {});

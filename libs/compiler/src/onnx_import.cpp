@@ -92,6 +92,12 @@ std::string type_name(int type) {
 }
 
 void read_elements_raw(const onnx::TensorProto& proto, ConstTensor& out) {
+  const auto read_halves = [&](float (*to_float)(std::uint16_t)) {
+    std::vector<std::uint16_t> halves;
+    read_raw<std::uint16_t>(proto.raw_data(), halves);
+    out.reals.reserve(halves.size());
+    for (const std::uint16_t half : halves) out.reals.push_back(to_float(half));
+  };
   switch (proto.data_type()) {
     case onnx::TensorProto::FLOAT:
       read_raw<float>(proto.raw_data(), out.reals);
@@ -99,20 +105,12 @@ void read_elements_raw(const onnx::TensorProto& proto, ConstTensor& out) {
     case onnx::TensorProto::DOUBLE:
       read_raw<double>(proto.raw_data(), out.reals);
       break;
-    case onnx::TensorProto::FLOAT16: {
-      std::vector<std::uint16_t> halves;
-      read_raw<std::uint16_t>(proto.raw_data(), halves);
-      out.reals.reserve(halves.size());
-      for (std::uint16_t half : halves) out.reals.push_back(half_to_float(half));
+    case onnx::TensorProto::FLOAT16:
+      read_halves(half_to_float);
       break;
-    }
-    case onnx::TensorProto::BFLOAT16: {
-      std::vector<std::uint16_t> halves;
-      read_raw<std::uint16_t>(proto.raw_data(), halves);
-      out.reals.reserve(halves.size());
-      for (std::uint16_t half : halves) out.reals.push_back(brain_float(half));
+    case onnx::TensorProto::BFLOAT16:
+      read_halves(brain_float);
       break;
-    }
     case onnx::TensorProto::INT64:
       read_raw<std::int64_t>(proto.raw_data(), out.integers);
       break;

@@ -109,7 +109,7 @@ class CpuBackend::LinearWalk {
   /// Words of what is made of an output's weights of one run, for the units of it that follow each other; 0: they are taken as they are.
   static std::size_t prepared_words(const math::Kernels& kernels, const LinearCore& core, const LinearCore::Output& output, const math::Modulus& m) {
     if (core.full_weights != nullptr || core.run_length < 2 * kUnitWords || kernels.prepared_words == nullptr) return 0;
-    return kernels.prepared_words(output.columns.size(), output.giants, m);
+    return kernels.prepared_words(output.giants, output.columns.size(), m);
   }
 
   /// Computes the unit at place i of the walk, which goes on to i + 1 unless `last`.

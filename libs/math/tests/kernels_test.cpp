@@ -333,7 +333,7 @@ TEST_P(KernelsTest, GemmPeriodicMatchesTheTripleLoop) {
       std::vector<U32*> out_pointers;
       for (auto& o : out) out_pointers.push_back(o.data());
       const std::size_t n = std::min(c.run_length, c.n) / 16 * 16;   // of the first run
-      const std::size_t prepared_words = !accumulate && n != 0 && kernels_.prepared_words != nullptr ? kernels_.prepared_words(c.inputs, c.outputs, m_) : 0;
+      const std::size_t prepared_words = !accumulate && n != 0 && kernels_.prepared_words != nullptr ? kernels_.prepared_words(c.outputs, c.inputs, m_) : 0;
       if (prepared_words != 0) {
         Words prepared(prepared_words + 1, 7);
         kernels_.prepare_weights(prepared.data(), c.outputs, c.inputs, w.data(), row_stride, m_);

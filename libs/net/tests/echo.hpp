@@ -98,4 +98,27 @@ struct Raw {
   bool connected = false;
 };
 
+/// Takes connections on this machine, at a port of its own.
+struct Listener {
+  int fd;
+  std::uint16_t port = 0;
+  explicit Listener(int backlog) : fd(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in own{};
+    own.sin_family = AF_INET;
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof own;
+    EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&own), size), 0);
+    EXPECT_EQ(::listen(fd, backlog), 0);
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size);
+    port = ntohs(own.sin_port);
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() { close(); }
+  void close() {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+  }
+};
+
 }  // namespace brainlock::net

@@ -17,17 +17,8 @@ class Talker {
  public:
   /// Says `begin`, then `filler` until nobody listens, or enough was said.
   Talker(std::string begin, std::string filler) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in own{};
-    own.sin_family = AF_INET;
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof own;
-    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&own), size), 0);
-    EXPECT_EQ(::listen(listener_, 1), 0);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&own), &size);
-    port_ = ntohs(own.sin_port);
     thread_ = std::thread([this, begin = std::move(begin), filler = std::move(filler)] {
-      const int peer = ::accept(listener_, nullptr, nullptr);
+      const int peer = ::accept(listener_.fd, nullptr, nullptr);
       char request[4096];
       if (::recv(peer, request, sizeof request, 0) > 0 && say(peer, begin) && !filler.empty()) {
         while (said_ < kEnough && say(peer, filler)) {}
@@ -35,11 +26,8 @@ class Talker {
       ::close(peer);
     });
   }
-  ~Talker() {
-    thread_.join();
-    ::close(listener_);
-  }
-  std::uint16_t port() const { return port_; }
+  ~Talker() { thread_.join(); }
+  std::uint16_t port() const { return listener_.port; }
   /// Bytes that went, once the client has gone.
   std::size_t said() {
     thread_.join();
@@ -58,8 +46,7 @@ class Talker {
     return true;
   }
 
-  int listener_ = -1;
-  std::uint16_t port_ = 0;
+  Listener listener_{1};
   std::size_t said_ = 0;
   std::thread thread_;
 };

@@ -49,15 +49,8 @@ TEST_F(HttpTest, BodiesOfAllSizesComeBackOverOneConnection) {
 
 // A machine whose line of those that wait is full answers when it is asked again, a second later.
 TEST(HttpClient, ARoundTripIsTheTimeInWhichAConnectionIsTaken) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in own{};
-  own.sin_family = AF_INET;
-  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof own;
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&own), size), 0);
-  ASSERT_EQ(::listen(listener, 0), 0);
-  ::getsockname(listener, reinterpret_cast<sockaddr*>(&own), &size);
-  const std::uint16_t port = ntohs(own.sin_port);
+  Listener listener(0);
+  const std::uint16_t port = listener.port;
   Client prompt("127.0.0.1", port), late("127.0.0.1", port);
   EXPECT_EQ(prompt.round_trip_s(), 0);
   EXPECT_FALSE(prompt.heard_at());
@@ -67,12 +60,12 @@ TEST(HttpClient, ARoundTripIsTheTimeInWhichAConnectionIsTaken) {
   EXPECT_TRUE(prompt.heard_at());
   std::jthread taker([&] {
     std::this_thread::sleep_for(300ms);
-    ::close(::accept(listener, nullptr, nullptr));
+    ::close(::accept(listener.fd, nullptr, nullptr));
   });
   ASSERT_TRUE(late.connect(3000).ok());
   EXPECT_GT(late.round_trip_s(), 0.9);
   taker.join();
-  ::close(listener);
+  listener.close();
   Client refused("127.0.0.1", port);
   EXPECT_FALSE(refused.connect(3000).ok());
   EXPECT_TRUE(refused.heard_at()) << "its machine spoke";

@@ -158,8 +158,8 @@ TEST_F(TlsTest, AConnectionThatTheServerClosedIsNoticedBeforeARequestIsPutOnIt) 
 /// A server that says what it likes after its first answer, with every byte in our hands.
 struct ScriptedTls {
   SSL_CTX* context = ::SSL_CTX_new(::TLS_server_method());
-  int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  std::uint16_t port = 0;
+  Listener listener{4};
+  const std::uint16_t port = listener.port;
   std::atomic<bool> said{false};
   std::jthread thread;
   ScriptedTls(const TlsIdentity& identity, std::function<void(SSL*)> then) {
@@ -174,16 +174,8 @@ struct ScriptedTls {
     ::EVP_PKEY_free(key);
     ::BIO_free(certificate_text);
     ::BIO_free(key_text);
-    sockaddr_in own{};
-    own.sin_family = AF_INET;
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof own;
-    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&own), size), 0);
-    EXPECT_EQ(::listen(listener, 4), 0);
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&own), &size);
-    port = ntohs(own.sin_port);
     thread = std::jthread([this, then = std::move(then)] {
-      for (int peer; (peer = ::accept(listener, nullptr, nullptr)) >= 0;) {
+      for (int peer; (peer = ::accept(listener.fd, nullptr, nullptr)) >= 0;) {
         SSL* ssl = ::SSL_new(context);
         ::SSL_set_fd(ssl, peer);
         char buffer[4096];
@@ -200,8 +192,7 @@ struct ScriptedTls {
     });
   }
   ~ScriptedTls() {
-    ::shutdown(listener, SHUT_RDWR);
-    ::close(listener);
+    ::shutdown(listener.fd, SHUT_RDWR);   // ends the accepting
     thread.join();
     ::SSL_CTX_free(context);
   }

@@ -239,7 +239,7 @@ void gemm_periodic_tiles(const Kernels& other, U32* const* out, std::size_t outp
 }
 
 /// Words of the tiles of one run's weights; 0: tiles are not for them.
-inline std::size_t tile_words(std::size_t inputs, std::size_t outputs, const Modulus& m) {
+inline std::size_t tile_words(std::size_t outputs, std::size_t inputs, const Modulus& m) {
   std::size_t words = 0;
   if (inputs < kLeastTileInputs || m.q <= kLeastTilePrime) return 0;
   for_each_piece(inputs, outputs, [&](const TilePiece& piece) { words += piece.words(); });

@@ -234,7 +234,7 @@ void gemm_periodic(U32* const* out, std::size_t outputs, const U32* const* x, st
 }
 
 // No other form: a copy, so that those who use one can be tested on every machine.
-std::size_t prepared_words(std::size_t inputs, std::size_t outputs, const Modulus&) { return inputs * outputs; }
+std::size_t prepared_words(std::size_t outputs, std::size_t inputs, const Modulus&) { return inputs * outputs; }
 void prepare_weights(U32* prepared, std::size_t outputs, std::size_t inputs, const U32* w, std::size_t w_row_stride, const Modulus&) {
   for (std::size_t k = 0; k < inputs; ++k) std::copy_n(w + k * w_row_stride, outputs, prepared + k * outputs);
 }

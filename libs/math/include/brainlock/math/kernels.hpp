@@ -108,8 +108,9 @@ struct Kernels {
                         std::size_t n);
 
   /// Weights of one run in a form of the kernels' own, made before and for several calls. Null: they have none, and prepared_words is 0 where it does
-  /// not serve; else prepare_weights() writes so many words, and gemm_prepared() is gemm_periodic() with one run of n words, a multiple of 16.
-  std::size_t (*prepared_words)(std::size_t inputs, std::size_t outputs, const Modulus&) = nullptr;
+  /// not serve; else prepare_weights() writes so many words to a multiple of 64 bytes, and gemm_prepared() is gemm_periodic() with one run of n words, a
+  /// multiple of 16.
+  std::size_t (*prepared_words)(std::size_t outputs, std::size_t inputs, const Modulus&) = nullptr;
   void (*prepare_weights)(std::uint32_t* prepared, std::size_t outputs, std::size_t inputs, const std::uint32_t* w, std::size_t w_row_stride,
                           const Modulus&) = nullptr;
   void (*gemm_prepared)(std::uint32_t* const* out, std::size_t outputs, const std::uint32_t* const* x, std::size_t inputs, std::size_t sets,
