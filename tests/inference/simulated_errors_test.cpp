@@ -71,7 +71,8 @@ class Writer {
     std::int32_t rotation;
     std::vector<std::complex<float>> weight;
   };
-  plan::Register linear(const std::vector<Term>& terms, std::uint32_t dropped, double scale_log2, std::vector<std::int32_t> sums = {}) {
+  plan::Register linear(const std::vector<Term>& terms, std::uint32_t dropped, double scale_log2, std::vector<std::int32_t> sums = {},
+                        plan::SlotVector mask = {}) {
     const Held in = held_[terms[0].in];
     const plan::Register out = make({in.limbs - dropped, std::exp2(scale_log2)});
     plan::Linear linear;
@@ -80,6 +81,11 @@ class Writer {
     linear.weight_scale = held_[out].scale / in.scale;
     for (std::uint32_t l = held_[out].limbs; l < in.limbs; ++l) linear.weight_scale *= p_.parameters.q[l];
     linear.rotate_sums = std::move(sums);
+    if (!mask.values.empty()) {
+      linear.masks.push_back(std::move(mask));
+      linear.mask_scale = std::exp2(13.0);
+      linear.weight_scale /= linear.mask_scale;
+    }
     plan::Linear::Output output;
     output.out = out;
     output.giants = 1;
@@ -227,6 +233,27 @@ TEST(SimulatedErrors, KeySwitchesErrWhereTheirWeightsAre) {
   const auto empty = [](std::uint32_t slot, bool) { return slot % 8 < 6; };
   EXPECT_NEAR(mean_square(compared.encrypted, weighted) / mean_square(compared.simulated, weighted), 1, 0.05);
   for (const Values* runs : {&compared.encrypted, &compared.simulated}) EXPECT_LT(mean_square(*runs, empty), 0.001 * mean_square(*runs, weighted));
+}
+
+// Of key switches nothing is left where a mask is zero, of the rescale behind it all.
+TEST(SimulatedErrors, MasksTakeTheErrorsBeforeThem) {
+  plan::SlotVector mask{kSlots, {}, {}};
+  for (std::uint32_t t = 0; t < kSlots; t += t % 8 == 2 ? 6 : 1) mask.slots.push_back(t), mask.values.push_back(1);
+  const auto masked = [](std::uint32_t slot, bool) { return slot % 8 > 2; };
+  const auto kept = [](std::uint32_t slot, bool) { return slot % 8 <= 2; };
+  for (const double scale : {46.0, 30.0}) {   // errors of key switches, then of the rescale
+    Writer writer(1, 20);
+    const plan::Register in = writer.split(0, 1)[0];
+    writer.linear({{in, 1, {{1, 0.5}}}, {in, 2, {{0.5, 1}}}, {in, -3, {{1, 1}}}}, scale > 40 ? 0 : 1, scale, {}, mask);
+    const Compared compared = run(writer.program(), values(1));
+    expect_as_foretold(compared, 0.05);
+    EXPECT_NEAR(mean_square(compared.encrypted, kept) / mean_square(compared.simulated, kept), 1, 0.05);
+    if (scale > 40) {
+      for (const Values* runs : {&compared.encrypted, &compared.simulated}) EXPECT_LT(mean_square(*runs, masked), 0.01 * mean_square(*runs, kept));
+    } else {
+      EXPECT_NEAR(mean_square(compared.encrypted, masked) / mean_square(compared.simulated, masked), 1, 0.05);
+    }
+  }
 }
 
 TEST(SimulatedErrors, SumsOfRotationsRepeatTheirErrors) {

@@ -130,7 +130,7 @@ void add_package_commands(CLI::App& app) {
   auto* command = app.add_subcommand("compile", "compile an ONNX model into a package");
   command->add_option("model", compile->model, "ONNX file")->required();
   command->add_option("-o,--output,--out", compile->out, "package folder to write")->required();
-  command->add_option("--profile", compile->profile, "precise (N = 2^15) or fast (N = 2^14)")->capture_default_str();
+  command->add_option("--profile", compile->profile, "precise (N = 2^15), fast (N = 2^14), or deep (N = 2^16, for some twenty layers)")->capture_default_str();
   command->add_option("--dataset", compile->dataset, "CIFAR-10 folder to take value ranges from, besides synthetic images");
   command->add_option("--target-error", compile->target_error, "relative rms error of the logits to aim at; the profile's own without it")->check(CLI::PositiveNumber);
   command->add_flag("--overwrite", compile->overwrite, "replace the package if it is there");

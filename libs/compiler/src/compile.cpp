@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "brainlock/base/parallel.hpp"
 #include "brainlock/base/processors.hpp"
@@ -40,6 +41,8 @@ constexpr double kBoundDeviations = 8.0;
 constexpr double kCarriedError = 1.0 / 8192;
 // Weights are rounded to about this share of the values that they make, to measure what rounding does.
 constexpr double kProbeError = 1.0 / 512;
+// Ways to make zeros around maps are both priced with all weights unless the nominal chain says that one costs this many times the other.
+constexpr double kOtherBorders = 1.5;
 constexpr double kLeastShare = 1.0 / 64;   // of the plain estimate that a measured one is taken for
 // Samples from which the range of a polynomial's input is taken.
 constexpr std::size_t kRangeSamples = 8;
@@ -59,17 +62,23 @@ double plain_weight_noise(const plan::Linear& linear, const plan::SlotTrace& tra
   return std::sqrt(worst * linear.period / 12.0 * std::exp2(static_cast<double>(linear.rotate_sums.size())));
 }
 
-// The same as it is, in the slots of the stage's values, from weights that were rounded at the Linear's weight_scale. Vectors with a
-// pattern (zeros around a map, every other slot empty) have rounding errors with that pattern, so that the slots that count
-// are off by more than the mean.
-double measured_weight_noise(const plan::Linear& linear, const LoweredStage& stage, const RoundingDifferences& differences) {
+// The same for masks rounded at scale 1: they have errors in all coefficients.
+double plain_mask_noise(const plan::Linear& linear, const plan::SlotTrace& trace) {
+  double worst = 0;
+  for (const auto& output : linear.outputs) worst = std::max(worst, trace.mean_square[output.out]);
+  return std::sqrt(worst * linear.masks.front().period / 12.0);
+}
+
+// What rounding does in the slots of the stage's values. Vectors with a pattern (zeros around a map, every other slot empty) have
+// rounding errors with that pattern, so that the slots that count are off by more than the mean.
+double measured_noise(const LoweredStage& stage, const plan::Linear& linear, const RoundingDifferences& differences) {
   double sum = 0;
   for (const plan::Place& place : stage.places) {
     const std::complex<double> d = differences.at(linear.outputs[place.ciphertext].out)[place.slot];
     const double part = place.part == 0 ? d.real() : d.imag();
     sum += part * part;
   }
-  return std::sqrt(sum / static_cast<double>(stage.places.size())) * linear.weight_scale;
+  return std::sqrt(sum / static_cast<double>(stage.places.size()));
 }
 
 class Compiler {
@@ -146,6 +155,12 @@ class Compiler {
     rank(enumerate_choices(stages_, slots_));
     sort();
     if (ranked.empty()) return {};
+    // Zeros among weights and masks cost so different things that the nominal chain cannot tell which of them is better.
+    const auto other = std::find_if(ranked.begin(), ranked.end(), [&](const auto& r) {
+      return r.second.masks != ranked[0].second.masks && r.first < kOtherBorders * ranked[0].first;
+    });
+    std::optional<LayoutChoice> other_borders;
+    if (other != ranked.end()) other_borders = other->second;
     if (ranked.size() > 2) ranked.resize(2);
     // Around the best: other splits into baby and giant steps.
     std::vector<LayoutChoice> others(2, ranked.front().second);
@@ -154,6 +169,7 @@ class Compiler {
     rank(others);
     sort();
     std::vector<LayoutChoice> out{ranked[0].second};
+    if (other_borders) out.push_back(*other_borders);
     // And with a real input: the conjugation at the input's small scale may cost more precision than is there.
     if (!stages_.stages.front().is_dense) {
       out.push_back(ranked[0].second);
@@ -165,20 +181,21 @@ class Compiler {
   /// value_of a layout at the nominal chain; the error of lower() if it does not hold the network.
   [[nodiscard]] Result<double> nominal_value(const LayoutChoice& choice) const {
     BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice, LowerDepth::kStructure));
-    assign_levels(lowered, nominal_levels());
+    assign_levels(lowered, nominal_levels(choice.masks));
     return value_of(lowered.program);
   }
 
-  [[nodiscard]] LevelChoice nominal_levels() const {
+  [[nodiscard]] LevelChoice nominal_levels(bool masks) const {
     LevelChoice nominal;
     nominal.parameters = {options_.profile.ring_degree, {}, {}, 4};
     const auto depth = static_cast<std::uint32_t>(stages_.ranks());
-    std::uint32_t limbs = 2 + depth + depth / 3;
+    std::uint32_t limbs = masks ? 2 + 2 * depth : 2 + depth + depth / 3;
     nominal.parameters.q.assign(limbs, 1U << 29);
     nominal.parameters.p.assign(4, 1U << 29);
     nominal.weight_scale_log2.assign(depth, 14);
+    if (masks) nominal.mask_scale_log2.assign(depth, 14);
     for (std::uint32_t l = 0; l < depth; ++l) {
-      const std::uint32_t drop = l == 0 ? 0 : (l % 3 == 0 ? 2 : 1);
+      const std::uint32_t drop = l == 0 ? 0 : (masks || l % 3 == 0 ? 2 : 1);
       nominal.limbs_in.push_back(limbs);
       nominal.drop.push_back(drop);
       limbs -= drop;
@@ -195,7 +212,7 @@ class Compiler {
       // A second input ciphertext doubles the upload: only where a packed one does not reach the target.
       if (choice.real_input && best_good_) continue;
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
-      assign_levels(lowered, nominal_levels());
+      assign_levels(lowered, nominal_levels(choice.masks));
       std::vector<CarriedNoise> carried;
       BRAINLOCK_ASSIGN(const LevelRequest request, make_request(lowered, carried));
       for (const LoweredStage& stage : lowered.stages)   // for clients: inputs beyond these are refused
@@ -239,8 +256,8 @@ class Compiler {
   /// What rounded weights of a carried stage do, for scales that are not yet known.
   struct CarriedNoise {
     std::size_t stage = 0;
-    double weight_noise = 0;   ///< as StageNeeds::weight_noise
-    double gain = 0;           ///< as StageNeeds::weight_gain
+    double weight_noise = 0, weight_gain = 0;   ///< as in StageNeeds
+    double mask_noise = 0, mask_gain = 0;
   };
 
   static const plan::Linear& linear_of(const Lowered& lowered, const LoweredStage& stage) {
@@ -251,21 +268,37 @@ class Compiler {
     return linear.period < slots_ ? calibration_.stages[l].weight_gain : calibration_.stages[l].placed_weight_gain;
   }
 
+  struct RoundingNoise {
+    double weights = 0, masks = 0;
+  };
+
   /// Of each stage: measured_weight_noise for the first calibration input, with weights rounded so that they are off by about kProbeError.
   /// Weights that happen to be exact at one scale are not at another: never far below the plain estimate.
-  Result<std::vector<double>> weight_noises(const Lowered& lowered, const plan::SlotTrace& trace, const UnreadEnergy& unread) const {
+  Result<std::vector<RoundingNoise>> rounding_noises(const Lowered& lowered, const plan::SlotTrace& trace, const UnreadEnergy& unread) const {
     plan::Program probe = lowered.program;
-    std::vector<double> noises;
+    std::vector<RoundingNoise> noises;
+    bool masks = false;
     for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
       auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
-      noises.push_back(plain_weight_noise(linear, trace));
-      linear.weight_scale = std::max(1.0, noises[l] / (kProbeError * std::max(1e-30, calibration_.stages[l].rms)));
+      const double wanted = kProbeError * std::max(1e-30, calibration_.stages[l].rms);
+      noises.push_back({plain_weight_noise(linear, trace), linear.masks.empty() ? 0 : plain_mask_noise(linear, trace)});
+      linear.weight_scale = std::max(1.0, noises[l].weights / wanted);
+      if (linear.masks.empty()) continue;
+      linear.mask_scale = std::max(1.0, noises[l].masks / wanted);
+      masks = true;
     }
-    BRAINLOCK_ASSIGN(const RoundingDifferences differences, rounding_differences(probe, std::span(options_.calibration).first(1), threads_));
+    const std::span first = std::span(options_.calibration).first(1);
+    BRAINLOCK_ASSIGN(const RoundingDifferences differences, rounding_differences(probe, first, threads_, Rounded::kWeights));
+    RoundingDifferences of_masks;
+    if (masks) {
+      BRAINLOCK_ASSIGN(of_masks, rounding_differences(probe, first, threads_, Rounded::kMasks));
+    }
     for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
       const auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
-      noises[l] = std::max(kLeastShare * noises[l], measured_weight_noise(linear, lowered.stages[l], differences));
-      noises[l] *= std::sqrt(1 + unread.share(lowered.stages[l].linear) * (kUnreadErrorMargin * kUnreadErrorMargin - 1));
+      noises[l].weights = std::max(kLeastShare * noises[l].weights, measured_noise(lowered.stages[l], linear, differences) * linear.weight_scale);
+      noises[l].weights *= std::sqrt(1 + unread.share(lowered.stages[l].linear) * (kUnreadErrorMargin * kUnreadErrorMargin - 1));
+      if (linear.masks.empty()) continue;
+      noises[l].masks = std::max(kLeastShare * noises[l].masks, measured_noise(lowered.stages[l], linear, of_masks) * linear.mask_scale);
     }
     return noises;
   }
@@ -283,22 +316,24 @@ class Compiler {
     plan::SlotTrace trace;
     trace.lifted = [&](plan::Register r, std::span<const double> slots) { unread.see(r, slots); };
     (void)plan::SlotInterpreter(lowered.program).run(options_.calibration.front(), &trace, nullptr, threads_);
-    BRAINLOCK_ASSIGN(const std::vector<double> noises, weight_noises(lowered, trace, unread));
+    BRAINLOCK_ASSIGN(const std::vector<RoundingNoise> noises, rounding_noises(lowered, trace, unread));
     for (std::size_t r = 0; r < request.stages.size(); ++r) request.stages[r].plain = r > 0 && stages_.plain_ranks[r];
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) add_needs(lowered.program, lowered.stages[l], l, trace, noises[l], request.stages[lowered.stages[l].rank]);
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) {
       LoweredStage& stage = lowered.stages[l];
       if (!stage.carried) continue;
-      carried.push_back({l, noises[l], weight_gain(linear_of(lowered, stage), l)});
-      stage.min_weight_log2 = std::log2(std::max(noises[l], 1e-30) / (kCarriedError * request.stages[stage.rank].out_rms));
+      carried.push_back({l, noises[l].weights, weight_gain(linear_of(lowered, stage), l), noises[l].masks, calibration_.stages[l].placed_weight_gain});
+      const double error = kCarriedError * request.stages[stage.rank].out_rms;
+      stage.min_weight_log2 = std::log2(std::max(noises[l].weights, 1e-30) / error);
+      if (noises[l].masks > 0) stage.mask_log2 = std::log2(noises[l].masks / error);
     }
     return request;
   }
 
   /// Adds stage l to what its rank needs. Of stages side by side the noises add up (each with its own gain), the largest value and the
   /// largest rms count.
-  void add_needs(const plan::Program& program, const LoweredStage& lowered, std::size_t l, const plan::SlotTrace& trace, double noise,
-                 StageNeeds& needs) const {
+  void add_needs(const plan::Program& program, const LoweredStage& lowered, std::size_t l, const plan::SlotTrace& trace,
+                 const RoundingNoise& noise, StageNeeds& needs) const {
     const StageStats& stats = calibration_.stages[l];
     const auto& linear = std::get<plan::Linear>(program.instructions[lowered.linear].op);
     needs.later_gain += stats.gain;
@@ -313,15 +348,8 @@ class Compiler {
     }
     needs.out_max = std::max(needs.out_max, largest);
     if (!lowered.carried) {
-      const double gain = weight_gain(linear, l);
-      if (needs.weight_noise == 0) {
-        needs.weight_noise = noise;
-        needs.weight_gain = gain;
-      } else {
-        const double both = needs.weight_noise * needs.weight_noise * needs.weight_gain + noise * noise * gain;
-        needs.weight_noise = std::max(needs.weight_noise, noise);
-        needs.weight_gain = both / (needs.weight_noise * needs.weight_noise);
-      }
+      add_noise(noise.weights, weight_gain(linear, l), needs.weight_noise, needs.weight_gain);
+      add_noise(noise.masks, calibration_.stages[l].placed_weight_gain, needs.mask_noise, needs.mask_gain);
     }
     for (std::size_t i = lowered.first; i <= lowered.linear; ++i) {
       const plan::Cost cost = plan::count_cost(program, program.instructions[i]);
@@ -331,14 +359,31 @@ class Compiler {
     }
   }
 
+  /// Adds noise with a gain of its own to that of stages side by side.
+  static void add_noise(double noise, double gain, double& sum, double& sum_gain) {
+    if (noise == 0) return;
+    if (sum == 0) {
+      sum = noise;
+      sum_gain = gain;
+      return;
+    }
+    const double variance = sum * sum * sum_gain + noise * noise * gain;
+    sum = std::max(sum, noise);
+    sum_gain = variance / (sum * sum);
+  }
+
   /// Carried stages take what weight scale is left for them: the error that this makes comes on top.
   void add_carried_noise(const Lowered& lowered, const std::vector<CarriedNoise>& carried, LevelChoice& levels) const {
     if (carried.empty()) return;
     double variance = levels.relative_error * levels.relative_error;
     for (const CarriedNoise& noise : carried) {
       const auto& linear = std::get<plan::Linear>(lowered.program.instructions[lowered.stages[noise.stage].linear].op);
-      const double error = noise.weight_noise / linear.weight_scale / calibration_.stages.back().rms;
-      variance += error * error * noise.gain;
+      const auto add = [&](double deviation, double gain) {
+        const double error = deviation / calibration_.stages.back().rms;
+        variance += error * error * gain;
+      };
+      add(noise.weight_noise / linear.weight_scale, noise.weight_gain);
+      if (noise.mask_noise > 0) add(noise.mask_noise / linear.mask_scale, noise.mask_gain);
     }
     levels.relative_error = std::sqrt(variance);
   }
@@ -393,7 +438,8 @@ class Compiler {
 Result<Profile> find_profile(const std::string& name) {
   if (name == "precise") return Profile{"precise", 1U << 15, 0.006};
   if (name == "fast") return Profile{"fast", 1U << 14, 0.04};
-  return Error{ErrorCode::kInvalidArgument, "unknown profile '" + name + "': expected precise or fast"};
+  if (name == "deep") return Profile{"deep", 1U << 16, 0.02};
+  return Error{ErrorCode::kInvalidArgument, "unknown profile '" + name + "': expected precise, fast or deep"};
 }
 
 Result<plan::Program> compile(const Graph& graph, const CompileOptions& options, CompileReport* report) {

@@ -16,6 +16,10 @@ constexpr double kSigma = 3.2;            // of fresh errors
 constexpr double kLowestScale = 12.0;     // log2; below this nothing is left of the message
 constexpr double kHighestScale = 56.0;
 constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to its rms
+// Digits of a larger share of the largest modulus leave too little of it to the chain. Those of 7 or 8 limbs in rings of 2^15 were measured:
+// smaller keys, and 1 to 3 per cent slower.
+constexpr double kLargestDigit = 0.22;
+constexpr int kMostSourceLimbs = 15;      // of a base conversion, which divides by P, too
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
 
 struct Shape {            // of key switching
@@ -37,7 +41,7 @@ constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 // What was chosen for a stage: limbs that its rescale drops, log2 of its weights' scale.
 struct Decision {
   std::uint32_t drop = 0;
-  double weight_bits = 0;
+  double weight_bits = 0, mask_bits = 0;
   std::size_t later = kNone;   // the next stage's, among the decisions of the search
 };
 
@@ -107,15 +111,21 @@ class Search {
   }
 
   struct Rounding {
-    double bits, variance;
+    double weight_bits, mask_bits, variance;
+    [[nodiscard]] double bits() const { return weight_bits + mask_bits; }
   };
-  // Candidate roundings of stage l's weights: relative errors at its output from 2^-5 to 2^-13.
+  // Candidate roundings of stage l's weights, and of its masks: relative errors of either at its output from 2^-5 to 2^-13.
   std::vector<Rounding> roundings(std::size_t l) const {
     std::vector<Rounding> options;
     const StageNeeds& s = request_.stages[l];
     for (double e = 5; e <= 13; e += 0.5) {
       const double bits = std::log2(s.weight_noise / (std::exp2(-e) * s.out_rms));
-      options.push_back({bits, weight_variance(l, bits)});
+      if (s.mask_noise == 0) {
+        options.push_back({bits, 0, weight_variance(l, bits)});
+        continue;
+      }
+      const double mask = std::log2(s.mask_noise / (std::exp2(-e) * s.out_rms));
+      options.push_back({bits, mask, weight_variance(l, bits) + square(s.mask_noise / std::exp2(mask)) * s.mask_gain});
     }
     return options;
   }
@@ -132,7 +142,7 @@ class Search {
         const std::uint32_t limbs = state.limbs + drop;
         if (limbs > max_limbs_) break;
         for (const Rounding& w : options) {
-          const double product = state.scale + drop * shape_.q_bits - w.bits;   // of what the stage reads
+          const double product = state.scale + drop * shape_.q_bits - w.bits();   // of what the stage reads
           const double scale = plain ? product : product / 2;
           if (scale < kLowestScale || scale > kHighestScale) continue;
           // The values before this stage's rescale must fit its modulus, and so must the previous stage's output.
@@ -142,7 +152,7 @@ class Search {
           const double error = state.error + w.variance + own_noise(l - 1, scale, limbs);
           const auto [it, fresh] = kept.try_emplace({static_cast<int>(std::floor(scale / kScaleBucket)), limbs});
           if (!fresh && error >= it->second.error) continue;
-          it->second = {scale, limbs, error, state.cost + stage_cost(l, limbs), {drop, w.bits, later(states, state)}};
+          it->second = {scale, limbs, error, state.cost + stage_cost(l, limbs), {drop, w.weight_bits, w.mask_bits, later(states, state)}};
         }
       }
     std::vector<State> out;
@@ -171,7 +181,7 @@ class Search {
         if (limbs > max_limbs_) break;
         for (const Rounding& w : options) {
           State next = state;
-          const double input_scale = state.scale + drop * shape_.q_bits - w.bits;
+          const double input_scale = state.scale + drop * shape_.q_bits - w.bits();
           if (input_scale < kLowestScale || input_scale > 45) continue;
           // Fresh noise, and the hoisted rotations (and conjugation) at the input's own, small scale: each rotation also
           // rounds c1 / P.
@@ -185,7 +195,7 @@ class Search {
           next.scale = input_scale;
           next.limbs = limbs;
           next.cost += stage_cost(0, limbs);
-          next.decision = {drop, w.bits, later(states, state)};
+          next.decision = {drop, w.weight_bits, w.mask_bits, later(states, state)};
           const bool good = next.error <= target;
           const bool better = !found || (good && !found_good) ||
                               (good == found_good && (good ? next.cost < chosen.cost : next.error < chosen.error));
@@ -233,6 +243,7 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shap
   for (const Decision& decision : decisions) {
     choice.drop.push_back(decision.drop);
     choice.weight_scale_log2.push_back(decision.weight_bits);
+    choice.mask_scale_log2.push_back(decision.mask_bits);
   }
   choice.input_scale_log2 = state.scale;
   choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
@@ -241,7 +252,7 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shap
   for (std::size_t l = 0; l < choice.drop.size(); ++l) {
     choice.limbs_in.push_back(limbs);
     limbs -= choice.drop[l];
-    scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + choice.weight_scale_log2[l] - choice.drop[l] * shape.q_bits;
+    scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + choice.weight_scale_log2[l] + choice.mask_scale_log2[l] - choice.drop[l] * shape.q_bits;
     choice.scale_log2.push_back(scale);
   }
   return choice;
@@ -251,8 +262,9 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shap
 
 std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads) {
   std::vector<Shape> shapes;
+  const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSourceLimbs - 1);
   for (int q_bits : {28, 29, 30})
-    for (int digit = 2; digit <= 6; ++digit)
+    for (int digit = 2; digit <= largest_digit; ++digit)
       for (int p : {digit, digit + 1}) shapes.push_back({q_bits, p, digit});
   std::vector<std::optional<LevelChoice>> choices(shapes.size());
   parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, shapes[i]); });
@@ -266,7 +278,8 @@ namespace {
 
 /// Scales of the ranks for the actual primes.
 struct Chain {
-  std::vector<double> weight_scale, scale_out;
+  std::vector<double> factor;   // scale of the weights, times that of the masks
+  std::vector<double> mask_scale, scale_out;
   std::vector<std::uint32_t> limbs_out;
 };
 
@@ -279,9 +292,11 @@ Chain follow(const Lowered& lowered, const LevelChoice& choice) {
     double dropped = 1;
     for (std::uint32_t i = chain.limbs_out.back(); i < limbs; ++i) dropped *= lowered.program.parameters.q[i];
     // Primes are a little below 2^q_bits and every square doubles the drift of the scale: the weights take it back.
-    chain.weight_scale.push_back(choice.scale_log2.empty() ? std::exp2(choice.weight_scale_log2[r])
-                                                           : std::exp2(choice.scale_log2[r]) * dropped / scale);
-    scale = scale * chain.weight_scale.back() / dropped;
+    const double mask_log2 = choice.mask_scale_log2.empty() ? 0 : choice.mask_scale_log2[r];
+    chain.mask_scale.push_back(std::exp2(mask_log2));
+    chain.factor.push_back(choice.scale_log2.empty() ? std::exp2(choice.weight_scale_log2[r] + mask_log2)
+                                                     : std::exp2(choice.scale_log2[r]) * dropped / scale);
+    scale = scale * chain.factor.back() / dropped;
     chain.scale_out.push_back(scale);
     if (r + 1 < choice.drop.size() && !lowered.plain_ranks[r + 1]) scale *= scale;
   }
@@ -334,13 +349,17 @@ class Assigner {
     const Held in = held(op.in);
     const std::uint32_t end = chain_.limbs_out[stage.rank];
     std::uint32_t limbs = std::min(end, in.limbs);
-    while (limbs < in.limbs && std::log2(chain_.scale_out[stage.rank] * primes(end, limbs) / in.scale) < stage.min_weight_log2) ++limbs;
+    while (limbs < in.limbs && std::log2(chain_.scale_out[stage.rank] * primes(end, limbs) / in.scale) < stage.min_weight_log2 + stage.mask_log2) ++limbs;
     write(i, in, {limbs, in.scale}, {op.out});
   }
   void assign(plan::Instruction& i, plan::Linear& op, const LoweredStage& stage) {
     const Held in = held(op.inputs[0]);
     const Held out{chain_.limbs_out[stage.rank], chain_.scale_out[stage.rank]};
-    op.weight_scale = stage.carried ? out.scale * primes(out.limbs, in.limbs) / in.scale : chain_.weight_scale[stage.rank];
+    op.weight_scale = stage.carried ? out.scale * primes(out.limbs, in.limbs) / in.scale : chain_.factor[stage.rank];
+    if (!op.masks.empty()) {
+      op.mask_scale = stage.carried ? std::exp2(stage.mask_log2) : chain_.mask_scale[stage.rank];
+      op.weight_scale /= op.mask_scale;
+    }
     std::vector<plan::Register> registers;
     for (const auto& output : op.outputs) registers.push_back(output.out);
     write(i, in, out, registers);

@@ -28,6 +28,8 @@ struct StageNeeds {
   double weight_noise = 0;    ///< error at the output per unit of 1 / weight_scale (rounding of encoded weights)
   double later_gain = 1;      ///< variance at the last stage's output per unit of variance at this output
   double weight_gain = 1;     ///< the same for weight_noise (see StageStats::weight_gain)
+  double mask_noise = 0;      ///< error at the output per unit of 1 / mask_scale; 0: no masks
+  double mask_gain = 1;
   double out_rms = 0;         ///< of the output (for the last stage: of the logits)
   double out_max = 0;         ///< largest |value| that must not wrap, with margin
   double macs = 0;            ///< plaintext MACs, key switches, hoisted rotations: weights of the cost
@@ -39,7 +41,8 @@ struct LevelChoice {
   plan::ParameterChoice parameters;
   std::vector<std::uint32_t> limbs_in;        ///< per rank
   std::vector<std::uint32_t> drop;            ///< per rank
-  std::vector<double> weight_scale_log2;      ///< per rank, for primes of exactly q_bits
+  std::vector<double> weight_scale_log2;      ///< per rank, for primes of exactly q_bits; without that of masks
+  std::vector<double> mask_scale_log2;        ///< per rank; 0, or none at all: it has no masks
   std::vector<double> scale_log2;             ///< per rank: the scale its values should have; empty: as it comes
   double input_scale_log2 = 0;
   double relative_error = 0;                  ///< predicted rms error of the last stage's output / its rms

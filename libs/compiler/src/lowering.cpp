@@ -50,6 +50,7 @@ class Lowering {
     lowered.first = out_.program.instructions.size();
     emitter_.layer = stage.name;
     stage_ = &stage;
+    counts_ = borders_[i] ? read_[i] : Extent{stage.out.height, stage.out.width};
     if (i == 0) BRAINLOCK_TRY(make_input(stage));
     BRAINLOCK_ASSIGN(current_, values_.read(stage));
     BRAINLOCK_TRY(!stage.diagonal.empty() && current_.vector ? diagonal(stage)
@@ -98,15 +99,40 @@ class Lowering {
     return {};
   }
 
-  /// Where a value is read by padded convolutions, zeros lie around it.
+  /// What a stage reads of a map: pools leave out the last rows and columns where their size does not divide the map's.
+  struct Extent {
+    int height = 0, width = 0;
+    friend bool operator==(const Extent&, const Extent&) = default;
+  };
+  static Extent extent_read(const Stage& stage) {
+    Extent e{stage.pooled.height, stage.pooled.width};
+    for (const PoolParams& p : stage.pools) e = {e.height * p.kernel_h, e.width * p.kernel_w};
+    return e;
+  }
+
+  /// Where a value is read by padded convolutions, zeros lie around it, and around what of it is read.
   void find_borders() {
     borders_.assign(plan_.stages.size(), false);
+    read_.assign(plan_.stages.size(), {});
     for (std::size_t i = plan_.stages.size(); i-- > 0;) {
       const Stage& stage = plan_.stages[i];
-      if (stage.addend >= 0 && borders_[i]) borders_[static_cast<std::size_t>(stage.addend)] = true;
-      if (!stage.needs_zero_border()) continue;
-      for (const int read : stage.reads) borders_[static_cast<std::size_t>(read)] = true;
+      if (stage.addend >= 0) {
+        borders_[static_cast<std::size_t>(stage.addend)] = borders_[i];
+        read_[static_cast<std::size_t>(stage.addend)] = read_[i];
+      }
+      const Extent extent = extent_read(stage);
+      for (const int read : stage.reads) {
+        Extent& all = read_[static_cast<std::size_t>(read)];
+        all = {std::max(all.height, extent.height), std::max(all.width, extent.width)};
+        if (stage.needs_zero_border()) borders_[static_cast<std::size_t>(read)] = true;
+      }
     }
+  }
+  Status check_extent(const Stage& stage) const {
+    for (const int read : stage.reads)
+      if (read_[static_cast<std::size_t>(read)] != extent_read(stage))
+        return unsupported("a padded convolution reads a pool that leaves out rows or columns which another layer reads: let the pool's size divide the map's");
+    return {};
   }
 
   // --- pools -----------------------------------------------------------------------------------------------------
@@ -179,7 +205,7 @@ class Lowering {
     out.sy = sy;
     out.sx = sx;
     out.base = in.base;
-    out.parts = stage.out.channels > 1 ? 2 : 1;
+    out.parts = stage.out.channels > 1 ? choice_.parts : 1;
     // A run of channels ends before the next column and the next row.
     const std::int64_t room = out.rows() > 1 ? std::min(sx, sy - (out.columns() - 1) * sx) : sx;
     out.channels_per_block = static_cast<int>(std::min<std::int64_t>((stage.out.channels + out.parts - 1) / out.parts, room));
@@ -187,9 +213,16 @@ class Lowering {
     return out;
   }
 
-  Status first_conv(const Stage& stage, bool zero_fill) {
+  /// Whether zeros around the value of a stage are made by masks. A diagonal has so few weights that they may hold the zeros, and a
+  /// phase beyond the map would have nothing but zeros.
+  [[nodiscard]] bool takes_masks(const Stage& stage, const GridLayout& out) const {
+    return choice_.masks && stage.diagonal.empty() && out.repeats() && out.fy <= counts_.height && out.fx <= counts_.width;
+  }
+
+  Status first_conv(const Stage& stage, bool zero_border) {
     const GridLayout in = *current_.grid;
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, choice_.fy, choice_.fx, in.sy, in.sx));
+    const bool masked = zero_border && takes_masks(stage, out), zero_fill = zero_border && !masked;
     const ConvParams& c = stage.conv;
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < out.fy; ++a)
@@ -201,12 +234,13 @@ class Lowering {
               const std::uint32_t input = builder.input(current_.reg(in.ciphertext(from.block, 0, 0), from.part));
               add_channels(builder, stage, out, a, b, ky, kx, ic, input, from.offset, current_.factor[from.part], zero_fill);
             }
-    finish_grid(stage, builder, out, zero_fill);
+    finish_grid(stage, builder, out, zero_fill, masked);
     return {};
   }
 
-  // `zero_fill`: zeros between the positions, not weights that repeat.
-  Status conv(const Stage& stage, bool zero_fill) {
+  // `zero_border`: zeros wherever no value of the map is.
+  Status conv(const Stage& stage, bool zero_border) {
+    const std::int64_t row = current_.grid ? current_.grid->sy : 0;   // before pools, of what has zeros around it
     for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
     if (!current_.grid) return unsupported("a convolution after a dense layer is not covered");
     const GridLayout in = *current_.grid;
@@ -218,10 +252,14 @@ class Lowering {
     if (!stride_axis(in.fy, in.sy, c.stride_h, fy, sy) || !stride_axis(in.fx, in.sx, c.stride_w, fx, sx))
       return unsupported("the stride does not divide the phases of this layout");
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, fy, fx, sy, sx));
-    if (stage.needs_zero_border()) BRAINLOCK_TRY(check_border(in, c));
+    if (stage.needs_zero_border()) {
+      BRAINLOCK_TRY(check_border(in, c, row));
+      BRAINLOCK_TRY(check_extent(stage));
+    }
     const std::int64_t turn = turn_to_addend(stage, c, in, out);
     out.base -= turn;
-    zero_fill = zero_fill || !out.repeats();
+    // Weights with zeros between the positions, or ones that repeat, and a mask.
+    const bool masked = zero_border && takes_masks(stage, out), zero_fill = (zero_border && !masked) || !out.repeats();
 
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < fy; ++a)
@@ -232,7 +270,7 @@ class Lowering {
           add_channels(builder, stage, out, a, b, tap.ky, tap.kx, tap.channel, builder.input(source), tap.column_shift + from.offset,
                        current_.factor[from.part], zero_fill);
         });
-    finish_grid(stage, builder, out, zero_fill);
+    finish_grid(stage, builder, out, zero_fill, masked);
     return {};
   }
 
@@ -293,12 +331,13 @@ class Lowering {
     return phases == 1;
   }
 
-  // Padding reads positions outside the map: the layout must have empty positions there.
-  Status check_border(const GridLayout& in, const ConvParams& c) const {
+  // Padding reads positions outside the map: the layout must have empty positions there. `row`: slots from one row to the next before
+  // pools, which add up neighbours beyond the map, too.
+  Status check_border(const GridLayout& in, const ConvParams& c, std::int64_t row) const {
     const int pad_x = std::max(c.pad_left, c.pad_right), pad_y = std::max(c.pad_top, c.pad_bottom);
     const std::int64_t need_x = (in.columns() + (pad_x + in.fx - 1) / in.fx) * in.sx;
     const std::int64_t need_y = (in.rows() + (pad_y + in.fy - 1) / in.fy) * in.sy;
-    if (need_x > in.sy || need_y > slots_) return unsupported("no room for the zero border of a padded convolution in this layout");
+    if (need_x > std::min(row, in.sy) || need_y > slots_) return unsupported("no room for the zero border of a padded convolution in this layout");
     return {};
   }
 
@@ -341,8 +380,8 @@ class Lowering {
       builder.add(output, input, shift, out.base + to.offset, value);
       return;
     }
-    for (int y = a; y < out.shape.height; y += out.fy)
-      for (int x = b; x < out.shape.width; x += out.fx)
+    for (int y = a; y < counts_.height; y += out.fy)
+      for (int x = b; x < counts_.width; x += out.fx)
         builder.add(output, input, shift, out.base + (y / out.fy) * out.sy + (x / out.fx) * out.sx + to.offset, value);
   }
 
@@ -351,13 +390,14 @@ class Lowering {
     return stage_->negated ? std::complex<double>(-value.imag(), value.real()) : value;
   }
 
-  void finish_grid(const Stage& stage, const LinearBuilder& builder, GridLayout out, bool zero_fill) {
+  void finish_grid(const Stage& stage, const LinearBuilder& builder, GridLayout out, bool zero_fill, bool masked) {
     value_.registers.clear();
     for (int j = 0; j < out.ciphertexts(); ++j) value_.registers.push_back(fresh());
     plan::Linear linear = builder.build(value_.registers);
     linear.name = stage.name;
     out.base = floor_mod(out.base + builder.lowest_giant() * choice_.baby_steps, slots_);
-    set_grid_bias(stage, out, zero_fill, linear);
+    set_grid_bias(stage, out, zero_fill || masked, linear);
+    if (masked) set_masks(out, linear);
     value_.grid = out;
     value_.vector.reset();
     emit(std::move(linear));
@@ -371,14 +411,31 @@ class Lowering {
     std::vector<std::map<std::int64_t, std::complex<double>>> values(linear.outputs.size());
     const std::int64_t period = uniform ? out.sx : slots_;
     for (int c = 0; c < stage.out.channels; ++c)
-      for (int y = 0; y < (uniform ? std::min(out.fy, stage.out.height) : stage.out.height); ++y)
-        for (int x = 0; x < (uniform ? std::min(out.fx, stage.out.width) : stage.out.width); ++x) {
+      for (int y = 0; y < (uniform ? std::min(out.fy, stage.out.height) : counts_.height); ++y)
+        for (int x = 0; x < (uniform ? std::min(out.fx, stage.out.width) : counts_.width); ++x) {
           const Where w = out.where(c, y, x);
           const double bias = stage.bias[static_cast<std::size_t>(c) * plane + static_cast<std::size_t>(y * stage.out.width + x)];
           values[static_cast<std::size_t>(w.ciphertext)][floor_mod(w.slot, period)] +=
               turned(w.part == 0 ? std::complex<double>(bias, 0) : std::complex<double>(0, bias));
         }
     for (std::size_t j = 0; j < values.size(); ++j) linear.outputs[j].bias = to_vector(values[j], period);
+  }
+
+  /// Ones where values of the map lie.
+  void set_masks(const GridLayout& out, plan::Linear& linear) const {
+    linear.mask_scale = 1;   // until levels are chosen
+    if (structure_only_) {
+      linear.masks.assign(linear.outputs.size(), plan::SlotVector{static_cast<std::uint32_t>(slots_), {0}, {1.0F}});
+      return;
+    }
+    std::vector<std::map<std::int64_t, std::complex<double>>> ones(linear.outputs.size());
+    for (int c = 0; c < out.shape.channels; ++c)
+      for (int y = 0; y < counts_.height; ++y)
+        for (int x = 0; x < counts_.width; ++x) {
+          const Where w = out.where(c, y, x);
+          ones[static_cast<std::size_t>(w.ciphertext)][floor_mod(w.slot, slots_)] = 1.0;
+        }
+    for (const auto& values : ones) linear.masks.push_back(to_vector(values, slots_));
   }
 
   [[nodiscard]] plan::SlotVector to_vector(const std::map<std::int64_t, std::complex<double>>& values, std::int64_t period) const {
@@ -548,6 +605,8 @@ class Lowering {
   LiftedTensor current_;            // what it reads
   PackedTensor value_;              // what it made
   std::vector<bool> borders_;       // per stage: zeros around its value
+  std::vector<Extent> read_;        // per stage: of its value
+  Extent counts_;                   // of the value being lowered: beyond it there may be zeros
   std::map<std::pair<Register, std::int64_t>, Register> rotated_;
   WindowInput window_;              // of a first layer that is a convolution
 };
@@ -557,7 +616,7 @@ class Lowering {
 std::string LayoutChoice::describe() const {
   return "stride " + std::to_string(channel_stride) + ", width " + std::to_string(grid_width) + ", phases " +
          std::to_string(fy) + "x" + std::to_string(fx) + ", babies " + std::to_string(baby_steps) +
-         (real_input ? ", real input" : "");
+         (real_input ? ", real input" : "") + (parts == 1 ? ", one part" : "") + (masks ? ", masks" : "");
 }
 
 double LayoutChoice::fill(const StagePlan& plan, std::uint32_t slots) const {
@@ -574,17 +633,26 @@ std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t
   std::vector<LayoutChoice> choices, sparse;
   const Stage& first = plan.stages.front();
   constexpr int babies = 16;
-  if (first.is_dense) return {{0, 0, 1, 1, babies, false}};
+  if (first.is_dense) return {LayoutChoice{}};
+  int border = 0;   // columns of zeros that padded convolutions read
+  for (std::size_t i = 1; i < plan.stages.size(); ++i)
+    if (plan.stages[i].needs_zero_border()) border = std::max({border, plan.stages[i].conv.pad_left, plan.stages[i].conv.pad_right});
   for (int fx : {1, 2})
     for (int fy : {1, 2, 4, 8}) {
       const std::int64_t columns = (first.out.width + fx - 1) / fx, rows = (first.out.height + fy - 1) / fy;
-      for (std::int64_t width = next_power_of_two(columns); width <= 2 * next_power_of_two(columns); width *= 2)
+      std::vector<std::int64_t> widths{next_power_of_two(columns), 2 * next_power_of_two(columns)};
+      if (border > 0) widths.push_back(columns + (border + fx - 1) / fx);
+      for (const std::int64_t width : widths)
         for (std::int64_t stride = 4; stride <= 512; stride *= 2) {
-          const LayoutChoice choice{stride, width, fy, fx, babies, false};
           if (rows * width * stride > slots) continue;
           const std::int64_t wanted = next_power_of_two((first.out.channels + 1) / 2);
           if (stride > wanted * 4) continue;
-          (choice.fill(plan, slots) < kSparse ? sparse : choices).push_back(choice);
+          for (const int parts : {2, 1})
+            for (const bool masks : {false, true}) {
+              if ((masks && border == 0) || (parts == 1 && stride < first.out.channels)) continue;
+              const LayoutChoice choice{stride, width, fy, fx, babies, false, parts, masks};
+              (choice.fill(plan, slots) < kSparse ? sparse : choices).push_back(choice);
+            }
         }
     }
   return choices.empty() ? sparse : choices;

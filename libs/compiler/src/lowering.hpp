@@ -15,10 +15,12 @@ namespace brainlock::compiler {
 /// The free choices of a layout; everything else follows from the network.
 struct LayoutChoice {
   std::int64_t channel_stride = 0;   ///< sx of the first feature map (ignored when the first layer is dense)
-  std::int64_t grid_width = 0;       ///< positions per row of the first feature map, a power of two
+  std::int64_t grid_width = 0;       ///< positions per row of the first feature map
   int fy = 1, fx = 1;                ///< phases of the first feature map
   int baby_steps = 16;               ///< rotations shared by hoisting; giants step by this
   bool real_input = false;           ///< spend a second input ciphertext instead of a conjugation
+  int parts = 2;                     ///< channels that share a slot of a feature map; with one there is nothing to conjugate before a square
+  bool masks = false;                ///< zeros around a map by masks behind weights that repeat, not among weights that do not
 
   [[nodiscard]] std::string describe() const;
   /// Share of the slots that the first feature map takes (1 for a dense first layer).
@@ -34,6 +36,7 @@ struct LoweredStage {
   std::size_t rank = 0;
   bool carried = false;              ///< begins with Drops and chooses its own scale (see Stage::carried)
   double min_weight_log2 = 14;       ///< of a carried stage: least log2 of its weight scale
+  double mask_log2 = 0;              ///< of a carried stage with masks: log2 of their scale
   /// Where the elements of its output lie (`ciphertext`: index of the Linear's output); every other slot is garbage.
   std::vector<plan::Place> places;
 };

@@ -28,8 +28,8 @@ plan::SlotVector written_out(const plan::SlotVector& vector) {
   return out;
 }
 
-/// The program with its weights as encryption meets them: encoded, rounded, decoded.
-Result<plan::Program> with_rounded_weights(const plan::Program& program, unsigned threads) {
+/// The program with its weights and masks as encryption meets them: encoded, rounded, decoded.
+Result<plan::Program> with_rounded_weights(const plan::Program& program, Rounded rounded, unsigned threads) {
   BRAINLOCK_ASSIGN(const auto encoder, encoder_of(program.parameters.ring_degree));
   plan::Program out = program;
   struct Batch {
@@ -42,15 +42,19 @@ Result<plan::Program> with_rounded_weights(const plan::Program& program, unsigne
   for (plan::Instruction& instruction : out.instructions) {
     auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
-    const std::size_t first = batches.size();   // of this layer: the scale is its own
-    for (plan::SlotVector& vector : linear->vectors) {
-      if (!vector.dense()) vector = written_out(vector);
-      const auto open = std::find_if(batches.begin() + static_cast<std::ptrdiff_t>(first), batches.end(), [&](const Batch& batch) {
-        return batch.period == vector.period && batch.vectors.size() < ckks::Encoder::kRoundTripLanes;
-      });
-      Batch& batch = open != batches.end() ? *open : batches.emplace_back(Batch{{}, vector.period, linear->weight_scale, {}});
-      batch.vectors.push_back(vector.values.data());
-    }
+    const auto add = [&](std::vector<plan::SlotVector>& vectors, double scale) {
+      const std::size_t first = batches.size();   // of this layer: the scale is its own
+      for (plan::SlotVector& vector : vectors) {
+        if (!vector.dense()) vector = written_out(vector);
+        const auto open = std::find_if(batches.begin() + static_cast<std::ptrdiff_t>(first), batches.end(), [&](const Batch& batch) {
+          return batch.period == vector.period && batch.vectors.size() < ckks::Encoder::kRoundTripLanes;
+        });
+        Batch& batch = open != batches.end() ? *open : batches.emplace_back(Batch{{}, vector.period, scale, {}});
+        batch.vectors.push_back(vector.values.data());
+      }
+    };
+    if (rounded != Rounded::kMasks) add(linear->vectors, linear->weight_scale);
+    if (rounded != Rounded::kWeights) add(linear->masks, linear->mask_scale);
   }
   parallel_for(batches.size(), threads, [&](std::size_t i) {
     Batch& batch = batches[i];
@@ -82,9 +86,10 @@ RoundingDifferences differences_of(const plan::SlotInterpreter& clear, const pla
 
 }  // namespace
 
-Result<RoundingDifferences> rounding_differences(const plan::Program& program, std::span<const std::vector<float>> samples, unsigned threads) {
-  BRAINLOCK_ASSIGN(const plan::Program rounded, with_rounded_weights(program, threads));
-  const plan::SlotInterpreter clear(program), off(rounded);
+Result<RoundingDifferences> rounding_differences(const plan::Program& program, std::span<const std::vector<float>> samples, unsigned threads,
+                                                 Rounded rounded) {
+  BRAINLOCK_ASSIGN(const plan::Program rounded_program, with_rounded_weights(program, rounded, threads));
+  const plan::SlotInterpreter clear(program), off(rounded_program);
   std::vector<RoundingDifferences> each(samples.size());
   const auto left = std::max(1U, threads / static_cast<unsigned>(samples.size()));   // threads for each where samples are few
   parallel_for(samples.size(), threads, [&](std::size_t i) { each[i] = differences_of(clear, off, samples[i], left); });

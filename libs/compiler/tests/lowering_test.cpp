@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <complex>
+#include <map>
+#include <optional>
 #include <random>
 
 #include "brainlock/compiler/float_interpreter.hpp"
@@ -70,6 +74,69 @@ TEST(Lowering, Strides) {
   NetBuilder net(4, {2, 13, 13});
   net.conv(6, 3, 2).quadratic().conv(7, 2, 2).quadratic().dense(4);
   EXPECT_GT(check_all_layouts(net, 1024), 1);
+}
+
+/// The choice with these two, the first of those that hold the network.
+std::optional<Lowered> lower_with(const StagePlan& plan, std::uint32_t slots, int parts, bool masks) {
+  for (const LayoutChoice& choice : enumerate_choices(plan, slots)) {
+    if (choice.parts != parts || choice.masks != masks) continue;
+    if (auto lowered = lower(plan, slots, choice); lowered.ok()) return std::move(*lowered);
+  }
+  return std::nullopt;
+}
+
+// Masks leave what zeros among the weights leave, of fewer weights: the map's values, and zeros everywhere else.
+TEST(Lowering, MasksMakeTheBorders) {
+  NetBuilder net(60, {3, 12, 12});
+  net.conv(4, 3, 1, 1).quadratic().conv(8, 3, 2, 1).quadratic().conv(8, 3, 1, 1).quadratic().pool(2).dense(6);
+  const auto plan = make_stages(net.graph());
+  ASSERT_TRUE(plan.ok()) << plan.error().to_string();
+  const auto x = net.sample();
+  const std::vector<float> want = run_float(net.graph(), x);
+  for (const int parts : {2, 1}) {
+    SCOPED_TRACE(parts);
+    const auto masked = lower_with(*plan, 2048, parts, true), filled = lower_with(*plan, 2048, parts, false);
+    ASSERT_TRUE(masked && filled);
+    plan::SlotTrace trace;
+    std::map<plan::Register, std::vector<std::complex<double>>> made;
+    plan::Noise record;
+    record.after_linear = [&](const plan::Instruction&, const plan::Linear::Output& output, std::span<std::complex<double>> slots) {
+      made[output.out].assign(slots.begin(), slots.end());
+    };
+    const auto got = plan::run_slots(masked->program, x, &trace, &record);
+    for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], static_cast<double>(want[i]), 1e-3 * (1 + std::fabs(want[i])));
+    std::size_t masks = 0;
+    for (std::size_t l = 0; l < masked->stages.size(); ++l) {
+      const auto& linear = std::get<plan::Linear>(masked->program.instructions[masked->stages[l].linear].op);
+      const auto& other = std::get<plan::Linear>(filled->program.instructions[filled->stages[l].linear].op);
+      EXPECT_TRUE(other.masks.empty());
+      if (linear.masks.empty()) continue;
+      ++masks;
+      EXPECT_LT(linear.period, other.period);
+      for (std::size_t o = 0; o < linear.outputs.size(); ++o) {
+        std::vector<bool> value(2048, false);
+        for (const plan::Place& place : masked->stages[l].places)
+          if (place.ciphertext == o) value[place.slot] = true;
+        for (std::size_t t = 0; t < value.size(); ++t)
+          if (!value[t]) { ASSERT_EQ(made.at(linear.outputs[o].out)[t], std::complex<double>()) << "stage " << l << " slot " << t; }
+      }
+    }
+    EXPECT_EQ(masks, 2U);   // of what the second and the third convolution read
+    const bool conjugates = std::any_of(masked->program.instructions.begin(), masked->program.instructions.end(), [](const plan::Instruction& i) {
+      const auto* square = std::get_if<plan::Square>(&i.op);
+      return square != nullptr && square->out.size() == 2;
+    });
+    EXPECT_EQ(conjugates, parts == 2);
+  }
+}
+
+// A row may end with just the border that is read: not less, of what a pool makes of it.
+TEST(Lowering, PooledBordersNeedRoomBeforeThePool) {
+  for (const int size : {10, 11, 12}) {
+    NetBuilder net(61, {2, 10, size});
+    net.conv(5, 3, 1, 1).quadratic().pool(2).conv(6, 3, 1, 1).quadratic().dense(4);
+    EXPECT_GT(check_all_layouts(net, 2048), 0);
+  }
 }
 
 TEST(Lowering, SamePaddingAndStride) {

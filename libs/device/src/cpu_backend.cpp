@@ -94,6 +94,16 @@ void CpuBackend::add(const Stream& stream, std::uint32_t limbs, bool lifted, std
   });
 }
 
+void CpuBackend::multiply(const Stream& stream, std::uint32_t limbs, bool lifted, std::span<const Multiply> batch) {
+  const std::uint32_t rows = limbs + (lifted ? ring_.p_count : 0);
+  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned) {
+    const Multiply& job = batch[task / rows];
+    const auto l = static_cast<std::uint32_t>(task % rows);
+    const std::size_t at = l * stride_;
+    k_.mul(job.out + at, job.a + at, job.factor + at, modulus(ring_.modulus_index(limbs, l)), degree_);
+  });
+}
+
 void CpuBackend::split_parts(const Stream& stream, std::uint32_t limbs, std::span<const SplitParts> batch) {
   const std::uint32_t rows = limbs + ring_.p_count;
   pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {

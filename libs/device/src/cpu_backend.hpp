@@ -50,6 +50,7 @@ class CpuBackend final : public Backend {
   Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) override;
   void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) override;
   void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) override;
+  void multiply(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Multiply>) override;
   void split_parts(const Stream&, std::uint32_t limbs, std::span<const SplitParts>) override;
   void tensor_square(const Stream&, std::uint32_t limbs, std::span<const TensorSquare>) override;
   Status linear_core(const Stream&, const LinearCore&) override;

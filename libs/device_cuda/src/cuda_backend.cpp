@@ -163,6 +163,17 @@ void CudaBackend::add(const Stream& stream, std::uint32_t limbs, bool lifted, st
   });
 }
 
+void CudaBackend::multiply(const Stream& stream, std::uint32_t limbs, bool lifted, std::span<const device::Multiply> batch) {
+  in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
+    if (stream.stopped()) return;
+    gpu::MultiplyArguments arguments{};
+    arguments.ring = tables_.ring;
+    arguments.limbs = limbs;
+    for (std::size_t i = 0; i < count; ++i) arguments.jobs[i] = {batch[first + i].out, batch[first + i].a, batch[first + i].factor};
+    launch_words(gpu::Kernel::kMultiply, limbs + (lifted ? ring_.p_count : 0), count, arguments);
+  });
+}
+
 void CudaBackend::split_parts(const Stream& stream, std::uint32_t limbs, std::span<const device::SplitParts> batch) {
   in_pieces(batch.size(), gpu::kMaxJobs, [&](std::size_t first, std::size_t count) {
     if (stream.stopped()) return;

@@ -59,6 +59,7 @@ class CudaBackend final : public device::Backend {
   Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const device::ModDown>) override;
   void lift(const Stream&, std::uint32_t limbs, std::span<const device::Lift>) override;
   void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const device::Add>) override;
+  void multiply(const Stream&, std::uint32_t limbs, bool lifted, std::span<const device::Multiply>) override;
   void split_parts(const Stream&, std::uint32_t limbs, std::span<const device::SplitParts>) override;
   void tensor_square(const Stream&, std::uint32_t limbs, std::span<const device::TensorSquare>) override;
   Status linear_core(const Stream&, const device::LinearCore&) override;

@@ -19,7 +19,7 @@ namespace gpu {
 enum class Kernel {
   kNttForwardColumns, kNttForwardRows, kNttInverseRows, kNttInverseColumns, kNttForwardCluster, kNttInverseCluster,
   kConvertDigits, kDivideDigits, kConvertBasis, kPrepareKeys, kPlaceDigits, kSwitchKeys,
-  kLift, kAdd, kSplitParts, kTensorSquare,
+  kLift, kAdd, kMultiply, kSplitParts, kTensorSquare,
   kLinearLayer, kRotateColumns, kWeightColumnsFull,
 };
 /// Whether threads of a block wait for each other.

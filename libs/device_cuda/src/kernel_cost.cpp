@@ -204,6 +204,8 @@ KernelCost cost_of(const gpu::Launch& launch) {
       return times({jobs * (a.limbs + rows), jobs * a.limbs * kScale}, a.ring.log_degree);
     }
     case Kernel::kAdd: return whole<gpu::AddArguments>(launch);
+    case Kernel::kMultiply:
+      return times({3 * jobs * rows, jobs * rows * (kMultiplyAdd + kReduce + kScale)}, arguments<gpu::MultiplyArguments>(launch).ring.log_degree);
     case Kernel::kSplitParts: {
       const auto& a = arguments<gpu::SplitArguments>(launch);
       return times({jobs * (a.limbs + 3 * rows), jobs * (a.limbs * kScale + rows * (2 * kAdd + kScale + 1))}, a.ring.log_degree);

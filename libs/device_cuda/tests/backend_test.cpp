@@ -121,8 +121,10 @@ class BackendOperations : public ::testing::TestWithParam<std::tuple<Machine, st
   /// Calls work(side), which returns polynomials read back, on both sides, and compares.
   template <typename Work>
   void expect_equal(const Work& work) {
-    std::vector<Words> first = work(sides_[0]);
-    std::vector<Words> second = work(sides_[1]);
+    const std::vector<Words> first = work(sides_[0]);
+    expect_equal(first, work(sides_[1]));
+  }
+  void expect_equal(const std::vector<Words>& first, const std::vector<Words>& second) {
     ASSERT_EQ(first.size(), second.size());
     for (std::size_t i = 0; i < first.size(); ++i) {
       const auto mismatch = std::mismatch(first[i].begin(), first[i].end(), second[i].begin(), second[i].end());
@@ -171,6 +173,52 @@ TEST_P(BackendOperations, LiftAddSplitSquare) {
       for (const Buffer* b : {&sum_packed, &d0, &d1, &d2, &e0, &e1, &e2, &f0, &f1, &f2}) out.push_back(side.get(*b, limbs));
       return out;
     });
+  }
+}
+
+TEST_P(BackendOperations, Multiply) {
+  const std::uint32_t jobs = shape_.log_degree < 13 ? 19 : 3;   // more than a launch takes
+  for (const std::uint32_t limbs : shape_.levels) {
+    for (const bool lifted : {false, true}) {
+      SCOPED_TRACE(std::to_string(limbs) + (lifted ? " limbs, lifted" : " limbs"));
+      const std::uint32_t taken = lifted ? rows(limbs) : limbs;
+      const auto modulus = [&](std::uint32_t l) -> const math::Modulus& { return ring_->modulus(ring_->ring().modulus_index(limbs, l)); };
+      std::vector<Words> factors{polynomial(limbs, lifted), polynomial(limbs, lifted)}, in;
+      for (std::uint32_t j = 0; j < jobs; ++j) {
+        in.push_back(polynomial(limbs, lifted));
+        for (std::uint32_t l = 0; l < taken; ++l) {   // each extreme word times each
+          const Word extremes[] = {0, 1, modulus(l).q - 1};
+          for (std::size_t i = 0; i < 9; ++i) {
+            in[j][l * n_ + i] = extremes[i / 3];
+            factors[j % 2][l * n_ + i] = extremes[i % 3];
+          }
+        }
+      }
+      std::vector<Words> expected;
+      for (std::uint32_t j = 0; j < jobs; ++j) {
+        expected.emplace_back(in[j].size());
+        for (std::uint32_t l = 0; l < taken; ++l) {
+          const std::size_t at = l * n_;
+          math::available_kernels()[0]->mul(expected[j].data() + at, in[j].data() + at, factors[j % 2].data() + at, modulus(l), n_);
+        }
+      }
+      const auto work = [&](const Side& side) {
+        std::vector<Buffer> by, a, out;
+        for (const Words& w : factors) by.push_back(side.put(w));
+        std::vector<device::Multiply> batch;
+        for (std::uint32_t j = 0; j < jobs; ++j) {
+          a.push_back(side.put(in[j]));
+          const bool in_place = j % 3 == 1;
+          out.push_back(in_place ? Buffer() : side.take(side->poly_words(limbs, lifted)));
+          batch.push_back({in_place ? a[j].data() : out[j].data(), a[j].data(), by[j % 2].data()});
+        }
+        side->multiply({}, limbs, lifted, batch);
+        std::vector<Words> got;
+        for (std::uint32_t j = 0; j < jobs; ++j) got.push_back(side.get(j % 3 == 1 ? a[j] : out[j], taken));
+        return got;
+      };
+      for (const Side& side : sides_) expect_equal(expected, work(side));
+    }
   }
 }
 

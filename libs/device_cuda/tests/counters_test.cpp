@@ -93,12 +93,21 @@ TEST_P(OnDevice, WordsOfPointwiseOperations) {
   const device::Add copy{out.data(), zbar.data(), nullptr};
   backend_->add({}, 3, false, {&copy, 1});
   expect(2 * 3, 4, 2);
+  std::vector<device::Multiply> products;   // by one factor, one more than a launch takes
+  for (const device::Add& sum : adds) products.push_back({sum.out, sum.out, zbar.data()});
+  const std::uint64_t before_products = backend_->counters()->integer_operations;
+  backend_->multiply({}, 4, true, products);
+  expect(17 * 3 * 6, 6, 3);
+  backend_->multiply({}, 3, false, {products.data(), 1});
+  expect(3 * 3, 7, 3);
+  // A product to 64 bits, its reduction, and the factor that takes back what that divided by.
+  EXPECT_EQ(backend_->counters()->integer_operations - before_products, kDegree * (17 * 6 + 3) * (2 + 6 + 5));
   const device::SplitParts split{z.data(), zbar.data(), out.data(), other.data()};
   backend_->split_parts({}, 4, {&split, 1});
-  expect(4 + 6 + 2 * 6, 5, 3);
+  expect(4 + 6 + 2 * 6, 8, 4);
   const device::TensorSquare square{z.data(), z.data(), nullptr, nullptr, false, out.data(), other.data(), third.data()};
   backend_->tensor_square({}, 4, {&square, 1});
-  expect(2 * 4 + 3 * 4, 6, 4);
+  expect(2 * 4 + 3 * 4, 9, 5);
   const std::uint64_t before = backend_->counters()->integer_operations;
   EXPECT_GT(before, 4 * kDegree);
   backend_->add({}, 3, false, {&copy, 1});
@@ -201,6 +210,7 @@ TEST_P(OnDevice, BytesCopied) {
 }
 
 TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
+  const device::Buffer factor = upload(test::polynomial(ring_.ring(), 3, true, random_));   // read by recordings as keys and weights are
   auto lane = backend_->make_recorder().value();
   ASSERT_NE(lane, nullptr);
   device::Buffer in = lane->noting().allocate(backend_->poly_words(3, false)).value(), out = lane->noting().allocate(backend_->poly_words(3, true)).value();
@@ -211,9 +221,11 @@ TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
     lane->noting().lift({}, 3, {&job, 1});
     const std::vector<device::Add> twice{{out.data(), out.data(), out.data()}};
     lane->noting().add({}, 3, true, twice);
+    const std::vector<device::Multiply> product{{out.data(), out.data(), factor.data()}};
+    lane->noting().multiply({}, 3, true, product);
   }
   const auto recording = lane->take().value();
-  EXPECT_EQ(recording->kernels(), 2U);
+  EXPECT_EQ(recording->kernels(), 3U);
 
   device::Buffer expected = backend_->allocate(backend_->poly_words(3, true)).value();
   const auto read = [&](device::Backend& backend, const device::Buffer& buffer) {
@@ -241,14 +253,16 @@ TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
     backend_->lift({}, 3, {&job, 1});
     const device::Add twice{expected.data(), expected.data(), expected.data()};
     backend_->add({}, 3, true, {&twice, 1});
+    const device::Multiply product{expected.data(), expected.data(), factor.data()};
+    backend_->multiply({}, 3, true, {&product, 1});
     EXPECT_EQ(read(lane->doing(), out), read(*backend_, expected));
   }
   const device::Counters c = *backend_->counters();
   EXPECT_EQ(c.replays, 3U);
-  EXPECT_EQ(c.launches, 6U);
-  EXPECT_EQ(c.kernels, 12U);
-  EXPECT_EQ(c.memory_bytes, 4 * kDegree * 6 * (3 + 5 + 3 * 5));
-  EXPECT_EQ(c.distinct_kernels, 2U);
+  EXPECT_EQ(c.launches, 9U);
+  EXPECT_EQ(c.kernels, 18U);
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * 6 * (3 + 5 + 3 * 5 + 3 * 5));
+  EXPECT_EQ(c.distinct_kernels, 3U);
 }
 
 TEST_P(OnDevice, WhatCannotBeNotedIsSaid) {

@@ -137,9 +137,18 @@ void common_fields(A& a, I& x) {
   a(x.scale_out);
 }
 
+// A Linear with masks has a kind of its own, so that others are written as they were before there were masks.
+constexpr std::uint8_t kMaskedLinear = 6;
+
 void fields(Writer& a, const plan::Instruction& x) {
-  a(static_cast<std::uint8_t>(x.op.index()));
+  const auto* linear = std::get_if<plan::Linear>(&x.op);
+  const bool masked = linear != nullptr && !linear->masks.empty();
+  a(masked ? kMaskedLinear : static_cast<std::uint8_t>(x.op.index()));
   std::visit([&](const auto& op) { fields(a, op); }, x.op);
+  if (masked) {
+    a(linear->masks);
+    a(linear->mask_scale);
+  }
   common_fields(a, x);
 }
 
@@ -153,9 +162,16 @@ void fields(Reader& a, plan::Instruction& x) {
     case 3: x.op.emplace<plan::Linear>(); break;
     case 4: x.op.emplace<plan::Drop>(); break;
     case 5: x.op.emplace<plan::Add>(); break;
+    case kMaskedLinear: x.op.emplace<plan::Linear>(); break;
     default: a.fail("unknown instruction kind " + std::to_string(kind)); return;
   }
   std::visit([&](auto& op) { fields(a, op); }, x.op);
+  if (kind == kMaskedLinear) {
+    auto& linear = std::get<plan::Linear>(x.op);
+    a(linear.masks);
+    a(linear.mask_scale);
+    if (linear.masks.empty()) a.fail("a masked linear without masks");
+  }
   common_fields(a, x);
 }
 
@@ -168,10 +184,12 @@ BRAINLOCK_FIELDS(plan::Program, a(x.model_name); a(x.profile); fields(a, x.param
 }  // namespace
 
 std::uint8_t program_version(const plan::Program& program) {
-  const bool branches = std::any_of(program.instructions.begin(), program.instructions.end(), [](const plan::Instruction& i) {
-    return std::holds_alternative<plan::Drop>(i.op) || std::holds_alternative<plan::Add>(i.op);
-  });
-  return branches ? kProgramVersion : kOldestProgramVersion;
+  std::uint8_t version = kOldestProgramVersion;
+  for (const plan::Instruction& i : program.instructions) {
+    if (std::holds_alternative<plan::Drop>(i.op) || std::holds_alternative<plan::Add>(i.op)) version = std::max(version, kBranchesVersion);
+    if (const auto* linear = std::get_if<plan::Linear>(&i.op); linear != nullptr && !linear->masks.empty()) version = std::max(version, kMasksVersion);
+  }
+  return version;
 }
 
 std::vector<std::uint8_t> encode_program(const plan::Program& program) {

@@ -101,8 +101,8 @@ Simulator::Switches Simulator::switches(const plan::Instruction& instruction, co
     mean += v / linear.period;
   }
   for (std::size_t i = 0; i < linear.rotate_sums.size(); ++i) mean = 2 * mean + full;
-  if (mean < kLittle * square(noise_.rescale / instruction.scale_out)) return {{}, 0, std::sqrt(mean), &linear};
-  Switches out{{}, std::sqrt(full), 0, &linear};
+  if (mean < kLittle * square(noise_.rescale / instruction.scale_out)) return {{}, 0, std::sqrt(mean), &linear, nullptr};
+  Switches out{{}, std::sqrt(full), 0, &linear, nullptr};
   for (const double v : variance) out.columns.push_back(static_cast<float>(std::sqrt(v)));
   return out;
 }
@@ -133,7 +133,11 @@ Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const P
     parallel_for(linear->outputs.size(), threads, [&](std::size_t o) {
       const auto& output = linear->outputs[o];
       out->switches_[output.out] = out->switches(instruction, *linear, output, exact);
+      out->switches_[output.out].mask = linear->mask(o);
     });
+    for (plan::SlotVector& mask : linear->masks) {
+      BRAINLOCK_ASSIGN(mask, rounded(mask, encoder, linear->mask_scale));
+    }
     for (auto& output : linear->outputs) {
       if (output.bias.values.empty()) continue;
       BRAINLOCK_ASSIGN(output.bias, rounded(output.bias, encoder, instruction.scale_out));
@@ -165,9 +169,10 @@ std::vector<double> Simulator::run(std::span<const float> input, std::uint64_t s
     random.add(re, std::sqrt(switches) * each / instruction.scale_out);
     random.add(im, std::sqrt(switches) * each / instruction.scale_out);
   };
-  std::vector<std::complex<double>> sums, turned;
+  std::vector<std::complex<double>> sums, turned, clear;
   noise.after_linear = [&](const plan::Instruction& instruction, const plan::Linear::Output& output, Slots slots) {
     const Switches& switches = switches_[output.out];
+    if (switches.mask != nullptr) clear.assign(slots.begin(), slots.end());
     if (!switches.columns.empty()) {
       // Sums of rotated slots have the errors of all of them: where they repeat, so do their errors.
       sums.assign(slots.size(), 0.0);
@@ -180,6 +185,12 @@ std::vector<double> Simulator::run(std::span<const float> input, std::uint64_t s
       for (std::size_t t = 0; t < slots.size(); ++t) slots[t] += sums[t];
     }
     random.add(slots, switches.even);
+    if (switches.mask != nullptr) {
+      // These errors were there before the mask, which the slots without them have already met.
+      const auto& factors = switches.mask->values;   // rounded ones are dense
+      for (std::size_t t = 0; t < slots.size(); ++t)
+        slots[t] = clear[t] + (slots[t] - clear[t]) * std::complex<double>(factors[t & (factors.size() - 1)]);
+    }
     random.add<double>(slots, rescale, 1 / instruction.scale_out);
   };
   return interpreter_->run(input, trace, &noise);

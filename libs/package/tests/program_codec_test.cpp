@@ -28,6 +28,7 @@ namespace brainlock::package {
 namespace {
 
 using test::branched_program;
+using test::masked_program;
 using test::sample_program;
 using ::testing::HasSubstr;
 using Bytes = std::vector<std::uint8_t>;
@@ -89,8 +90,10 @@ void expect_survives(const plan::Program& p) {
     ASSERT_EQ(a.op.index(), b.op.index());
     if (const auto* x = std::get_if<plan::Linear>(&a.op)) {
       const auto& y = std::get<plan::Linear>(b.op);
-      EXPECT_EQ(std::tie(x->name, x->inputs, x->giant_step, x->rotate_sums, x->period, x->weight_scale, x->limit),
-                std::tie(y.name, y.inputs, y.giant_step, y.rotate_sums, y.period, y.weight_scale, y.limit));
+      EXPECT_EQ(std::tie(x->name, x->inputs, x->giant_step, x->rotate_sums, x->period, x->weight_scale, x->mask_scale, x->limit),
+                std::tie(y.name, y.inputs, y.giant_step, y.rotate_sums, y.period, y.weight_scale, y.mask_scale, y.limit));
+      ASSERT_EQ(x->masks.size(), y.masks.size());
+      for (std::size_t k = 0; k < x->masks.size(); ++k) expect_same_vector(x->masks[k], y.masks[k]);
       ASSERT_EQ(x->columns.size(), y.columns.size());
       for (std::size_t k = 0; k < x->columns.size(); ++k)
         EXPECT_EQ(std::tie(x->columns[k].input, x->columns[k].rotation), std::tie(y.columns[k].input, y.columns[k].rotation));
@@ -126,13 +129,18 @@ void expect_survives(const plan::Program& p) {
 
 TEST(ProgramCodec, EveryFieldSurvives) { expect_survives(sample_program()); }
 
-// Branches are what version 3 added: programs without them are written as before.
+// Branches are what version 3 added, masks version 4: programs without them are written as before.
 TEST(ProgramCodec, TheVersionIsTheLeastThatHasAllInstructions) {
   const plan::Program p = branched_program();
   expect_survives(p);
-  const Bytes with = encode_program(p), without = encode_program(sample_program());
+  expect_survives(masked_program());
+  const Bytes with = encode_program(p), without = encode_program(sample_program()), masked = encode_program(masked_program());
+  EXPECT_EQ(masked[7], 4);
   EXPECT_EQ(with[7], 3);
   EXPECT_EQ(without[7], 2);
+  Bytes unmasked = masked;
+  unmasked[7] = 3;
+  expect_refused(resealed(unmasked), ErrorCode::kMalformed, "version 3, but its instructions are those of version 4");
   Bytes claims_less = with, claims_more = without;
   claims_less[7] = 2;
   claims_more[7] = 3;
@@ -140,8 +148,8 @@ TEST(ProgramCodec, TheVersionIsTheLeastThatHasAllInstructions) {
   expect_refused(resealed(claims_more), ErrorCode::kMalformed, "version 3, but its instructions are those of version 2");
 }
 
-TEST(ProgramCodec, EveryFlippedByteOfABranchedPlanIsRefusedOrOneEncoding) {
-  const Bytes good = encode_program(branched_program());
+TEST(ProgramCodec, EveryFlippedByteOfABranchedAndMaskedPlanIsRefusedOrOneEncoding) {
+  const Bytes good = encode_program(masked_program());
   for (std::size_t at = 8; at + kChecksum < good.size(); ++at) {
     Bytes bad = good;
     bad[at] ^= 0x41;
@@ -223,10 +231,10 @@ TEST(ProgramCodec, ForeignBytesAreNamed) {
   expect_refused({}, ErrorCode::kTruncated, "at least 40 bytes, got 0");
   Bytes foreign(good.size(), 'x');
   expect_refused(foreign, ErrorCode::kMalformed, "not a Brainlock plan");
-  for (const int version : {0, 1, 4, 255}) {
+  for (const int version : {0, 1, 5, 255}) {
     Bytes other = good;
     other[7] = static_cast<std::uint8_t>(version);
-    expect_refused(resealed(other), ErrorCode::kUnsupported, ("version " + std::to_string(version) + ", expected 2 to 3").c_str());
+    expect_refused(resealed(other), ErrorCode::kUnsupported, ("version " + std::to_string(version) + ", expected 2 to 4").c_str());
   }
   Bytes longer = good;
   longer.insert(longer.end() - kChecksum, {0, 0, 0});

@@ -121,4 +121,19 @@ inline plan::Program branched_program(std::uint64_t seed = 1) {
   return p;
 }
 
+/// branched_program() with masks in two of its three layers. plan.bin 4.
+inline plan::Program masked_program(std::uint64_t seed = 1) {
+  plan::Program p = branched_program(seed);
+  std::mt19937_64 random(seed + 200);
+  const auto mask = [](plan::Linear& linear, std::vector<plan::SlotVector> masks) {
+    linear.masks = std::move(masks);
+    linear.mask_scale = std::exp2(10.0);
+    linear.weight_scale /= linear.mask_scale;
+  };
+  mask(std::get<plan::Linear>(p.instructions[1].op), {dense_vector(8, random)});
+  mask(std::get<plan::Linear>(p.instructions[4].op), {sparse_vector(7, random)});
+  if (const Status status = plan::validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
 }  // namespace brainlock::package::test

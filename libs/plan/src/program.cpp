@@ -94,9 +94,11 @@ Cost count_cost(const Program& program, const Instruction& instruction) {
       cost.key_switches += full;
       cost.ntts += full * raise_lifted + lower(instruction.limbs_out);
     }
+    const std::uint64_t masks = linear.masks.size();
+    cost.plaintext_macs += masks;
     cost.word_macs = cost.plaintext_macs * 2 * (limbs + k) * n;
     const std::uint64_t words = linear.period == n / 2 ? n : 2ULL * linear.period;
-    cost.weight_bytes = linear.vectors.size() * words * (limbs + k) * 4;
+    cost.weight_bytes = (linear.vectors.size() * words + masks * n) * (limbs + k) * 4;
   }
   return cost;
 }

@@ -204,6 +204,10 @@ class Run {
     for (std::size_t o = 0; o < sums.size(); ++o) {
       const auto& output = op.outputs[o];
       Slots& out = sums[o];
+      if (const SlotVector* mask = op.mask(o)) {
+        if (trace_ != nullptr) trace_->largest[output.out] = largest_part(out);
+        apply(*mask, out);
+      }
       if (noise_ != nullptr && noise_->after_linear) noise_->after_linear(instruction, output, out);
       const SlotVector& bias = output.bias;
       if (bias.dense() && !bias.values.empty()) {
@@ -267,14 +271,22 @@ class Run {
     }
   }
 
+  static double largest_part(const Slots& value) {
+    double largest = 0;
+    for (const auto& v : value) largest = std::max({largest, std::fabs(v.real()), std::fabs(v.imag())});
+    return largest;
+  }
+
+  void apply(const SlotVector& mask, Slots& out) const {
+    const std::vector<Complex> factors = mask.expanded();
+    for (std::uint32_t t = 0; t < n_; ++t) out[t] *= factors[t & (mask.period - 1)];
+  }
+
   void put(Register r, Slots value) {
     if (trace_ != nullptr) {
-      double largest = 0, sum = 0;
-      for (const auto& v : value) {
-        largest = std::max({largest, std::fabs(v.real()), std::fabs(v.imag())});
-        sum += std::norm(v);
-      }
-      trace_->largest[r] = largest;
+      double sum = 0;
+      for (const auto& v : value) sum += std::norm(v);
+      trace_->largest[r] = std::max(trace_->largest[r], largest_part(value));
       trace_->mean_square[r] = sum / n_;
     }
     packed_[r] = std::move(value);

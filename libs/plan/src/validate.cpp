@@ -197,6 +197,7 @@ class Checker {
       BRAINLOCK_TRY(check_vector(vector, slots_));
       if (vector.period != op.period) return bad("weight vectors of one linear must share its period");
     }
+    BRAINLOCK_TRY(check_masks(op));
     for (const auto& output : op.outputs) {
       if (output.giants == 0 || output.giants > slots_ || output.columns.empty() ||
           output.weights.size() != output.columns.size() * output.giants)
@@ -212,6 +213,14 @@ class Checker {
       if (!output.bias.values.empty()) BRAINLOCK_TRY(check_vector(output.bias, slots_));
       BRAINLOCK_TRY(define(output.out, Form::kPacked, i));
     }
+    return {};
+  }
+
+  Status check_masks(const Linear& op) const {
+    if (op.masks.empty()) return op.mask_scale == 0 ? Status() : bad("a mask scale without masks");
+    if (op.masks.size() != op.outputs.size()) return bad("masks and outputs differ in number");
+    if (!finite_positive(op.mask_scale)) return bad("mask scale out of range");
+    for (const SlotVector& mask : op.masks) BRAINLOCK_TRY(check_vector(mask, slots_));
     return {};
   }
 

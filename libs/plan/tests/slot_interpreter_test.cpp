@@ -55,7 +55,8 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
         for (std::size_t t = 0; t < n; ++t) out[t] += r[term][t];
     } else {
       const auto& linear = std::get<Linear>(instruction.op);
-      for (const auto& output : linear.outputs) {
+      for (std::size_t o = 0; o < linear.outputs.size(); ++o) {
+        const auto& output = linear.outputs[o];
         Slots out(n);
         for (std::uint32_t g = 0; g < output.giants; ++g) {
           Slots acc(n);
@@ -73,6 +74,8 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
           const Slots before = out;
           for (std::size_t t = 0; t < n; ++t) out[t] += at(before, static_cast<std::int64_t>(t) + rotation);
         }
+        if (!linear.masks.empty() && !linear.masks[o].values.empty())
+          for (std::size_t t = 0; t < n; ++t) out[t] *= weight(linear.masks[o], t);
         if (!output.bias.values.empty())
           for (std::size_t t = 0; t < n; ++t) out[t] += weight(output.bias, t);
         r[output.out] = out;
@@ -127,6 +130,33 @@ TEST(SlotInterpreter, DoesWhatTheInstructionsSay) {
 
 TEST(SlotInterpreter, BranchesToo) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) expect_as_defined(test::branched_program(seed), seed);
+}
+
+TEST(SlotInterpreter, MasksToo) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const Program program = test::masked_program(seed);
+    const auto input = tensor(seed);
+    const auto registers = by_definition(program, input);
+    const auto got = run_slots(program, input);
+    const auto want = unpack(program.output, {registers.at(program.output_registers[0])});
+    for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-12 * (1 + std::fabs(want[i]))) << i;
+  }
+}
+
+// What does not fit the modulus before a mask is lost behind it.
+TEST(SlotInterpreter, TheLargestValueBeforeAMaskIsTraced) {
+  Program masked = test::masked_program(), plain = test::small_program();
+  auto& linear = std::get<Linear>(masked.instructions[1].op);
+  auto& same = std::get<Linear>(plain.instructions[1].op);
+  linear.masks[0] = {test::kSlots, {5}, {0.25F}};
+  linear.outputs[0].bias = same.outputs[0].bias = {};
+  const auto input = tensor(1);
+  SlotTrace with, without;
+  (void)run_slots(masked, input, &with);
+  (void)run_slots(plain, input, &without);
+  const Register out = linear.outputs[0].out;
+  EXPECT_EQ(with.largest[out], without.largest[out]);
+  EXPECT_LT(with.mean_square[out], without.mean_square[out] / 100);
 }
 
 TEST(SlotInterpreter, EveryRotationAndPeriod) {

@@ -119,4 +119,18 @@ inline Program branched_program(std::uint64_t seed = 1) {
   return p;
 }
 
+/// small_program() with a mask behind each layer: one that repeats, and one of a few slots.
+inline Program masked_program(std::uint64_t seed = 1) {
+  Program p = small_program(seed);
+  std::mt19937_64 random(seed + 200);
+  for (const std::size_t i : {1U, 4U}) {
+    auto& linear = std::get<Linear>(p.instructions[i].op);
+    linear.masks = {i == 1 ? dense_vector(8, random) : sparse_vector(7, random)};
+    linear.mask_scale = std::exp2(10.0);
+    linear.weight_scale /= linear.mask_scale;
+  }
+  if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
 }  // namespace brainlock::plan::test

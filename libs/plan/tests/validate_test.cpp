@@ -157,6 +157,29 @@ TEST(Validate, BranchesAreGoodAndEachRuleOfThemIsNamed) {
   }
 }
 
+TEST(Validate, MasksAreGoodAndEachRuleOfThemIsNamed) {
+  const Status good = validate(test::masked_program());
+  EXPECT_TRUE(good.ok()) << good.error().to_string();
+  const BranchCase bad[] = {
+      {"instruction 1: a mask scale without masks", [](Program& p) { linear(p, 1).masks.clear(); }},
+      {"instruction 1: masks and outputs differ in number", [](Program& p) { linear(p, 1).masks.resize(2); }},
+      {"instruction 1: mask scale out of range", [](Program& p) { linear(p, 1).mask_scale = 0; }},
+      {"instruction 1: mask scale out of range", [](Program& p) { linear(p, 1).mask_scale = kInf; }},
+      {"instruction 1: empty weight vector", [](Program& p) { linear(p, 1).masks[0] = {}; }},
+      {"instruction 1: weight vector length", [](Program& p) { linear(p, 1).masks[0].values.pop_back(); }},
+      {"instruction 4: weight slots", [](Program& p) { linear(p, 4).masks[0].slots.back() = test::kSlots; }},
+      {"instruction 4: a weight is not finite", [](Program& p) { linear(p, 4).masks[0].values[0] = {0, std::numeric_limits<float>::quiet_NaN()}; }},
+  };
+  for (const BranchCase& c : bad) {
+    Program program = test::masked_program();
+    c.damage(program);
+    const Status status = validate(program);
+    ASSERT_FALSE(status.ok()) << c.text;
+    EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
+    EXPECT_THAT(status.error().message, HasSubstr(c.text));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Rules, BadProgram, ::testing::Range<std::size_t>(0, cases().size()));
 
 }  // namespace

@@ -110,6 +110,18 @@ Status LinearRun::rotate_sums() {
   return {};
 }
 
+void LinearRun::apply_masks() {
+  std::vector<device::Multiply> jobs;
+  for (std::size_t o = 0; o < accumulators_.size(); ++o) {
+    const device::Buffer& mask = prepared_.outputs[o].mask;
+    if (mask.empty()) return;
+    DeviceCiphertext& sum = accumulators_[o][0];
+    jobs.push_back({sum.c0(), sum.c0(), mask.data()});
+    jobs.push_back({sum.c1(), sum.c1(), mask.data()});
+  }
+  if (!jobs.empty()) switcher_.backend().multiply(switcher_.stream(), instruction_.limbs_in, true, jobs);
+}
+
 Result<std::vector<DeviceCiphertext>> LinearRun::finish() {
   {
     const Timer timer(profile_ == nullptr ? nullptr : &profile_->horner_seconds, switcher_);
@@ -117,6 +129,7 @@ Result<std::vector<DeviceCiphertext>> LinearRun::finish() {
     BRAINLOCK_TRY(rotate_sums());
   }
   const Timer timer(profile_ == nullptr ? nullptr : &profile_->rescale_seconds, switcher_);
+  apply_masks();
   std::vector<const DeviceCiphertext*> in;
   std::vector<const device::Word*> biases;
   for (std::size_t o = 0; o < accumulators_.size(); ++o) {

@@ -19,12 +19,13 @@ class LinearRun {
 
   /// Hoisted rotations and weights, into one lifted accumulator for each output and giant step.
   Status multiply(std::span<const device::LinearCore::Input> inputs);
-  /// Giant steps by Horner's rule, rotate-and-add, rescale, bias. Packed outputs, in order.
+  /// Giant steps by Horner's rule, rotate-and-add, masks, rescale, bias. Packed outputs, in order.
   Result<std::vector<ckks::DeviceCiphertext>> finish();
 
  private:
   Status horner();
   Status rotate_sums();
+  void apply_masks();
 
   const ckks::KeySwitcher& switcher_;
   const ckks::LoadedKeys& keys_;

@@ -18,6 +18,7 @@ struct PreparedLinear {
   struct Output {
     device::Buffer periodic;                      ///< [limb][run][column][giant]; empty: full
     std::vector<std::vector<device::LinearCore::FullTerm>> full;
+    device::Buffer mask;                          ///< lifted polynomial at limbs_in; empty: none
     device::Buffer bias;                          ///< packed polynomial at limbs_out; empty: none
   };
   std::vector<Rotation> rotations;
@@ -45,7 +46,7 @@ struct LoadedProgram::Impl {
   std::unique_ptr<Replays> replays;               ///< null: the device takes no recordings. Last, so that it goes before what it uses
 };
 
-/// Encodes weights and biases. `weight_bytes` grows by what was allocated.
+/// Encodes weights, masks and biases. `weight_bytes` grows by what was allocated.
 Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction,
                                       const plan::Linear& linear, std::size_t& weight_bytes);
 

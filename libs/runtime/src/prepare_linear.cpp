@@ -145,6 +145,27 @@ Result<device::FullWeights> store_full(const Machine& machine, const std::vector
   return out;
 }
 
+/// Over Q*P, for sums that have not been divided by P yet.
+Result<Buffer> store_mask(const Machine& machine, const plan::SlotVector& mask, double scale, std::uint32_t limbs) {
+  const ckks::Parameters& parameters = *machine.parameters;
+  const ckks::Encoder encoder(machine.parameters);
+  BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(mask.expanded(), ckks::Scale::from_value(scale)));
+  BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(machine.backend->poly_words(limbs, true)));
+  const std::uint32_t rows = limbs + parameters.p_count();
+  const std::size_t degree = parameters.ring_degree(), runs = 2 * std::size_t{mask.period};
+  std::vector<Word> words(rows * degree);
+  machine.pool->parallel_for(rows, {}, [&](std::size_t l, unsigned) {
+    Word* const row = words.data() + l * degree;
+    const auto index = static_cast<std::uint32_t>(l < limbs ? l : parameters.q_count() + (l - limbs));
+    encoder.to_run_values(coefficients, index, std::span(row, runs));
+    for (std::size_t t = degree; t-- > 0;) row[t] = row[t / (degree / runs)];   // from behind: run values lie in front
+  });
+  std::vector<device::LimbTransfer> transfers;
+  for (std::uint32_t l = 0; l < rows; ++l) transfers.push_back({buffer.data() + l * machine.backend->limb_stride(), words.data() + l * degree});
+  machine.backend->upload({}, transfers);
+  return buffer;
+}
+
 Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, double scale, std::uint32_t limbs) {
   const ckks::Encoder encoder(machine.parameters);
   BRAINLOCK_ASSIGN(const ckks::Words words, encoder.encode(bias.expanded(), ckks::Scale::from_value(scale), limbs));
@@ -181,6 +202,10 @@ Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instru
     if (!full) {
       BRAINLOCK_ASSIGN(prepared.periodic, arrange_periodic(machine, output, encoded));
       count(prepared.periodic);
+    }
+    if (const plan::SlotVector* mask = linear.mask(o)) {
+      BRAINLOCK_ASSIGN(prepared.mask, store_mask(machine, *mask, linear.mask_scale, instruction.limbs_in));
+      count(prepared.mask);
     }
     if (!output.bias.values.empty()) {
       BRAINLOCK_ASSIGN(prepared.bias, store_bias(machine, output.bias, instruction.scale_out, instruction.limbs_out));

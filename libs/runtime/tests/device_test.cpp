@@ -74,6 +74,10 @@ TEST_P(ProgramsOnDevice, RealPartsCombinedSumsRotated) {
   expect_equal(Builder(2, 1, 5).split(1).combine({0, 7, -2}).linear({.giants = 1, .rotate_sums = {1, 64}}).finish(), 1e-4);
 }
 
+TEST_P(ProgramsOnDevice, Masks) {
+  expect_equal(Builder(1, 2, 8).split(2).linear({.outputs = 3, .mask_period = test::kSlots}).square(2).linear({.drop = 3, .mask_period = 16}).finish(), 0.05);
+}
+
 TEST_P(ProgramsOnDevice, FullWeights) {
   expect_equal(Builder(1, 2, 4).split(2).linear({.giants = 5, .period = test::kSlots, .density = 0.3, .sparse = true}).finish(), 1e-5);
 }

@@ -110,6 +110,15 @@ TEST(Executor, SparseWeights) {
       Builder(1, 2, 4).split(2).linear({.giants = 5, .period = test::kSlots, .density = 0.3, .sparse = true}).finish(), 1e-5);
 }
 
+// Of every period, and of single slots.
+TEST(Executor, Masks) {
+  for (std::uint32_t period = 1; period <= test::kSlots; period *= 4) {
+    SCOPED_TRACE(period);
+    expect_matches_interpreter(Builder(1, 2, 4).split(2).linear({.outputs = 3, .mask_period = period}).finish(), 5e-3);
+  }
+  expect_matches_interpreter(Builder(1, 2, 4).split(2).linear({.outputs = 1, .rotate_sums = {64}, .mask_period = test::kSlots}).finish(), 5e-3);
+}
+
 TEST(Executor, RotateSums) {
   expect_matches_interpreter(Builder(1, 2, 4).split(2).linear({.giants = 1, .rotate_sums = {1, 64, -128}}).finish(), 1e-4);
 }
@@ -240,6 +249,14 @@ TEST_F(ExecutorErrors, ForecastCoversLoadedSizes) {
   EXPECT_NEAR(static_cast<double>(forecast.weights) / static_cast<double>(loaded_->weight_bytes()), 1, 0.1);
   EXPECT_GT(forecast.working, 0U);
   EXPECT_EQ(forecast.total(), forecast_memory_bytes(program_));
+}
+
+TEST(Executor, MasksAreForecast) {
+  const plan::Program program = Builder(1, 2, 4).split(2).linear({.outputs = 3, .mask_period = test::kSlots}).finish();
+  auto machine = Machine::make(test::toy_parameters(program.parameters), 1U);
+  auto loaded = LoadedProgram::load(*machine, program);
+  ASSERT_TRUE(loaded.ok()) << loaded.error().to_string();
+  EXPECT_NEAR(static_cast<double>(forecast_memory(program).weights) / static_cast<double>((*loaded)->weight_bytes()), 1, 0.1);
 }
 
 }  // namespace

@@ -63,6 +63,7 @@ class Builder {
     std::int32_t giant_step = 16;
     std::vector<std::int32_t> rotate_sums{};
     double density = 0.8;
+    std::uint32_t mask_period = 0;   ///< not 0: masks
     bool sparse = false, bias = true, real = false;
   };
   Builder& linear(const LinearShape& shape) {
@@ -108,7 +109,13 @@ class Builder {
       packed_.push_back(output.out);
       op.outputs.push_back(std::move(output));
     }
-    double scale = scale_ * op.weight_scale;
+    if (shape.mask_period != 0) {
+      op.mask_scale = std::exp2(14.0);
+      op.weight_scale /= op.mask_scale;
+      for (std::uint32_t o = 0; o < shape.outputs; ++o)
+        op.masks.push_back(vector(shape.mask_period, shape.mask_period == kSlots, 1.0F));
+    }
+    double scale = scale_ * op.weight_scale * std::max(op.mask_scale, 1.0);
     for (std::uint32_t i = 0; i < shape.drop; ++i) scale /= program_.parameters.q[limbs_ - 1 - i];
     lifted_.clear();
     push(std::move(op), limbs_ - shape.drop, scale);

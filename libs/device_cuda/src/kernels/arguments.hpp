@@ -238,6 +238,17 @@ struct AddArguments {
   AddJob jobs[kMaxJobs];
 };
 
+struct MultiplyJob {
+  Word* out;
+  const Word* a;
+  const Word* factor;
+};
+struct MultiplyArguments {
+  Ring ring;
+  Word limbs;
+  MultiplyJob jobs[kMaxJobs];
+};
+
 struct SplitJob {
   const Word* z;
   const Word* zbar;

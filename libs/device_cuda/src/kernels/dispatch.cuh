@@ -57,6 +57,7 @@ bool dispatch(const Launch& launch, const Run& run) {
     case Kernel::kSwitchKeys: BRAINLOCK_SINGLE(switch_keys, SwitchArguments);
     case Kernel::kLift: BRAINLOCK_SINGLE(lift, LiftArguments);
     case Kernel::kAdd: BRAINLOCK_SINGLE(add, AddArguments);
+    case Kernel::kMultiply: BRAINLOCK_SINGLE(multiply, MultiplyArguments);
     case Kernel::kSplitParts: BRAINLOCK_SINGLE(split_parts, SplitArguments);
     case Kernel::kTensorSquare: BRAINLOCK_SINGLE(tensor_square, SquareArguments);
     case Kernel::kLinearLayer: BRAINLOCK_SINGLE(linear_layer, LinearArguments);

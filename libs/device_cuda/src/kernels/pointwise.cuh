@@ -27,6 +27,16 @@ BRAINLOCK_KERNEL add(BRAINLOCK_ARGUMENTS(AddArguments) a) {
   job.out[at] = job.b == nullptr ? job.a[at] : add_mod(job.a[at], job.b[at], q);
 }
 
+BRAINLOCK_KERNEL multiply(BRAINLOCK_ARGUMENTS(MultiplyArguments) a) {
+  wait_for_earlier_launches();
+  const MultiplyJob& job = a.jobs[block_z()];
+  const std::size_t at = word_of_thread(a.ring.log_degree);
+  const Word index = modulus_index(a.ring, a.limbs, block_y());
+  const Modulus m = load_constant(a.ring.moduli + index);
+  // Montgomery reduction divides by 2^32, and the factor takes that back.
+  job.out[at] = mul(montgomery_reduce_product(Wide{job.a[at]} * job.factor[at], m), load_constant(a.ring.r + index), m.q);
+}
+
 /// real = P z + zbar, imaginary = -i (P z - zbar); i is psi^(N/2) in the first half of a limb and its negative in the second.
 BRAINLOCK_KERNEL split_parts(BRAINLOCK_ARGUMENTS(SplitArguments) a) {
   wait_for_earlier_launches();

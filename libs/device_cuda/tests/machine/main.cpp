@@ -19,7 +19,7 @@ double executed = 0;
 bool is_long(const std::string& name) {
   const auto has = [&](const char* what) { return name.find(what) != std::string::npos; };
   if (has("EqualPlainRunsForTwoSetsOfKeysInTurn")) return true;
-  const bool twelve_digits = has("2To12") && !has("LiftAdd") && !has("ModDown");
+  const bool twelve_digits = has("2To12") && !has("LiftAdd") && !has("Multiply") && !has("ModDown");
   return has("BackendOperations") &&
          (has("2To15") || twelve_digits || ((has("2To13") || has("2To14")) && has("LinearCore")));
 }

@@ -22,7 +22,7 @@ struct Profile {
                                ///< meets it is taken, or the most precise one if none does
 };
 
-/// "precise" (N = 2^15) or "fast" (N = 2^14).
+/// "precise" (N = 2^15), "fast" (N = 2^14) or "deep" (N = 2^16).
 Result<Profile> find_profile(const std::string& name);
 
 struct CompileOptions {

@@ -149,6 +149,14 @@ struct Add {
   const Word* b = nullptr;
 };
 
+/// Over the limbs of a polynomial: out = a * factor, word by word (the product of two polynomials in the evaluation
+/// domain). Plain forms. out may be a; a factor may serve several products.
+struct Multiply {
+  Word* out = nullptr;
+  const Word* a = nullptr;
+  const Word* factor = nullptr;
+};
+
 /// From packed z and lifted zbar (the conjugate): real = P z + zbar; imaginary = -i (P z - zbar). Polynomial by
 /// polynomial (one entry for c0, one for c1). real may be zbar itself.
 struct SplitParts {
@@ -261,6 +269,7 @@ class Backend {
   virtual Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) = 0;
   virtual void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) = 0;
   virtual void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) = 0;
+  virtual void multiply(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Multiply>) = 0;
   virtual void split_parts(const Stream&, std::uint32_t limbs, std::span<const SplitParts>) = 0;
   virtual void tensor_square(const Stream&, std::uint32_t limbs, std::span<const TensorSquare>) = 0;
   virtual Status linear_core(const Stream&, const LinearCore&) = 0;

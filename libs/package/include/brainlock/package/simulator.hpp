@@ -54,6 +54,7 @@ class Simulator {
     double each_sum = 0;          ///< of one of the rotate_sums
     double even = 0;              ///< of all, where little matters
     const plan::Linear* linear = nullptr;
+    const plan::SlotVector* mask = nullptr;
   };
   /// `exact`: registers whose c1 is a multiple of P.
   [[nodiscard]] Switches switches(const plan::Instruction& instruction, const plan::Linear& linear, const plan::Linear::Output& output,

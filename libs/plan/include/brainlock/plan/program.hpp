@@ -78,7 +78,10 @@ struct Add {
 ///   acc_g = sum_k weights[k][g] * rotate(inputs[column k], rotation of column k)       (hoisted, over Q*P)
 ///   out   = sum_g rotate(acc_g, g * giant_step)                                        (Horner)
 ///   for r in rotate_sums: out += rotate(out, r)
+///   out   = mask * out                                                                 (where there are masks)
 ///   out   = rescale(out by `drop_limbs` primes) + bias
+/// A mask takes out what repeating weights leave beside a feature map: zeros for the padded convolution that reads it, at
+/// the price of its scale instead of weights that repeat nowhere.
 struct Linear {
   struct Column {
     std::uint32_t input;     ///< index into `inputs`
@@ -98,10 +101,17 @@ struct Linear {
   std::vector<Output> outputs;
   std::vector<std::int32_t> rotate_sums;
   std::vector<SlotVector> vectors;        ///< all of one period
+  std::vector<SlotVector> masks;          ///< none, or one an output
   std::uint32_t period = 0;
   double weight_scale = 0;                ///< encoding scale of the vectors
-  double limit = 0;                       ///< largest |real or imaginary part| of the outputs that scales, primes and the
-                                          ///< promised error were chosen for; 0: not stated
+  double mask_scale = 0;                  ///< encoding scale of the masks; 0: there are none
+  double limit = 0;                       ///< largest |real or imaginary part| of the outputs (before their masks, too) that scales,
+                                          ///< primes and the promised error were chosen for; 0: not stated
+
+  /// The mask of an output; null: there are none.
+  [[nodiscard]] const SlotVector* mask(std::size_t output) const {
+    return masks.empty() ? nullptr : &masks[output];
+  }
 };
 
 /// One step with its place in the modulus chain and its scales.

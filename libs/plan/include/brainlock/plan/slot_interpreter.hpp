@@ -14,7 +14,7 @@ namespace brainlock::plan {
 
 /// What every register held, garbage between the valid slots included.
 struct SlotTrace {
-  std::vector<double> largest;       ///< per register: largest |real or imaginary part|
+  std::vector<double> largest;       ///< per register: largest |real or imaginary part|, before a mask as well as behind it
   std::vector<double> mean_square;   ///< per register: mean of |slot|^2
   std::function<void(Register, std::span<const double>)> lifted;   ///< if not empty: called with each real register, in order, from the thread that runs
 };
@@ -31,7 +31,7 @@ struct Noise {
   std::function<void(const Instruction&, std::span<std::complex<double>>)> conjugate;
   /// The real and the imaginary part of each register that Split, Square or Combine makes.
   std::function<void(const Instruction&, std::span<double>, std::span<double>)> lifted;
-  /// Each Linear output after its rescale, before its bias.
+  /// Each Linear output after its mask and its rescale, before its bias.
   std::function<void(const Instruction&, const Linear::Output&, std::span<std::complex<double>>)> after_linear;
 };
 
