@@ -43,6 +43,7 @@ constexpr double kCarriedError = 1.0 / 8192;
 constexpr double kProbeError = 1.0 / 512;
 // Ways to make zeros around maps are both priced with all weights unless the nominal chain says that one costs this many times the other.
 constexpr double kOtherBorders = 1.5;
+constexpr std::uint64_t kMostOtherBytes = 4ULL << 30;   // or that its weights take this much memory
 constexpr double kLeastShare = 1.0 / 64;   // of the plain estimate that a measured one is taken for
 // Samples from which the range of a polynomial's input is taken.
 constexpr std::size_t kRangeSamples = 8;
@@ -133,16 +134,16 @@ class Compiler {
 
   // A first pass at a nominal chain and without weights, to leave the few layouts that deserve a full search.
   std::vector<LayoutChoice> rank_layouts() {
-    std::vector<std::pair<double, LayoutChoice>> ranked;
+    std::vector<Ranked> ranked;
     const auto rank = [&](const std::vector<LayoutChoice>& choices) {
-      std::vector<Result<double>> values(choices.size(), 0.0);
-      parallel_for(choices.size(), threads_, [&](std::size_t i) { values[i] = nominal_value(choices[i]); });
+      std::vector<Result<Ranked>> all(choices.size(), Ranked{});
+      parallel_for(choices.size(), threads_, [&](std::size_t i) { all[i] = at_nominal_chain(choices[i]); });
       for (std::size_t i = 0; i < choices.size(); ++i) {
-        if (values[i].ok()) {
-          ranked.emplace_back(*values[i], choices[i]);
+        if (all[i].ok()) {
+          ranked.push_back(*all[i]);
           continue;
         }
-        refusal_ = values[i].error().message;
+        refusal_ = all[i].error().message;
         Candidate refused;
         refused.layout = choices[i].describe();
         refused.refusal = refusal_;
@@ -150,39 +151,46 @@ class Compiler {
       }
     };
     const auto sort = [&] {
-      std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+      std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) { return a.value < b.value; });
     };
     rank(enumerate_choices(stages_, slots_));
     sort();
     if (ranked.empty()) return {};
     // Zeros among weights and masks cost so different things that the nominal chain cannot tell which of them is better.
-    const auto other = std::find_if(ranked.begin(), ranked.end(), [&](const auto& r) {
-      return r.second.masks != ranked[0].second.masks && r.first < kOtherBorders * ranked[0].first;
+    const auto other = std::find_if(ranked.begin(), ranked.end(), [&](const Ranked& r) {
+      return r.choice.masks != ranked[0].choice.masks && r.value < kOtherBorders * ranked[0].value && r.weight_bytes < kMostOtherBytes;
     });
     std::optional<LayoutChoice> other_borders;
-    if (other != ranked.end()) other_borders = other->second;
+    if (other != ranked.end()) other_borders = other->choice;
     if (ranked.size() > 2) ranked.resize(2);
     // Around the best: other splits into baby and giant steps.
-    std::vector<LayoutChoice> others(2, ranked.front().second);
+    std::vector<LayoutChoice> others(2, ranked.front().choice);
     others[0].baby_steps = 8;
     others[1].baby_steps = 32;
     rank(others);
     sort();
-    std::vector<LayoutChoice> out{ranked[0].second};
+    std::vector<LayoutChoice> out{ranked[0].choice};
     if (other_borders) out.push_back(*other_borders);
     // And with a real input: the conjugation at the input's small scale may cost more precision than is there.
     if (!stages_.stages.front().is_dense) {
-      out.push_back(ranked[0].second);
+      out.push_back(ranked[0].choice);
       out.back().real_input = true;
     }
     return out;
   }
 
-  /// value_of a layout at the nominal chain; the error of lower() if it does not hold the network.
-  [[nodiscard]] Result<double> nominal_value(const LayoutChoice& choice) const {
+  /// What a layout costs at the nominal chain; the error of lower() if it does not hold the network.
+  struct Ranked {
+    double value = 0;   ///< value_of()
+    std::uint64_t weight_bytes = 0;
+    LayoutChoice choice;
+  };
+  [[nodiscard]] Result<Ranked> at_nominal_chain(const LayoutChoice& choice) const {
     BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice, LowerDepth::kStructure));
     assign_levels(lowered, nominal_levels(choice.masks));
-    return value_of(lowered.program);
+    std::uint64_t weight_bytes = 0;
+    for (const plan::Instruction& instruction : lowered.program.instructions) weight_bytes += plan::count_cost(lowered.program, instruction).weight_bytes;
+    return Ranked{value_of(lowered.program), weight_bytes, choice};
   }
 
   [[nodiscard]] LevelChoice nominal_levels(bool masks) const {
@@ -217,9 +225,10 @@ class Compiler {
       BRAINLOCK_ASSIGN(const LevelRequest request, make_request(lowered, carried));
       for (const LoweredStage& stage : lowered.stages)   // for clients: inputs beyond these are refused
         std::get<plan::Linear>(lowered.program.instructions[stage.linear].op).limit = request.stages[stage.rank].out_max;
+      const std::vector<LargestConstants> largest = largest_constants(lowered.program);
       for (LevelChoice& levels : search_levels(request, threads_)) {
         assign_levels(lowered, levels);
-        if (!constants_fit(lowered.program)) continue;
+        if (!constants_fit(lowered.program, largest)) continue;
         add_carried_noise(lowered, carried, levels);
         consider(lowered, choice, levels);
       }
@@ -234,21 +243,34 @@ class Compiler {
     for (const std::complex<float>& value : vector.values) square = std::max(square, std::norm(value));
     return std::sqrt(static_cast<double>(square));
   }
+  /// Largest |weight| and |bias| of each Linear, by instruction.
+  struct LargestConstants {
+    double weight = 0, bias = 0;
+  };
+  static std::vector<LargestConstants> largest_constants(const plan::Program& program) {
+    std::vector<LargestConstants> out(program.instructions.size());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const auto* linear = std::get_if<plan::Linear>(&program.instructions[i].op);
+      if (linear == nullptr) continue;
+      for (const plan::SlotVector& vector : linear->vectors) out[i].weight = std::max(out[i].weight, largest_slot(vector));
+      for (const auto& output : linear->outputs) out[i].bias = std::max(out[i].bias, largest_slot(output.bias));
+    }
+    return out;
+  }
   /// Whether weights and biases, at the scales that a chain leaves for them, are below half of the modulus that they are encoded for.
   /// A coefficient is at most the largest slot.
-  static bool constants_fit(const plan::Program& program) {
+  static bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest) {
     const auto half_modulus = [&](std::uint32_t limbs) {
       double product = 0.5;
       for (std::uint32_t i = 0; i < limbs; ++i) product *= program.parameters.q[i];
       return product;
     };
-    for (const plan::Instruction& instruction : program.instructions) {
+    for (std::size_t i = 0; i < largest.size(); ++i) {
+      const plan::Instruction& instruction = program.instructions[i];
       const auto* linear = std::get_if<plan::Linear>(&instruction.op);
       if (linear == nullptr) continue;
-      double weight = 0, bias = 0;
-      for (const plan::SlotVector& vector : linear->vectors) weight = std::max(weight, largest_slot(vector));
-      for (const auto& output : linear->outputs) bias = std::max(bias, largest_slot(output.bias));
-      if (weight * linear->weight_scale >= half_modulus(instruction.limbs_in) || bias * instruction.scale_out >= half_modulus(instruction.limbs_out)) return false;
+      if (largest[i].weight * linear->weight_scale >= half_modulus(instruction.limbs_in) ||
+          largest[i].bias * instruction.scale_out >= half_modulus(instruction.limbs_out)) return false;
     }
     return true;
   }

@@ -264,7 +264,7 @@ std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned thr
   std::vector<Shape> shapes;
   const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSourceLimbs - 1);
   for (int q_bits : {28, 29, 30})
-    for (int digit = 2; digit <= largest_digit; ++digit)
+    for (int digit = 2; digit <= largest_digit; digit += digit < 6 ? 1 : 2)
       for (int p : {digit, digit + 1}) shapes.push_back({q_bits, p, digit});
   std::vector<std::optional<LevelChoice>> choices(shapes.size());
   parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, shapes[i]); });
