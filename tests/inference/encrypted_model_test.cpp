@@ -231,6 +231,32 @@ TEST(BranchesOfPaleImages, WeightsFitTheirModulusHoweverPaleTheyAre) {
   }
 }
 
+// Twice as many layers as a ring of 2^15 holds, padded, with shortcuts.
+TEST(Deep, AnswersAsInTheClear) {
+  compiler::NetBuilder net(70, {3, 12, 12});
+  net.conv(6, 3, 1, 1).quadratic();
+  for (int block = 0; block < 10; ++block) {
+    const int skip = net.here();
+    net.conv(6, 3, 1, 1).quadratic().conv(6, 3, 1, 1).add(skip).quadratic();
+  }
+  net.pool(2).dense(5);
+  const auto refused = compiler::normalise(net.graph());
+  ASSERT_TRUE(refused.ok());
+  compiler::CompileOptions options;
+  options.profile = *compiler::find_profile("precise");
+  options.calibration = calibration({3, 12, 12});
+  const auto program = compiler::compile(*refused, options);
+  ASSERT_FALSE(program.ok());
+  EXPECT_EQ(program.error().code, ErrorCode::kResource);
+  EXPECT_NE(program.error().message.find("try the profile deep"), std::string::npos) << program.error().message;
+
+  const auto model = Model::make(net.graph(), {}, *compiler::find_profile("deep"));
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  EXPECT_GT(model->parameters().log_qp(), 868);
+  model->check(sample(1, model->shape()), "synthetic 1");
+}
+
 TEST(Vgg9, FastAnswersAsInTheClear) {
   const auto model = Model::make("vgg9-cifar10/vgg9.onnx", "fast");
   ASSERT_NE(model, nullptr);

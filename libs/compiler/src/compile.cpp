@@ -100,14 +100,13 @@ class Compiler {
     say("layouts");
     const std::vector<LayoutChoice> shortlist = rank_layouts();
     if (shortlist.empty())
-      return Error{ErrorCode::kUnsupported, "no layout of " + std::to_string(slots_) + " slots holds this network: " + refusal_ +
-                                                "; try a profile with a larger ring"};
+      return Error{ErrorCode::kUnsupported, "no layout of " + std::to_string(slots_) + " slots holds this network: " + refusal_ + larger_ring()};
     say("levels");
     BRAINLOCK_TRY(price(shortlist));
     if (!found_)
       return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
                                              " holds this network's depth of " + std::to_string(stages_.ranks()) +
-                                             " linear layers at 128-bit security; try a profile with a larger ring"};
+                                             " linear layers at 128-bit security" + larger_ring()};
     say("biases");
     BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration, threads_));
     BRAINLOCK_TRY(plan::validate(best_));
@@ -117,6 +116,14 @@ class Compiler {
  private:
   void say(const std::string& text) const {
     if (options_.progress) options_.progress(text);
+  }
+
+  /// What to try next.
+  [[nodiscard]] std::string larger_ring() const {
+    const Profile* next = nullptr;
+    for (const Profile& profile : profiles())
+      if (profile.ring_degree > options_.profile.ring_degree && (next == nullptr || profile.ring_degree < next->ring_degree)) next = &profile;
+    return next == nullptr ? "; there is no profile with a larger ring" : "; try the profile " + next->name + ", whose ring is larger";
   }
 
   /// Largest |value| of each node over a few samples, where a polynomial wants to know it.
@@ -228,7 +235,7 @@ class Compiler {
       const std::vector<LargestConstants> largest = largest_constants(lowered.program);
       for (LevelChoice& levels : search_levels(request, threads_)) {
         assign_levels(lowered, levels);
-        if (!constants_fit(lowered.program, largest)) continue;
+        if (!constants_fit(lowered.program, largest) || !rescales_fit(lowered.program)) continue;
         add_carried_noise(lowered, carried, levels);
         consider(lowered, choice, levels);
       }
@@ -273,6 +280,13 @@ class Compiler {
           largest[i].bias * instruction.scale_out >= half_modulus(instruction.limbs_out)) return false;
     }
     return true;
+  }
+
+  /// Whether every rescale, those of carried stages among them, divides by no more primes than the machine takes at once.
+  static bool rescales_fit(const plan::Program& program) {
+    return std::all_of(program.instructions.begin(), program.instructions.end(), [&](const plan::Instruction& i) {
+      return !std::holds_alternative<plan::Linear>(i.op) || program.parameters.p.size() + i.limbs_in - i.limbs_out <= kMostDropped;
+    });
   }
 
   /// What rounded weights of a carried stage do, for scales that are not yet known.
@@ -457,10 +471,14 @@ class Compiler {
 
 }  // namespace
 
+const std::vector<Profile>& profiles() {
+  static const std::vector<Profile> all{{"precise", 1U << 15, 0.006}, {"fast", 1U << 14, 0.04}, {"deep", 1U << 16, 0.02}};
+  return all;
+}
+
 Result<Profile> find_profile(const std::string& name) {
-  if (name == "precise") return Profile{"precise", 1U << 15, 0.006};
-  if (name == "fast") return Profile{"fast", 1U << 14, 0.04};
-  if (name == "deep") return Profile{"deep", 1U << 16, 0.02};
+  for (const Profile& profile : profiles())
+    if (profile.name == name) return profile;
   return Error{ErrorCode::kInvalidArgument, "unknown profile '" + name + "': expected precise, fast or deep"};
 }
 

@@ -19,7 +19,7 @@ constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to it
 // Digits of a larger share of the largest modulus leave too little of it to the chain. Those of 7 or 8 limbs in rings of 2^15 were measured:
 // smaller keys, and 1 to 3 per cent slower.
 constexpr double kLargestDigit = 0.22;
-constexpr int kMostSourceLimbs = 15;      // of a base conversion, which divides by P, too
+constexpr int kMostSpecial = static_cast<int>(kMostDropped) - 3;   // three limbs are dropped with them
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
 
 struct Shape {            // of key switching
@@ -262,10 +262,10 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shap
 
 std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads) {
   std::vector<Shape> shapes;
-  const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSourceLimbs - 1);
+  const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSpecial);
   for (int q_bits : {28, 29, 30})
     for (int digit = 2; digit <= largest_digit; digit += digit < 6 ? 1 : 2)
-      for (int p : {digit, digit + 1}) shapes.push_back({q_bits, p, digit});
+      for (int p = digit; p <= std::min(digit + 1, kMostSpecial); ++p) shapes.push_back({q_bits, p, digit});
   std::vector<std::optional<LevelChoice>> choices(shapes.size());
   parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, shapes[i]); });
   std::vector<LevelChoice> out;

@@ -58,6 +58,9 @@ struct LevelRequest {
   std::vector<StageNeeds> stages;
 };
 
+/// Special primes and ciphertext primes that one rescale divides by (a base conversion has so many source limbs).
+inline constexpr std::uint32_t kMostDropped = 15;
+
 /// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one.
 std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads);
 

@@ -22,7 +22,9 @@ struct Profile {
                                ///< meets it is taken, or the most precise one if none does
 };
 
-/// "precise" (N = 2^15), "fast" (N = 2^14) or "deep" (N = 2^16).
+/// "precise" (N = 2^15), "fast" (N = 2^14) and "deep" (N = 2^16, for some twenty layers).
+const std::vector<Profile>& profiles();
+/// One of them by its name; kInvalidArgument lists them.
 Result<Profile> find_profile(const std::string& name);
 
 struct CompileOptions {
