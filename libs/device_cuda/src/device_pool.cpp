@@ -8,6 +8,14 @@ namespace brainlock::device_cuda {
 namespace {
 
 constexpr std::size_t kAlignment = 256;
+constexpr std::size_t kLargeParts = 4;   ///< of a slab: buffers of at least one such part are large
+
+/// What to ask of the driver for a buffer. Large ones would leave up to half of a slab to nobody, as keys of 33 to 63 MiB do, and often there are many of
+/// one size: they get whole buffers' worth.
+std::size_t slab_for(std::size_t bytes, std::size_t slab_bytes) {
+  if (bytes >= slab_bytes) return bytes;
+  return bytes >= slab_bytes / kLargeParts ? slab_bytes / bytes * bytes : slab_bytes;
+}
 
 }  // namespace
 
@@ -40,7 +48,7 @@ Result<device::Buffer> DevicePool::allocate(std::size_t words) {
 
 Status DevicePool::grow(std::size_t bytes) {
   // A whole slab first; near the end of the memory just what is needed, at last without what lies idle.
-  std::size_t taken = std::max(bytes, options_.slab_bytes);
+  std::size_t taken = slab_for(bytes, options_.slab_bytes);
   auto memory = driver_->allocate(taken);
   if (!memory && taken > bytes) memory = driver_->allocate(taken = bytes);
   if (!memory) {

@@ -17,7 +17,7 @@ namespace brainlock::device_cuda {
 class DevicePool : public device::BufferOwner, public std::enable_shared_from_this<DevicePool> {
  public:
   struct Options {
-    std::size_t slab_bytes = std::size_t{64} << 20;   ///< of an allocation of the driver, at least
+    std::size_t slab_bytes = std::size_t{64} << 20;   ///< of an allocation of the driver; a little less or more where it is for a large buffer
     bool lasting = false;   ///< memory stays the pool's until its end, because launches that were noted will use it
   };
   explicit DevicePool(std::shared_ptr<Driver> driver) : DevicePool(std::move(driver), Options()) {}

@@ -39,11 +39,12 @@ LinearPlan::LinearPlan(const device::LinearCore& core, unsigned log_run) {
     planned.tiles = (output.giants + gpu::kGiantTile - 1) / gpu::kGiantTile;
     tile_count += planned.tiles;
   }
-  // As many adders as there is work for, all blocks alike. A maker has about as much to do for a column as one adder, and waits more: several help
-  // where adders are few; where they are many, one is through before them.
+  // As many adders as there is work for, all blocks alike, and makers in all other groups that a multiprocessor has registers for. A maker has about
+  // as much to do for a column as one adder and waits more: a key's words come from memory, and the fewer inputs share them, the more of them must be
+  // on their way at a time.
   const unsigned blocks = std::max((tile_count + gpu::kMostAdders - 1) / gpu::kMostAdders, 1u);
   adders = std::max((tile_count + blocks - 1) / blocks, 1u);
-  makers = std::min(adders, gpu::kMostLinearGroups - adders);
+  makers = gpu::kMostLinearGroups - adders;
   log_slots = gpu::kMostLogSlots;
   while (shared_bytes_of(log_slots, adders, log_run) > kMostSharedBytes) --log_slots;
   shared_bytes = shared_bytes_of(log_slots, adders, log_run);

@@ -1,4 +1,6 @@
 // Every operation of the backend against the CPU's, word by word: random levels, batches longer than a launch, rings of real size.
+#include <cstdlib>
+
 #include "brainlock/device/cpu_backend.hpp"
 #include "cuda_backend.hpp"
 #include "rig.hpp"
@@ -72,25 +74,33 @@ class Side {
 
 struct Shape {
   std::uint32_t log_degree, q_count, p_count, digit_limbs;
-  std::vector<std::uint32_t> levels;
-  const char* way = "";   ///< to transform; "": the device's own choice
+  std::vector<std::uint32_t> levels;   ///< the last one is the largest
+  const char* way = "";    ///< to transform; "": the device's own choice
+  const char* name = "";   ///< besides the degree
+  bool slow = false;       ///< only with BRAINLOCK_SLOW_TESTS=1
 };
 
-/// Toy rings at every level; the two real degrees at some; other ways to transform.
+/// Toy rings at every level; the real degrees at some; other ways to transform; the digits of networks of twenty layers, and the longest that there are.
 const Shape kShapes[] = {
     {10, 6, 2, 2, {1, 2, 3, 4, 5, 6}},
     {11, 5, 5, 5, {1, 4, 5}},            // more than four sources
     {12, 12, 9, 1, {1, 11, 12}},         // twelve digits of one limb, eleven sources of a rescale
     {14, 5, 2, 2, {3, 5}},
     {15, 4, 2, 3, {4}},
-    {13, 5, 2, 2, {2, 5}, "cluster"},
-    {14, 5, 2, 2, {5}, "cluster-roomy"},
+    {13, 5, 2, 2, {2, 5}, "cluster", "Cluster"},
+    {14, 5, 2, 2, {5}, "cluster-roomy", "ClusterRoomy"},
+    {10, 37, 12, 12, {2, 13, 24, 36, 37}, "", "Digits12"},
+    {10, 31, 15, 15, {15, 16, 31}, "", "Digits15"},
+    {16, 2, 12, 12, {2}, "", "Digits12"},
+    {16, 14, 13, 12, {14}, "", "Digits12Slow", true},   // two digits, fifteen sources of a rescale
+    {16, 3, 12, 12, {3}, "cluster", "ClusterSlow", true},
 };
 
 class BackendOperations : public ::testing::TestWithParam<std::tuple<Machine, std::size_t>> {
  protected:
   void SetUp() override {
     shape_ = kShapes[std::get<1>(GetParam())];
+    if (shape_.slow && std::getenv("BRAINLOCK_SLOW_TESTS") == nullptr) GTEST_SKIP() << "BRAINLOCK_SLOW_TESTS=1 runs it";
     const bool emulated = std::get<0>(GetParam()) == Machine::kEmulated;
     TrialOptions trials = trial_options_from_environment();
     trials.transform = shape_.way;
@@ -306,12 +316,15 @@ TEST_P(BackendOperations, ModDownWithEveryDrop) {
 }
 
 TEST_P(BackendOperations, LinearCore) {
-  // Runs shorter than, as long as and longer than a tile of the weight kernel; run length 1: full weights.
+  // Runs shorter than, as long as and longer than a tile of the weight kernel; run length 1: full weights. One output with few giant steps, and two,
+  // of which one has few and the other one many.
   for (const std::uint32_t run_length : {1U, 8U, 64U, 512U}) {
     if (shape_.log_degree >= 13 && run_length != 64 && run_length != 1) continue;
     const std::uint32_t limbs = shape_.levels.back();
     SCOPED_TRACE("runs of " + std::to_string(run_length));
-    const std::uint32_t input_count = 6, giants = shape_.log_degree < 13 ? 11 : 3;
+    const bool large = shape_.log_degree >= 16, many_digits = shape_.digit_limbs >= 12 && !large;
+    const std::size_t output_count = run_length == 512 || large ? 1 : 2;
+    const std::uint32_t input_count = large ? 2 : 6, giants = shape_.log_degree >= 13 ? 3 : output_count == 1 ? 8 : many_digits && run_length == 8 ? 34 : 11;
     const std::size_t runs = n_ / run_length;
     std::vector<std::uint32_t> elements{1, some_element(), some_element()};
     std::vector<Words> galois;
@@ -331,7 +344,7 @@ TEST_P(BackendOperations, LinearCore) {
 
     std::vector<Words> weights(2);        // periodic: [limb][run][column][giant]
     std::vector<Words> full_vectors;      // full: polynomials
-    for (std::size_t o = 0; o < 2 && run_length != 1; ++o) {
+    for (std::size_t o = 0; o < output_count && run_length != 1; ++o) {
       for (std::uint32_t l = 0; l < rows(limbs); ++l) {
         Words one(runs * used[o].size() * giants_of[o]);
         test::fill(one, ring_->modulus(ring_->ring().modulus_index(limbs, l)).q, random_);
@@ -359,7 +372,7 @@ TEST_P(BackendOperations, LinearCore) {
       std::vector<std::vector<Word*>> acc(2);
       std::vector<std::vector<std::vector<device::LinearCore::FullTerm>>> terms(2);
       std::vector<device::LinearCore::Output> outputs;
-      for (std::size_t o = 0; o < 2; ++o) {
+      for (std::size_t o = 0; o < output_count; ++o) {
         for (std::uint32_t g = 0; g < 2 * giants_of[o]; ++g) {
           accumulators.push_back(side.take(side->poly_words(limbs, true)));
           acc[o].push_back(accumulators.back().data());
@@ -392,8 +405,7 @@ TEST_P(BackendOperations, LinearCore) {
 
 std::string shape_name(const ::testing::TestParamInfo<std::tuple<Machine, std::size_t>>& info) {
   const Shape& shape = kShapes[std::get<1>(info.param)];
-  return (std::get<0>(info.param) == Machine::kGpu ? "GpuDegree2To" : "EmulatedDegree2To") + std::to_string(shape.log_degree) +
-         (*shape.way == 0 ? "" : "Cluster") + (std::string_view(shape.way).ends_with("roomy") ? "Roomy" : "");
+  return (std::get<0>(info.param) == Machine::kGpu ? "GpuDegree2To" : "EmulatedDegree2To") + std::to_string(shape.log_degree) + shape.name;
 }
 INSTANTIATE_TEST_SUITE_P(Rings, BackendOperations,
                          ::testing::Combine(::testing::Values(Machine::kEmulated, Machine::kGpu), ::testing::Range(std::size_t{0}, std::size(kShapes))), shape_name);

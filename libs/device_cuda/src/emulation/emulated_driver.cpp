@@ -121,10 +121,15 @@ class EmulatedDriver final : public Driver {
   void release(void* memory) override { device_->release(memory); }
 
   void copy_in(void* device, const void* host, std::size_t bytes) override {
-    if (bytes != 0) std::memcpy(device, host, bytes);
+    if (bytes != 0 && !device_->options().counts_only) std::memcpy(device, host, bytes);
   }
   void copy_out(void* host, const void* device, std::size_t bytes) override {
-    if (bytes != 0) std::memcpy(host, device, bytes);
+    if (bytes == 0) return;
+    if (device_->options().counts_only) {
+      std::memset(host, 0, bytes);
+    } else {
+      std::memcpy(host, device, bytes);
+    }
   }
 
   void launch(const gpu::Launch& launch) override {
@@ -132,6 +137,11 @@ class EmulatedDriver final : public Driver {
     if (const char* const broken = broken_limit(launch)) return device_->fail(broken);
     const unsigned cluster = gpu::cluster_blocks(launch.kernel, launch.variant);
     if (cluster > 1 && !begin_cluster()) return;
+    const EmulationOptions& options = device_->options();
+    if (options.counts_only) {
+      if (!gpu::on_host::dispatch(launch, [](auto*, const auto&) {})) device_->fail("emulated device: no such kernel");
+      return;
+    }
     const std::uint64_t waits = emulation::waits_for_earlier_launches();
     const bool known = gpu::on_host::dispatch(launch, [&](auto* kernel, const auto& arguments) {
       using Arguments = std::remove_cvref_t<decltype(arguments)>;
@@ -143,7 +153,6 @@ class EmulatedDriver final : public Driver {
     if (!known) return device_->fail("emulated device: no such kernel");
     const std::uint64_t threads = std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2] * launch.threads;
     if (emulation::waits_for_earlier_launches() - waits != threads) device_->fail("emulated device: a kernel whose threads do not all wait for the launches before it");
-    const EmulationOptions& options = device_->options();
     const bool roomy_pass = cluster == 1 && launch.kernel <= gpu::Kernel::kNttInverseColumns && launch.variant >= gpu::kRoomyVariant;
     if (cluster > 1 && options.cluster_fault == EmulationOptions::Fault::kWrongWord) spoil(launch);
     if (roomy_pass && options.wrong_roomy_passes) spoil(launch);
@@ -162,7 +171,8 @@ class EmulatedDriver final : public Driver {
     const auto& emulated = static_cast<const EmulatedGraph&>(graph);
     for (const gpu::Launch& launch : emulated.launches()) {
       EmulatedDriver::launch(launch);
-      if (emulated.order() == LaunchOrder::kDependent && device_->options().wrong_dependent_launches) spoil(launch);
+      const EmulationOptions& options = device_->options();
+      if (emulated.order() == LaunchOrder::kDependent && options.wrong_dependent_launches && !options.counts_only) spoil(launch);
     }
   }
   Result<std::shared_ptr<Driver>> make_sibling() override { return std::shared_ptr<Driver>(std::make_shared<EmulatedDriver>(device_)); }

@@ -14,14 +14,15 @@ namespace {
 
 double executed = 0;
 
-/// Operations on rings of 2^15, of 2^12 with its twelve digits, and linear layers from 2^13 on; the longest of the
-/// recordings.
+/// Operations on rings of 2^15 and 2^16, of 2^12 with its twelve digits, and linear layers from 2^13 on or with long
+/// digits; the longest of the recordings.
 bool is_long(const std::string& name) {
   const auto has = [&](const char* what) { return name.find(what) != std::string::npos; };
   if (has("EqualPlainRunsForTwoSetsOfKeysInTurn")) return true;
   const bool twelve_digits = has("2To12") && !has("LiftAdd") && !has("Multiply") && !has("ModDown");
-  return has("BackendOperations") &&
-         (has("2To15") || twelve_digits || ((has("2To13") || has("2To14")) && has("LinearCore")));
+  const bool long_digits = has("Digits") && (has("LinearCore") || (has("Digits12") && has("Switch")));
+  return has("BackendOperations") && (has("2To15") || has("2To16") || twelve_digits || long_digits ||
+                                      ((has("2To13") || has("2To14")) && has("LinearCore")));
 }
 
 /// BRAINLOCK_MACHINE=8.0 or 8.0:7: the compute capability of the machine that a test begins with, and its seed.

@@ -20,6 +20,9 @@ struct EmulationOptions {
   Fault cluster_fault = Fault::kNone;
   bool wrong_roomy_passes = false;                       ///< two passes with more registers leave a wrong word
   bool wrong_dependent_launches = false;                 ///< a graph with such launches leaves a wrong word
+  /// Launches are held to the limits and counted, and neither they nor copies do anything: what a network of any size costs, and the memory it
+  /// takes, is then known in seconds. Words that are read back are zero.
+  bool counts_only = false;
 };
 
 /// Same source, same launches and same memory management as on a device, hundreds of times slower than the CPU's backend.
