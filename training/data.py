@@ -51,21 +51,25 @@ def to_float(images):
 
 class Augmenter:
     """Random horizontal flip, shift by up to `pad` pixels (reflected border), optional cutout
-    and contrast jitter.
+    and contrast jitter, and a share `tint` of the images in harsh colours.
 
     Images are kept as (N, H, W, C) bytes, so that one gather makes a channels-last batch. The flip
     of an image alternates from epoch to epoch (a fair coin decides the first one), which shows both
     mirror images equally often in a short training.
     """
 
-    def __init__(self, images, pad=4, cutout=0, generator=None, jitter=0.0):
+    def __init__(self, images, pad=4, cutout=0, generator=None, jitter=0.0, tint=0.0):
         self.generator = generator
-        self.pad, self.cutout, self.jitter = pad, cutout, jitter
+        self.pad, self.cutout, self.jitter, self.tint = pad, cutout, jitter, tint
         padded = torch.nn.functional.pad(images.float(), (pad,) * 4, mode="reflect") if pad else images
         self.count, self.channels, self.height, self.width = padded.shape
         self.size = images.shape[-1]
         self.pixels = padded.to(torch.uint8).permute(0, 2, 3, 1).reshape(-1, self.channels).contiguous()
         self.first_flip = torch.randint(0, 2, (self.count,), generator=generator)
+
+    def tinted(self, count):
+        """How many of a batch are in harsh colours: the last ones."""
+        return max(1, int(self.tint * count)) if self.tint else 0
 
     def batch(self, index, epoch):
         b, size, g = len(index), self.size, self.generator
@@ -84,6 +88,14 @@ class Augmenter:
             offset = 0.25 * self.jitter * (2 * torch.rand((b, 1, 1, 1), generator=g) - 1)
             mean = x.mean((1, 2, 3), keepdim=True)
             x = (x - mean).mul_(contrast).add_(mean + offset).clamp_(0, 1)
+        if self.tint:
+            # Rare colours: the last few of the images, saturated and shifted, with harsh contrast.
+            k = self.tinted(b)
+            rand = lambda low, high, channels=1: low + (high - low) * torch.rand((k, channels, 1, 1), generator=g)
+            some = x[b - k:]
+            grey = some.mean(1, keepdim=True)
+            some = (grey - 0.5) * 2.0 ** rand(-1, 1) + 0.5 + (some - grey) * rand(1, 4)
+            x[b - k:] = (some + rand(-0.35, 0.35, self.channels)).clamp_(0, 1)
         if self.cutout:
             c = self.cutout
             top = torch.randint(-c // 2, size - c // 2, (b,), generator=g).tolist()

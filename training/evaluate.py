@@ -43,12 +43,12 @@ class Runner:
                           for t in graph.initializer}
         self.exact = dict(self.constants)
         self.weights = [n.input[1] for n in graph.node if n.op_type in ("Conv", "Gemm")]
-        # A pre-activation is a linear result that a Mul or Relu reads; the logits count too.
+        # A pre-activation is a linear result that a Mul or Relu reads, or a sum of two results that does; the logits count too.
         readers = {}
         for n in graph.node:
             for name in n.input:
                 readers.setdefault(name, []).append(n.op_type)
-        self.watched = [n.output[0] for n in graph.node if n.op_type in LINEAR
+        self.watched = [n.output[0] for n in graph.node if (n.op_type in LINEAR or n.op_type == "Add" and not any(k in self.constants for k in n.input))
                         and (n.output[0] == graph.output[0].name
                              or any(r in ("Mul", "Relu", "Pow") for r in readers.get(n.output[0], [])))]
         self.noise = {}   # name -> standard deviation

@@ -4,7 +4,7 @@
     /usr/bin/python3 export.py --checkpoint RUN/final.pt --output model.onnx [--data DIR]
 
 Input `image`: float NCHW, pixels in [0, 1] (byte / 255). Output `logits`. The pixel normalisation
-is folded into the first convolution, exactly, since no layer pads. Forms:
+is folded into the first convolution, exactly, since no layer pads; ResNet-20, which pads, has none. Forms:
 
     folded   batch normalisation folded into the linear layers, so that every pre-activation has
              about unit variance; activations are a x^2 + b x + c. This is what we ship.
@@ -83,6 +83,66 @@ def export(net, form="folded"):
     return g.model(net.config["net"], shape, "logits", [1, 10], doc)
 
 
+def export_resnet(net, form="folded"):
+    """The ONNX model of a ResNet20.
+
+    Sums have unit variance too: a block's input gets the next sum's gain per channel, which the quadratic before it takes up, and the
+    next convolution takes it away again. A ReLU takes up no negative gain, so there the shortcut is multiplied by it.
+    """
+    if form == "square":
+        raise SystemExit("the constant of a completed square does not pass a padded convolution: --form folded")
+    net.eval()
+    f64 = lambda t: t.detach().double().cpu().numpy()
+    relu = net.config["activation"] == "relu"
+    g = onnx_tools.Graph()
+
+    def norm(i):
+        n = net.act[i].norm
+        gain = 1.0 / np.sqrt(f64(n.running_var) + n.eps)
+        offset = -f64(n.running_mean) * gain
+        return (gain * f64(n.weight), offset * f64(n.weight) + f64(n.bias)) if relu else (gain, offset)
+
+    def conv(x, i, w, gain, bias, name):
+        stride = net.linear[i].stride
+        if form == "separate":
+            return g.conv(x, name, w, None, stride, (1,) * 4)
+        return g.conv(x, name, w * gain.reshape(-1, 1, 1, 1), bias, stride, (1,) * 4)
+
+    def activation(x, i, scale):
+        """The activation of layer `i`, times `scale`."""
+        if form == "separate":
+            gain, offset = norm(i)
+            x = g.batch_norm(x, f"norm{i + 1}", gain, offset, np.zeros(len(gain)), np.ones(len(gain)), 0.0)
+        if relu:
+            return g.node("Relu", [x])
+        a, b = f64(net.act[i].a) * scale, f64(net.act[i].b) * scale
+        return g.quadratic(x, f"act{i + 1}", a, b, -a)
+
+    def input_scale(block):
+        """The factor of a block's input."""
+        plain = form == "separate" or relu or block > 17 or block in (7, 13)
+        return 1.0 if plain else norm(block + 1)[0]
+
+    x = conv("image", 0, f64(net.linear[0].weight), *norm(0), "layer1")
+    x = activation(x, 0, input_scale(1))
+    for i in range(1, 19, 2):
+        w = f64(net.linear[i].weight) / np.reshape(input_scale(i), (1, -1, 1, 1))
+        y = activation(conv(x, i, w, *norm(i), f"layer{i + 1}"), i, 1.0)
+        gain, offset = norm(i + 1)
+        y = conv(y, i + 1, f64(net.second(i + 1)), gain, offset, f"branch{i + 2}")
+        if i in (7, 13):
+            w = f64(net.shortcut[i // 13].weight)
+            x = g.conv(x, f"shortcut{i + 2}", w if form == "separate" else w * gain.reshape(-1, 1, 1, 1), None, (2, 2))
+        elif relu and form != "separate":
+            x = g.node("Mul", [x, g.constant(f"shortcut{i + 2}.gain", gain.reshape(1, -1, 1, 1))], f"shortcut{i + 2}")
+        x = g.node("Add", [y, x], f"layer{i + 2}")
+        x = activation(x, i + 1, input_scale(i + 2))
+    x = g.node("Flatten", [g.average_pool(x, 8)], axis=1)
+    g.gemm(x, "logits", f64(net.head.weight)[:, :, 0, 0], f64(net.head.bias))
+    doc = "image: float NCHW, pixels in [0, 1] (byte / 255), channels red green blue; logits: 10 classes"
+    return g.model(net.config["net"], [1, 3, 32, 32], "logits", [1, 10], doc)
+
+
 def load(checkpoint):
     state = torch.load(checkpoint, map_location="cpu")
     net = nets.build(state["config"])
@@ -104,7 +164,7 @@ def main():
         p.error("--expect needs the images of --synthetic")
     torch.set_num_threads(1)
     net, state = load(args.checkpoint)
-    made = export(net, args.form)
+    made = (export_resnet if net.config["net"] == "resnet20" else export)(net, args.form)
     onnx.save(made, args.output)
 
     if args.data:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import fused
 from data import MEAN, STD
 
 A_MIN = 0.05
@@ -146,12 +147,12 @@ class FrozenQuadratic(torch.autograd.Function):
 class Quadratic(nn.Module):
     """Batch normalisation, then a (x^2 - 1) + b x per channel (or ReLU, or a blend of both)."""
 
-    def __init__(self, channels, activation="quadratic"):
+    def __init__(self, channels, activation="quadratic", bend=0.30):
         super().__init__()
         self.activation = activation
         self.norm = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1, affine=activation == "relu")
         if activation == "quadratic":
-            self.a = nn.Parameter(torch.full((channels,), 0.30))
+            self.a = nn.Parameter(torch.full((channels,), bend))
             self.b = nn.Parameter(torch.full((channels,), 0.80))
         self.blend = 1.0        # 1: quadratic, 0: ReLU; raised in a gradual replacement
         # The ReLU to replace, of x: relu(gain x + shift) - offset. As given here, of about a fresh quadratic's size.
@@ -160,6 +161,7 @@ class Quadratic(nn.Module):
         self.penalty_from = 0.0  # penalise |x| above this; 0: off
         self.penalty = None
         self.frozen = 0.0       # training: fixed statistics, and x clamped to this; 0: the batch's own
+        self.hold = 0.0         # training with the batch's own statistics: x clamped to this, by the fused function only; 0: not
         self.follow = 0         # with fixed statistics: let them follow slowly, by so many first images of the batch
         self.keep = False       # `normalised` holds x of the last batch, with its gradient
         self.normalised = None
@@ -167,7 +169,22 @@ class Quadratic(nn.Module):
         self.tail_from = 0.0    # evaluation: `tail` says how far |x| of each image goes beyond this; 0: off
         self.tail = None
 
-    def forward(self, x):
+    def forward(self, x, other=None):
+        """The activation of x, or of the sum of both."""
+        if self.training and not self.noise and not self.keep and fused.available(x):
+            if self.frozen and self.follow:
+                self._follow((x if other is None else x + other).detach()[:self.follow])
+            n, relu = self.norm, self.activation == "relu"
+            a, b = (None, None) if relu else (self.a, self.b)
+            y, cost = fused.NormActivation.apply(x, other, n, a, b, *((n.weight, n.bias, None) if relu else self.relu),
+                                                 0.0 if relu else self.blend, bool(self.frozen), self.frozen or self.hold,
+                                                 self.penalty_from)
+            if cost is not None:
+                # With fixed statistics one image can blow up; the logarithm keeps it from drowning the others.
+                self.penalty = torch.log1p(cost).mean() if self.frozen or self.hold else cost.mean()
+            return y
+        if other is not None:
+            x = x + other
         if self.training and self.activation == "quadratic" and (self.frozen or not self.noise):
             n = self.norm
             if self.blend < 1.0:
@@ -205,14 +222,13 @@ class Quadratic(nn.Module):
 
     @torch.no_grad()
     def _follow(self, x):
-        var, mean = torch.var_mean(x, (0, 2, 3))
+        var, mean = torch.var_mean(x.float(), (0, 2, 3))
         self.norm.running_mean.lerp_(mean, FOLLOW)
         self.norm.running_var.lerp_(var, FOLLOW)
 
     def _penalise(self, x):
         if self.training and self.penalty_from:
             beyond = (x - x.clamp(-self.penalty_from, self.penalty_from)).square()
-            # With fixed statistics one image can blow up; the logarithm keeps it from drowning the others.
             self.penalty = torch.log1p(beyond.flatten(1).mean(1)).mean() if self.frozen else beyond.mean()
 
     @torch.no_grad()
@@ -284,9 +300,51 @@ class TinyCnn(nn.Module):
     forward = Vgg9.forward
 
 
+class ResNet20(nn.Module):
+    """The ResNet-20 of CIFAR-10 with an activation behind each sum: x = act(conv2(act(conv1(x))) + shortcut(x)).
+
+    Input: float NCHW pixels in [0, 1], as they are: black is what the padding means, in training as in use. `linear` holds the 19 3x3
+    convolutions in the order of their activations; the second one of a block has a gain per output channel, since an update never
+    changes a weight matrix's norm and the sum's normalisation takes none out.
+    """
+
+    def __init__(self, activation="quadratic", width=1.0, classes=10):
+        super().__init__()
+        c = [int(round(width * k)) for k in (16, 32, 64)]
+        self.config = {"net": "resnet20", "activation": activation, "width": width}
+        sizes = [3] + [c[0]] * 7 + [c[1]] * 6 + [c[2]] * 6
+        self.linear = nn.ModuleList(
+            nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in (7, 13) else 1, 1, bias=False) for i in range(19))
+        # Nineteen squares in a row: milder ones to begin with.
+        self.act = nn.ModuleList(Quadratic(k, activation, 0.10) for k in sizes[1:])
+        self.shortcut = nn.ModuleList(nn.Conv2d(c[i], c[i + 1], 1, 2, bias=False) for i in range(2))
+        self.gain = nn.ParameterList(nn.Parameter(torch.full((k,), 0.5)) for k in sizes[3::2])
+        self.head = nn.Conv2d(c[-1], classes, 1)
+        self.weight_noise = 0.0
+
+    def second(self, i):
+        """The weights of layer `i`, the second of its block, with their gain."""
+        return self.linear[i].weight * self.gain[i // 2 - 1].view(-1, 1, 1, 1)
+
+    def _conv(self, layer, x, weight=None):
+        weight = layer.weight if weight is None else weight
+        if self.weight_noise:
+            weight = weight + self.weight_noise * weight.detach().abs().max() * torch.randn_like(weight)
+        return F.conv2d(x, weight, layer.bias, layer.stride, layer.padding)
+
+    def forward(self, x):
+        x = self.act[0](self._conv(self.linear[0], x))
+        for i in range(1, 19, 2):
+            y = self.act[i](self._conv(self.linear[i], x))
+            if i in (7, 13):
+                x = self._conv(self.shortcut[i // 13], x)
+            x = self.act[i + 1](self._conv(self.linear[i + 1], y, self.second(i + 1)), x)
+        return self._conv(self.head, x.mean((2, 3), keepdim=True)).flatten(1)
+
+
 def build(config):
     config = dict(config)
-    net = {"vgg9": Vgg9, "tiny": TinyCnn}[config.pop("net")]
+    net = {"vgg9": Vgg9, "tiny": TinyCnn, "resnet20": ResNet20}[config.pop("net")]
     return net(**config)
 
 
@@ -308,6 +366,9 @@ def replace_relu(net, state):
     takes the last one up). A ReLU loses 3 % of its variance by that. It adds up: eight at once leave little of the answers, so `blend`
     is best raised slowly from 0, where the net is still the ReLU network. A channel that is nearly straight is bent more, and a faint
     one is scaled up and the next layer's weights down, as far as the limits of `project()` ask for it.
+
+    In a ResNet20 an activation's size counts, in the next sum, and its padding means 0: there the quadratic is only bent more where it
+    must be, and the blend keeps the ReLU's mean; the head's bias learns to do without it.
     """
     made = {k: v.clone() for k, v in state.items() if not (k.startswith("act.") and k.endswith(("norm.weight", "norm.bias")))}
     for i, act in enumerate(net.act):
@@ -318,6 +379,10 @@ def replace_relu(net, state):
         density = torch.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
         a, b, mean = 0.5 * size * density, g * below, h * below + size * density
         a = torch.maximum(a, b.abs() / (2.0 * SHIFT_MAX))
+        if net.config["net"] == "resnet20":
+            made[f"act.{i}.a"], made[f"act.{i}.b"] = a.clamp_min(A_MIN), b
+            act.relu = (g, h, torch.zeros_like(mean))
+            continue
         scale = (1.2 * A_MIN / a.clamp_min(1e-6)).clamp_min(1.6)   # 1.6: to the size of a fresh quadratic's output
         following = f"linear.{i + 1}.weight" if i + 1 < len(net.act) else "head.weight"
         weight = state[following]

@@ -25,8 +25,9 @@ def orthogonalise(g, steps=3):
 
 
 class Muon(torch.optim.Optimizer):
-    def __init__(self, params, lr=0.03, momentum=0.85):
+    def __init__(self, params, lr=0.03, momentum=0.85, clip=0.0):
         super().__init__(params, dict(lr=lr, momentum=momentum))
+        self.clip = clip    # a gradient counts at most so many times its average size; 0: no limit
 
     @torch.no_grad()
     def step(self):
@@ -37,6 +38,13 @@ class Muon(torch.optim.Optimizer):
                 state = self.state[p]
                 if "buf" not in state:
                     state["buf"] = torch.zeros_like(p)
+                if self.clip:
+                    # One that is far larger, from a single image that blows up, would fill the momentum for many steps.
+                    size = p.grad.norm().item()
+                    usual = state.setdefault("size", size)
+                    if size > self.clip * usual:
+                        p.grad.mul_(self.clip * usual / size)
+                    state["size"] = 0.95 * usual + 0.05 * min(size, self.clip * usual)
                 buf = state["buf"].mul_(group["momentum"]).add_(p.grad)
                 g = p.grad.add(buf, alpha=group["momentum"])  # Nesterov
                 rows = len(p)

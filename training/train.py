@@ -24,6 +24,7 @@ import torch
 from torch.nn import functional as F
 
 import data as cifar
+import fused
 import model as nets
 from optim import Muon
 
@@ -43,7 +44,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", required=True, help="folder with the CIFAR-10 binary files")
     p.add_argument("--out", required=True, help="folder for checkpoints and the log")
-    p.add_argument("--net", choices=("vgg9", "tiny"), default="vgg9")
+    p.add_argument("--net", "--model", choices=("vgg9", "tiny", "resnet20"), default="vgg9")
     p.add_argument("--activation", choices=("quadratic", "relu"), default="quadratic")
     p.add_argument("--width", type=float, default=1.0, help="channel factor (a wide ReLU teacher)")
     p.add_argument("--epochs", type=float, default=40)
@@ -64,9 +65,15 @@ def arguments():
     p.add_argument("--shift", type=int, default=3, help="largest shift of the random crop")
     p.add_argument("--cutout", type=int, default=0)
     p.add_argument("--jitter", type=float, default=0, help="contrast by up to 2 to this power either way, brightness with it")
+    p.add_argument("--tint", type=float, default=0, help="this share of the images in harsh colours: saturated, shifted, of any contrast")
     p.add_argument("--range-early", type=float, default=0, help="penalise |x| above this in the first two layers (0: never)")
     p.add_argument("--range", type=float, default=4.0, help="penalise |x| above this")
     p.add_argument("--range-weight", type=float, default=5.0)
+    p.add_argument("--hold", type=float, default=0,
+                   help="clamp |x| to this in training (quadratics), and take the logarithm of each image's range penalty: one image that "
+                        "blows up does not drown the others (0: only with --freeze)")
+    p.add_argument("--clip", type=float, default=0,
+                   help="a weight matrix's gradient counts at most so many times its average size (0: no limit)")
     p.add_argument("--odd", type=int, default=0,
                    help="so many odd pictures (data.odd) with every micro-batch that trains all layers, on which |x| is held "
                         "within the running statistics")
@@ -96,6 +103,7 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2, help="inside an operator")
     p.add_argument("--parallel", type=int, default=1, help="copies of the net, one thread each")
+    p.add_argument("--bf16", action="store_true", help="convolutions and what is between them in bfloat16 (three times as fast on a CPU with AMX)")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--limit", type=int, default=0, help="use only this many training images (tests)")
     p.add_argument("--quiet", action="store_true")
@@ -146,15 +154,19 @@ class Teacher:
     """A trained network's logits, and its normalised pre-activations from layer HINTS_FROM on.
 
     Normalisation is folded into the convolutions, and the layers before HINTS_FROM take scale and shift too: fewer passes over memory.
+    A ResNet-20 has no hints to give.
     """
 
-    def __init__(self, path, device):
+    def __init__(self, path, device, half=False):
         loaded = torch.load(path, map_location=device)
         self.config = loaded["config"]
         self.net = nets.build(self.config).to(device)
         self.net.load_state_dict(loaded["model"])
         self.net.eval()
         self.folded = []
+        if self.config["net"] == "resnet20":
+            self._fold_resnet(torch.bfloat16 if half else torch.float32)
+            return
         with torch.no_grad():
             for i, (linear, act) in enumerate(zip(self.net.linear, self.net.act)):
                 norm = act.norm
@@ -166,8 +178,40 @@ class Teacher:
                 self.folded.append((weight, bias))
 
     @torch.no_grad()
+    def _fold_resnet(self, kind):
+        for i, (linear, act) in enumerate(zip(self.net.linear, self.net.act)):
+            norm = act.norm
+            gain = torch.rsqrt(norm.running_var + norm.eps)
+            bias = -norm.running_mean * gain
+            if act.activation == "relu":
+                gain, bias = gain * norm.weight, bias * norm.weight + norm.bias
+            gain = gain.view(-1, 1, 1, 1)
+            weight = (self.net.second(i) if i and i % 2 == 0 else linear.weight) * gain
+            short = self.net.shortcut[(i - 1) // 13].weight * gain if i in (8, 14) else gain.view(-1, 1, 1)
+            self.folded.append([v.to(kind).contiguous(memory_format=torch.channels_last) if v.dim() == 4 else v.to(kind)
+                                for v in (weight, bias, short)])
+
+    def _resnet(self, x):
+        for i, ((weight, bias, short), linear, act) in enumerate(zip(self.folded, self.net.linear, self.net.act)):
+            if i % 2:
+                before = x
+            x = F.conv2d(x.to(weight.dtype), weight, bias, linear.stride, linear.padding)
+            if i in (8, 14):
+                x = x + F.conv2d(before, short, None, 2)
+            elif i and i % 2 == 0:
+                x = torch.addcmul(x, short, before)
+            if act.activation == "relu":
+                x = F.relu_(x)
+            else:
+                a, b = (v.view(-1, 1, 1).to(x.dtype) for v in (act.a, act.b))
+                x = x * (a * x + b) - a
+        return self.net.head(x.float().mean((2, 3), keepdim=True)).flatten(1)
+
+    @torch.no_grad()
     def __call__(self, x):
         net, features = self.net, {}
+        if net.config["net"] == "resnet20":
+            return self._resnet(x), {}
         x = (x - net.mean) / net.std
         for i, ((weight, bias), act) in enumerate(zip(self.folded, net.act)):
             x = F.conv2d(x, weight, bias)
@@ -243,10 +287,10 @@ def main():
     if args.limit:
         images, labels = images[:args.limit], labels[:args.limit]
     generator = torch.Generator().manual_seed(args.seed)
-    augment = cifar.Augmenter(images, args.shift, args.cutout, generator, args.jitter)
+    augment = cifar.Augmenter(images, args.shift, args.cutout, generator, args.jitter, args.tint)
 
     config = {"net": args.net, "activation": args.activation}
-    if args.net == "vgg9":
+    if args.net != "tiny":
         config["width"] = args.width
     model = nets.build(config).to(device).to(memory_format=torch.channels_last)
     if args.init:
@@ -255,9 +299,15 @@ def main():
             nets.replace_relu(model, loaded["model"])
         else:
             model.load_state_dict(loaded["model"])
-    teacher = Teacher(args.teacher, device) if args.teacher else None
-    if args.hint and teacher is None:
-        raise SystemExit("--hint needs a --teacher")
+    teacher = Teacher(args.teacher, device, args.bf16) if args.teacher else None
+    if args.hint and (teacher is None or "resnet20" in (args.net, teacher.config["net"])):
+        raise SystemExit("--hint needs a --teacher, and is not for resnet20")
+    if args.hint and args.bf16:
+        raise SystemExit("--hint compares in single precision: without --bf16")
+    if args.hold and (device.type != "cpu" or fused.library() is None):
+        raise SystemExit("--hold is done by fused.c alone: on the CPU, and with a C compiler named cc")
+    if args.early_every > 1 and args.net == "resnet20":
+        raise SystemExit("--early-every is not for resnet20, whose first layers are not half of the work")
     if args.freeze and (args.activation == "relu" or args.gradual > 1.0 - args.freeze):
         raise SystemExit("--freeze is for quadratics alone, after --gradual has ended")
     unlabelled = None
@@ -275,13 +325,16 @@ def main():
         # The first two layers hold most of the values and have the mildest tails.
         start = args.range if i >= 2 or args.net == "tiny" else args.range_early
         act.penalty_from = start if args.range_weight else 0.0
+        act.hold = args.hold if args.activation == "quadratic" else 0.0
     if not args.freeze:
         add_noise(model, args)
 
     matrices = [layer.weight for layer in model.linear]
+    if args.net == "resnet20":
+        matrices += [layer.weight for layer in model.shortcut]
     small = [p for p in model.parameters() if all(p is not m for m in matrices)]
     muon = Muon([{"params": matrices[:2], "factor": args.early_lr},
-                 {"params": matrices[2:], "factor": 1.0}], args.lr, args.momentum)
+                 {"params": matrices[2:], "factor": 1.0}], args.lr, args.momentum, args.clip)
     adam = torch.optim.Adam(small, args.lr_small, betas=(0.9, 0.98))
     average = Average(model)
 
@@ -329,7 +382,8 @@ def main():
         """Loss and gradient of one micro-batch on one copy of the net."""
         part, x, odd = job
         x, y = x.to(device), labels[part].to(device)
-        answers = worker(x)
+        with torch.autocast(device.type, torch.bfloat16, enabled=args.bf16):
+            answers = worker(x).float()
         logits = answers[:len(part)]
         losses = F.cross_entropy(logits, y, label_smoothing=args.smoothing, reduction="none")
         score[part] = losses.detach().float().cpu()
@@ -412,7 +466,7 @@ def main():
                 for act in nets.activations(worker):
                     act.blend = blend
             for act in nets.activations(workers[0]):
-                act.follow = 0 if k % FOLLOW_EVERY else args.micro_batch
+                act.follow = 0 if k % FOLLOW_EVERY else args.micro_batch - augment.tinted(args.micro_batch)
             parts = [(part, pictures(part), odd_pictures(k)) for part in
                      index.split(args.micro_batch)]
             model.train()
