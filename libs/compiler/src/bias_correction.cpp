@@ -21,7 +21,7 @@ std::complex<float>* entry(plan::SlotVector& bias, std::uint32_t slot) {
 }
 
 /// Subtracts from the biases of one layer the mean of `differences` over
-/// the places of each channel in each ciphertext; place by place where weights repeat nowhere (zeros around a map), for each
+/// the places of each channel in each ciphertext; place by place where weights or masks repeat nowhere (zeros around a map), for each
 /// place then has rounding errors of its own.
 void subtract_means(plan::Linear& linear, const LoweredStage& stage, std::size_t plane, const RoundingDifferences& differences,
                     double samples, std::uint32_t slots) {
@@ -29,7 +29,7 @@ void subtract_means(plan::Linear& linear, const LoweredStage& stage, std::size_t
     double sum = 0, count = 0;
   };
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::size_t>, Mean> means;   // ciphertext, part, channel
-  const std::size_t group = linear.period < slots ? plane : 1;
+  const std::size_t group = linear.period < slots && linear.masks.empty() ? plane : 1;
   const auto key = [&](const plan::Place& place) { return std::tuple(place.ciphertext, place.part, place.index / group); };
   for (const plan::Place& place : stage.places) {
     const Complex d = differences.at(linear.outputs[place.ciphertext].out)[place.slot];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include "brainlock/base/parallel.hpp"
@@ -50,17 +51,41 @@ double terms_per_output(const Stage& stage) {
 
 /// Gains of up to kLanes inputs.
 struct LaneGains {
-  std::vector<Lanes<double>> noise, weights, placed_weights;   ///< per stage
+  std::vector<Lanes<double>> noise, weights, placed_weights, masks;   ///< per stage
   Lanes<double> input{};
 };
+
+/// What a stage's map makes, before bias and addend.
+struct Made {
+  LaneTensor<float> centred;   ///< without the mean of every place
+  double mean_square = 0;      ///< for the first input of all
+};
+
+/// The sum of squares of products, lane by lane.
+Lanes<double> energy(const LaneTensor<float>& x, const LaneTensor<float>& y) {
+  Lanes<double> sum{};
+  for (std::size_t e = 0; e < x.size(); ++e)
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      const double product = static_cast<double>(x[e][k]) * static_cast<double>(y[e][k]);
+      sum[k] += product * product;
+    }
+  return sum;
+}
+
+LaneTensor<float> without_bias(LaneTensor<float> x, const std::vector<double>& bias) {
+  for (std::size_t e = 0; e < x.size(); ++e)
+    for (float& v : x[e]) v -= static_cast<float>(bias[e]);
+  return x;
+}
 
 /// `reads`, `values`: of every stage, after its pools and with its addend. `mean_square`: of what every stage reads, for the
 /// first input of all. `inputs`: lanes in use.
 LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>& reads, const std::vector<LaneTensor<float>>& values,
-                     const std::vector<double>& mean_square, std::size_t inputs, unsigned threads, std::mt19937_64& random) {
+                     const std::vector<double>& mean_square, const std::vector<Made>& made, std::size_t inputs, unsigned threads,
+                     std::mt19937_64& random) {
   const std::size_t count = plan.stages.size();
   const std::vector<Lanes<double>> none(count, Lanes<double>{});
-  LaneGains gains{none, none, none};
+  LaneGains gains{none, none, none, none};
   const double share = 1.0 / (kProbes * static_cast<double>(plan.stages.back().out.size()));
   const auto add = [&](Lanes<double>& to, const Lanes<double>& energy, double factor) {
     for (std::size_t k = 0; k < kLanes; ++k) to[k] += energy[k] * factor * share;
@@ -89,6 +114,7 @@ LaneGains lane_gains(const StagePlan& plan, const std::vector<LaneTensor<float>>
       const Lanes<double> left = energy(centred(reads[l], 1, inputs));
       for (std::size_t k = 0; k < kLanes; ++k) placed[k] *= left[k];
       add(gains.placed_weights[l], placed, 1 / (static_cast<double>(reads[l].size()) * square));
+      add(gains.masks[l], energy(g, made[l].centred), 1 / std::max(1e-30, made[l].mean_square));
     });
     for (std::size_t l = count; l-- > 0;)
       if (plan.stages[l].reads.empty()) add(gains.input, window_gradient_energy(plan.stages[l], outputs[l]), 1);
@@ -102,7 +128,8 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
   const std::size_t count = plan.stages.size();
   Calibration out;
   out.stages.resize(count);
-  std::vector<std::vector<double>> noise(count), weights(count), placed_weights(count);   // [stage][input]
+  std::vector<std::vector<double>> noise(count), weights(count), placed_weights(count), masks(count);   // [stage][input]
+  std::vector<Made> made(count);
   std::vector<double> input, mean_square;
   std::mt19937_64 random(1);
   for (std::size_t first = 0; first < samples.size(); first += kLanes) {
@@ -116,6 +143,9 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
       reads.push_back(apply_pools(stage, read_values(plan, stage, x, values)));
       if (first == 0) mean_square.push_back(energy(reads[l])[0] / static_cast<double>(reads[l].size()));
       values.push_back(apply_linear(stage, reads.back()));
+      LaneTensor<float> map = without_bias(values.back(), stage.bias);
+      if (first == 0) made[l].mean_square = energy(map)[0] / static_cast<double>(map.size());
+      made[l].centred = centred(std::move(map), 1, lanes);
       StageStats& stats = out.stages[l];
       const auto see_largest = [&] {
         for (const auto& v : values.back())
@@ -132,7 +162,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
           stats.rms += value * value / (static_cast<double>(values.back().size()) * static_cast<double>(samples.size()));
         }
     }
-    const LaneGains gains = lane_gains(plan, reads, values, mean_square, lanes, threads, random);
+    const LaneGains gains = lane_gains(plan, reads, values, mean_square, made, lanes, threads, random);
     const auto append = [&](std::vector<double>& to, const Lanes<double>& from) {
       to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(lanes));
     };
@@ -140,6 +170,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
       append(noise[l], gains.noise[l]);
       append(weights[l], gains.weights[l]);
       append(placed_weights[l], gains.placed_weights[l]);
+      append(masks[l], gains.masks[l]);
     }
     append(input, gains.input);
   }
@@ -157,6 +188,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
     out.stages[l].gain = summarise(noise[l]);
     out.stages[l].weight_gain = summarise(weights[l]);
     out.stages[l].placed_weight_gain = summarise(placed_weights[l]);
+    out.stages[l].mask_gain = std::accumulate(masks[l].begin(), masks[l].end(), 0.0) / static_cast<double>(masks[l].size());
     out.stages[l].rms = std::sqrt(out.stages[l].rms);
   }
   return out;

@@ -23,6 +23,8 @@ struct StageStats {
   /// As weight_gain, where each position has rounding errors of its own (weights that repeat nowhere, with zeros around a map)
   /// and biases take back the mean of each position.
   double placed_weight_gain = 1;
+  /// As placed_weight_gain, for errors of masks, which meet what the map makes (without its bias), not what it reads.
+  double mask_gain = 1;
 };
 
 struct Calibration {

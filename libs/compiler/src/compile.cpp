@@ -41,10 +41,16 @@ constexpr double kBoundDeviations = 8.0;
 constexpr double kCarriedError = 1.0 / 8192;
 // Weights are rounded to about this share of the values that they make, to measure what rounding does.
 constexpr double kProbeError = 1.0 / 512;
+constexpr double kFinestProbe = 0x1p24;   // times the largest of them: the floats that rounded ones are kept in are no finer
 // Ways to make zeros around maps are both priced with all weights unless the nominal chain says that one costs this many times the other.
 constexpr double kOtherBorders = 1.5;
 constexpr std::uint64_t kMostOtherBytes = 4ULL << 30;   // or that its weights take this much memory
+constexpr double kMostCoefficient = 0x1p62;   // that ckks::Encoder takes
 constexpr double kLeastShare = 1.0 / 64;   // of the plain estimate that a measured one is taken for
+// Where so few coefficients are rounded all of them may come out right by chance, at the scale that is measured. A single weight makes
+// coefficients that are all alike: their errors add up to sqrt(period) times those of independent ones.
+constexpr std::uint64_t kFewCoefficients = 64;
+constexpr double kLeastShareOfFew = 0.5;   // times that
 // Samples from which the range of a polynomial's input is taken.
 constexpr std::size_t kRangeSamples = 8;
 
@@ -97,6 +103,7 @@ class Compiler {
     BRAINLOCK_ASSIGN(stages_, make_stages(graph_, polynomial_ranges()));
     report_.notes = stages_.notes;
     calibration_ = calibrate(stages_, options_.calibration, threads_);
+    BRAINLOCK_TRY(check_calibration());
     say("layouts");
     const std::vector<LayoutChoice> shortlist = rank_layouts();
     if (shortlist.empty())
@@ -116,6 +123,22 @@ class Compiler {
  private:
   void say(const std::string& text) const {
     if (options_.progress) options_.progress(text);
+  }
+
+  /// Everything behind this counts on finite numbers.
+  [[nodiscard]] Status check_calibration() const {
+    const auto refuse = [&](std::size_t l, const std::string& what) {
+      return Error{ErrorCode::kUnsupported, stages_.stages[l].name + ": " + what + " grow beyond all bounds for the calibration inputs; " +
+                                                "is the model trained, and its input scaled as it was in training?"};
+    };
+    const auto& stats = calibration_.stages;
+    for (std::size_t l = 0; l < stats.size(); ++l)
+      if (!std::isfinite(stats[l].rms)) return refuse(l, "values");
+    for (std::size_t l = stats.size(); l-- > 0;)
+      if (!std::isfinite(stats[l].gain) || !std::isfinite(stats[l].weight_gain) || !std::isfinite(stats[l].placed_weight_gain) ||
+          !std::isfinite(stats[l].mask_gain))
+        return refuse(l, "errors behind it");
+    return {};
   }
 
   /// What to try next.
@@ -246,38 +269,45 @@ class Compiler {
   }
 
   static double largest_slot(const plan::SlotVector& vector) {
-    float square = 0;
-    for (const std::complex<float>& value : vector.values) square = std::max(square, std::norm(value));
-    return std::sqrt(static_cast<double>(square));
+    double square = 0;
+    for (const std::complex<float>& value : vector.values) square = std::max(square, std::norm(std::complex<double>(value)));
+    return std::sqrt(square);
   }
-  /// Largest |weight| and |bias| of each Linear, by instruction.
+  static double largest_slot(const std::vector<plan::SlotVector>& vectors) {
+    double largest = 0;
+    for (const plan::SlotVector& vector : vectors) largest = std::max(largest, largest_slot(vector));
+    return largest;
+  }
+  /// Largest |weight|, |mask| and |bias| of each Linear, by instruction.
   struct LargestConstants {
-    double weight = 0, bias = 0;
+    double weight = 0, mask = 0, bias = 0;
   };
   static std::vector<LargestConstants> largest_constants(const plan::Program& program) {
     std::vector<LargestConstants> out(program.instructions.size());
     for (std::size_t i = 0; i < out.size(); ++i) {
       const auto* linear = std::get_if<plan::Linear>(&program.instructions[i].op);
       if (linear == nullptr) continue;
-      for (const plan::SlotVector& vector : linear->vectors) out[i].weight = std::max(out[i].weight, largest_slot(vector));
+      out[i].weight = largest_slot(linear->vectors);
+      out[i].mask = largest_slot(linear->masks);
       for (const auto& output : linear->outputs) out[i].bias = std::max(out[i].bias, largest_slot(output.bias));
     }
     return out;
   }
-  /// Whether weights and biases, at the scales that a chain leaves for them, are below half of the modulus that they are encoded for.
-  /// A coefficient is at most the largest slot.
+  /// Whether weights, masks and biases, at the scales that a chain leaves for them, are below half of the modulus that they are encoded for, and
+  /// below what the encoder takes. A coefficient is at most the largest slot.
   static bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest) {
-    const auto half_modulus = [&](std::uint32_t limbs) {
+    const auto most = [&](std::uint32_t limbs) {
       double product = 0.5;
       for (std::uint32_t i = 0; i < limbs; ++i) product *= program.parameters.q[i];
-      return product;
+      return std::min(product, kMostCoefficient);
     };
     for (std::size_t i = 0; i < largest.size(); ++i) {
       const plan::Instruction& instruction = program.instructions[i];
       const auto* linear = std::get_if<plan::Linear>(&instruction.op);
       if (linear == nullptr) continue;
-      if (largest[i].weight * linear->weight_scale >= half_modulus(instruction.limbs_in) ||
-          largest[i].bias * instruction.scale_out >= half_modulus(instruction.limbs_out)) return false;
+      if (largest[i].weight * linear->weight_scale >= most(instruction.limbs_in) ||
+          largest[i].mask * linear->mask_scale >= most(instruction.limbs_in) ||
+          largest[i].bias * instruction.scale_out >= most(instruction.limbs_out)) return false;
     }
     return true;
   }
@@ -318,9 +348,10 @@ class Compiler {
       auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
       const double wanted = kProbeError * std::max(1e-30, calibration_.stages[l].rms);
       noises.push_back({plain_weight_noise(linear, trace), linear.masks.empty() ? 0 : plain_mask_noise(linear, trace)});
-      linear.weight_scale = std::max(1.0, noises[l].weights / wanted);
+      const auto finest = [](const std::vector<plan::SlotVector>& vectors) { return kFinestProbe / std::max(1e-30, largest_slot(vectors)); };
+      linear.weight_scale = std::min(std::max(1.0, noises[l].weights / wanted), finest(linear.vectors));
       if (linear.masks.empty()) continue;
-      linear.mask_scale = std::max(1.0, noises[l].masks / wanted);
+      linear.mask_scale = std::min(std::max(1.0, noises[l].masks / wanted), finest(linear.masks));
       masks = true;
     }
     const std::span first = std::span(options_.calibration).first(1);
@@ -331,7 +362,9 @@ class Compiler {
     }
     for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
       const auto& linear = std::get<plan::Linear>(probe.instructions[lowered.stages[l].linear].op);
-      noises[l].weights = std::max(kLeastShare * noises[l].weights, measured_noise(lowered.stages[l], linear, differences) * linear.weight_scale);
+      const bool few = linear.vectors.size() * 2ULL * linear.period <= kFewCoefficients;
+      const double least = few ? kLeastShareOfFew * std::sqrt(static_cast<double>(linear.period)) : kLeastShare;
+      noises[l].weights = std::max(least * noises[l].weights, measured_noise(lowered.stages[l], linear, differences) * linear.weight_scale);
       noises[l].weights *= std::sqrt(1 + unread.share(lowered.stages[l].linear) * (kUnreadErrorMargin * kUnreadErrorMargin - 1));
       if (linear.masks.empty()) continue;
       noises[l].masks = std::max(kLeastShare * noises[l].masks, measured_noise(lowered.stages[l], linear, of_masks) * linear.mask_scale);
@@ -358,7 +391,7 @@ class Compiler {
     for (std::size_t l = 0; l < stages_.stages.size(); ++l) {
       LoweredStage& stage = lowered.stages[l];
       if (!stage.carried) continue;
-      carried.push_back({l, noises[l].weights, weight_gain(linear_of(lowered, stage), l), noises[l].masks, calibration_.stages[l].placed_weight_gain});
+      carried.push_back({l, noises[l].weights, weight_gain(linear_of(lowered, stage), l), noises[l].masks, calibration_.stages[l].mask_gain});
       const double error = kCarriedError * request.stages[stage.rank].out_rms;
       stage.min_weight_log2 = std::log2(std::max(noises[l].weights, 1e-30) / error);
       if (noises[l].masks > 0) stage.mask_log2 = std::log2(noises[l].masks / error);
@@ -385,7 +418,7 @@ class Compiler {
     needs.out_max = std::max(needs.out_max, largest);
     if (!lowered.carried) {
       add_noise(noise.weights, weight_gain(linear, l), needs.weight_noise, needs.weight_gain);
-      add_noise(noise.masks, calibration_.stages[l].placed_weight_gain, needs.mask_noise, needs.mask_gain);
+      add_noise(noise.masks, calibration_.stages[l].mask_gain, needs.mask_noise, needs.mask_gain);
     }
     for (std::size_t i = lowered.first; i <= lowered.linear; ++i) {
       const plan::Cost cost = plan::count_cost(program, program.instructions[i]);
@@ -472,7 +505,7 @@ class Compiler {
 }  // namespace
 
 const std::vector<Profile>& profiles() {
-  static const std::vector<Profile> all{{"precise", 1U << 15, 0.006}, {"fast", 1U << 14, 0.04}, {"deep", 1U << 16, 0.02}};
+  static const std::vector<Profile> all{{"precise", 1U << 15, 0.006}, {"fast", 1U << 14, 0.04}, {"deep", 1U << 16, 0.006}};
   return all;
 }
 

@@ -344,12 +344,13 @@ class Assigner {
     write(i, held(op.terms[0].in), held(op.terms[0].in), {op.out});
   }
   void assign(plan::Instruction& i, plan::Add& op, const LoweredStage&) { write(i, held(op.terms[0]), held(op.terms[0]), {op.out}); }
-  // As few limbs as leave the weights of the rescale behind it large enough.
+  // As few limbs as leave the weights of the rescale behind it large enough, and not so many that no encoder takes them.
   void assign(plan::Instruction& i, plan::Drop& op, const LoweredStage& stage) {
     const Held in = held(op.in);
     const std::uint32_t end = chain_.limbs_out[stage.rank];
     std::uint32_t limbs = std::min(end, in.limbs);
-    while (limbs < in.limbs && std::log2(chain_.scale_out[stage.rank] * primes(end, limbs) / in.scale) < stage.min_weight_log2 + stage.mask_log2) ++limbs;
+    const auto weight_log2 = [&](std::uint32_t l) { return std::log2(chain_.scale_out[stage.rank] * primes(end, l) / in.scale) - stage.mask_log2; };
+    while (limbs < in.limbs && weight_log2(limbs) < stage.min_weight_log2 && weight_log2(limbs + 1) <= kHighestScale) ++limbs;
     write(i, in, {limbs, in.scale}, {op.out});
   }
   void assign(plan::Instruction& i, plan::Linear& op, const LoweredStage& stage) {

@@ -219,10 +219,17 @@ class Lowering {
     return choice_.masks && stage.diagonal.empty() && out.repeats() && out.fy <= counts_.height && out.fx <= counts_.width;
   }
 
+  /// Weights of their own for each position: a phase beyond the map would have none.
+  [[nodiscard]] Status check_phases(const GridLayout& out) const {
+    if (out.fy <= counts_.height && out.fx <= counts_.width) return {};
+    return unsupported("a feature map has fewer rows or columns than this layout has phases");
+  }
+
   Status first_conv(const Stage& stage, bool zero_border) {
     const GridLayout in = *current_.grid;
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, choice_.fy, choice_.fx, in.sy, in.sx));
     const bool masked = zero_border && takes_masks(stage, out), zero_fill = zero_border && !masked;
+    if (zero_fill) BRAINLOCK_TRY(check_phases(out));
     const ConvParams& c = stage.conv;
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < out.fy; ++a)
@@ -260,6 +267,7 @@ class Lowering {
     out.base -= turn;
     // Weights with zeros between the positions, or ones that repeat, and a mask.
     const bool masked = zero_border && takes_masks(stage, out), zero_fill = (zero_border && !masked) || !out.repeats();
+    if (zero_fill) BRAINLOCK_TRY(check_phases(out));
 
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
     for (int a = 0; a < fy; ++a)

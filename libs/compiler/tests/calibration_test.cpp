@@ -46,6 +46,46 @@ double answer_with(const StagePlan& plan, std::span<const float> x, std::size_t 
   return values.front()[0];
 }
 
+// The answer when the mask behind stage `l`'s map is off by `noise` everywhere; and the mean square of what it meets.
+double answer_with_mask(const StagePlan& plan, std::span<const float> x, std::size_t l, std::mt19937& random, double sigma, double& mean_square) {
+  std::normal_distribution<double> normal(0, sigma);
+  LaneTensor<double> values(x.size(), Lanes<double>{});
+  for (std::size_t e = 0; e < x.size(); ++e) values[e][0] = static_cast<double>(x[e]);
+  for (std::size_t i = 0; i < plan.stages.size(); ++i) {
+    values = apply_linear(plan.stages[i], apply_pools(plan.stages[i], std::move(values)));
+    if (i == l) mean_square = 0;
+    for (std::size_t e = 0; e < values.size(); ++e) {
+      if (i == l) {
+        const double made = values[e][0] - plan.stages[i].bias[e];
+        values[e][0] += made * normal(random);
+        mean_square += made * made / static_cast<double>(values.size());
+      }
+      if (i + 1 < plan.stages.size()) values[e][0] *= values[e][0];
+    }
+  }
+  return values.front()[0];
+}
+
+TEST(Calibration, MaskGainIsTheVarianceThatErrorsOfMasksCause) {
+  NetBuilder net(12, {2, 8, 8});
+  net.conv(4, 3, 1, 1).quadratic().conv(5, 3, 1, 1).quadratic().conv(6, 3, 1, 1).quadratic().dense(1);
+  const auto plan = make_stages(net.graph());
+  ASSERT_TRUE(plan.ok()) << plan.error().to_string();
+  const std::vector<std::vector<float>> samples{sample(*plan, 3)};
+  const Calibration calibration = calibrate(*plan, samples);
+  std::mt19937 random(4);
+  constexpr int kDraws = 3000;
+  for (std::size_t l = 0; l < plan->stages.size(); ++l) {
+    const double clear = answer(*plan, samples[0]), sigma = 1e-5;
+    double variance = 0, mean_square = 0;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      const double d = answer_with_mask(*plan, samples[0], l, random, sigma, mean_square) - clear;
+      variance += d * d / (kDraws * sigma * sigma);
+    }
+    EXPECT_NEAR(calibration.stages[l].mask_gain * mean_square / variance, 1.0, 0.1) << "stage " << l;
+  }
+}
+
 TEST(Calibration, GainIsTheVarianceThatNoiseCauses) {
   const StagePlan plan = network();
   const std::vector<std::vector<float>> samples{sample(plan, 1)};

@@ -19,6 +19,14 @@
 namespace brainlock::compiler {
 namespace {
 
+/// What plan::validate() asks of every output.
+bool all_outputs_have_weights(const plan::Program& program) {
+  return std::all_of(program.instructions.begin(), program.instructions.end(), [](const plan::Instruction& instruction) {
+    const auto* linear = std::get_if<plan::Linear>(&instruction.op);
+    return linear == nullptr || std::all_of(linear->outputs.begin(), linear->outputs.end(), [](const auto& output) { return !output.weights.empty(); });
+  });
+}
+
 // Checks up to eight layouts of `slots`, spread over all that are worth trying; returns how many held the network.
 int check_all_layouts(const Graph& graph, const std::vector<float>& x, std::uint32_t slots) {
   auto plan = make_stages(graph);
@@ -35,6 +43,7 @@ int check_all_layouts(const Graph& graph, const std::vector<float>& x, std::uint
     auto lowered = lower(*plan, slots, choice);
     if (!lowered.ok()) continue;
     ++held;
+    EXPECT_TRUE(all_outputs_have_weights(lowered->program)) << choice.describe();
     const std::vector<double> got = plan::run_slots(lowered->program, x);
     EXPECT_EQ(got.size(), want.size());
     for (std::size_t i = 0; i < want.size(); ++i)
@@ -236,6 +245,30 @@ TEST(Lowering, ResidualBlocks) {
   EXPECT_EQ(plan->stages.size(), 8U);
   EXPECT_EQ(plan->ranks(), 6U);
   EXPECT_GT(check_all_layouts(net, 2048), 0);
+}
+
+// Zeros among weights leave nothing for a phase beyond the map.
+TEST(Lowering, MapsOfFewerRowsThanPhasesAreRefused) {
+  NetBuilder net(61, {1, 10, 10});
+  net.conv(4, 3, 2, 1).quadratic().conv(3, 3, 1, 1).quadratic().dense(2);
+  const auto plan = make_stages(net.graph());
+  ASSERT_TRUE(plan.ok()) << plan.error().to_string();
+  const auto x = net.sample();
+  int held = 0, refused = 0;
+  for (const LayoutChoice& choice : enumerate_choices(*plan, 512))
+    for (const LowerDepth depth : {LowerDepth::kStructure, LowerDepth::kWeights}) {
+      const auto lowered = lower(*plan, 512, choice, depth);
+      if (lowered.ok()) {
+        ++held;
+        EXPECT_TRUE(all_outputs_have_weights(lowered->program)) << choice.describe();
+        EXPECT_LE(choice.fy, 5) << choice.describe();
+      } else if (lowered.error().message.find("fewer rows or columns than this layout has phases") != std::string::npos) {
+        ++refused;
+        EXPECT_EQ(choice.fy, 8) << choice.describe();
+      }
+    }
+  EXPECT_GT(held, 0);
+  EXPECT_GT(refused, 0);
 }
 
 // The sum itself goes on in the shortcut, and what a branch reads is its activation.
