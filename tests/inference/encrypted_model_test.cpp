@@ -257,6 +257,15 @@ TEST(Deep, AnswersAsInTheClear) {
   model->check(sample(1, model->shape()), "synthetic 1");
 }
 
+// Four gigabytes and a minute.
+TEST(ResNet20, AnswersAsInTheClear) {
+  if (std::getenv("BRAINLOCK_SLOW_TESTS") == nullptr) GTEST_SKIP() << "only with BRAINLOCK_SLOW_TESTS=1";
+  const auto model = Model::make("resnet20-cifar10/resnet20.onnx", "deep");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+}
+
 TEST(Vgg9, FastAnswersAsInTheClear) {
   const auto model = Model::make("vgg9-cifar10/vgg9.onnx", "fast");
   ASSERT_NE(model, nullptr);
