@@ -14,6 +14,7 @@
 #include "cost_model.hpp"
 #include "levels.hpp"
 #include "lowering.hpp"
+#include "machine_limits.hpp"
 #include "stages.hpp"
 #include "unread.hpp"
 #include "weight_rounding.hpp"
@@ -45,7 +46,6 @@ constexpr double kFinestProbe = 0x1p24;   // times the largest of them: the floa
 // Ways to make zeros around maps are both priced with all weights unless the nominal chain says that one costs this many times the other.
 constexpr double kOtherBorders = 1.5;
 constexpr std::uint64_t kMostOtherBytes = 4ULL << 30;   // or that its weights take this much memory
-constexpr double kMostCoefficient = 0x1p62;   // that ckks::Encoder takes
 constexpr double kLeastShare = 1.0 / 64;   // of the plain estimate that a measured one is taken for
 // Where so few coefficients are rounded all of them may come out right by chance, at the scale that is measured. A single weight makes
 // coefficients that are all alike: their errors add up to sqrt(period) times those of independent ones.
@@ -266,57 +266,6 @@ class Compiler {
     for (Candidate& candidate : report_.candidates)
       if (&candidate == &report_.candidates[best_candidate_]) candidate.chosen = found_;
     return {};
-  }
-
-  static double largest_slot(const plan::SlotVector& vector) {
-    double square = 0;
-    for (const std::complex<float>& value : vector.values) square = std::max(square, std::norm(std::complex<double>(value)));
-    return std::sqrt(square);
-  }
-  static double largest_slot(const std::vector<plan::SlotVector>& vectors) {
-    double largest = 0;
-    for (const plan::SlotVector& vector : vectors) largest = std::max(largest, largest_slot(vector));
-    return largest;
-  }
-  /// Largest |weight|, |mask| and |bias| of each Linear, by instruction.
-  struct LargestConstants {
-    double weight = 0, mask = 0, bias = 0;
-  };
-  static std::vector<LargestConstants> largest_constants(const plan::Program& program) {
-    std::vector<LargestConstants> out(program.instructions.size());
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      const auto* linear = std::get_if<plan::Linear>(&program.instructions[i].op);
-      if (linear == nullptr) continue;
-      out[i].weight = largest_slot(linear->vectors);
-      out[i].mask = largest_slot(linear->masks);
-      for (const auto& output : linear->outputs) out[i].bias = std::max(out[i].bias, largest_slot(output.bias));
-    }
-    return out;
-  }
-  /// Whether weights, masks and biases, at the scales that a chain leaves for them, are below half of the modulus that they are encoded for, and
-  /// below what the encoder takes. A coefficient is at most the largest slot.
-  static bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest) {
-    const auto most = [&](std::uint32_t limbs) {
-      double product = 0.5;
-      for (std::uint32_t i = 0; i < limbs; ++i) product *= program.parameters.q[i];
-      return std::min(product, kMostCoefficient);
-    };
-    for (std::size_t i = 0; i < largest.size(); ++i) {
-      const plan::Instruction& instruction = program.instructions[i];
-      const auto* linear = std::get_if<plan::Linear>(&instruction.op);
-      if (linear == nullptr) continue;
-      if (largest[i].weight * linear->weight_scale >= most(instruction.limbs_in) ||
-          largest[i].mask * linear->mask_scale >= most(instruction.limbs_in) ||
-          largest[i].bias * instruction.scale_out >= most(instruction.limbs_out)) return false;
-    }
-    return true;
-  }
-
-  /// Whether every rescale, those of carried stages among them, divides by no more primes than the machine takes at once.
-  static bool rescales_fit(const plan::Program& program) {
-    return std::all_of(program.instructions.begin(), program.instructions.end(), [&](const plan::Instruction& i) {
-      return !std::holds_alternative<plan::Linear>(i.op) || program.parameters.p.size() + i.limbs_in - i.limbs_out <= kMostDropped;
-    });
   }
 
   /// What rounded weights of a carried stage do, for scales that are not yet known.
