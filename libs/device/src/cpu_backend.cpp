@@ -46,13 +46,15 @@ Status CpuBackend::upload_keys(const Stream& stream, std::span<const KeyTransfer
 void CpuBackend::upload_full_weights(const Stream& stream, std::span<const WeightTransfer> batch) {
   pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t i, unsigned) {
     const WeightTransfer& t = batch[i];
-    scatter(t.weights->words.data() + t.limb * degree_ * t.weights->vectors, t.weights->vectors, t.vector, t.host);
+    FullWeights& weights = *t.weights;
+    scatter(weights.words.data() + t.limb * (degree_ / weights.run) * weights.vectors, weights.vectors, t.vector, t.host, weights.run);
   });
 }
 
-void CpuBackend::scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const {
+void CpuBackend::scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in, std::uint32_t run) const {
+  const std::size_t words = kUnitWords / run;
   for (std::size_t rank = 0; rank < order_.units(); ++rank) {
-    std::memcpy(limb + (rank * pieces + piece) * kUnitWords, in + order_.unit(rank) * kUnitWords, kUnitWords * sizeof(Word));
+    std::memcpy(limb + (rank * pieces + piece) * words, in + order_.unit(rank) * words, words * sizeof(Word));
   }
 }
 

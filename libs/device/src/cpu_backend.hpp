@@ -30,9 +30,6 @@ class CpuBackend final : public Backend {
   std::size_t key_words(std::uint32_t limbs) const override {
     return std::size_t{limbs + ring_.p_count} * ring_.digits(limbs) * 2 * degree_;
   }
-  std::size_t full_weight_words(std::uint32_t limbs, std::uint32_t vectors) const override {
-    return std::size_t{limbs + ring_.p_count} * vectors * degree_;
-  }
   unsigned threads() const override { return pool_->threads(); }
   std::string name() const override { return "cpu"; }
   Result<Buffer> allocate(std::size_t words) override { return memory_->allocate(words); }
@@ -78,10 +75,10 @@ class CpuBackend final : public Backend {
   }
   /// The unit of rank r of limb l of full weights: a piece for each vector.
   const Word* weight_unit(const FullWeights& weights, std::uint32_t l, std::size_t rank) const {
-    return weights.words.data() + (l * order_.units() + rank) * weights.vectors * kUnitWords;
+    return weights.words.data() + (l * order_.units() + rank) * weights.vectors * (kUnitWords / weights.run);
   }
-  /// Writes a limb (N words) as piece `piece` of every unit of the limb that starts at `limb`.
-  void scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in) const;
+  /// Writes a limb (N / run words) as piece `piece` of every unit of the limb that starts at `limb`.
+  void scatter(Word* limb, std::uint32_t pieces, std::uint32_t piece, const Word* in, std::uint32_t run = 1) const;
   /// Coefficients of every limb of the inputs, [job][L + K], scaled to be sources of the conversions of their digits
   /// (lifted inputs: after the division by P). `inputs` gives c1 and lifted of job j.
   struct Source {

@@ -146,7 +146,10 @@ class CpuBackend::LinearWalk {
         fetch(backend_.digit_unit(core_.inputs[use.input].digits, digits_, l_, source_rank), digits_ + 1);
       }
     }
-    if (core_.full_weights != nullptr) fetch(backend_.weight_unit(*core_.full_weights, l_, rank), core_.full_weights->vectors);
+    if (core_.full_weights != nullptr) {
+      const std::size_t run = core_.full_weights->run;
+      fetch(backend_.weight_unit(*core_.full_weights, l_, rank), (core_.full_weights->vectors + run - 1) / run);
+    }
   }
   void fetch(const Word* words, std::size_t pieces) {
     for (std::size_t i = 0; i < pieces; ++i) fetches_.push_back(words + i * kUnitWords);
@@ -235,17 +238,18 @@ class CpuBackend::LinearWalk {
 
   void multiply_full(const LinearCore::Output& output) {
     const Word* const weights = backend_.weight_unit(*core_.full_weights, l_, rank_);
+    const std::size_t run = core_.full_weights->run, unit_weights = kUnitWords / run;
     for (std::uint32_t g = 0; g < output.giants; ++g) {
       const std::vector<LinearCore::FullTerm>& terms = output.full[g];
       w_.clear();
       x_.clear();
-      for (const LinearCore::FullTerm& term : terms) w_.push_back(weights + term.vector * kUnitWords);
+      for (const LinearCore::FullTerm& term : terms) w_.push_back(weights + term.vector * unit_weights);
       for (const auto& column : column_) {
         for (const LinearCore::FullTerm& term : terms) x_.push_back(column[term.column]);
       }
       Word* const acc0 = output.acc[2 * g] + at_;
       Word* const acc1 = output.acc[2 * g + 1] + at_;
-      backend_.k_.mac_full(acc0, acc1, w_.data(), x_.data(), x_.data() + terms.size(), terms.size(), modulus_, kUnitWords);
+      backend_.k_.mac_full(acc0, acc1, w_.data(), x_.data(), x_.data() + terms.size(), terms.size(), modulus_, kUnitWords, run);
       fetch_share();
     }
   }

@@ -117,8 +117,8 @@ void CudaBackend::upload_words(const Stream&, Word* device, std::span<const Word
 
 void CudaBackend::upload_full_weights(const Stream&, std::span<const device::WeightTransfer> batch) {
   for (const device::WeightTransfer& t : batch) {   // [vector][limb][word]
-    const std::size_t rows = t.weights->limbs + ring_.p_count;
-    meter_->copy_in(*driver_, t.weights->words.data() + (t.vector * rows + t.limb) * degree_, t.host, degree_ * sizeof(Word));
+    const std::size_t rows = t.weights->limbs + ring_.p_count, words = degree_ / t.weights->run;
+    meter_->copy_in(*driver_, t.weights->words.data() + (t.vector * rows + t.limb) * words, t.host, words * sizeof(Word));
   }
 }
 

@@ -39,9 +39,6 @@ class CudaBackend final : public device::Backend {
   std::size_t limb_stride() const override { return degree_; }
   std::size_t digit_words(std::uint32_t limbs) const override { return std::size_t{limbs + ring_.p_count} * (ring_.digits(limbs) + 1) * degree_; }
   std::size_t key_words(std::uint32_t limbs) const override { return std::size_t{limbs + ring_.p_count} * ring_.digits(limbs) * 2 * degree_; }
-  std::size_t full_weight_words(std::uint32_t limbs, std::uint32_t vectors) const override {
-    return std::size_t{limbs + ring_.p_count} * vectors * degree_;
-  }
   unsigned threads() const override { return 1; }   // of the host
   std::string name() const override { return driver_->name(); }
   std::optional<device::MemoryBudget> memory_budget() const override;

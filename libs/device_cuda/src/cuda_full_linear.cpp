@@ -4,6 +4,7 @@
 //     rotate_columns:      panel[column][poly][limb] = permute(sum_d digit[d] * key[d] + (c0, 0))
 //     weight_columns_full: acc[o][g] = sum of W * column over the terms
 #include <algorithm>
+#include <bit>
 
 #include "cuda_backend.hpp"
 #include "device_lists.hpp"
@@ -17,7 +18,7 @@ constexpr std::size_t kPanelWords = std::size_t{32} << 18;   // 32 MB: well with
 }  // namespace
 
 Status CudaBackend::full_linear_core(const Stream& stream, const device::LinearCore& core) {
-  const std::uint32_t rows = core.limbs + ring_.p_count;
+  const std::uint32_t rows = core.limbs + ring_.p_count, run = core.full_weights->run;
   std::vector<gpu::LinearRotation> rotations;
   std::vector<gpu::LinearUse> uses;
   list_rotations(core, false, rotations, uses);
@@ -58,7 +59,7 @@ Status CudaBackend::full_linear_core(const Stream& stream, const device::LinearC
     for (std::uint32_t g = 0; g < output.giants; ++g) {
       term_begin.push_back(static_cast<Word>(terms.size()));
       for (const auto& term : output.full[g]) {
-        terms.push_back({core.full_weights->words.data() + std::size_t{term.vector} * rows * degree_, term.column});
+        terms.push_back({core.full_weights->words.data() + std::size_t{term.vector} * rows * (degree_ / run), term.column});
       }
     }
     term_begin.push_back(static_cast<Word>(terms.size()));
@@ -70,7 +71,7 @@ Status CudaBackend::full_linear_core(const Stream& stream, const device::LinearC
   work.uses = uses.size();
   work.plain_columns = core.column_count - uses.size();
   work.products = terms.size();
-  work.weight_words = work.products * degree_;
+  work.weight_words = work.products * (degree_ / run);
   const std::size_t at_terms = lists.add(terms), at_outputs = lists.add(std::vector<gpu::FullOutput>(core.outputs.size()));
   BRAINLOCK_ASSIGN(device::Buffer memory, upload_lists(lists, [&](const char* begin) {
     std::vector<gpu::FullOutput> outputs;
@@ -94,7 +95,7 @@ Status CudaBackend::full_linear_core(const Stream& stream, const device::LinearC
     if (most_giants == 0) continue;
     const gpu::FullWeightArguments weight{.ring = tables_.ring, .columns = chunk_columns, .outputs = list_at<gpu::FullOutput>(base, at_outputs),
                                           .terms = list_at<gpu::LinearTerm>(base, at_terms), .limbs = core.limbs, .first_limb = first,
-                                          .most_giants = most_giants};
+                                          .most_giants = most_giants, .log_run = static_cast<Word>(std::countr_zero(run))};
     launch_words(gpu::Kernel::kWeightColumnsFull, limbs * most_giants, core.outputs.size(), weight, 0, work);
   }
   lists_launched(std::move(memory));

@@ -56,9 +56,9 @@ class Side {
     if (!status) ADD_FAILURE() << status.error().to_string();
     return out;
   }
-  device::FullWeights full_weights(std::uint32_t limbs, const std::vector<Words>& vectors) const {
-    device::FullWeights out{.words = {}, .limbs = limbs, .vectors = static_cast<std::uint32_t>(vectors.size())};
-    out.words = take(backend_->full_weight_words(limbs, out.vectors));
+  device::FullWeights full_weights(std::uint32_t limbs, const std::vector<Words>& vectors, std::uint32_t run) const {
+    device::FullWeights out{.words = {}, .limbs = limbs, .vectors = static_cast<std::uint32_t>(vectors.size()), .run = run};
+    out.words = take(backend_->full_weight_words(limbs, out.vectors, run));
     std::vector<device::WeightTransfer> transfers;
     for (std::uint32_t v = 0; v < out.vectors; ++v) {
       for (std::uint32_t l = 0; l < limbs + backend_->ring().p_count; ++l) transfers.push_back({&out, vectors[v].data() + l * n_, l, v});
@@ -316,10 +316,11 @@ TEST_P(BackendOperations, ModDownWithEveryDrop) {
 }
 
 TEST_P(BackendOperations, LinearCore) {
-  // Runs shorter than, as long as and longer than a tile of the weight kernel; run length 1: full weights. One output with few giant steps, and two,
+  // Runs shorter than, as long as and longer than a tile of the weight kernel; below 8: full weights. One output with few giant steps, and two,
   // of which one has few and the other one many.
-  for (const std::uint32_t run_length : {1U, 8U, 64U, 512U}) {
+  for (const std::uint32_t run_length : {1U, 2U, 4U, 8U, 64U, 512U}) {
     if (shape_.log_degree >= 13 && run_length != 64 && run_length != 1) continue;
+    const bool is_full = run_length < 8;
     const std::uint32_t limbs = shape_.levels.back();
     SCOPED_TRACE("runs of " + std::to_string(run_length));
     const bool large = shape_.log_degree >= 16, many_digits = shape_.digit_limbs >= 12 && !large;
@@ -344,14 +345,14 @@ TEST_P(BackendOperations, LinearCore) {
 
     std::vector<Words> weights(2);        // periodic: [limb][run][column][giant]
     std::vector<Words> full_vectors;      // full: polynomials
-    for (std::size_t o = 0; o < output_count && run_length != 1; ++o) {
+    for (std::size_t o = 0; o < output_count && !is_full; ++o) {
       for (std::uint32_t l = 0; l < rows(limbs); ++l) {
         Words one(runs * used[o].size() * giants_of[o]);
         test::fill(one, ring_->modulus(ring_->ring().modulus_index(limbs, l)).q, random_);
         weights[o].insert(weights[o].end(), one.begin(), one.end());
       }
     }
-    for (int i = 0; i < 5 && run_length == 1; ++i) full_vectors.push_back(polynomial(limbs, true));
+    for (int i = 0; i < 5 && is_full; ++i) full_vectors.push_back(polynomial(limbs, true));
 
     expect_equal([&](const Side& side) {
       std::vector<device::SwitchingKey> keys;
@@ -368,7 +369,7 @@ TEST_P(BackendOperations, LinearCore) {
       expect_ok(side->decompose({}, limbs, jobs));
       std::vector<device::LinearCore::Rotation> rotations;
       for (std::size_t r = 0; r < elements.size(); ++r) rotations.push_back({r == 0 ? nullptr : &keys[r - 1], uses[r]});
-      const device::FullWeights full = side.full_weights(limbs, full_vectors);
+      const device::FullWeights full = side.full_weights(limbs, full_vectors, is_full ? run_length : 1);
       std::vector<std::vector<Word*>> acc(2);
       std::vector<std::vector<std::vector<device::LinearCore::FullTerm>>> terms(2);
       std::vector<device::LinearCore::Output> outputs;
@@ -378,7 +379,7 @@ TEST_P(BackendOperations, LinearCore) {
           acc[o].push_back(accumulators.back().data());
         }
         device::LinearCore::Output output{.columns = used[o], .giants = giants_of[o], .weights = nullptr, .full = {}, .acc = acc[o]};
-        if (run_length == 1) {
+        if (is_full) {
           terms[o].resize(giants_of[o]);   // giant 1 has no terms at all
           for (std::size_t k = 0; k < used[o].size(); ++k) {
             for (std::uint32_t g = 0; g < giants_of[o]; ++g) {
@@ -394,7 +395,7 @@ TEST_P(BackendOperations, LinearCore) {
         outputs.push_back(output);
       }
       expect_ok(side->linear_core({}, {.limbs = limbs, .column_count = columns, .run_length = run_length,
-                                       .full_weights = run_length == 1 ? &full : nullptr, .inputs = inputs,
+                                       .full_weights = is_full ? &full : nullptr, .inputs = inputs,
                                        .rotations = rotations, .outputs = outputs}));
       std::vector<Words> got;
       for (const Buffer& b : accumulators) got.push_back(side.get(b, rows(limbs)));

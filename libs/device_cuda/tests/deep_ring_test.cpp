@@ -123,7 +123,7 @@ TEST_F(DeepRing, LinearLayersKeepToTheLimits) {
       }
       std::vector<Word*> acc;
       for (std::uint32_t g = 0; g < 2 * kGiants; ++g) acc.push_back(poly(limbs, true));
-      device::FullWeights vectors{.words = backend_->allocate(backend_->full_weight_words(limbs, full ? 2 : 0)).value(),
+      device::FullWeights vectors{.words = backend_->allocate(backend_->full_weight_words(limbs, full ? 2 : 0, 1)).value(),
                                   .limbs = limbs,
                                   .vectors = 2};
       const std::vector<std::vector<device::LinearCore::FullTerm>> terms(kGiants, {{0, 0}, {columns.back(), 1}});

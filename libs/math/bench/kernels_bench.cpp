@@ -190,16 +190,16 @@ void gemm_periodic(benchmark::State& state, const Kernels* k) {
 
 void mac_full(benchmark::State& state, const Kernels* k) {
   const auto n = static_cast<std::size_t>(state.range(0));
-  const auto inputs = static_cast<std::size_t>(state.range(1));
+  const auto inputs = static_cast<std::size_t>(state.range(1)), run = static_cast<std::size_t>(state.range(2));
   const Modulus m = make_modulus(ntt_primes(kPrimeBits, 1, 1 << 14).front());
   const Rows x0(inputs, n + kRowPadding, m.q), x1(inputs, n + kRowPadding, m.q);
-  const Rows w(inputs, n + kRowPadding, m.q);
+  const Rows w(inputs, n / run + kRowPadding, m.q);
   Words out0(n), out1(n);
   for (auto _ : state) {
-    k->mac_full(out0.data(), out1.data(), w.in.data(), x0.in.data(), x1.in.data(), inputs, m, n);
+    k->mac_full(out0.data(), out1.data(), w.in.data(), x0.in.data(), x1.in.data(), inputs, m, n, run);
     benchmark::ClobberMemory();
   }
-  set_counters(state, 2, 4.0 * static_cast<double>(n * (3 * inputs + 2)));
+  set_counters(state, 2, 4.0 * static_cast<double>(n * (2 * inputs + 2) + n / run * inputs));
 }
 
 void register_all() {
@@ -226,7 +226,7 @@ void register_all() {
     for (const int outputs : {4, 6, 8, 12, 16}) gemm->Args({256, 192, outputs, 128, 28, 16});
     gemm->Args({64, 96, 16, 64, 28, 16})->Args({64, 32, 8, 64, 28, 16})->Args({256, 64, 6, 128, 28, 16})->Args({256, 300, 16, 128, 28, 16})->Args({512, 48, 4, 64, 28, 16});
     gemm->Args({256, 192, 12, 128, 30, 16})->Args({256, 192, 12, 128, 28, 0});
-    benchmark::RegisterBenchmark(name("mac_full").c_str(), mac_full, k)->ArgNames({"n", "inputs"})->Args({1 << 14, 16})->Args({512, 16});
+    benchmark::RegisterBenchmark(name("mac_full").c_str(), mac_full, k)->ArgNames({"n", "inputs", "run"})->Args({1 << 14, 16, 1})->Args({512, 16, 1})->Args({1 << 14, 16, 4})->Args({512, 16, 4});
   }
 }
 

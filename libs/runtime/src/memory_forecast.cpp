@@ -103,7 +103,7 @@ MemoryForecast forecast_memory(const plan::Program& program) {
     const std::uint64_t rows = instruction.limbs_in + special;
     const std::uint64_t runs = 2 * std::uint64_t{linear->period};
     const bool full = degree / runs < 8;
-    if (full) out.weights += linear->vectors.size() * rows * degree * sizeof(std::uint32_t);
+    if (full) out.weights += linear->vectors.size() * rows * runs * sizeof(std::uint32_t);
     out.weights += linear->masks.size() * rows * degree * sizeof(std::uint32_t);
     for (const auto& output : linear->outputs) {
       if (!full) out.weights += rows * runs * output.columns.size() * output.giants * sizeof(std::uint32_t);

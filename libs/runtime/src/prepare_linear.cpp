@@ -14,7 +14,7 @@ using device::Buffer;
 using device::Word;
 using Complex = std::complex<double>;
 
-// Shorter runs than a vector register are stored as full vectors.
+// Shorter runs are multiplied as full vectors are.
 constexpr std::uint32_t kMinRunLength = 8;
 
 /// Collects the first error of parallel tasks.
@@ -125,22 +125,13 @@ void list_terms(const plan::Linear& linear, PreparedLinear& out, std::vector<std
 }
 
 Result<device::FullWeights> store_full(const Machine& machine, const std::vector<std::size_t>& order, std::uint32_t limbs, EncodedVectors& encoded) {
-  constexpr std::size_t kAtOnce = 16;   // vectors that are written out on the host
-  const std::size_t degree = machine.parameters->ring_degree(), run_length = degree / encoded.runs();
-  device::FullWeights out{.words = {}, .limbs = limbs, .vectors = static_cast<std::uint32_t>(order.size())};
-  BRAINLOCK_ASSIGN(out.words, machine.backend->allocate(machine.backend->full_weight_words(limbs, out.vectors)));
-  std::vector<Word> host(kAtOnce * degree);
+  device::FullWeights out{.words = {}, .limbs = limbs, .vectors = static_cast<std::uint32_t>(order.size()),
+                          .run = machine.parameters->ring_degree() / encoded.runs()};
+  BRAINLOCK_ASSIGN(out.words, machine.backend->allocate(machine.backend->full_weight_words(limbs, out.vectors, out.run)));
   for (std::uint32_t l = 0; l < encoded.rows(); ++l) {
-    for (std::size_t first = 0; first < order.size(); first += kAtOnce) {
-      std::vector<device::WeightTransfer> transfers;
-      for (std::size_t v = first; v < std::min(first + kAtOnce, order.size()); ++v) {
-        const std::span<const Word> values = encoded.row(order[v], l);
-        Word* const words = host.data() + (v - first) * degree;
-        for (std::size_t t = 0; t < degree; ++t) words[t] = values[t / run_length];
-        transfers.push_back({&out, words, l, static_cast<std::uint32_t>(v)});
-      }
-      machine.backend->upload_full_weights({}, transfers);
-    }
+    std::vector<device::WeightTransfer> transfers;
+    for (std::size_t v = 0; v < order.size(); ++v) transfers.push_back({&out, encoded.row(order[v], l).data(), l, static_cast<std::uint32_t>(v)});
+    machine.backend->upload_full_weights({}, transfers);
   }
   return out;
 }

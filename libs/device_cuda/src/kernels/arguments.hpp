@@ -359,6 +359,7 @@ struct FullWeightArguments {
   const LinearTerm* terms;
   Word limbs, first_limb;
   Word most_giants;     ///< grid y = limbs * most_giants
+  Word log_run;         ///< of the words that have the same weight
 };
 
 }  // namespace brainlock::device_cuda::gpu

@@ -237,7 +237,7 @@ BRAINLOCK_KERNEL weight_columns_full(BRAINLOCK_ARGUMENTS(FullWeightArguments) a)
     const LinearTerm term = load_constant(a.terms + i);
     const LinearColumn column = load_constant(a.columns + term.column);
     const std::size_t from = (std::size_t{l - column.first_limb} << log_degree) + t;
-    const Word w = load_constant(term.weights + at);
+    const Word w = load_constant(term.weights + (at >> a.log_run));
     sum[0].add(column.poly[0][from], w);
     sum[1].add(column.poly[1][from], w);
   }

@@ -127,9 +127,15 @@ struct VectorKernels {
     }
   }
   static void mac_full(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
+                       const Modulus& m, std::size_t n, std::size_t run) {
+    if (run == 1) return mac_runs<1>(out0, out1, w, x0, x1, inputs, m, n);
+    return run == 2 ? mac_runs<2>(out0, out1, w, x0, x1, inputs, m, n) : mac_runs<4>(out0, out1, w, x0, x1, inputs, m, n);
+  }
+  template <std::size_t kRun>
+  static void mac_runs(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
                        const Modulus& m, std::size_t n) {
-    mac_full_range<Wide>(out0, out1, w, x0, x1, inputs, m, 0, bulk(n));
-    mac_full_range<Narrow>(out0, out1, w, x0, x1, inputs, m, bulk(n), n);
+    mac_full_range<Wide, kRun>(out0, out1, w, x0, x1, inputs, m, 0, bulk(n));
+    mac_full_range<Narrow, kRun>(out0, out1, w, x0, x1, inputs, m, bulk(n), n);
   }
 
   static constexpr Kernels table(std::string_view name) {

@@ -244,12 +244,12 @@ void gemm_prepared(U32* const* out, std::size_t outputs, const U32* const* x, st
 }
 
 void mac_full(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
-              const Modulus& m, std::size_t n) {
+              const Modulus& m, std::size_t n, std::size_t run) {
   for (std::size_t t = 0; t < n; ++t) {
     Accumulator acc0(m), acc1(m);
     for (std::size_t k = 0; k < inputs; ++k) {
-      acc0.add_product(x0[k][t], w[k][t]);
-      acc1.add_product(x1[k][t], w[k][t]);
+      acc0.add_product(x0[k][t], w[k][t / run]);
+      acc1.add_product(x1[k][t], w[k][t / run]);
     }
     out0[t] = acc0.montgomery();
     out1[t] = acc1.montgomery();

@@ -187,7 +187,17 @@ void inner_product_unit_fixed(U32* out0, U32* out1, const U32* pieces, const U32
 
 /// ---- full-weight multiply-accumulate --------------------------------------------------------------------------
 
-template <class V>
+/// kLanes words, of which each kRun in a row are one of p[0], p[1], ...
+template <class V, std::size_t kRun>
+BRAINLOCK_INLINE typename V::Reg load_runs(const U32* p) {
+  if constexpr (kRun == 1) {
+    return V::load(p);
+  } else {
+    return V::template load_runs<kRun>(p);
+  }
+}
+
+template <class V, std::size_t kRun>
 void mac_full_range(U32* out0, U32* out1, const U32* const* w, const U32* const* x0, const U32* const* x1, std::size_t inputs,
                     const Modulus& m, std::size_t begin, std::size_t end) {
   const MontgomeryReducer<V> reducer(m);
@@ -198,7 +208,7 @@ void mac_full_range(U32* out0, U32* out1, const U32* const* w, const U32* const*
     for (std::size_t k = 0; k < inputs;) {
       const std::size_t stop = k + between < inputs ? k + between : inputs;
       for (; k < stop; ++k) {
-        const auto weight = V::load(w[k] + j);
+        const auto weight = load_runs<V, kRun>(w[k] + j / kRun);
         add_product<V>(acc0, V::load(x0[k] + j), weight);
         add_product<V>(acc1, V::load(x1[k] + j), weight);
       }

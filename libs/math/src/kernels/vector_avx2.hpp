@@ -93,6 +93,17 @@ struct Avx2 {
   BRAINLOCK_INLINE static Places places(const Table& table, std::size_t vector) {
     return {table.source[vector], load(table.patterns[table.pattern[vector]])};
   }
+  /// kLanes / kRun words, each in kRun (2 or 4) neighbouring lanes.
+  template <std::size_t kRun>
+  BRAINLOCK_INLINE static Reg load_runs(const std::uint32_t* p) {
+    if constexpr (kRun == 2) {
+      const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      return _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(words), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+    } else {
+      const __m128i words = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+      return _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(words), _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+    }
+  }
   BRAINLOCK_INLINE static Reg permute(Reg v, Reg lanes) { return _mm256_permutevar8x32_epi32(v, lanes); }
 
   // The NTT's blocks of 64 words, kLanes / 8 of them at once: register k holds vector k of each.

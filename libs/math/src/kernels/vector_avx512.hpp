@@ -95,6 +95,17 @@ struct Avx512 {
     };
     return {table.source[vector] & ~std::uint32_t{15}, join(half(vector), half(vector + 1))};
   }
+  /// kLanes / kRun words, each in kRun (2 or 4) neighbouring lanes.
+  template <std::size_t kRun>
+  BRAINLOCK_INLINE static Reg load_runs(const std::uint32_t* p) {
+    if constexpr (kRun == 2) {
+      const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      return permute(_mm512_castsi256_si512(words), _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7));
+    } else {
+      const __m128i words = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      return permute(_mm512_castsi128_si512(words), _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
+    }
+  }
   BRAINLOCK_INLINE static Reg permute(Reg v, Reg lanes) { return _mm512_permutexvar_epi32(lanes, v); }
 
   /// v[c]: word c of each of sixteen rows; zeros beyond `rows` and `columns` (1 to 4), where nothing is read.

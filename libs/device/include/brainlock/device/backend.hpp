@@ -67,14 +67,15 @@ struct KeyTransfer {
   std::uint32_t poly = 0;        ///< 0: b, 1: a
 };
 
-/// Weight vectors of a linear layer that do not repeat, over Q*P, in the backend's own form and order (full_weight_words()).
+/// Weight vectors of a linear layer that repeat over few words or none, over Q*P, in the backend's own form and order (full_weight_words()).
 struct FullWeights {
   Buffer words;
   std::uint32_t limbs = 0;
   std::uint32_t vectors = 0;
+  std::uint32_t run = 1;   ///< words that have the same weight: 1, 2 or 4
 };
 
-/// One limb of such a vector, N words of the host in evaluation domain, Montgomery form.
+/// One limb of such a vector, N / run words of the host in evaluation domain, Montgomery form.
 struct WeightTransfer {
   FullWeights* weights = nullptr;
   const Word* host = nullptr;
@@ -240,8 +241,10 @@ class Backend {
   /// Words of the digits of one ciphertext, and of one key.
   [[nodiscard]] virtual std::size_t digit_words(std::uint32_t limbs) const = 0;
   [[nodiscard]] virtual std::size_t key_words(std::uint32_t limbs) const = 0;
-  /// Words of `vectors` full weight vectors over Q*P.
-  [[nodiscard]] virtual std::size_t full_weight_words(std::uint32_t limbs, std::uint32_t vectors) const = 0;
+  /// Words of `vectors` full weight vectors over Q*P, of runs of 1, 2 or 4 words.
+  [[nodiscard]] std::size_t full_weight_words(std::uint32_t limbs, std::uint32_t vectors, std::uint32_t run) const {
+    return std::size_t{limbs + ring().p_count} * vectors * (ring().degree() / run);
+  }
   [[nodiscard]] virtual unsigned threads() const = 0;
   /// "cpu", "cuda:0 (NVIDIA H200)".
   [[nodiscard]] virtual std::string name() const = 0;

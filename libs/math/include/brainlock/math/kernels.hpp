@@ -116,10 +116,10 @@ struct Kernels {
   void (*gemm_prepared)(std::uint32_t* const* out, std::size_t outputs, const std::uint32_t* const* x, std::size_t inputs, std::size_t sets,
                         const std::uint32_t* prepared, const Modulus&, std::size_t n) = nullptr;
 
-  /// Full (non-periodic) weights, the same for both groups of inputs: out0[t] = sum_k w[k][t] * x0[k][t], out1 likewise; w in Montgomery form,
-  /// n words each.
+  /// Weights that repeat over no more than `run` (1, 2 or 4) words, the same for both groups of inputs: out0[t] = sum_k w[k][t / run] * x0[k][t],
+  /// out1 likewise; w in Montgomery form. n words each, a multiple of 4.
   void (*mac_full)(std::uint32_t* out0, std::uint32_t* out1, const std::uint32_t* const* w, const std::uint32_t* const* x0,
-                   const std::uint32_t* const* x1, std::size_t inputs, const Modulus&, std::size_t n);
+                   const std::uint32_t* const* x1, std::size_t inputs, const Modulus&, std::size_t n, std::size_t run);
 };
 
 /// The table for this machine: best supported, or the one BRAINLOCK_ISA names (aborts with a message if that name is
