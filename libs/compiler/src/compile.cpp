@@ -51,7 +51,7 @@ constexpr double kLeastShare = 1.0 / 64;   // of the plain estimate that a measu
 // coefficients that are all alike: their errors add up to sqrt(period) times those of independent ones.
 constexpr std::uint64_t kFewCoefficients = 64;
 constexpr double kLeastShareOfFew = 0.5;   // times that
-// Samples from which the range of a polynomial's input is taken.
+// Samples from which the ranges of polynomials' inputs and products' factors are taken.
 constexpr std::size_t kRangeSamples = 8;
 
 // Standard deviation, per real part, of a Linear's outputs for weights rounded at scale 1, if every vector were off by a polynomial
@@ -100,7 +100,7 @@ class Compiler {
       if (sample.size() != graph_.nodes[0].shape.size())
         return Error{ErrorCode::kInvalidArgument, "a calibration input does not have the model's input shape"};
     say("stages");
-    BRAINLOCK_ASSIGN(stages_, make_stages(graph_, polynomial_ranges()));
+    BRAINLOCK_ASSIGN(stages_, make_stages(graph_, node_ranges()));
     report_.notes = stages_.notes;
     calibration_ = calibrate(stages_, options_.calibration, threads_);
     BRAINLOCK_TRY(check_calibration());
@@ -149,9 +149,9 @@ class Compiler {
     return next == nullptr ? "; there is no profile with a larger ring" : "; try the profile " + next->name + ", whose ring is larger";
   }
 
-  /// Largest |value| of each node over a few samples, where a polynomial wants to know it.
-  [[nodiscard]] std::vector<double> polynomial_ranges() const {
-    if (std::none_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.kind == OpKind::kPolynomial; })) return {};
+  /// Largest |value| of each node over a few samples, where a polynomial or a product wants to know it.
+  [[nodiscard]] std::vector<double> node_ranges() const {
+    if (std::none_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.kind == OpKind::kPolynomial || n.kind == OpKind::kProduct; })) return {};
     std::vector<double> largest(graph_.nodes.size(), 0.0);
     for (std::size_t k = 0; k < std::min(options_.calibration.size(), kRangeSamples); ++k) {
       FloatTrace trace;

@@ -138,6 +138,12 @@ std::vector<float> run_float(const Graph& graph, std::span<const float> image, F
         for (std::size_t i = 0; i < other.size(); ++i) values[n][i] += other[i];
         break;
       }
+      case OpKind::kProduct: {
+        values[n] = x;
+        const Tensor& other = values[node.inputs[1]];
+        for (std::size_t i = 0; i < other.size(); ++i) values[n][i] *= other[i];
+        break;
+      }
     }
     if (trace != nullptr) continue;  // a trace keeps everything
     for (int input : node.inputs) {

@@ -4,13 +4,12 @@
 #include <unordered_set>
 #include <utility>
 
+#include "compose_linear.hpp"
 #include "stage_polynomial.hpp"
 
 namespace brainlock::compiler {
 namespace {
 
-// Dense layers are multiplied into one only where that takes at most about a tenth of a second.
-constexpr std::uint64_t kMaxComposition = std::uint64_t{1} << 27;
 // Weights of the 1x1 convolutions that stand in for affine maps which nothing could take.
 constexpr std::size_t kMaxDiagonalWeights = std::size_t{1} << 24;
 
@@ -51,7 +50,8 @@ class Folder {
       for (std::size_t i = 1; i < graph_.nodes.size(); ++i) changed = fold_node(static_cast<int>(i)) || changed;
       if (changed) sweep();
     }
-    compose_dense();
+    compose_linear(graph_);
+    sweep();
     BRAINLOCK_TRY(replace_affine());
     sweep();
     BRAINLOCK_TRY(validate(graph_));
@@ -124,6 +124,7 @@ class Folder {
         return std::all_of(producer.inputs.begin(), producer.inputs.end(),
                            [&](int input) { return only_read_by_one(input) && can_absorb(input, map); });
       case OpKind::kInput:
+      case OpKind::kProduct:
         return false;
     }
     return false;
@@ -256,40 +257,6 @@ class Folder {
         }
       }
       bias[m] = static_cast<float>(shift);
-    }
-  }
-
-  // Two dense layers with nothing between them become one where the product has no more weights than both.
-  void compose_dense() {
-    for (std::size_t i = 1; i < graph_.nodes.size(); ++i) {
-      if (graph_.nodes[i].kind != OpKind::kDense) continue;
-      const int before = graph_.nodes[i].inputs[0];
-      if (node(before).kind != OpKind::kDense || !only_read_by_one(before)) continue;
-      const DenseParams &second = graph_.nodes[i].dense(), &first = node(before).dense();
-      const auto out = static_cast<std::uint64_t>(second.out_features),
-                 mid = static_cast<std::uint64_t>(first.out_features),
-                 in = static_cast<std::uint64_t>(first.in_features);
-      if (out * in > mid * (in + out) || out * in * mid > kMaxComposition) continue;
-      DenseParams both{second.out_features, first.in_features, std::vector<float>(out * in), second.bias};
-      std::vector<double> row(in);
-      for (std::size_t m = 0; m < out; ++m) {
-        std::fill(row.begin(), row.end(), 0.0);
-        double shift = second.bias[m];
-        for (std::size_t j = 0; j < mid; ++j) {
-          const double w = second.weights[m * mid + j];
-          shift += w * first.bias[j];
-          for (std::size_t k = 0; k < in; ++k) row[k] += w * first.weights[j * in + k];
-        }
-        std::transform(row.begin(), row.end(), both.weights.begin() + static_cast<std::ptrdiff_t>(m * in),
-                       [](double v) { return static_cast<float>(v); });
-        both.bias[m] = static_cast<float>(shift);
-      }
-      const int source = node(before).inputs[0];
-      disconnect(before);
-      readers_[before].clear();
-      graph_.nodes[i].inputs = {source};
-      readers_[source].push_back(static_cast<int>(i));
-      graph_.nodes[i].params = std::move(both);
     }
   }
 

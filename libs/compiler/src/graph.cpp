@@ -93,9 +93,8 @@ Complaint check_polynomial(const PolynomialParams& p, const TensorShape& in, con
 
 Complaint check_node(const Graph& graph, int index) {
   const Node& node = graph.nodes[index];
-  const std::size_t arity = node.kind == OpKind::kInput ? 0 : node.kind == OpKind::kAdd ? 2 : 1;
   if ((node.kind == OpKind::kInput) != (index == 0)) return "the input must be node 0 and only there";
-  if (node.inputs.size() != arity) return "wrong number of inputs";
+  if (node.inputs.size() != input_count(node.kind)) return "wrong number of inputs";
   if (!shape_ok(node.shape)) return "shape out of range";
   for (int input : node.inputs) {
     if (input < 0 || input >= index) return "an input does not come before it";
@@ -106,8 +105,9 @@ Complaint check_node(const Graph& graph, int index) {
     case OpKind::kInput:
       return std::holds_alternative<std::monostate>(node.params) ? "" : mismatch;
     case OpKind::kAdd:
+    case OpKind::kProduct:
       if (!std::holds_alternative<std::monostate>(node.params)) return mismatch;
-      return in(0) == node.shape && in(1) == node.shape ? "" : "the three shapes of a sum must be equal";
+      return in(0) == node.shape && in(1) == node.shape ? "" : "the three shapes of a sum or product must be equal";
     case OpKind::kConv:
       return std::holds_alternative<ConvParams>(node.params) ? check_conv(node.conv(), in(0), node.shape) : mismatch;
     case OpKind::kAveragePool:
@@ -158,8 +158,15 @@ std::string_view op_kind_name(OpKind kind) {
       return "add";
     case OpKind::kPolynomial:
       return "polynomial";
+    case OpKind::kProduct:
+      return "product";
   }
   return "unknown";
+}
+
+std::size_t input_count(OpKind kind) {
+  if (kind == OpKind::kInput) return 0;
+  return kind == OpKind::kAdd || kind == OpKind::kProduct ? 2 : 1;
 }
 
 Status validate(const Graph& graph) {
@@ -244,6 +251,8 @@ std::uint64_t multiply_accumulates(const Graph& graph) {
       total += size * (poly->coefficients.size() - 1);
     } else if (std::holds_alternative<QuadraticParams>(node.params)) {
       total += 2 * size;
+    } else if (node.kind == OpKind::kProduct) {
+      total += size;
     }
   }
   return total;

@@ -57,7 +57,7 @@ constexpr std::array kRows{
     Row{"Cos", kActivation, true},
     Row{"Softmax",
         {"a quotient of exponentials",
-         "train without it, or move it behind the last layer and apply it after decryption"},
+         "train attention with squares of its scores in place of it (as models/attention-cifar10), or move it behind the last layer and apply it after decryption"},
         true},
     Row{"LogSoftmax",
         {"a logarithm of exponentials",

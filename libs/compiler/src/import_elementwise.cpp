@@ -63,6 +63,12 @@ bool unify(ImportState& state, Value& a, Value& b) {
   return true;
 }
 
+// A sequence of tokens, or a vector, which is a row of numbers whatever comes next; maps stay maps.
+bool tokens(const ImportState& state, const Value& value) {
+  const TensorShape& shape = state.shape(value.base);
+  return value.dims.size() <= 3 || shape.height * shape.width == 1;
+}
+
 Value scaled(const ImportState& state, Value value, double factor) {
   value.poly = value.poly.times(Poly::constant({factor}), state.shape(value.base));
   return value;
@@ -82,15 +88,20 @@ Outcome add_values(ImportState& state, const OnnxNode& node, const Value& a, Val
       return state.finish(node, std::move(one_base_a));
     }
   }
+  int left = 0, right = 0;
+  Value sum;
+  if ((!aligned || state.shape(a.base) != state.shape(b.base)) && tokens(state, a) && tokens(state, b)) {
+    if (auto refusal = common_order(state, node, a, b, left, right, sum.dims)) return refusal;
+    sum.base = state.add_node(OpKind::kAdd, node.name, {left, right}, state.shape(left), std::monostate{});
+    return state.finish(node, std::move(sum));
+  }
   if (!aligned || state.shape(a.base) != state.shape(b.base)) {
     return Refusal{"the two tensors added, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) +
                        ", are not of one shape and order",
                    "add tensors of equal shape, before Flatten", false};
   }
-  int left = 0, right = 0;
   if (auto refusal = state.materialise(a, left)) return refusal;
   if (auto refusal = state.materialise(b, right)) return refusal;
-  Value sum;
   sum.base = state.add_node(OpKind::kAdd, node.name, {left, right}, state.shape(left), std::monostate{});
   sum.dims = a.dims;
   sum.view = a.view;
@@ -160,9 +171,11 @@ Outcome power(ImportState& state, const OnnxNode& node, Value value, int exponen
 }
 
 Outcome multiply_values(ImportState& state, const OnnxNode& node, Value a, Value b) {
-  if (!same_view(state, a, b) || !unify(state, a, b)) {
-    return Refusal{"a product of two different tensors that depend on the input",
-                   "only powers of one tensor can be taken; gates and attention are not covered", false};
+  const bool aligned = same_view(state, a, b);
+  if (!aligned || !unify(state, a, b)) {
+    if ((aligned && state.shape(a.base) == state.shape(b.base)) || (tokens(state, a) && tokens(state, b))) return multiply_elements(state, node, a, b, aligned);
+    return Refusal{"a product of two different tensors, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) + ", that are not of one shape and order",
+                   "multiply maps of equal shape, or tokens [1, tokens, features]", false};
   }
   if (a.poly == b.poly) return power(state, node, std::move(a), 2);
   if (a.poly.degree() + b.poly.degree() > state.max_degree()) {

@@ -219,6 +219,16 @@ bool leaves_channels(ImportState& state, const Value& value, const std::vector<i
   return true;
 }
 
+// What is left of dims when axes are reduced.
+std::vector<std::int64_t> reduced_dims(const std::vector<std::int64_t>& dims, const std::vector<int>& axes, bool keep) {
+  std::vector<std::int64_t> out;
+  for (std::size_t axis = 0; axis < dims.size(); ++axis) {
+    const bool gone = std::binary_search(axes.begin(), axes.end(), static_cast<int>(axis));
+    if (keep || !gone) out.push_back(gone ? 1 : dims[axis]);
+  }
+  return out;
+}
+
 }  // namespace
 
 Outcome require_image(ImportState& state, const Value& value) {
@@ -328,13 +338,12 @@ Outcome import_gemm(ImportState& state, const OnnxNode& node) {
 }
 
 Outcome import_matmul(ImportState& state, const OnnxNode& node) {
-  const Value* value = state.value(node, 0);
-  const ConstTensorPtr weights = state.constant(node, 1);
-  if (value == nullptr || !weights) {
-    return Refusal{state.value(node, 0) && state.value(node, 1) ? "a product of two encrypted matrices"
-                                                                : "a constant matrix times the input",
-                   "write a dense layer as MatMul(input, constant) or Gemm", false};
-  }
+  const Value *value = state.value(node, 0), *other = state.value(node, 1);
+  if (value != nullptr && other != nullptr) return multiply_matrices(state, node, *value, *other);
+  const ConstTensorPtr weights = state.constant(node, value != nullptr ? 1 : 0);
+  if ((value == nullptr && other == nullptr) || !weights) return inconsistent("it needs two inputs");
+  const bool one_row = value != nullptr && static_cast<std::size_t>(value->dims.back()) == element_count(value->dims);
+  if (!one_row) return multiply_by_constant(state, node, value != nullptr ? *value : *other, *weights, value == nullptr);
   if (weights->dims.size() != 2 || weights->is_integer) {
     return Refusal{"weights of dimensions " + dims_to_string(weights->dims), "use a matrix [in, out] of reals", false};
   }
@@ -401,21 +410,20 @@ Outcome import_reduce_mean(ImportState& state, const OnnxNode& node) {
   const int rank = static_cast<int>(value->dims.size());
   std::optional<std::vector<int>> axes;
   if (auto refusal = read_axes(state, node, 1, rank, axes)) return refusal;
+  const bool keep = attribute_int(node, "keepdims", 1) != 0;
   bool planes = axes && !axes->empty() && leaves_channels(state, *value, *axes);
   if (axes && !planes && state.input_is_free() && image_shape(value->dims)) {
     if (auto refusal = require_image(state, *value)) return refusal;
     planes = leaves_channels(state, *value, *axes);
   }
+  if (axes && !axes->empty() && !planes && axes->front() > 0 && rank <= 3) {
+    std::vector<std::int64_t> dims = reduced_dims(value->dims, *axes, keep);
+    return mean_of_elements(state, node, *value, *axes, std::move(dims));
+  }
   if (!planes) {
     return Refusal{"a mean over other axes than height and width", "use GlobalAveragePool or a mean over both", false};
   }
-  const bool keep = attribute_int(node, "keepdims", 1) != 0;
-  std::vector<std::int64_t> dims;
-  for (int axis = 0; axis < rank; ++axis) {
-    const bool gone = std::binary_search(axes->begin(), axes->end(), axis);
-    if (keep || !gone) dims.push_back(gone ? 1 : value->dims[static_cast<std::size_t>(axis)]);
-  }
-  return pool_everything(state, node, *value, std::move(dims));
+  return pool_everything(state, node, *value, reduced_dims(value->dims, *axes, keep));
 }
 
 }  // namespace brainlock::compiler

@@ -7,7 +7,7 @@ namespace brainlock::compiler {
 namespace {
 
 // A file may ask for a few times its own size (weights used twice, reordered), and a small one for a little.
-constexpr std::size_t kFreeElements = std::size_t{1} << 24;
+constexpr std::size_t kFreeElements = std::size_t{1} << 26;
 constexpr std::int64_t kMaxExtent = 1 << 20;
 constexpr std::int64_t kMaxElements = 1 << 24;
 

@@ -144,6 +144,18 @@ Outcome fold_constant(ImportState& state, const OnnxNode& node);
 /// The value must be an image in channel order. If nothing has read the graph's input yet and the model reshaped it, or
 /// turned it from channels last, it becomes the image that is seen here.
 Outcome require_image(ImportState& state, const Value& value);
+// Products that are no powers, and sums over picked elements.
+Outcome multiply_matrices(ImportState& state, const OnnxNode& node, const Value& a, const Value& b);
+Outcome multiply_by_constant(ImportState& state, const OnnxNode& node, const Value& value, const ConstTensor& weights, bool constant_left);
+/// Element by element. `aligned`: both have the same dims and view.
+Outcome multiply_elements(ImportState& state, const OnnxNode& node, const Value& a, const Value& b, bool aligned);
+/// Nodes of two values with their elements in the model's order, broadcast to common dims.
+Outcome common_order(ImportState& state, const OnnxNode& node, const Value& a, const Value& b, int& left, int& right,
+                     std::vector<std::int64_t>& dims);
+/// The mean over axes (sorted, without the batch) as a dense layer. `dims`: of the result.
+Outcome mean_of_elements(ImportState& state, const OnnxNode& node, const Value& value, const std::vector<int>& axes,
+                         std::vector<std::int64_t> dims);
+
 /// A node with zeros around its input.
 Outcome add_border(ImportState& state, const std::string& name, const Value& value, const Border& border, int& node);
 /// An average pool without padding behind the value.

@@ -15,6 +15,7 @@ namespace {
 constexpr double kSigma = 3.2;            // of fresh errors
 constexpr double kLowestScale = 12.0;     // log2; below this nothing is left of the message
 constexpr double kHighestScale = 56.0;
+constexpr std::uint32_t kMostLastLimbs = 3;
 constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to its rms
 // Digits of a larger share of the largest modulus leave too little of it to the chain. Those of 7 or 8 limbs in rings of 2^15 were measured:
 // smaller keys, and 1 to 3 per cent slower.
@@ -66,12 +67,13 @@ class Search {
     const std::size_t last = request_.stages.size() - 1;
     std::vector<State> states;
     const double head = std::log2(request_.stages[last].out_max) + 2;   // sign and a factor of two to spare
-    const double top = shape_.q_bits - head;
-    if (top < kLowestScale) return false;
+    // One limb holds the answer, or a few where its numbers are large.
     State start;
-    start.scale = top;
     start.limbs = 1;
-    start.error = own_noise(last, top, 1);
+    while (start.limbs < kMostLastLimbs && start.limbs * shape_.q_bits - head < kLowestScale) ++start.limbs;
+    start.scale = std::min(start.limbs * shape_.q_bits - head, kHighestScale);
+    if (start.scale < kLowestScale || start.limbs > max_limbs_) return false;
+    start.error = own_noise(last, start.scale, start.limbs);
     states.push_back(start);
     for (std::size_t l = last; l > 0; --l) {
       states = step_back(states, l);

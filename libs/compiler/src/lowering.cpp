@@ -491,16 +491,19 @@ class Lowering {
     LinearBuilder builder(slots_, period, choice_.baby_steps, 1);
     for (int part = 0; part < in.parts; ++part) {
       const std::uint32_t input = builder.input(current_.reg(0, part));
-      if (structure_only_) {
-        builder.expect(0, input, 0, shifts - 1);
-        continue;
-      }
+      builder.add(0, input, 0, 0, 0.0);   // the lowest giant step is 0 whatever weights are zero
       for (std::int64_t r = 0; r < shifts; ++r)
         for (std::int64_t t = 0; t < period; ++t) {
           const std::int64_t s = floor_mod(t + r, in.period), o = t % m;
           const std::int64_t e = part * in.half + s;
           if (s >= in.half || e >= in.size || o >= out.half) continue;
-          builder.add(0, input, r, t, weight_of(stage, out, o, static_cast<int>(e), current_.factor[part]));
+          const std::complex<double> weight = weight_of(stage, out, o, static_cast<int>(e), current_.factor[part]);
+          if (weight == 0.0) continue;   // diagonals of zeros are left out
+          if (structure_only_) {
+            builder.expect(0, input, r, r);
+            break;
+          }
+          builder.add(0, input, r, t, weight);
         }
     }
     std::vector<std::int32_t> sums;
@@ -516,6 +519,9 @@ class Lowering {
     const GridLayout in = *current_.grid;
     const std::int64_t m = out.period;
     LinearBuilder builder(slots_, slots_, choice_.baby_steps, 1);
+    // The lowest giant step is 0 whatever weights are zero.
+    const Where first = in.where(0, 0, 0);
+    builder.add(0, builder.input(current_.reg(first.ciphertext, first.part)), 0, first.slot, 0.0);
     int e = 0;
     for (int c = 0; c < in.shape.channels; ++c)
       for (int y = 0; y < in.shape.height; ++y)
@@ -523,17 +529,18 @@ class Lowering {
           const Where w = in.where(c, y, x);
           const std::uint32_t input = builder.input(current_.reg(w.ciphertext, w.part));
           for (std::int64_t o = 0; o < out.half; ++o) {
+            const std::complex<double> weight = weight_of(stage, out, o, e, current_.factor[w.part]);
+            if (weight == 0.0) continue;
             const std::int64_t r = floor_mod(w.slot - o, m);
             if (structure_only_) {
               builder.expect(0, input, r, r);
               continue;
             }
-            builder.add(0, input, r, w.slot - r, weight_of(stage, out, o, e, current_.factor[w.part]));
+            builder.add(0, input, r, w.slot - r, weight);
           }
         }
     std::vector<std::int32_t> sums;
     for (std::int64_t step = m; step < slots_; step *= 2) sums.push_back(static_cast<std::int32_t>(step));
-    if (builder.lowest_giant() != 0) return unsupported("a dense layer of so few inputs does not fit this layout");
     finish_dense(stage, builder, out, std::move(sums));
     return {};
   }

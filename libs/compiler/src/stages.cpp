@@ -4,6 +4,8 @@
 #include <cmath>
 #include <optional>
 
+#include "flatten_maps.hpp"
+#include "products.hpp"
 #include "stage_arithmetic.hpp"
 #include "stage_maker.hpp"
 #include "stage_maps.hpp"
@@ -93,6 +95,8 @@ class Builder {
         return take_quadratic(i);
       case OpKind::kPolynomial:
         return take_polynomial(i);
+      case OpKind::kProduct:
+        return;   // taken apart before
     }
   }
 
@@ -396,7 +400,12 @@ bool StagePlan::is_read(std::size_t i, bool as_square) const {
   });
 }
 
-Result<StagePlan> make_stages(const Graph& graph, std::span<const double> ranges) { return Builder(graph, ranges).run(); }
+Result<StagePlan> make_stages(const Graph& graph, std::span<const double> ranges) {
+  if (!has_products(graph)) return Builder(graph, ranges).run();
+  BRAINLOCK_ASSIGN(WithoutProducts squares, without_products(graph, ranges));
+  flatten_maps(squares.graph, squares.ranges);
+  return Builder(squares.graph, squares.ranges).run();
+}
 
 std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<const float> input) {
   const std::vector<double> wide(input.begin(), input.end());

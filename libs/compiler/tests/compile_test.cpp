@@ -102,9 +102,23 @@ TEST(Compile, LargeValuesThatNoChainHoldsAreRefused) {
   net.conv(3, 3, 1, 1).quadratic();
   const int skip = net.here();
   net.conv(3, 3, 1, 1).quadratic().conv(3, 3, 1, 1).add(skip).quadratic().pool(2).dense(3);
-  const auto program = compiled(net, larger(net.graph(), 100.0F));
+  const auto program = compiled(net, larger(net.graph(), 1000.0F));
   ASSERT_FALSE(program.ok());
   EXPECT_EQ(program.error().code, ErrorCode::kResource) << program.error().to_string();
+}
+
+// Answers of some 10^6, which a single prime does not hold.
+TEST(Compile, LargeAnswersTakeMorePrimes) {
+  NetBuilder net(80, {2, 6, 6});
+  net.conv(3, 3, 1, 1).quadratic().conv(3, 3, 1, 1).quadratic().pool(2).dense(3);
+  const Graph graph = larger(net.graph(), 30.0F);
+  const auto program = compiled(net, graph);
+  ASSERT_TRUE(program.ok()) << program.error().to_string();
+  EXPECT_GT(program->instructions.back().limbs_out, 1U);
+  const auto x = net.sample();
+  const auto want = run_float(graph, x);
+  const std::vector<double> got = plan::run_slots(*program, x);
+  for (std::size_t k = 0; k < want.size(); ++k) EXPECT_NEAR(got[k], static_cast<double>(want[k]), program->error_bound);
 }
 
 }  // namespace

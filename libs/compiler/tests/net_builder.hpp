@@ -42,6 +42,11 @@ class NetBuilder {
     push(OpKind::kDense, {out, 1, 1}, d);
     return *this;
   }
+  NetBuilder& dense(DenseParams d) {
+    const int out = d.out_features;
+    push(OpKind::kDense, {out, 1, 1}, std::move(d));
+    return *this;
+  }
   NetBuilder& quadratic() {
     const auto c = static_cast<std::size_t>(shape().channels);
     QuadraticParams q{random(c, 0.5), random(c, 0.7), random(c, 0.2)};
@@ -67,6 +72,12 @@ class NetBuilder {
     const int here = at_;
     push(OpKind::kAdd, shape(), std::monostate{});
     graph_.nodes.back().inputs = {here, other};
+    return *this;
+  }
+  /// Product with an earlier node.
+  NetBuilder& product(int other) {
+    add(other);
+    graph_.nodes.back().kind = OpKind::kProduct;
     return *this;
   }
   /// The next layer reads this node.

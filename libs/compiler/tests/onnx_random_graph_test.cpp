@@ -133,7 +133,7 @@ class RandomGraph {
   void add() {
     const auto [name, t] = any();
     const auto rank = static_cast<int>(t.dims.size());
-    switch (pick(0, 15)) {
+    switch (pick(0, 18)) {
       case 0:
       case 1: {
         Ints perm(t.dims.size());
@@ -269,11 +269,61 @@ class RandomGraph {
           return sum / static_cast<double>(kh * kw);
         }));
       }
+      case 16:
+      case 17: {   // with a constant matrix on either side, or with another tensor, turned to fit
+        if (rank < 2) return;
+        if (pick(0, 2) > 0) {
+          const bool left = pick(0, 3) == 0;
+          const std::int64_t inner = left ? t.dims[t.dims.size() - 2] : t.dims.back(), other = pick(1, 4);
+          Ints dims = left ? Ints{other, inner} : Ints{inner, other};
+          if (pick(0, 5) == 0)
+            for (std::size_t k = t.dims.size() - 2; k-- > 0;) dims.insert(dims.begin(), t.dims[k]);
+          Tensor w;
+          const std::string weights = constant(dims, w);
+          return add_matmul(left ? weights : name, left ? w : t, left ? name : weights, left ? t : w);
+        }
+        const auto [second, u] = any();
+        if (u.dims.size() < 2) return;
+        if (t.dims.back() == u.dims[u.dims.size() - 2]) return add_matmul(name, t, second, u);
+        if (t.dims.back() != u.dims.back()) return;
+        Ints perm(u.dims.size());
+        std::iota(perm.begin(), perm.end(), 0);
+        std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+        const Tensor turned = transposed(u, perm);
+        add_node("Transpose", {second}, {{"perm", perm}}, turned);
+        const std::string turned_name = known_.back().first;
+        return add_matmul(name, t, turned_name, turned);
+      }
       default: {
         Ints dims{1, count_of(t.dims)};
         return add_node("Flatten", {name}, {{"axis", std::int64_t{t.dims[0] == 1 ? 1 : 0}}}, {dims, t.v});
       }
     }
+  }
+
+  void add_matmul(const std::string& left, const Tensor& a, const std::string& right, const Tensor& b) {
+    const std::size_t rank = std::max(a.dims.size(), b.dims.size());
+    Ints dims(rank, 1);
+    for (const Tensor* t : {&a, &b})
+      for (std::size_t k = 0; k + 2 < t->dims.size(); ++k) {
+        std::int64_t& d = dims[k + rank - t->dims.size()];
+        if (t->dims[k] != 1 && d != 1 && d != t->dims[k]) return;
+        d = std::max(d, t->dims[k]);
+      }
+    dims[rank - 2] = a.dims[a.dims.size() - 2];
+    dims[rank - 1] = b.dims.back();
+    const std::int64_t inner = a.dims.back();
+    if (count_of(dims) * inner > 600) return;
+    add_node("MatMul", {left, right}, {}, made(dims, [&](const Ints& i) {
+      double sum = 0;
+      Ints l = i, r = i;
+      for (std::int64_t k = 0; k < inner; ++k) {
+        l[rank - 1] = k;
+        r[rank - 2] = k;
+        sum += at(a, l) * at(b, r);
+      }
+      return sum;
+    }));
   }
 
   void add_conv(const std::string& name, const Tensor& t) {
@@ -330,7 +380,7 @@ std::optional<std::vector<float>> run_packed(const Graph& graph, const std::vect
 }
 
 TEST(OnnxRandomGraphs, AreRefusedOrRight) {
-  int taken = 0, packed = 0;
+  int taken = 0, packed = 0, products = 0;
   for (unsigned seed = 1; seed <= 3000; ++seed) {
     const RandomGraph random(seed);
     auto graph = import_onnx(random.model().bytes());
@@ -353,11 +403,13 @@ TEST(OnnxRandomGraphs, AreRefusedOrRight) {
     ASSERT_LT(difference(run_float(*normal, x), random.expected()), 1e-4) << "seed " << seed << "\n" << to_string(*normal);
     if (const auto slots = run_packed(*normal, x, seed)) {
       ++packed;
+      products += std::any_of(normal->nodes.begin(), normal->nodes.end(), [](const Node& n) { return n.kind == OpKind::kProduct; }) ? 1 : 0;
       ASSERT_LT(difference(*slots, random.expected()), 1e-3) << "seed " << seed << "\n" << to_string(*normal);
     }
   }
   EXPECT_GT(taken, 1200);
   EXPECT_GT(packed, 1000);
+  EXPECT_GT(products, 50);
 }
 
 }  // namespace

@@ -126,8 +126,12 @@ TEST(OnnxRefusal, EachUncoveredFormSaysWhy) {
       {"transposed output", plain("Transpose", {{"perm", Ints{0, 2, 3, 1}}}), "transposed"},
       {"flatten axis", plain("Flatten", {{"axis", std::int64_t{7}}}), "axis"},
       {"two tensors multiplied", [](OnnxBuilder& m) {
-         m.reals("w", {4, 4, 1, 1}, std::vector<float>(16, 1.0f)).node("Conv", {"x", "w"}, {"t"}).node("Mul", {"x", "t"}, {"y"});
+         m.node("GlobalAveragePool", {"x"}, {"t"}).node("Mul", {"x", "t"}, {"y"});
        }, "two different tensors"},
+      {"matrices that do not fit", [](OnnxBuilder& m) {
+         m.reals("w", {4, 4, 1, 1}, std::vector<float>(16, 1.0f)).node("Conv", {"x", "w"}, {"t"}).integers("s", {3}, {1, 16, 16}).node("Reshape", {"t", "s"}, {"r"});
+         m.integers("u", {3}, {1, 4, 64}).node("Reshape", {"t", "u"}, {"v"}).node("MatMul", {"r", "v"}, {"y"});
+       }, "do not fit"},
       {"division", [](OnnxBuilder& m) { m.reals("one", {}, {1}).node("Div", {"one", "x"}, {"y"}); }, "divi"},
       {"division by zero", [](OnnxBuilder& m) { m.reals("zero", {}, {0}).node("Div", {"x", "zero"}, {"y"}); }, "zero"},
       {"root", [](OnnxBuilder& m) { m.reals("e", {}, {0.5f}).node("Pow", {"x", "e"}, {"y"}); }, "exponent"},
@@ -142,7 +146,7 @@ TEST(OnnxRefusal, EachUncoveredFormSaysWhy) {
       {"degree 9", [](OnnxBuilder& m) {
          m.reals("eight", {}, {8}).node("Pow", {"x", "eight"}, {"q"}).node("Mul", {"q", "x"}, {"y"});
        }, "degree 9"},
-      {"matmul of an image", [](OnnxBuilder& m) { m.reals("w", {8, 2}, std::vector<float>(16, 1.0f)).node("MatMul", {"x", "w"}, {"y"}); }, "flatten"},
+      {"matmul of another width", [](OnnxBuilder& m) { m.reals("w", {9, 2}, std::vector<float>(18, 1.0f)).node("MatMul", {"x", "w"}, {"y"}); }, "do not fit"},
       {"dense of another width", [](OnnxBuilder& m) {
          m.reals("w", {8, 2}, std::vector<float>(16, 1.0f)).node("Flatten", {"x"}, {"f"}).node("MatMul", {"f", "w"}, {"y"});
        }, "features"},

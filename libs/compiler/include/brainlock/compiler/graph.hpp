@@ -1,4 +1,4 @@
-// The compiler's picture of a network: a small directed graph of linear layers and polynomial activations.
+// The compiler's picture of a network: a small directed graph of linear layers, polynomial activations and products.
 //
 // It knows shapes and weights, and nothing of ONNX before it or of packing and ciphertexts after it.
 // import_onnx() makes one, normalise() brings it to the canonical form that the packing expects,
@@ -77,7 +77,11 @@ enum class OpKind {
   kQuadratic,    ///< QuadraticParams
   kAdd,          ///< sum of two inputs of one shape; no parameters
   kPolynomial,   ///< PolynomialParams
+  kProduct,      ///< product, element by element, of two inputs of one shape; no parameters
 };
+
+/// How many inputs a node of a kind has.
+std::size_t input_count(OpKind kind);
 
 /// "conv", "average_pool", ...
 std::string_view op_kind_name(OpKind kind);
@@ -85,7 +89,7 @@ std::string_view op_kind_name(OpKind kind);
 struct Node {
   OpKind kind = OpKind::kInput;
   std::string name;         ///< from the model, unique within the graph, printable
-  std::vector<int> inputs;  ///< indices of earlier nodes; one, or two for kAdd, none for kInput
+  std::vector<int> inputs;  ///< indices of earlier nodes; as many as input_count() says
   TensorShape shape;        ///< of the output
   std::variant<std::monostate, ConvParams, PoolParams, DenseParams, QuadraticParams, PolynomialParams> params;
 
