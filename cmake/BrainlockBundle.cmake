@@ -15,7 +15,7 @@ set(Protobuf_USE_STATIC_LIBS TRUE)
 set(BRAINLOCK_BUILD_TESTS OFF)
 set(BRAINLOCK_BUILD_BENCH OFF)
 add_link_options(-static-libstdc++ -static-libgcc -Wl,--as-needed -s)
-set(BRAINLOCK_LAYERS base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package sampler)
+set(BRAINLOCK_LAYERS base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package keyholder sampler)
 
 find_package(Protobuf REQUIRED)
 find_file(BRAINLOCK_ONNX_FILE onnx/onnx.proto REQUIRED)

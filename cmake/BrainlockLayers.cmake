@@ -1,8 +1,8 @@
 # The layer table: every library, and the libraries it may name. Order is build order; nothing looks up.
 # brainlock_library() refuses a link that is not listed here.
 set(BRAINLOCK_LAYERS
-  base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package
-  score store ledger scale_codec chain net protocol sampler simulation miner client client_page validator doctor)
+  base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package keyholder
+  score store ledger scale_codec chain net protocol sampler simulation miner client client_page client_c validator doctor update)
 
 set(BRAINLOCK_MAY_USE_base "")
 set(BRAINLOCK_MAY_USE_crypto base)
@@ -18,6 +18,8 @@ set(BRAINLOCK_MAY_USE_compiler base plan math ckks)
 set(BRAINLOCK_MAY_USE_runtime base math device device_cuda ckks plan)
 set(BRAINLOCK_MAY_USE_wire base crypto math ckks plan)
 set(BRAINLOCK_MAY_USE_package base crypto plan ckks wire)
+# The client's half without a network: what the command, the network's clients and the C library share.
+set(BRAINLOCK_MAY_USE_keyholder base crypto ckks ckks_client plan wire package)
 set(BRAINLOCK_MAY_USE_score base)
 set(BRAINLOCK_MAY_USE_store base)
 set(BRAINLOCK_MAY_USE_ledger base crypto store)
@@ -31,7 +33,11 @@ set(BRAINLOCK_MAY_USE_simulation base score ledger sampler)
 set(BRAINLOCK_MAY_USE_miner base crypto math device device_cuda ckks plan runtime wire package net protocol ledger)
 # A validator asks miners as any client does, and judges the answers by its own run of the model in the clear.
 set(BRAINLOCK_MAY_USE_validator base crypto math device ckks ckks_client plan compiler wire package net protocol store ledger score sampler client)
-set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package net protocol)
+set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire package keyholder ledger chain net protocol)
 set(BRAINLOCK_MAY_USE_client_page base crypto plan package net protocol client)
+# What other languages embed: never the server's half (runtime, miner, device_cuda), and no compiler, so that nobody's process gets ONNX and protobuf.
+set(BRAINLOCK_MAY_USE_client_c base crypto math plan ckks ckks_client wire package keyholder ledger chain sampler net protocol client)
 # The doctor looks at all that a miner or a validator is made of, and makes no FHE keys.
 set(BRAINLOCK_MAY_USE_doctor base crypto math device device_cuda ckks plan runtime wire package store ledger chain net protocol sampler miner)
+# Releases and their signatures: stands beside the services, knows none of them.
+set(BRAINLOCK_MAY_USE_update base crypto net)

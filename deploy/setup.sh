@@ -91,6 +91,8 @@ fi
 mkdir -p "$home/bin" "$home/packages" "$home/$role"
 install_program() {  # FROM TO: whole or not at all, so that a running one keeps its file
   ! cmp -s "$1" "$2" || return 0
+  # A change of the settings must not undo an update.
+  [[ ! -L $2 ]] || { say "note: $2 is what \`brainlock update\` installed; it stays (remove the link to install $1)"; return 0; }
   install -m 755 "$1" "$2.new"
   mv -f "$2.new" "$2"
   say "installed $2"

@@ -179,6 +179,22 @@ std::vector<SmallNet> small_nets() {
       {"Degree4", polynomial(4)},
       {"Degree5", polynomial(5)},
       {"Degree8", polynomial(8)},
+      {"GatedMap", [](NetBuilder& net) {
+         const int start = net.conv(4, 3).quadratic().here();
+         const int gate = net.conv(3, 3).here();
+         const int value = net.from(start).conv(3, 3).quadratic().conv(3, 1).here();
+         net.from(gate).product(value).conv(4, 3).quadratic().dense(5);
+       }},
+      {"ProductOfVectors", [](NetBuilder& net) {   // wide ones, whose weights repeat over few slots
+         const int start = net.conv(4, 3, 2).quadratic().pool(7).dense(24).quadratic().here();
+         const int left = net.dense(4096).here();
+         net.from(start).dense(4096).product(left).dense(5);
+       }},
+      {"ProductOfRanks", [](NetBuilder& net) {
+         const int start = net.conv(4, 3).quadratic().dense(24).here();
+         const int left = net.quadratic().dense(40).here();
+         net.from(start).dense(40).product(left).dense(5);
+       }},
       {"OneChannelCubic", [](NetBuilder& net) { net.conv(1, 3).polynomial(3).dense(5); }},
   };
 }
@@ -264,6 +280,13 @@ TEST(ResNet20, AnswersAsInTheClear) {
   ASSERT_NE(model, nullptr);
   EXPECT_EQ(model->parameters().security_bits(), 128);
   for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+}
+
+TEST(Attention, FastAnswersAsInTheClear) {
+  const auto model = Model::make("attention-cifar10/attention.onnx", "fast");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  for (std::uint64_t seed : {1, 2, 3}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
 }
 
 TEST(Vgg9, FastAnswersAsInTheClear) {

@@ -168,11 +168,11 @@ void run_accuracy(const AccuracyOptions& options) {
     Progress progress("encrypted", options.json);
     for (std::size_t i = 0; i < encrypted_count; ++i) {
       const auto image = set.image(first + i);
-      auto ciphertexts = must(encrypt_input(*package, keys.secret, encoder, image.pixels));
+      auto ciphertexts = must(keyholder::encrypt_tensor(*package, keys.secret, encoder, image.pixels));
       const Stopwatch run_watch;
       ciphertexts = must(runtime::Executor().run(*server.program, *loaded, std::move(ciphertexts)));
       latency.push_back(run_watch.seconds());
-      const auto logits = must(decrypt_output(*package, keys.secret, encoder, ciphertexts));
+      const auto logits = must(keyholder::decrypt_tensor(*package, keys.secret, encoder, ciphertexts));
       encrypted.add(logits, clear[i], set.label(first + i), program.error_bound, checker.check(image.pixels).inside());
       progress.update(i + 1, encrypted_count);
     }

@@ -64,7 +64,7 @@ void run_bench(const BenchOptions& options) {
   Progress progress("bench", options.json);
   for (unsigned i = 0; i < warm_up + repeats; ++i) {
     watch = {};
-    question = must(encrypt_input(*package, keys.secret, encoder, input.values));
+    question = must(keyholder::encrypt_tensor(*package, keys.secret, encoder, input.values));
     encrypt_s.push_back(watch.seconds());
     input_bytes = must(wire::serialize_ciphertexts(question, *package->parameters())).size();
     std::vector<ckks::Ciphertext> copies = copy_ciphertexts(question);
@@ -77,7 +77,7 @@ void run_bench(const BenchOptions& options) {
     profiles.push_back(std::move(profile));
     output_bytes = must(wire::serialize_ciphertexts(answer, *package->parameters())).size();
     watch = {};
-    logits = must(decrypt_output(*package, keys.secret, encoder, answer));
+    logits = must(keyholder::decrypt_tensor(*package, keys.secret, encoder, answer));
     decrypt_s.push_back(watch.seconds());
     const Comparison c = compare(logits, clear);
     if (c.max_abs_error >= worst.max_abs_error) worst = c;

@@ -1,12 +1,13 @@
 // keygen, encrypt, run, decrypt: the steps of one inference apart, as client and server do them.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "brainlock/base/file.hpp"
-#include "brainlock/plan/slot_interpreter.hpp"
+#include "brainlock/keyholder/cipher.hpp"
+#include "brainlock/keyholder/judgement.hpp"
+#include "brainlock/keyholder/key_files.hpp"
 #include "brainlock/wire/ciphertext.hpp"
 #include "brainlock/wire/file.hpp"
 #include "inference.hpp"
@@ -22,9 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxCiphertextFileBytes = 1ULL << 30;
-constexpr std::uint64_t kMaxKeyFileBytes = 8ULL << 30;
-constexpr const char* kSecretFile = "secret.key";
-constexpr const char* kEvaluationFile = "evaluation.keys";
 
 void print_json(const nlohmann::json& json) { std::printf("%s\n", json.dump(2).c_str()); }
 
@@ -44,66 +42,26 @@ struct KeygenOptions {
   bool overwrite = false, json = false;
 };
 
-/// A file that is removed again unless keep_as() was called.
-class Removed {
- public:
-  explicit Removed(fs::path file) : file_(std::move(file)) { remove(); }
-  Removed(const Removed&) = delete;
-  Removed& operator=(const Removed&) = delete;
-  ~Removed() { remove(); }
-  const fs::path& path() const { return file_; }
-  Status keep_as(const fs::path& name) {
-    std::error_code error;
-    fs::rename(file_, name, error);
-    if (error) return {ErrorCode::kIo, "cannot rename " + file_.string() + " to " + name.string() + ": " + error.message()};
-    return {};
-  }
-
- private:
-  void remove() const {
-    std::error_code error;
-    fs::remove(file_, error);
-  }
-  fs::path file_;
-};
-
 void run_keygen(const KeygenOptions& options) {
   const Stopwatch watch;
   const Interrupt interrupt;
   const auto package = must(package::Package::load(options.package));
-  std::error_code error;
-  fs::create_directories(options.out, error);
-  if (error) fail({ErrorCode::kIo, "cannot create " + options.out + ": " + error.message()});
-  const fs::path secret_file = fs::path(options.out) / kSecretFile, evaluation_file = fs::path(options.out) / kEvaluationFile;
-  if (!options.overwrite && (fs::exists(secret_file) || fs::exists(evaluation_file)))
-    fail({ErrorCode::kDenied, options.out + " holds keys already; choose another folder or pass --overwrite"});
-  const ckks_client::SecretKey secret = must(ckks_client::SecretKey::generate(package->parameters()));
-  // Under its name only once all keys are there: an interrupted run leaves nothing, and the old pair whole.
-  Removed fresh(secret_file.string() + ".new");
-  must(secret.save(fresh.path()));
-  const auto requests = package->key_requests();
+  keyholder::KeyFiles files;
   {
     Progress progress("keys", options.json);
-    must(wire::write_evaluation_keys_file(
-        evaluation_file, package->parameters(), requests, {.overwrite = options.overwrite},
-        [&](const auto& sink) {
-          std::size_t done = 0;
-          return ckks_client::generate_keys_into(secret, requests, options.threads, [&](ckks::EvaluationKey&& key) -> Status {
-            BRAINLOCK_TRY(interrupt.status());
-            progress.update(++done, requests.size());
-            return sink(std::move(key));
-          });
-        }));
+    auto made = keyholder::make_key_files(*package, options.out, {options.threads, options.overwrite},
+                                          [&](std::size_t done, std::size_t total) { progress.update(done, total); }, interrupt.token());
+    if (!made.ok()) must(interrupt.status());
+    if (!made.ok() && made.error().code == ErrorCode::kDenied) fail({made.error().code, made.error().message + "; choose another folder or pass --overwrite"});
+    files = must(std::move(made));
   }
-  must(fresh.keep_as(secret_file));
-  const std::uint64_t bytes = fs::file_size(evaluation_file, error);
   if (options.json) {
-    print_json({{"secret_key", secret_file.string()}, {"evaluation_keys", evaluation_file.string()}, {"eval_key_bytes", bytes},
-                {"keys", requests.size()}, {"keygen_s", watch.seconds()}, {"package", package->hash_hex()}});
+    print_json({{"secret_key", files.secret.string()}, {"evaluation_keys", files.evaluation.string()}, {"eval_key_bytes", files.evaluation_bytes},
+                {"keys", files.keys}, {"keygen_s", watch.seconds()}, {"package", package->hash_hex()}});
     return;
   }
   std::printf("%s: the secret key; keep it, it never leaves this machine\n%s: %zu evaluation keys, %s; for the server\n(%s)\n",
-              secret_file.c_str(), evaluation_file.c_str(), requests.size(), human_bytes(bytes).c_str(), human_seconds(watch.seconds()).c_str());
+              files.secret.c_str(), files.evaluation.c_str(), files.keys, human_bytes(files.evaluation_bytes).c_str(), human_seconds(watch.seconds()).c_str());
 }
 
 // --- encrypt -----------------------------------------------------------------------------------------------------
@@ -119,13 +77,11 @@ void run_encrypt(const EncryptOptions& options) {
   const auto package = must(package::Package::load(options.package));
   const Input input = must(load_input(options.input, package->program().input));
   const package::ValueRange range = require_range(package, input.values, options.range);
-  const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
+  const keyholder::Cipher cipher(package, must(ckks_client::SecretKey::load(fs::path(options.keys) / keyholder::kSecretKeyFile, package->parameters())));
   const Interrupt interrupt;   // from here to the end a file lies beside its place
   AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
-  const ckks::Encoder encoder(package->parameters());
   const Stopwatch watch;
-  const auto ciphertexts = must(encrypt_input(*package, secret, encoder, input.values));
-  const auto bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters()));
+  const auto bytes = must(cipher.encrypt(input.values));
   const double seconds = watch.seconds();
   must(interrupt.status());
   must(out.write(bytes));
@@ -150,7 +106,7 @@ void run_run(const RunCommand& options) {
   // Before the work, which would be in vain if the answer had no place.
   AtomicFile out = must(AtomicFile::create(options.out, {.overwrite = options.overwrite}));
   const auto requests = package->key_requests();
-  const fs::path key_file = fs::is_directory(options.keys) ? fs::path(options.keys) / kEvaluationFile : fs::path(options.keys);
+  const fs::path key_file = fs::is_directory(options.keys) ? fs::path(options.keys) / keyholder::kEvaluationKeysFile : fs::path(options.keys);
   const Stopwatch loading;
   const Server server = must(Server::make(*package, options.threads, options.json, options.device.choice()));
   ckks::KeyLoader loader(server.machine->backend, server.machine->pool, package->parameters(), requests);
@@ -158,7 +114,7 @@ void run_run(const RunCommand& options) {
     Progress progress("loading keys", options.json);
     std::size_t done = 0, total = 0;
     const Status read = wire::read_evaluation_keys_file(
-        key_file, package->parameters(), kMaxKeyFileBytes,
+        key_file, package->parameters(), keyholder::kMaxEvaluationKeysBytes,
         [&](std::span<const ckks::KeyRequest> manifest) {
           total = manifest.size();
           return wire::check_manifest(manifest, requests);
@@ -207,11 +163,6 @@ void run_run(const RunCommand& options) {
 
 // --- decrypt -----------------------------------------------------------------------------------------------------
 
-/// Under a key that is not the answer's every slot is like a random number with a standard deviation of sqrt(N / 12) moduli: tens of
-/// times the largest output expected, which half the modulus holds with room. That factor of all outputs together is passed by no answer
-/// whose input is anything like the model's.
-constexpr double kForeignKeyFactor = 8;
-
 struct DecryptOptions {
   std::string package, keys, in;
   bool json = false;
@@ -219,24 +170,14 @@ struct DecryptOptions {
 
 void run_decrypt(const DecryptOptions& options) {
   const auto package = must(package::Package::load(options.package));
-  const auto secret = must(ckks_client::SecretKey::load(fs::path(options.keys) / kSecretFile, package->parameters()));
-  const auto ciphertexts = read_ciphertexts(options.in, *package->parameters());
-  const plan::TensorMap& map = package->program().output;
-  for (const ckks::Ciphertext& ciphertext : ciphertexts)
-    if (ciphertexts.size() != map.ciphertexts || ciphertext.limbs != map.limbs || !ciphertext.scale.matches(ckks::Scale::from_value(map.scale))) {
-      char text[200];
-      std::snprintf(text, sizeof text, ": no answer of this package: %zu ciphertext(s) at %u limbs, scale 2^%.2f; expected %u at %u limbs, scale 2^%.2f",
-                    ciphertexts.size(), ciphertext.limbs, ciphertext.scale.log2(), map.ciphertexts, map.limbs, std::log2(map.scale));
-      fail({ErrorCode::kMismatch, options.in + text});
-    }
-  const auto logits = must(decrypt_output(*package, secret, ckks::Encoder(package->parameters()), ciphertexts));
-  const double largest = std::abs(*std::max_element(logits.begin(), logits.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }));
-  if (map.bound > 0 && !(largest <= kForeignKeyFactor * map.bound)) {
-    char text[240];
-    std::snprintf(text, sizeof text, ": decrypts to numbers up to %.3g, the model's outputs are about %.3g at most: these keys did not encrypt the input, "
-                  "other evaluation keys computed on it, or the input was far out of the model's range", largest, map.bound);
-    fail({ErrorCode::kMismatch, options.in + text});
-  }
+  const keyholder::Cipher cipher(package, must(ckks_client::SecretKey::load(fs::path(options.keys) / keyholder::kSecretKeyFile, package->parameters())));
+  const auto bytes = must(read_file(options.in, kMaxCiphertextFileBytes));
+  const auto in_file = [&](const Error& error) { return error.in(options.in); };
+  const auto decrypted = cipher.decrypt(bytes);
+  if (!decrypted.ok()) fail(in_file(decrypted.error()));
+  const std::vector<double>& logits = *decrypted;
+  const Status plausible = keyholder::check_plausible(package->program().output, logits);
+  if (!plausible.ok()) fail(in_file(plausible.error()));
   const std::size_t best = static_cast<std::size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
   if (options.json) {
     print_json({{"class", best}, {"class_name", class_name(best, logits.size())}, {"logits", logits}});

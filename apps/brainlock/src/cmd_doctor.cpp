@@ -14,6 +14,7 @@
 #include "miner_options.hpp"
 #include "ui.hpp"
 #include "validator_options.hpp"
+#include "version.hpp"
 
 extern char** environ;  // NOLINT: POSIX's own name
 
@@ -48,7 +49,7 @@ struct DoctorFlags {
 };
 
 void take_common(doctor::Setup& setup, const WalletOptions& wallet, const LedgerOptions& ledger, const LogOptions& log) {
-  setup.version = BRAINLOCK_VERSION;
+  setup.version = program_version();
   setup.wallets = wallet.path;
   setup.wallet = wallet.name;
   setup.hotkey = wallet.hotkey;
@@ -92,7 +93,7 @@ void print_line(const doctor::Report& report) {
   if (json) {
     nlohmann::json list = nlohmann::json::array();
     for (const auto& report : reports) list.push_back(report_json(report));
-    const nlohmann::json out = {{"version", BRAINLOCK_VERSION}, {"role", role}, {"healthy", !failed}, {"failures", count[Level::kFailure]}, {"warnings", count[Level::kWarning]}, {"checks", list}};
+    const nlohmann::json out = {{"version", program_version()}, {"role", role}, {"healthy", !failed}, {"failures", count[Level::kFailure]}, {"warnings", count[Level::kWarning]}, {"checks", list}};
     std::printf("%s\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   } else {
     std::printf("%d failed, %d to look at, %d ok, %d skipped\n", count[Level::kFailure], count[Level::kWarning], count[Level::kOk], count[Level::kSkipped]);
@@ -106,7 +107,7 @@ void print_line(const doctor::Report& report) {
 
 void examine_machine(const DoctorFlags& flags) {
   doctor::Setup setup;
-  setup.version = BRAINLOCK_VERSION;
+  setup.version = program_version();
   setup.netuid = flags.ledger.netuid;
   setup.ledger_file = flags.ledger.file;
   // No node is asked unless one is named: a look at the machine alone tells nobody of it.
@@ -148,7 +149,7 @@ void examine_validator(const DoctorFlags& flags) {
 }
 
 void examine_from_outside(const DoctorFlags& flags) {
-  const client::MinerAddress address = must(parse_address(flags.reach_address));
+  const client::MinerAddress address = must(client::parse_address(flags.reach_address));
   doctor::ReachTarget target;
   target.ip = address.ip;
   target.port = address.port;

@@ -38,7 +38,7 @@ void run_infer(const InferOptions& options) {
                                            package->key_requests(), std::move(keys.evaluation)));
   server.program->make_ready();
   watch = {};
-  std::vector<ckks::Ciphertext> ciphertexts = must(encrypt_input(*package, keys.secret, encoder, input.values));
+  std::vector<ckks::Ciphertext> ciphertexts = must(keyholder::encrypt_tensor(*package, keys.secret, encoder, input.values));
   const double encrypt_s = watch.seconds();
   const std::size_t input_bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters())).size();
 
@@ -53,7 +53,7 @@ void run_infer(const InferOptions& options) {
   const double latency_s = watch.seconds();
   const std::size_t output_bytes = must(wire::serialize_ciphertexts(ciphertexts, *package->parameters())).size();
   watch = {};
-  const std::vector<double> logits = must(decrypt_output(*package, keys.secret, encoder, ciphertexts));
+  const std::vector<double> logits = must(keyholder::decrypt_tensor(*package, keys.secret, encoder, ciphertexts));
   const double decrypt_s = watch.seconds();
 
   const std::vector<float> clear = compiler::run_float(must(clear_model(*package)), input.values);

@@ -16,6 +16,7 @@
 #include "inference.hpp"
 #include "miner_options.hpp"
 #include "ui.hpp"
+#include "version.hpp"
 
 namespace brainlock::app {
 namespace {
@@ -82,7 +83,7 @@ void run_miner(const MinerFlags& flags) {
   }));
 
   miner::ServiceOptions options;
-  options.version = BRAINLOCK_VERSION;
+  options.version = program_version();
   options.loaded_key_sets = key_sets;
   options.queue.workers = static_cast<unsigned>(devices.size()) * flags.in_flight;
   auto fence = miner::ReplayFence::open(state / "replay.fence", clock(), {.window_ms = options.window_ms, .first_run = first_run}, log);
@@ -92,7 +93,7 @@ void run_miner(const MinerFlags& flags) {
   const auto server = must(net::Server::start({.address = flags.listen, .port = flags.port, .tls = must(miner::make_server_tls(hotkey.signer))}, service));
   std::unique_ptr<net::Server> metrics;
   if (flags.metrics_port != 0) {
-    metrics = must(net::Server::start({.address = "127.0.0.1", .port = flags.metrics_port, .threads = 1},
+    metrics = must(net::Server::start({.address = flags.metrics_listen, .port = flags.metrics_port, .threads = 1},
                                       miner::make_metrics_application([service, server = server.get()] {
                                         const auto counters = server->counters();
                                         return service->metrics(&counters);

@@ -16,6 +16,7 @@
 #include "median.hpp"
 #include "node.hpp"
 #include "ui.hpp"
+#include "version.hpp"
 
 namespace brainlock::app {
 namespace {
@@ -89,7 +90,7 @@ void run_overhead(const OverheadFlags& flags) {
   parts.wall_clock_ms = client::system_wall_clock();
   parts.fence = miner::ReplayFence::open(folder.path / "replay.fence", parts.wall_clock_ms());  // on disk, as a miner's
   miner::ServiceOptions options;
-  options.version = BRAINLOCK_VERSION;
+  options.version = program_version();
   const auto service = miner::Service::make(std::move(parts), options);
   net::ServerOptions server_options{.address = "127.0.0.1"};
   if (!flags.plain) server_options.tls = must(miner::make_server_tls(miner_key.signer));

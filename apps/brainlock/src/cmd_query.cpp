@@ -1,9 +1,8 @@
 // `brainlock query`: private inference on somebody's miner.
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "brainlock/client/task_client.hpp"
+#include "brainlock/client/inquiry.hpp"
 #include "commands.hpp"
 #include "inference.hpp"
 #include "inputs.hpp"
@@ -29,12 +28,11 @@ struct QueryFlags {
 };
 
 /// The range was judged by a run of the model here, which also tells an answer to another input, an old one or none from the right one.
-void check_answer(const Comparison& result, const package::ValueRange& range) {
-  if (range.error_bound <= 0 || result.max_abs_error <= range.error_bound) return;
-  char text[240];
-  std::snprintf(text, sizeof text, "the answer is not the model's: outputs differ by up to %.3g from the same model run here, the package promises %.3g", result.max_abs_error, range.error_bound);
-  if (range.inside()) fail({ErrorCode::kMismatch, std::string(text) + "; ask another miner"});
-  std::fprintf(stderr, "brainlock: warning: %s\n", text);
+void require_answer(const Comparison& result, const package::ValueRange& range) {
+  const Status status = keyholder::check_answer(result, range);
+  if (status.ok()) return;
+  if (range.inside()) fail({status.error().code, status.error().message + "; ask another miner"});
+  std::fprintf(stderr, "brainlock: warning: %s\n", status.error().message.c_str());
 }
 
 void run_query(const QueryFlags& flags) {
@@ -60,23 +58,17 @@ void run_query(const QueryFlags& flags) {
                                                        [&](std::size_t done, std::size_t total) { progress.update(done, total); }, stop));
   }
   client::MinerConnection miner(self.signer, address);
-  const auto status = unless_interrupted(miner.status({}, stop));
-  const auto offered = std::any_of(status.tasks.begin(), status.tasks.end(), [&](const auto& offer) { return offer.package == package->hash(); });
-  if (!offered) fail({ErrorCode::kNotFound, "the miner does not serve package " + package->hash_hex()});
-  const Stopwatch upload_watch;
+  double upload_s = 0;
   {
     Progress progress("uploading keys", flags.json);
-    const client::UploadPace pace = client::upload_pace(task->key_file(), status.key_part_bytes);
-    unless_interrupted(client::status_of(miner.upload_key(task->package(), task->key_id(), task->key_file(), pace.part_bytes, pace.part_limits,
-                                                          [&](std::uint64_t done, std::uint64_t total) { progress.update(done >> 10, total >> 10); }, stop, 4, pace.total_ms)));
+    upload_s = unless_interrupted(client::deliver_keys(miner, *task, [&](std::uint64_t done, std::uint64_t total) { progress.update(done >> 10, total >> 10); }, stop)).seconds;
   }
-  const double upload_s = upload_watch.seconds();
   const auto question = must(task->encrypt(input.values));
-  const auto answer = miner.infer(task->package(), task->key_id(), question, {5'000, static_cast<std::int64_t>(flags.timeout_s * 1000), task->max_answer_bytes()}, stop);
+  const auto answer = client::ask(miner, *task, question, flags.timeout_s, stop);
   unless_interrupted(client::status_of(answer));
   const auto logits = must(task->decrypt(answer.body));
-  const Comparison result = compare(logits, std::vector<float>(range.clear.begin(), range.clear.end()));
-  check_answer(result, range);
+  const Comparison result = keyholder::compare(logits, range.clear);
+  require_answer(result, range);
   if (flags.json) {
     const nlohmann::json out = {{"input", input.description},       {"class", result.encrypted_class}, {"class_name", class_name(result.encrypted_class, logits.size())},
                                 {"clear_class", result.clear_class}, {"max_abs_error", result.max_abs_error},

@@ -12,6 +12,7 @@
 #include "commands.hpp"
 #include "ui.hpp"
 #include "validator_options.hpp"
+#include "version.hpp"
 
 namespace brainlock::app {
 namespace {
@@ -100,7 +101,7 @@ void run_validator(const ValidatorFlags& flags) {
   std::unique_ptr<net::Server> page;
   if (flags.page_port >= 0) {
     page = must(net::Server::start({.address = flags.listen, .port = static_cast<std::uint16_t>(flags.page_port), .threads = 1},
-                                   validator::make_board(*validator)));
+                                   validator::make_board(*validator, program_version())));
     net::log_event(log, "page", {{"address", "http://" + flags.listen + ":" + std::to_string(page->port()) + "/"}});
   }
   std::atomic<bool> done{false};

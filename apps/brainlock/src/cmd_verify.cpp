@@ -63,10 +63,10 @@ void run_verify(const VerifyOptions& options) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::vector<float> frozen(expected.logits[i].begin(), expected.logits[i].end());
     const std::vector<float> clear = compiler::run_float(graph, expected.images[i]);
-    const auto question = must(encrypt_input(*package, keys.secret, encoder, expected.images[i]));
+    const auto question = must(keyholder::encrypt_tensor(*package, keys.secret, encoder, expected.images[i]));
     const auto answer = device.run(question);
     const bool equal = !cpu || same_words(answer, cpu->run(question));
-    const Comparison c = compare(must(decrypt_output(*package, keys.secret, encoder, answer)), frozen);
+    const Comparison c = compare(must(keyholder::decrypt_tensor(*package, keys.secret, encoder, answer)), frozen);
     // The network in single precision may differ from the frozen logits by rounding; that is no error of the encrypted run.
     const double rounding = compare(std::vector<double>(clear.begin(), clear.end()), frozen).max_abs_error;
     const double rms = std::sqrt(std::inner_product(frozen.begin(), frozen.end(), frozen.begin(), 0.0) / static_cast<double>(frozen.size()));

@@ -77,4 +77,8 @@ void add_doctor_commands(CLI::App& app);
 /// in place of this process's. Before anything reads the environment.
 std::vector<std::string> with_service_options(std::vector<std::string> words);
 
+/// `update` (cmd_update.cpp for operators, cmd_update_publish.cpp for publishers).
+void add_update_commands(CLI::App& app);
+void add_publisher_commands(CLI::App& update);
+
 }  // namespace brainlock::app

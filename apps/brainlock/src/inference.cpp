@@ -1,7 +1,5 @@
 #include "inference.hpp"
 
-#include <algorithm>
-#include <cmath>
 
 #include "brainlock/base/processors.hpp"
 #include "brainlock/compiler/clear_model.hpp"
@@ -38,31 +36,6 @@ void DeviceOption::add_to(CLI::App& command) {
 
 device_cuda::DeviceChoice DeviceOption::choice() const { return device_cuda::parse_device(text).value(); }
 
-Result<std::vector<ckks::Ciphertext>> encrypt_input(const package::Package& package, const ckks_client::SecretKey& key,
-                                                    const ckks::Encoder& encoder, std::span<const float> values) {
-  const plan::TensorMap& map = package.program().input;
-  std::vector<ckks::Ciphertext> out;
-  for (const auto& slots : plan::pack(map, package.parameters()->slots(), values)) {
-    BRAINLOCK_ASSIGN(ckks::Ciphertext ciphertext,
-                     ckks_client::encrypt(key, encoder, slots, ckks::Scale::from_value(map.scale), map.limbs));
-    out.push_back(std::move(ciphertext));
-  }
-  return out;
-}
-
-Result<std::vector<double>> decrypt_output(const package::Package& package, const ckks_client::SecretKey& key,
-                                           const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs) {
-  ckks_client::DecryptedSlots decrypted;
-  for (const ckks::Ciphertext& ciphertext : outputs) {
-    BRAINLOCK_ASSIGN(auto values, ckks_client::decrypt(key, encoder, ciphertext));
-    decrypted.add(std::move(values));
-  }
-  const auto& slots = decrypted.slots();
-  if (slots.size() != package.program().output.ciphertexts)
-    return Error{ErrorCode::kMismatch, "expected " + std::to_string(package.program().output.ciphertexts) + " output ciphertexts, got " + std::to_string(slots.size())};
-  return plan::unpack(package.program().output, slots);
-}
-
 Result<compiler::Graph> clear_model(const package::Package& package) {
   auto graph = compiler::clear_model(std::as_bytes(std::span(package.model())), package.program());
   if (!graph) return graph.error().in("package " + package.hash_hex());
@@ -81,18 +54,7 @@ Result<package::Foretelling> foretelling(const std::shared_ptr<const package::Pa
 }
 
 Comparison compare(std::span<const double> encrypted, std::span<const float> clear) {
-  Comparison c;
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < clear.size(); ++i) {
-    const double error = std::fabs(encrypted[i] - static_cast<double>(clear[i]));
-    c.max_abs_error = std::max(c.max_abs_error, error);
-    difference += error * error;
-    norm += static_cast<double>(clear[i]) * static_cast<double>(clear[i]);
-    if (encrypted[i] > encrypted[c.encrypted_class]) c.encrypted_class = i;
-    if (clear[i] > clear[c.clear_class]) c.clear_class = i;
-  }
-  c.relative_error = std::sqrt(difference / norm);
-  return c;
+  return keyholder::compare(encrypted, std::vector<double>(clear.begin(), clear.end()));
 }
 
 Result<Keys> make_keys(const package::Package& package, unsigned threads, bool quiet) {

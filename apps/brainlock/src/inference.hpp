@@ -12,6 +12,8 @@
 #include "brainlock/ckks/loaded_keys.hpp"
 #include "brainlock/ckks_client/client.hpp"
 #include "brainlock/compiler/graph.hpp"
+#include "brainlock/keyholder/cipher.hpp"
+#include "brainlock/keyholder/judgement.hpp"
 #include "brainlock/package/package.hpp"
 #include "brainlock/package/value_range.hpp"
 #include "brainlock/runtime/executor.hpp"
@@ -39,23 +41,13 @@ struct DeviceOption {
   [[nodiscard]] device_cuda::DeviceChoice choice() const;
 };
 
-/// Encrypts a tensor as the package's input ciphertexts.
-Result<std::vector<ckks::Ciphertext>> encrypt_input(const package::Package& package, const ckks_client::SecretKey& key,
-                                                    const ckks::Encoder& encoder, std::span<const float> values);
-/// Decrypts the package's output ciphertexts.
-Result<std::vector<double>> decrypt_output(const package::Package& package, const ckks_client::SecretKey& key,
-                                           const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs);
-
 /// The model in the clear, from the package's own ONNX file. kMismatch: of other sizes than the package's plan.
 Result<compiler::Graph> clear_model(const package::Package& package);
 /// For a RangeChecker that foretells errors; rounds all weights.
 Result<package::Foretelling> foretelling(const std::shared_ptr<const package::Package>& package, unsigned threads);
 
-struct Comparison {
-  std::size_t encrypted_class = 0, clear_class = 0;
-  double max_abs_error = 0;
-  double relative_error = 0;   ///< rms of the difference over rms of the clear logits
-};
+using keyholder::Comparison;
+/// keyholder::compare() with what run_float() says.
 Comparison compare(std::span<const double> encrypted, std::span<const float> clear);
 
 /// Fresh keys for a package.

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "version.hpp"
 
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
@@ -14,7 +15,7 @@ int main(int argc, char** argv) {
   }
 #endif
   CLI::App app{"Brainlock: machine-learning inference on encrypted data", "brainlock"};
-  app.set_version_flag("--version", BRAINLOCK_VERSION);
+  app.set_version_flag("--version", brainlock::app::program_version());
   app.require_subcommand(1);
   brainlock::app::add_package_commands(app);
   brainlock::app::add_crypto_commands(app);
@@ -36,6 +37,7 @@ int main(int argc, char** argv) {
   brainlock::app::add_query_commands(app);
   brainlock::app::add_page_commands(app);
   brainlock::app::add_doctor_commands(app);
+  brainlock::app::add_update_commands(app);
 #endif
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const auto* command) { return command->check_name(argv[1]); })) {

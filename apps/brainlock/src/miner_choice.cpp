@@ -18,21 +18,6 @@ Result<protocol::AccountId> ask_hotkey(const client::MinerAddress& address) {
 
 }  // namespace
 
-Result<client::MinerAddress> parse_address(const std::string& text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) return Error{ErrorCode::kInvalidArgument, "expected ADDRESS:PORT, got " + text};
-  client::MinerAddress out;
-  std::string host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  BRAINLOCK_ASSIGN(out.ip, ledger::canonical_ip(host));
-  const std::string port = text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos || std::stoul(port) == 0 || std::stoul(port) > 65535) {
-    return Error{ErrorCode::kInvalidArgument, "not a port: " + port + "; expected ADDRESS:PORT"};
-  }
-  out.port = static_cast<std::uint16_t>(std::stoul(port));
-  return out;
-}
-
 Result<client::MinerAddress> MinerChoice::find() const {
   if (ledger.given()) {
     if (uid < 0) return Error{ErrorCode::kInvalidArgument, "--ledger and --netuid need --uid"};
@@ -50,7 +35,7 @@ Result<client::MinerAddress> MinerChoice::find() const {
     return client::MinerAddress{neuron.hotkey, neuron.axon->ip, neuron.axon->port, !plain};
   }
   if (address.empty()) return Error{ErrorCode::kInvalidArgument, "which miner? --miner ADDRESS:PORT, or --uid N with --ledger FILE or --netuid N"};
-  BRAINLOCK_ASSIGN(client::MinerAddress out, parse_address(address));
+  BRAINLOCK_ASSIGN(client::MinerAddress out, client::parse_address(address));
   if (hotkey.empty()) {
     BRAINLOCK_ASSIGN(out.hotkey, ask_hotkey(out));
     std::fprintf(stderr, "the miner says that it is %s; --miner-hotkey makes sure\n", crypto::ss58_encode(out.hotkey).c_str());

@@ -3,14 +3,11 @@
 
 #include <filesystem>
 
-#include "brainlock/client/miner_connection.hpp"
+#include "brainlock/client/inquiry.hpp"
 #include "brainlock/package/package.hpp"
 #include "node.hpp"
 
 namespace brainlock::app {
-
-/// ADDRESS:PORT, with IPv6 in brackets; the hotkey is left open. kInvalidArgument.
-Result<client::MinerAddress> parse_address(const std::string& text);
 
 /// By address, or by its uid on a ledger.
 struct MinerChoice {

@@ -11,7 +11,8 @@ void MinerFlags::add_to(CLI::App& command) {
   command.add_option("--port", port, "Port to listen on; 0 takes a free one")->capture_default_str();
   command.add_option("--external-ip", external_ip, "Address to announce on the ledger; none is announced without it");
   command.add_option("--external-port", external_port, "Port to announce, where it differs");
-  command.add_option("--metrics-port", metrics_port, "Serve /metrics on 127.0.0.1 at this port");
+  command.add_option("--metrics-port", metrics_port, "Serve /metrics at this port");
+  command.add_option("--metrics-listen", metrics_listen, "Address of /metrics; another one is for a container's own network")->capture_default_str();
   command.add_option("--device", devices, "Where requests run: cpu, cuda, cuda:N, auto; several with commas between, or cuda:all, share one queue")
       ->capture_default_str();
   command.add_option("--in-flight", in_flight, "Requests that each device runs at the same time; a GPU has memory to work in for each")
@@ -20,7 +21,7 @@ void MinerFlags::add_to(CLI::App& command) {
   command.add_option("--threads", threads, "Threads of the engine; 0: one for each processor, within the quota of a container or service")->capture_default_str();
   command.add_option("--max-ram", max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded (on a GPU its free memory does)");
   command.add_flag("--open", open_to_everyone, "Serve ordinary users too; they share one line in the queue");
-  command.add_flag("--no-force-validator-permit", any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
+  command.add_flag("--no-force-validator-permit,!--force-validator-permit", any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
   command.add_option("--min-stake", min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str()->check(CLI::Range(0.0, 21e6));
   command.add_option("--access-refresh-ms", access_refresh_ms, "How often the metagraph is read")->capture_default_str()->check(CLI::Range(100, 300'000));
   command.add_option("--slot-blocks", slot_blocks, "Blocks after which validators change miners: in its slot a validator's questions go first; 0: nobody's")->capture_default_str();

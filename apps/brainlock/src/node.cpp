@@ -7,6 +7,7 @@
 #include "brainlock/base/file.hpp"
 #include "brainlock/chain/chain_ledger.hpp"
 #include "brainlock/chain/pairing_program.hpp"
+#include "brainlock/client/identity.hpp"
 #include "brainlock/ledger/embedded_ledger.hpp"
 #include "brainlock/ledger/key_signer.hpp"
 
@@ -34,15 +35,7 @@ Result<Hotkey> load_hotkey(const WalletOptions& wallet) {
 }
 
 Result<Hotkey> user_key(const std::filesystem::path& seed_file) {
-  auto seed = chain::read_secret_file(seed_file, 32);
-  if (!seed.ok()) {
-    if (seed.error().code != ErrorCode::kNotFound) return seed.error();
-    const auto fresh = crypto::generate_mini_secret();
-    BRAINLOCK_TRY(chain::write_private_file(seed_file, fresh.view(), false));
-    BRAINLOCK_ASSIGN(const auto pair, crypto::Sr25519KeyPair::from_mini_secret(fresh.view()));
-    return make_hotkey(pair);
-  }
-  BRAINLOCK_ASSIGN(const auto pair, crypto::Sr25519KeyPair::from_mini_secret(seed->bytes()));
+  BRAINLOCK_ASSIGN(const auto pair, client::user_key(seed_file));
   return make_hotkey(pair);
 }
 

@@ -13,14 +13,10 @@ void RangeOption::add_to(CLI::App& command) {
 
 package::ValueRange require_range(const std::shared_ptr<const package::Package>& package, std::span<const float> values, const RangeOption& option) {
   package::ValueRange range = package::RangeChecker(package, must(foretelling(package, default_threads()))).check(values);
-  const Status status = range.status();
-  if (status.ok()) return range;
-  // Beyond a limit the promised error no longer holds; only an answer that wraps around is garbage.
-  const Error& error = status.error();
-  if (range.wraps() && !option.allow)
-    fail({error.code, error.message + "; the encrypted answer would be wrong. Use another input, or pass --allow-out-of-range"});
-  std::fprintf(stderr, "brainlock: warning: %s; the encrypted answer may be %s\n", error.message.c_str(),
-               range.wraps() ? "wrong" : "less exact than promised");
+  std::string warning;
+  const Status admitted = keyholder::admit(range, option.allow, warning);
+  if (!admitted.ok()) fail({admitted.error().code, admitted.error().message + ". Use another input, or pass --allow-out-of-range"});
+  if (!warning.empty()) std::fprintf(stderr, "brainlock: warning: %s\n", warning.c_str());
   return range;
 }
 

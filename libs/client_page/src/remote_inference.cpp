@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "brainlock/client/task_client.hpp"
+#include "brainlock/client/inquiry.hpp"
 #include "brainlock/client_page/inference.hpp"
 
 namespace brainlock::client_page {
@@ -29,13 +29,8 @@ class RemoteInference final : public Inference {
                                                        [&](std::size_t done, std::size_t total) { report(Phase::kMakingKeys, done, total); }, stop));
     }
     report(Phase::kConnecting, 0, 0);
-    BRAINLOCK_ASSIGN(const auto status, miner_.status({}, stop));
-    const bool offered = std::any_of(status.tasks.begin(), status.tasks.end(), [&](const auto& task) { return task.package == options_.package->hash(); });
-    if (!offered) return Error{ErrorCode::kNotFound, "the miner does not serve package " + options_.package->hash_hex() + "; ask another one"};
-    report(Phase::kUploadingKeys, 0, 0);
-    const client::UploadPace pace = client::upload_pace(task_->key_file(), status.key_part_bytes);
-    return client::status_of(miner_.upload_key(task_->package(), task_->key_id(), task_->key_file(), pace.part_bytes, pace.part_limits,
-                                               [&](std::uint64_t done, std::uint64_t total) { report(Phase::kUploadingKeys, done, total); }, stop, 4, pace.total_ms));
+    BRAINLOCK_TRY(client::deliver_keys(miner_, *task_, [&](std::uint64_t done, std::uint64_t total) { report(Phase::kUploadingKeys, done, total); }, stop));
+    return {};
   }
 
   Result<Answer> ask(std::span<const float> input, const Report& report, std::stop_token stop) override {
@@ -58,8 +53,7 @@ class RemoteInference final : public Inference {
     out.question_sample.assign(question.data() + from, question.data() + from + sample);
 
     report(Phase::kWaiting, 0, 0);
-    const client::Call call = miner_.infer(task_->package(), task_->key_id(), question,
-                                           {5'000, static_cast<std::int64_t>(options_.timeout_s * 1000), task_->max_answer_bytes()}, stop);
+    const client::Call call = client::ask(miner_, *task_, question, options_.timeout_s, stop);
     if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "stopped"};
     BRAINLOCK_TRY(client::status_of(call));
     out.response_s = call.response_s;

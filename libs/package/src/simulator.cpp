@@ -196,4 +196,6 @@ std::vector<double> Simulator::run(std::span<const float> input, std::uint64_t s
   return interpreter_->run(input, trace, &noise);
 }
 
+std::vector<double> Simulator::run_without_errors(std::span<const float> input) const { return interpreter_->run(input); }
+
 }  // namespace brainlock::package

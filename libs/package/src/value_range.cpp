@@ -76,7 +76,7 @@ ValueRange RangeChecker::check(std::span<const float> input) const {
   ValueRange range = value_range(package_->program(), trace, outputs);
   if (foretelling_.simulator != nullptr) {
     // Not the outputs above: the package's biases make up for the mean error of rounded weights, which that run does not have.
-    range.clear = foretelling_.clear(input);
+    range.clear = foretelling_.clear ? foretelling_.clear(input) : foretelling_.simulator->run_without_errors(input);
     range.foretold = foretell(*foretelling_.simulator, package_->program().error_estimate, input, foretelling_.draws);
     for (const auto& run : range.foretold->runs) {
       for (std::size_t i = 0; i < run.size(); ++i) {

@@ -98,6 +98,21 @@ TEST(Simulator, EqualSeedsGiveEqualErrors) {
   EXPECT_NE((*simulator)->run(input(), 7), (*simulator)->run(input(), 8));
 }
 
+TEST(Simulator, WithoutErrorsItIsWhatTheRunsScatterAround) {
+  const auto simulator = *Simulator::make(sample());
+  const auto middle = simulator->run_without_errors(input());
+  EXPECT_EQ(middle, simulator->run_without_errors(input()));
+  constexpr std::uint64_t kRuns = 64;
+  std::vector<double> mean(middle.size());
+  for (std::uint64_t seed = 0; seed < kRuns; ++seed) {
+    const auto run = simulator->run(input(), seed);
+    for (std::size_t i = 0; i < run.size(); ++i) mean[i] += run[i] / kRuns;
+  }
+  double squares = 0;
+  for (std::size_t i = 0; i < mean.size(); ++i) squares += (mean[i] - middle[i]) * (mean[i] - middle[i]) / static_cast<double>(mean.size());
+  EXPECT_LT(std::sqrt(squares), 0.3 * rms_between_seeds(*simulator, 12)) << "an eighth, of a mean of 64";
+}
+
 TEST(Simulator, ErrorsShrinkWithTheScale) {
   const auto coarse = sample(), fine = sample(1, 16);
   const double a = rms_between_seeds(**Simulator::make(coarse), 12), b = rms_between_seeds(**Simulator::make(fine), 12);

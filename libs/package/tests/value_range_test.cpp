@@ -50,6 +50,15 @@ TEST(ValueRange, TheFirstAndTheLastLayerAreNamed) {
   EXPECT_EQ(range.worst()->layer, "logits");
 }
 
+TEST(ValueRange, WithoutAModelTheSimulatorStandsIn) {
+  const auto package = sample(1e3, 1e3);
+  const auto simulator = Simulator::make(package, 2).value();
+  const ValueRange range = RangeChecker(package, {simulator, {}}).check(kInput);
+  EXPECT_EQ(range.clear, simulator->run_without_errors(kInput));
+  EXPECT_GT(range.error, 0);
+  EXPECT_TRUE(range.inside());
+}
+
 TEST(ValueRange, AnAnswerThatErrorsWouldSpoil) {
   const auto package = sample(1e3, 1e3);
   const auto simulator = Simulator::make(package, 2);

@@ -15,9 +15,11 @@ Result<bool> has_table(Database& database, std::string_view name) {
 
 }  // namespace
 
+int newest_store_schema() { return store_migrations().back().version; }
+
 Result<StoreHealth> inspect_store(Database& database) {
   StoreHealth out;
-  out.newest_schema = store_migrations().back().version;
+  out.newest_schema = newest_store_schema();
   BRAINLOCK_ASSIGN(const bool begun, has_table(database, "schema_versions"));
   if (!begun) return out;
   BRAINLOCK_ASSIGN(const Rows versions, database.query("SELECT version FROM schema_versions WHERE name = ?", {Value("store")}));

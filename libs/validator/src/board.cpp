@@ -23,10 +23,10 @@ std::string number(double value) {
 
 class Board final : public net::Application {
  public:
-  explicit Board(Validator& validator) : validator_(validator) {}
+  Board(Validator& validator, std::string version) : validator_(validator), version_(std::move(version)) {}
 
   std::variant<net::Response, std::unique_ptr<net::Exchange>> begin(const net::RequestHead& request) override {
-    const bool known = request.target == "/" || request.target == "/api/board" || request.target == "/metrics";
+    const bool known = request.target == "/" || request.target == "/api/status" || request.target == "/api/board" || request.target == "/metrics";
     if (!known) return net::Response{404, "text/plain", {}, net::text_bytes("not here\n")};
     if (request.method != "GET" || request.content_length != 0) return net::Response{405, "text/plain", {}, net::text_bytes("GET only\n")};
     if (request.target == "/") {
@@ -36,6 +36,12 @@ class Board final : public net::Application {
                             {"X-Content-Type-Options", "nosniff"}},
                            net::text_bytes(leaderboard_page())};
     }
+    if (request.target == "/api/status") {
+      // Costs nothing, however long the history: for whoever watches over the process.
+      const Activity activity = validator_.activity();
+      const json status = {{"version", version_}, {"state", activity.state}, {"since_ms", activity.since_ms}, {"rounds", activity.rounds}, {"block", activity.block}};
+      return net::Response{200, "application/json", {{"Cache-Control", "no-store"}}, net::text_bytes(status.dump(-1, ' ', false, json::error_handler_t::replace))};
+    }
     const bool metrics = request.target == "/metrics";
     const std::lock_guard lock(mutex_);
     Cached& cached = metrics ? metrics_ : board_;
@@ -43,6 +49,9 @@ class Board final : public net::Application {
     // At most once a second, and at most a tenth of the time: a long history costs the validator little, however many look.
     if (cached.text.empty() || now - cached.at > std::max<std::chrono::steady_clock::duration>(std::chrono::seconds(1), 10 * cached.cost)) {
       auto text = metrics ? board_metrics(validator_) : board_json(validator_);
+      if (text.ok() && metrics && !version_.empty()) {
+        *text += "# HELP brainlock_validator_build_info The program's version.\n# TYPE brainlock_validator_build_info gauge\nbrainlock_validator_build_info{version=\"" + version_ + "\"} 1\n";
+      }
       if (!text.ok()) return net::Response{503, "text/plain", {}, net::text_bytes(text.error().to_string() + "\n")};
       cached = {std::move(*text), now, std::chrono::steady_clock::now() - now};
     }
@@ -56,6 +65,7 @@ class Board final : public net::Application {
     std::chrono::steady_clock::duration cost{};
   };
   Validator& validator_;
+  const std::string version_;
   std::mutex mutex_;
   Cached board_, metrics_;
 };
@@ -179,6 +189,8 @@ Result<std::string> board_metrics(Validator& validator) {
   return out;
 }
 
-std::shared_ptr<net::Application> make_board(Validator& validator) { return std::make_shared<Board>(validator); }
+std::shared_ptr<net::Application> make_board(Validator& validator, std::string version) {
+  return std::make_shared<Board>(validator, std::move(version));
+}
 
 }  // namespace brainlock::validator

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "brainlock/base/result.hpp"
+#include "brainlock/keyholder/cipher.hpp"
+#include "brainlock/keyholder/key_files.hpp"
 #include "brainlock/package/package.hpp"
 #include "brainlock/protocol/routes.hpp"
 
@@ -40,11 +42,11 @@ class TaskClient {
   [[nodiscard]] virtual Result<std::vector<double>> decrypt(std::span<const std::uint8_t> answer) const = 0;
 };
 
-/// Name of the secret key's file in a client's directory.
-inline constexpr const char* kSecretKeyFile = "secret.key";
+using keyholder::kSecretKeyFile;
+using keyholder::KeyProgress;
 
-/// Called with (keys made, of how many).
-using KeyProgress = std::function<void(std::size_t, std::size_t)>;
+/// A TaskClient of keys that are there. Errors: of the key file, which is read for its name.
+Result<std::unique_ptr<TaskClient>> make_task_client(std::shared_ptr<const keyholder::Cipher> cipher, const std::filesystem::path& key_file);
 
 /// A TaskClient over the package's scheme. `directory` (made with mode 0700) holds secret.key (0600) and
 /// evaluation.keys; what is missing is made: seconds to minutes, `threads` at once. Errors: of the files; kMismatch if they

@@ -45,6 +45,8 @@ class Simulator {
   /// The outputs for one input; equal seeds give equal errors, others those of another key. The size of `input` is the caller's promise.
   /// `trace` (may be null) sees the registers, errors included.
   std::vector<double> run(std::span<const float> input, std::uint64_t seed, plan::SlotTrace* trace = nullptr) const;
+  /// The same with weights rounded and no error drawn: what honest answers scatter around. Off from the model by what rounding does, a part of the error bound.
+  std::vector<double> run_without_errors(std::span<const float> input) const;
 
  private:
   explicit Simulator(std::shared_ptr<const Package> package) : package_(std::move(package)), noise_(package_->program().parameters) {}

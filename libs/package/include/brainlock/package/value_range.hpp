@@ -54,7 +54,7 @@ ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trac
 /// What it takes to foretell the error of an answer; both safe from many threads.
 struct Foretelling {
   std::shared_ptr<const Simulator> simulator;                               ///< of the package
-  std::function<std::vector<double>(std::span<const float> input)> clear;   ///< the model's own answers
+  std::function<std::vector<double>(std::span<const float> input)> clear;   ///< the model's own answers; empty: the simulator's without errors stand in for them
   unsigned draws = 1;                                                       ///< simulated runs: more of them tell the errors' size better
 };
 

@@ -30,6 +30,9 @@ SqliteUse sqlite_use(const std::filesystem::path& path);
 /// What quick_check of SQLite says of a file: empty if it is sound, else the first complaint. Reads all of it.
 Result<std::string> sqlite_complaint(Database& database);
 
+/// Newest schema of a validator's database that this program knows.
+int newest_store_schema();
+
 /// What a validator's database says of itself.
 struct StoreHealth {
   int schema = 0;                       ///< 0: nothing in it yet

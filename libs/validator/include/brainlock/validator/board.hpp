@@ -16,8 +16,8 @@ Result<std::string> board_json(Validator& validator, double hours = 24);
 /// Prometheus text. Errors as board_json.
 Result<std::string> board_metrics(Validator& validator);
 
-/// GET /  the page;  GET /api/board  its data;  GET /metrics. Read only, for anybody who can reach the port. The data are worked
-/// out at most once a second and in at most a tenth of the time. The validator must outlive the server.
-std::shared_ptr<net::Application> make_board(Validator& validator);
+/// GET /  the page;  GET /api/board  its data;  GET /api/status  version and activity, at no cost;  GET /metrics. Read only, for anybody who can reach the port. The data are worked
+/// out at most once a second and in at most a tenth of the time. `version`: the program's. The validator must outlive the server.
+std::shared_ptr<net::Application> make_board(Validator& validator, std::string version = {});
 
 }  // namespace brainlock::validator

@@ -1,0 +1,7 @@
+#include "version.hpp"
+
+namespace brainlock::app {
+
+const char* program_version() { return BRAINLOCK_VERSION; }
+
+}  // namespace brainlock::app
