@@ -42,15 +42,27 @@ class Runner:
         self.constants = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy())
                           for t in graph.initializer}
         self.exact = dict(self.constants)
-        self.weights = [n.input[1] for n in graph.node if n.op_type in ("Conv", "Gemm")]
-        # A pre-activation is a linear result that a Mul or Relu reads, or a sum of two results that does; the logits count too.
-        readers = {}
+        self.weights = [n.input[1] for n in graph.node if n.op_type in ("Conv", "Gemm", "MatMul") and n.input[1] in self.constants]
+        # A pre-activation is a linear result that a product of computed values or a Relu reads; the logits count too. So do, for attention,
+        # results that are rearranged, and products of computed matrices.
+        readers, made = {}, {n.output[0]: n for n in graph.node}
         for n in graph.node:
             for name in n.input:
-                readers.setdefault(name, []).append(n.op_type)
-        self.watched = [n.output[0] for n in graph.node if (n.op_type in LINEAR or n.op_type == "Add" and not any(k in self.constants for k in n.input))
-                        and (n.output[0] == graph.output[0].name
-                             or any(r in ("Mul", "Relu", "Pow") for r in readers.get(n.output[0], [])))]
+                readers.setdefault(name, []).append(n)
+        computed = lambda n: not any(k in self.constants for k in n.input)
+
+        def linear(n):
+            """Whether this ends a linear layer (which may be MatMul with Mul and Add of constants), or is a sum or a product of matrices."""
+            if n.op_type in LINEAR or n.op_type == "MatMul" or n.op_type == "Add" and computed(n):
+                return True
+            before = [made[k] for k in n.input if k in made]
+            return n.op_type in ("Mul", "Add") and len(before) == 1 and before[0].op_type in ("MatMul", "Mul") and linear(before[0])
+
+        def counts(n):
+            return (n.output[0] == graph.output[0].name or n.op_type == "MatMul" and computed(n)
+                    or any(r.op_type in ("Relu", "Pow", "Transpose", "Reshape") or r.op_type in ("Mul", "MatMul") and computed(r)
+                           for r in readers.get(n.output[0], [])))
+        self.watched = [n.output[0] for n in graph.node if linear(n) and counts(n)]
         self.noise = {}   # name -> standard deviation
 
     def round_weights(self, bits, generator):
@@ -82,7 +94,9 @@ class Runner:
             elif op == "Flatten":
                 y = i[0].flatten(1)
             elif op == "Reshape":
-                y = i[0].reshape(len(i[0]), -1)
+                y = i[0].reshape([i[0].shape[d] if k == 0 else k for d, k in enumerate(i[1].tolist())])
+            elif op == "Transpose":
+                y = i[0].permute(at["perm"])
             elif op == "Relu":
                 y = F.relu(i[0])
             elif op == "Mul":

@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import torch
 
+import attention as att
 import data as cifar
 import model as nets
 import onnx_tools
@@ -143,6 +144,64 @@ def export_resnet(net, form="folded"):
     return g.model(net.config["net"], [1, 3, 32, 32], "logits", [1, 10], doc)
 
 
+def export_attention(net, form="folded"):
+    """The ONNX model of an AttentionNet, in the operators that PyTorch writes for it."""
+    if form != "folded":
+        raise SystemExit("a net with attention is written with --form folded only")
+    net.eval()
+    f64 = lambda t: t.detach().double().cpu().numpy()
+    g = onnx_tools.Graph()
+
+    def norm(i):
+        n = net.act[i].norm
+        gain = 1.0 / np.sqrt(f64(n.running_var) + n.eps)
+        return gain, -f64(n.running_mean) * gain
+
+    def activation(x, i, name, spatial):
+        a, b = f64(net.act[i].a), f64(net.act[i].b)
+        return g.quadratic(x, name, a, b, -a, spatial)
+
+    x, scale, shift = "image", 1.0 / f64(net.std).ravel(), f64(net.mean).ravel()
+    for i in range(att.STEM):
+        gain, offset = norm(i)
+        w = f64(net.linear[i].weight) * gain.reshape(-1, 1, 1, 1)
+        if i == 0:   # the pixel normalisation; nothing pads
+            w = w * scale.reshape(1, -1, 1, 1)
+            offset = offset - np.einsum("oikl,i->o", w, shift)
+        x = g.conv(x, f"layer{i + 1}", w, offset)
+        if i < att.TOKEN:
+            x = activation(x, i, f"act{i + 1}", True)
+        if i in net.pool_after:
+            x = g.average_pool(x)
+    tokens, dim = att.TOKENS, net.linear[att.UP].weight.shape[1]
+    x = g.node("Reshape", [x, g.constant("columns.shape", [0, dim, tokens], np.int64)], "columns")
+    x = g.node("Transpose", [x], "tokens", perm=[0, 2, 1])
+    if net.heads:
+        gain, offset = norm(att.MIXED)
+        # P V sums over all tokens. Half of its size, as a logarithm, goes to the layer behind it, the rest evenly to P and V: so all three are near 1.
+        size = np.exp(-0.5 * np.log(gain).mean())
+        dense = lambda name, i, scale=1.0: g.dense(x, name, scale * f64(net.linear[i].weight), scale * f64(net.linear[i].bias))
+        query, key, value = dense("query", att.QUERY), dense("key", att.KEY), dense("value", att.VALUE, size ** -0.5)
+        key = g.node("Transpose", [key], "key.columns", perm=[0, 2, 1])
+        scale, shift = (v * att.SHARPNESS * size ** -0.25 for v in norm(att.SCORE))
+        s = g.node("MatMul", [query, key], "score.product")
+        s = g.node("Mul", [s, g.constant("score.scale", scale)], "score.scaled")
+        s = g.node("Add", [s, g.constant("score.bias", (f64(net.bias) * size ** -0.25 + shift)[None])], "score")
+        weights = g.node("Mul", [s, s], "weights")
+        mixed = g.node("MatMul", [weights, value], "mixed")
+        gain, offset = gain * size * f64(net.out_gain), offset * f64(net.out_gain)
+        out = g.dense(mixed, "out", f64(net.linear[att.OUT].weight) * gain.reshape(-1, 1), offset)
+        x = g.node("Add", [x, out], "attended")
+    gain, offset = norm(att.HIDDEN)
+    y = g.dense(x, "up", f64(net.linear[att.UP].weight) * gain.reshape(-1, 1), offset)
+    y = activation(y, att.HIDDEN, "hidden", False)
+    y = g.dense(y, "down", f64(net.linear[att.DOWN].weight) * f64(net.down_gain).reshape(-1, 1), None)
+    x = g.node("Flatten", [g.node("Add", [x, y], "answered")], axis=1)
+    g.gemm(x, "logits", f64(net.head.weight), f64(net.head.bias))
+    doc = "image: float NCHW, pixels in [0, 1] (byte / 255), channels red green blue; logits: 10 classes"
+    return g.model(net.config["net"], [1, 3, 32, 32], "logits", [1, 10], doc)
+
+
 def load(checkpoint):
     state = torch.load(checkpoint, map_location="cpu")
     net = nets.build(state["config"])
@@ -164,7 +223,7 @@ def main():
         p.error("--expect needs the images of --synthetic")
     torch.set_num_threads(1)
     net, state = load(args.checkpoint)
-    made = (export_resnet if net.config["net"] == "resnet20" else export)(net, args.form)
+    made = {"resnet20": export_resnet, "attention": export_attention}.get(net.config["net"], export)(net, args.form)
     onnx.save(made, args.output)
 
     if args.data:

@@ -145,7 +145,7 @@ class FrozenQuadratic(torch.autograd.Function):
 
 
 class Quadratic(nn.Module):
-    """Batch normalisation, then a (x^2 - 1) + b x per channel (or ReLU, or a blend of both)."""
+    """Batch normalisation, then a (x^2 - 1) + b x per channel (or ReLU, or a blend of both; or nothing, "linear", for the limits alone)."""
 
     def __init__(self, channels, activation="quadratic", bend=0.30):
         super().__init__()
@@ -154,6 +154,9 @@ class Quadratic(nn.Module):
         if activation == "quadratic":
             self.a = nn.Parameter(torch.full((channels,), bend))
             self.b = nn.Parameter(torch.full((channels,), 0.80))
+        elif activation == "linear":
+            self.register_buffer("a", torch.zeros(channels), persistent=False)
+            self.register_buffer("b", torch.ones(channels), persistent=False)
         self.blend = 1.0        # 1: quadratic, 0: ReLU; raised in a gradual replacement
         # The ReLU to replace, of x: relu(gain x + shift) - offset. As given here, of about a fresh quadratic's size.
         self.relu = tuple(torch.full((channels,), v) for v in (1.6, 0.0, 0.64))
@@ -185,7 +188,7 @@ class Quadratic(nn.Module):
             return y
         if other is not None:
             x = x + other
-        if self.training and self.activation == "quadratic" and (self.frozen or not self.noise):
+        if self.training and self.activation != "relu" and (self.frozen or not self.noise):
             n = self.norm
             if self.blend < 1.0:
                 y, z = NormBlend.apply(x, self.a, self.b, n.running_mean, n.running_var, n.momentum, n.eps, self.blend,
@@ -343,8 +346,10 @@ class ResNet20(nn.Module):
 
 
 def build(config):
+    from attention import AttentionNet   # which needs this file
+
     config = dict(config)
-    net = {"vgg9": Vgg9, "tiny": TinyCnn, "resnet20": ResNet20}[config.pop("net")]
+    net = {"vgg9": Vgg9, "tiny": TinyCnn, "resnet20": ResNet20, "attention": AttentionNet}[config.pop("net")]
     return net(**config)
 
 

@@ -45,6 +45,11 @@ class Graph:
         return self.node("Gemm", [x, self.constant(f"{name}.weight", weight),
                                   self.constant(f"{name}.bias", bias)], output or name, transB=1)
 
+    def dense(self, x, name, weight, bias):
+        """The last dimension through a dense layer, whatever stands before it; weight is (out, in), as PyTorch has it."""
+        y = self.node("MatMul", [x, self.constant(f"{name}.weight", weight.T)], name if bias is None else f"{name}.product")
+        return y if bias is None else self.node("Add", [y, self.constant(f"{name}.bias", bias)], name)
+
     def quadratic(self, x, name, a, b, c, spatial=True):
         """a x^2 + b x + c per channel, as Mul, Mul, Mul, Add, Add."""
         shape = (1, -1, 1, 1) if spatial else (1, -1)
@@ -126,6 +131,8 @@ def run(model, image, dtype=np.float64, watch=None):
             y = x[0].reshape(int(np.prod(x[0].shape[:at.get("axis", 1)])), -1)
         elif op == "Reshape":
             y = x[0].reshape([x[0].shape[i] if k == 0 else int(k) for i, k in enumerate(x[1])])
+        elif op == "Transpose":
+            y = x[0].transpose(at["perm"])
         elif op == "Relu":
             y = np.maximum(x[0], 0)
         else:

@@ -27,6 +27,7 @@ import data as cifar
 import fused
 import model as nets
 from optim import Muon
+from teacher import HINTS_FROM, Teacher
 
 
 def keep_freed_memory():
@@ -44,7 +45,8 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", required=True, help="folder with the CIFAR-10 binary files")
     p.add_argument("--out", required=True, help="folder for checkpoints and the log")
-    p.add_argument("--net", "--model", choices=("vgg9", "tiny", "resnet20"), default="vgg9")
+    p.add_argument("--net", "--model", choices=("vgg9", "tiny", "resnet20", "attention"), default="vgg9")
+    p.add_argument("--heads", type=int, choices=(0, 1), default=1, help="of --net attention; 0: its control, which passes the tokens on")
     p.add_argument("--activation", choices=("quadratic", "relu"), default="quadratic")
     p.add_argument("--width", type=float, default=1.0, help="channel factor (a wide ReLU teacher)")
     p.add_argument("--epochs", type=float, default=40)
@@ -146,88 +148,6 @@ class Average:
                 self.state[k].copy_(v)
 
 
-# The layers before hold large pictures, whose every pixel a student need not repeat.
-HINTS_FROM = 4
-
-
-class Teacher:
-    """A trained network's logits, and its normalised pre-activations from layer HINTS_FROM on.
-
-    Normalisation is folded into the convolutions, and the layers before HINTS_FROM take scale and shift too: fewer passes over memory.
-    A ResNet-20 has no hints to give.
-    """
-
-    def __init__(self, path, device, half=False):
-        loaded = torch.load(path, map_location=device)
-        self.config = loaded["config"]
-        self.net = nets.build(self.config).to(device)
-        self.net.load_state_dict(loaded["model"])
-        self.net.eval()
-        self.folded = []
-        if self.config["net"] == "resnet20":
-            self._fold_resnet(torch.bfloat16 if half else torch.float32)
-            return
-        with torch.no_grad():
-            for i, (linear, act) in enumerate(zip(self.net.linear, self.net.act)):
-                norm = act.norm
-                gain = 1.0 / torch.sqrt(norm.running_var + norm.eps)
-                bias = -norm.running_mean * gain
-                if act.activation == "relu" and i < HINTS_FROM:
-                    gain, bias = gain * norm.weight, bias * norm.weight + norm.bias
-                weight = (linear.weight * gain.view(-1, 1, 1, 1)).contiguous(memory_format=torch.channels_last)
-                self.folded.append((weight, bias))
-
-    @torch.no_grad()
-    def _fold_resnet(self, kind):
-        for i, (linear, act) in enumerate(zip(self.net.linear, self.net.act)):
-            norm = act.norm
-            gain = torch.rsqrt(norm.running_var + norm.eps)
-            bias = -norm.running_mean * gain
-            if act.activation == "relu":
-                gain, bias = gain * norm.weight, bias * norm.weight + norm.bias
-            gain = gain.view(-1, 1, 1, 1)
-            weight = (self.net.second(i) if i and i % 2 == 0 else linear.weight) * gain
-            short = self.net.shortcut[(i - 1) // 13].weight * gain if i in (8, 14) else gain.view(-1, 1, 1)
-            self.folded.append([v.to(kind).contiguous(memory_format=torch.channels_last) if v.dim() == 4 else v.to(kind)
-                                for v in (weight, bias, short)])
-
-    def _resnet(self, x):
-        for i, ((weight, bias, short), linear, act) in enumerate(zip(self.folded, self.net.linear, self.net.act)):
-            if i % 2:
-                before = x
-            x = F.conv2d(x.to(weight.dtype), weight, bias, linear.stride, linear.padding)
-            if i in (8, 14):
-                x = x + F.conv2d(before, short, None, 2)
-            elif i and i % 2 == 0:
-                x = torch.addcmul(x, short, before)
-            if act.activation == "relu":
-                x = F.relu_(x)
-            else:
-                a, b = (v.view(-1, 1, 1).to(x.dtype) for v in (act.a, act.b))
-                x = x * (a * x + b) - a
-        return self.net.head(x.float().mean((2, 3), keepdim=True)).flatten(1)
-
-    @torch.no_grad()
-    def __call__(self, x):
-        net, features = self.net, {}
-        if net.config["net"] == "resnet20":
-            return self._resnet(x), {}
-        x = (x - net.mean) / net.std
-        for i, ((weight, bias), act) in enumerate(zip(self.folded, net.act)):
-            x = F.conv2d(x, weight, bias)
-            if i >= HINTS_FROM:
-                features[i] = x
-            if act.activation == "relu":
-                if i >= HINTS_FROM:
-                    x = x * act.norm.weight.view(-1, 1, 1) + act.norm.bias.view(-1, 1, 1)
-                x = F.relu_(x)
-            else:
-                x = x * (act.a.view(-1, 1, 1) * x + act.b.view(-1, 1, 1)) - act.a.view(-1, 1, 1)
-            if i in net.pool_after:
-                x = F.avg_pool2d(x, 2)
-        return net.head(x).flatten(1), features
-
-
 def spread(model, workers):
     """Copy weights and statistics to the workers and clear their gradients."""
     for worker in workers:
@@ -292,6 +212,8 @@ def main():
     config = {"net": args.net, "activation": args.activation}
     if args.net != "tiny":
         config["width"] = args.width
+    if args.net == "attention":
+        config["heads"] = args.heads
     model = nets.build(config).to(device).to(memory_format=torch.channels_last)
     if args.init:
         loaded = torch.load(args.init, map_location=device)
@@ -299,15 +221,17 @@ def main():
             nets.replace_relu(model, loaded["model"])
         else:
             model.load_state_dict(loaded["model"])
-    teacher = Teacher(args.teacher, device, args.bf16) if args.teacher else None
-    if args.hint and (teacher is None or "resnet20" in (args.net, teacher.config["net"])):
-        raise SystemExit("--hint needs a --teacher, and is not for resnet20")
+    teacher = Teacher(args.teacher, device, args.bf16, args.hint > 0) if args.teacher else None
+    if args.hint and (teacher is None or {"resnet20", "attention"} & {args.net, teacher.config["net"]}):
+        raise SystemExit("--hint needs a --teacher, and is not for resnet20 or attention")
     if args.hint and args.bf16:
         raise SystemExit("--hint compares in single precision: without --bf16")
     if args.hold and (device.type != "cpu" or fused.library() is None):
         raise SystemExit("--hold is done by fused.c alone: on the CPU, and with a C compiler named cc")
-    if args.early_every > 1 and args.net == "resnet20":
-        raise SystemExit("--early-every is not for resnet20, whose first layers are not half of the work")
+    if args.early_every > 1 and args.net in ("resnet20", "attention"):
+        raise SystemExit(f"--early-every is not for {args.net}, whose first layers are not half of the work")
+    if args.gradual and args.net == "attention":
+        raise SystemExit("--gradual is not for attention: it starts as it is")
     if args.freeze and (args.activation == "relu" or args.gradual > 1.0 - args.freeze):
         raise SystemExit("--freeze is for quadratics alone, after --gradual has ended")
     unlabelled = None
