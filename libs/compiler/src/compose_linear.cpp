@@ -11,9 +11,11 @@
 namespace brainlock::compiler {
 namespace {
 
-// Dense layers are multiplied into one only where that takes at most about a tenth of a second (products of a full matrix with what is not zero).
+// Dense layers are multiplied into one only where that takes at most about a tenth of a second (products of a full
+// matrix with what is not zero).
 constexpr std::uint64_t kMaxComposition = std::uint64_t{1} << 27;
-// A layer that only moves or adds up numbers costs a level and little besides: it goes into its neighbour where that one stays below this many weights.
+// A layer that only moves or adds up numbers costs a level and little besides: it goes into its neighbour where that
+// one stays below this many weights.
 constexpr std::uint64_t kMaxSavingLevel = std::uint64_t{1} << 24;
 
 /// Whether each output reads one input at most, or each input is read by one output at most.
@@ -38,7 +40,7 @@ struct SparseRows {
     std::uint32_t column;
     float value;
   };
-  std::vector<std::size_t> first;   // of each row, and one past the last
+  std::vector<std::size_t> first;  // of each row, and one past the last
   std::vector<Weight> weights;
 
   explicit SparseRows(const DenseParams& dense) {
@@ -64,7 +66,8 @@ DenseParams composed(const DenseParams& second, const DenseParams& first, const 
       const double w = second.weights[m * mid + j];
       if (w == 0) continue;
       shift += w * first.bias[j];
-      for (std::size_t k = rows.first[j]; k < rows.first[j + 1]; ++k) row[rows.weights[k].column] += w * rows.weights[k].value;
+      for (std::size_t k = rows.first[j]; k < rows.first[j + 1]; ++k)
+        row[rows.weights[k].column] += w * rows.weights[k].value;
     }
     std::transform(row.begin(), row.end(), both.weights.begin() + static_cast<std::ptrdiff_t>(m * in),
                    [](double v) { return static_cast<float>(v); });
@@ -91,7 +94,8 @@ class Composer {
   void compose(std::size_t i) {
     if (node(i).inputs.empty()) return;
     if (node(i).kind == OpKind::kDense) {
-      while (into_dense(i) || into_conv(i)) {}
+      while (into_dense(i) || into_conv(i)) {
+      }
     } else if (node(i).kind == OpKind::kAdd) {
       const std::size_t parts = graph_.nodes.size();
       dissolve(static_cast<int>(i));
@@ -101,8 +105,8 @@ class Composer {
 
   /// Whether `second` (out x mid) after a dense layer `first` should be one with it.
   static bool worth_it(const DenseParams& second, const DenseParams& first, const SparseRows& rows) {
-    const auto out = static_cast<std::uint64_t>(second.out_features), mid = static_cast<std::uint64_t>(second.in_features),
-               in = static_cast<std::uint64_t>(first.in_features);
+    const auto out = static_cast<std::uint64_t>(second.out_features),
+               mid = static_cast<std::uint64_t>(second.in_features), in = static_cast<std::uint64_t>(first.in_features);
     if (out * rows.weights.size() > kMaxComposition) return false;
     return out * in <= mid * (in + out) || (out * in <= kMaxSavingLevel && (only_moves(first) || only_moves(second)));
   }
@@ -128,7 +132,8 @@ class Composer {
     const bool alone = readers(before).size() == 1;
     if (!alone && !only_moves(node(before).dense())) return false;
     for (const int reader : readers(before))
-      if (node(reader).kind != OpKind::kDense || !worth_it(node(reader).dense(), node(before).dense(), rows)) return false;
+      if (node(reader).kind != OpKind::kDense || !worth_it(node(reader).dense(), node(before).dense(), rows))
+        return false;
     skip_input(i, composed(node(i).dense(), node(before).dense(), rows));
     return true;
   }
@@ -139,7 +144,9 @@ class Composer {
     const Node& first = node(before);
     if (first.kind != OpKind::kConv || !only_read_by_one(before) || !only_moves(node(i).dense())) return false;
     const TensorShape& in = node(first.inputs[0]).shape;
-    if (first.inputs[0] == 0 || in.size() * first.shape.size() > kMaxSavingLevel || in.size() * node(i).shape.size() > kMaxSavingLevel) return false;
+    if (first.inputs[0] == 0 || in.size() * first.shape.size() > kMaxSavingLevel ||
+        in.size() * node(i).shape.size() > kMaxSavingLevel)
+      return false;
     DenseParams dense = conv_as_dense(first.conv(), in, first.shape);
     const std::size_t plane = first.shape.size() / static_cast<std::size_t>(first.shape.channels);
     for (std::size_t e = 0; e < first.shape.size(); ++e) dense.bias.push_back(first.conv().bias[e / plane]);
@@ -147,7 +154,8 @@ class Composer {
     return true;
   }
 
-  // W (x + y) = W x + W y for all that read the sum, if each W goes into a layer that makes one of the two: the sum needs no level of its own.
+  // W (x + y) = W x + W y for all that read the sum, if each W goes into a layer that makes one of the two: the sum
+  // needs no level of its own.
   void dissolve(int sum) {
     const std::vector<int> parts = node(sum).inputs, all = readers(sum);
     if (graph_.output == sum || all.empty() || parts[0] == parts[1]) return;
@@ -155,7 +163,8 @@ class Composer {
     const auto goes_in = [&](int part) {
       if (node(part).kind != OpKind::kDense || !only_read_by_one(part)) return false;
       const SparseRows rows(node(part).dense());
-      return std::all_of(all.begin(), all.end(), [&](int r) { return worth_it(node(r).dense(), node(part).dense(), rows); });
+      return std::all_of(all.begin(), all.end(),
+                         [&](int r) { return worth_it(node(r).dense(), node(part).dense(), rows); });
     };
     const bool goes[2] = {goes_in(parts[0]), goes_in(parts[1])};
     if (!goes[0] && !goes[1]) return;
@@ -172,7 +181,11 @@ class Composer {
           source = node(source).inputs[0];
         }
         mapped.push_back(static_cast<int>(graph_.nodes.size()));
-        Node part{OpKind::kDense, fresh_name(node(reader).name + "/part_" + std::to_string(k)), {source}, node(reader).shape, std::move(dense)};
+        Node part{OpKind::kDense,
+                  fresh_name(node(reader).name + "/part_" + std::to_string(k)),
+                  {source},
+                  node(reader).shape,
+                  std::move(dense)};
         graph_.nodes.push_back(std::move(part));
         readers_.push_back({reader});
         readers(source).push_back(mapped.back());
@@ -184,10 +197,10 @@ class Composer {
     for (std::size_t k = 0; k < 2; ++k) {
       if (!goes[k]) continue;
       std::erase(readers(node(parts[k]).inputs[0]), parts[k]);
-      node(parts[k]).inputs.clear();   // dead
+      node(parts[k]).inputs.clear();  // dead
     }
     readers(sum).clear();
-    node(sum).inputs.clear();   // dead
+    node(sum).inputs.clear();  // dead
   }
 
   std::string fresh_name(std::string name) {
@@ -199,7 +212,7 @@ class Composer {
 
   Graph& graph_;
   std::vector<std::vector<int>> readers_;
-  std::unordered_set<std::string> names_;   // filled when the first name is made
+  std::unordered_set<std::string> names_;  // filled when the first name is made
 };
 
 }  // namespace

@@ -34,7 +34,8 @@ void reorder_rows(DenseParams& dense, const TensorShape& shape) {
   const auto in = static_cast<std::size_t>(dense.in_features);
   const DenseParams before = dense;
   for (std::size_t e = 0; e < shape.size(); ++e) {
-    std::copy_n(before.weights.begin() + static_cast<std::ptrdiff_t>(e * in), in, dense.weights.begin() + static_cast<std::ptrdiff_t>(moved(e, shape) * in));
+    std::copy_n(before.weights.begin() + static_cast<std::ptrdiff_t>(e * in), in,
+                dense.weights.begin() + static_cast<std::ptrdiff_t>(moved(e, shape) * in));
     dense.bias[moved(e, shape)] = before.bias[e];
   }
 }
@@ -54,7 +55,8 @@ bool write_out(Node& node, const TensorShape& in) {
 
 DenseParams move_all(const TensorShape& shape) {
   const std::size_t n = shape.size();
-  DenseParams dense{static_cast<int>(n), static_cast<int>(n), std::vector<float>(n * n, 0.0F), std::vector<float>(n, 0.0F)};
+  DenseParams dense{static_cast<int>(n), static_cast<int>(n), std::vector<float>(n * n, 0.0F),
+                    std::vector<float>(n, 0.0F)};
   for (std::size_t e = 0; e < n; ++e) dense.weights[moved(e, shape) * n + e] = 1.0F;
   return dense;
 }
@@ -86,7 +88,8 @@ void flatten_maps(Graph& graph, std::vector<double>& ranges) {
     const bool flat = worth_it(graph, static_cast<int>(i), readers[i]);
     const TensorShape shape = graph.nodes[i].shape;
     Node node = graph.nodes[i];
-    const bool written = flat && node.inputs[0] != 0 && write_out(node, graph.nodes[static_cast<std::size_t>(node.inputs[0])].shape);
+    const bool written =
+        flat && node.inputs[0] != 0 && write_out(node, graph.nodes[static_cast<std::size_t>(node.inputs[0])].shape);
     for (int& input : node.inputs) input = place[static_cast<std::size_t>(input)];
     std::string name = node.name + "/flat";
     add(std::move(node), i);
@@ -95,7 +98,8 @@ void flatten_maps(Graph& graph, std::vector<double>& ranges) {
       while (!names.insert(name).second) name += '_';
       add({OpKind::kDense, std::move(name), {place[i]}, {static_cast<int>(shape.size()), 1, 1}, move_all(shape)}, i);
     }
-    for (int reader : readers[i]) reorder_columns(std::get<DenseParams>(graph.nodes[static_cast<std::size_t>(reader)].params), shape);
+    for (int reader : readers[i])
+      reorder_columns(std::get<DenseParams>(graph.nodes[static_cast<std::size_t>(reader)].params), shape);
   }
   graph.output = place[static_cast<std::size_t>(graph.output)];
   graph.nodes = std::move(nodes);

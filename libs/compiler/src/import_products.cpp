@@ -1,7 +1,8 @@
-// Sums of picked elements: products of matrices, of which one or both depend on the input, and what is only a choice or a mean of elements.
+// Sums of picked elements: products of matrices, of which one or both depend on the input, and what is only a choice or
+// a mean of elements.
 //
-// Each is one dense layer over the whole value, with mostly zeros among its weights; what only moves numbers goes into the layer before or behind it
-// (compose_linear.hpp).
+// Each is one dense layer over the whole value, with mostly zeros among its weights; what only moves numbers goes into
+// the layer before or behind it (compose_linear.hpp).
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -22,14 +23,17 @@ struct Pick {
 
 // A dense layer whose output m is the sum of picks(m), called with a function that takes each.
 template <typename Picks>
-Outcome add_picks(ImportState& state, const std::string& name, Value value, std::size_t outputs, Picks&& picks, int& made) {
+Outcome add_picks(ImportState& state, const std::string& name, Value value, std::size_t outputs, Picks&& picks,
+                  int& made) {
   const TensorShape in = state.shape(value.base);
-  if (!extents_ok(static_cast<std::int64_t>(outputs), 1, 1) || !state.budget().charge(outputs * in.size())) return too_large();
+  if (!extents_ok(static_cast<std::int64_t>(outputs), 1, 1) || !state.budget().charge(outputs * in.size()))
+    return too_large();
   // An affine map goes into the weights, whatever its coefficients.
   if (value.poly.degree() > 1) {
     if (auto refusal = state.rebase(value)) return refusal;
   }
-  DenseParams params{static_cast<int>(outputs), static_cast<int>(in.size()), std::vector<float>(outputs * in.size(), 0.0F), std::vector<float>(outputs, 0.0F)};
+  DenseParams params{static_cast<int>(outputs), static_cast<int>(in.size()),
+                     std::vector<float>(outputs * in.size(), 0.0F), std::vector<float>(outputs, 0.0F)};
   for (std::size_t m = 0; m < outputs; ++m) {
     double bias = 0;
     picks(m, [&](Pick pick) {
@@ -40,7 +44,9 @@ Outcome add_picks(ImportState& state, const std::string& name, Value value, std:
     });
     params.bias[m] = static_cast<float>(bias);
   }
-  const auto finite = [](const std::vector<float>& v) { return std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); }); };
+  const auto finite = [](const std::vector<float>& v) {
+    return std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); });
+  };
   if (!finite(params.weights) || !finite(params.bias)) return inconsistent("its weights overflow");
   made = state.add_node(OpKind::kDense, name, {value.base}, {static_cast<int>(outputs), 1, 1}, std::move(params));
   return {};
@@ -50,7 +56,7 @@ Outcome add_picks(ImportState& state, const std::string& name, Value value, std:
 struct MatrixProduct {
   Dims batch;
   std::int64_t m = 0, k = 0, n = 0;
-  std::vector<std::size_t> left_batch, right_batch;   ///< strides of the batch axes in the operands' elements
+  std::vector<std::size_t> left_batch, right_batch;  ///< strides of the batch axes in the operands' elements
 
   [[nodiscard]] std::size_t batches() const { return element_count(batch); }
   [[nodiscard]] Dims dims() const {
@@ -88,7 +94,9 @@ std::optional<MatrixProduct> read_shapes(const Dims& a, const Dims& b) {
   p.n = b.back();
   if (b[b.size() - 2] != p.k) return std::nullopt;
   const std::size_t rank = std::max(a.size(), b.size());
-  const auto extent = [&](const Dims& dims, std::size_t axis) { return axis + dims.size() < rank ? std::int64_t{1} : dims[axis + dims.size() - rank]; };
+  const auto extent = [&](const Dims& dims, std::size_t axis) {
+    return axis + dims.size() < rank ? std::int64_t{1} : dims[axis + dims.size() - rank];
+  };
   for (std::size_t axis = 0; axis + 2 < rank; ++axis) p.batch.push_back(std::max(extent(a, axis), extent(b, axis)));
   const auto strides = [&](const Dims& dims, std::vector<std::size_t>& out) {
     out.assign(p.batch.size(), 0);
@@ -105,11 +113,14 @@ std::optional<MatrixProduct> read_shapes(const Dims& a, const Dims& b) {
   return p;
 }
 
-Refusal misfit(const Dims& a, const Dims& b) { return inconsistent("matrices of " + dims_to_string(a) + " and " + dims_to_string(b) + " do not fit"); }
+Refusal misfit(const Dims& a, const Dims& b) {
+  return inconsistent("matrices of " + dims_to_string(a) + " and " + dims_to_string(b) + " do not fit");
+}
 
-/// Where the products of a product of matrices lie: a place for each (row, inner, column) within a batch. The products of one batch follow those of another.
+/// Where the products of a product of matrices lie: a place for each (row, inner, column) within a batch. The products
+/// of one batch follow those of another.
 struct Order {
-  std::size_t row = 0, inner = 0, column = 0;   ///< strides
+  std::size_t row = 0, inner = 0, column = 0;  ///< strides
 };
 
 // All orders of the three axes.
@@ -134,11 +145,14 @@ class Diagonals {
   std::size_t count_ = 0;
 };
 
-// A constant matrix for each position of a map is a 1x1 convolution: where the model sees the map as [1, positions, channels].
+// A constant matrix for each position of a map is a 1x1 convolution: where the model sees the map as [1, positions,
+// channels].
 bool positions_of_a_map(ImportState& state, const Value& value) {
   const TensorShape in = state.shape(value.base);
   const std::size_t plane = in.size() / static_cast<std::size_t>(in.channels), count = element_count(value.dims);
-  if (plane == 1 || value.dims.back() != in.channels || !value.view || value.poly.width() > static_cast<std::size_t>(in.channels)) return false;
+  if (plane == 1 || value.dims.back() != in.channels || !value.view ||
+      value.poly.width() > static_cast<std::size_t>(in.channels))
+    return false;
   if (!state.budget().charge(count)) return false;
   const auto channels = static_cast<std::size_t>(in.channels);
   for (std::size_t e = 0; e < count; ++e)
@@ -146,14 +160,16 @@ bool positions_of_a_map(ImportState& state, const Value& value) {
   return true;
 }
 
-Outcome matrix_for_each_position(ImportState& state, const OnnxNode& node, const Value& value, const ConstTensor& weights) {
+Outcome matrix_for_each_position(ImportState& state, const OnnxNode& node, const Value& value,
+                                 const ConstTensor& weights) {
   int base = 0;
   if (auto refusal = state.materialise(value, base)) return refusal;
   const TensorShape in = state.shape(base);
   const std::int64_t columns = weights.dims.back();
   const TensorShape out{static_cast<int>(columns), in.height, in.width};
   const auto rows = static_cast<std::size_t>(in.channels), count = static_cast<std::size_t>(columns);
-  if (!extents_ok(columns, in.height, in.width) || !state.budget().charge(rows * count + out.size())) return too_large();
+  if (!extents_ok(columns, in.height, in.width) || !state.budget().charge(rows * count + out.size()))
+    return too_large();
   ConvParams conv;
   conv.out_channels = out.channels;
   conv.in_channels = in.channels;
@@ -176,16 +192,20 @@ Outcome in_order(ImportState& state, const std::string& name, const Value& value
   const auto strides = broadcast_strides(value.dims, dims);
   const std::size_t count = element_count(dims);
   const TensorShape shape = state.shape(value.base);
-  if (!value.view && count == element_count(value.dims) && shape.height * shape.width == 1) return state.materialise(value, made);
-  return add_picks(state, name, value, count, [&](std::size_t m, auto&& take) {
-    std::size_t at = 0;
-    for (std::size_t axis = dims.size(); axis-- > 0;) {
-      const auto extent = static_cast<std::size_t>(dims[axis]);
-      at += m % extent * (*strides)[axis];
-      m /= extent;
-    }
-    take(Pick{at, 1});
-  }, made);
+  if (!value.view && count == element_count(value.dims) && shape.height * shape.width == 1)
+    return state.materialise(value, made);
+  return add_picks(
+      state, name, value, count,
+      [&](std::size_t m, auto&& take) {
+        std::size_t at = 0;
+        for (std::size_t axis = dims.size(); axis-- > 0;) {
+          const auto extent = static_cast<std::size_t>(dims[axis]);
+          at += m % extent * (*strides)[axis];
+          m /= extent;
+        }
+        take(Pick{at, 1});
+      },
+      made);
 }
 
 }  // namespace
@@ -196,7 +216,8 @@ Outcome multiply_matrices(ImportState& state, const OnnxNode& node, const Value&
   const std::size_t outputs = element_count(p->dims()), inner = static_cast<std::size_t>(p->k);
   const auto rows = static_cast<std::size_t>(p->m), columns = static_cast<std::size_t>(p->n);
   if (outputs > (std::size_t{1} << 24) / inner)
-    return Refusal{"a product of encrypted matrices that takes more than 2^24 products of numbers", "use fewer or shorter tokens", false};
+    return Refusal{"a product of encrypted matrices that takes more than 2^24 products of numbers",
+                   "use fewer or shorter tokens", false};
   const std::size_t terms = outputs * inner, each = rows * inner * columns;
   if (!state.budget().charge(6 * terms)) return too_large();
   // Nobody else sees the order of the products: that with the fewest diagonals in the three layers around them.
@@ -205,7 +226,8 @@ Outcome multiply_matrices(ImportState& state, const OnnxNode& node, const Value&
       for (std::size_t r = 0; r < rows; ++r)
         for (std::size_t k = 0; k < inner; ++k)
           for (std::size_t c = 0; c < columns; ++c)
-            call(batch * each + r * order.row + k * order.inner + c * order.column, p->left(batch, r, k), p->right(batch, k, c), (batch * rows + r) * columns + c);
+            call(batch * each + r * order.row + k * order.inner + c * order.column, p->left(batch, r, k),
+                 p->right(batch, k, c), (batch * rows + r) * columns + c);
   };
   Order best;
   std::size_t fewest = 0;
@@ -229,31 +251,56 @@ Outcome multiply_matrices(ImportState& state, const OnnxNode& node, const Value&
     sums[out].push_back({place, 1});
   });
   int left = 0, right = 0, made = 0;
-  if (auto refusal = add_picks(state, node.name + "/left", a, terms, [&](std::size_t m, auto&& take) { take(Pick{from_left[m], 1}); }, left)) return refusal;
-  if (auto refusal = add_picks(state, node.name + "/right", b, terms, [&](std::size_t m, auto&& take) { take(Pick{from_right[m], 1}); }, right)) return refusal;
-  const int product = state.add_node(OpKind::kProduct, node.name + "/products", {left, right}, state.shape(left), std::monostate{});
+  if (auto refusal = add_picks(
+          state, node.name + "/left", a, terms,
+          [&](std::size_t m, auto&& take) {
+            take(Pick{from_left[m], 1});
+          },
+          left))
+    return refusal;
+  if (auto refusal = add_picks(
+          state, node.name + "/right", b, terms,
+          [&](std::size_t m, auto&& take) {
+            take(Pick{from_right[m], 1});
+          },
+          right))
+    return refusal;
+  const int product =
+      state.add_node(OpKind::kProduct, node.name + "/products", {left, right}, state.shape(left), std::monostate{});
   const Value products = node_value(product, {1, static_cast<std::int64_t>(terms)});
-  if (auto refusal = add_picks(state, node.name, products, outputs, [&](std::size_t out, auto&& take) {
-        for (const Pick& pick : sums[out]) take(pick);
-      }, made)) return refusal;
+  if (auto refusal = add_picks(
+          state, node.name, products, outputs,
+          [&](std::size_t out, auto&& take) {
+            for (const Pick& pick : sums[out]) take(pick);
+          },
+          made))
+    return refusal;
   return state.finish(node, node_value(made, p->dims()));
 }
 
-Outcome multiply_by_constant(ImportState& state, const OnnxNode& node, const Value& value, const ConstTensor& weights, bool constant_left) {
+Outcome multiply_by_constant(ImportState& state, const OnnxNode& node, const Value& value, const ConstTensor& weights,
+                             bool constant_left) {
   if (weights.is_integer) return inconsistent("its weights are no reals");
   const auto p = constant_left ? read_shapes(weights.dims, value.dims) : read_shapes(value.dims, weights.dims);
   if (!p) return constant_left ? misfit(weights.dims, value.dims) : misfit(value.dims, weights.dims);
-  if (!constant_left && weights.dims.size() == 2 && positions_of_a_map(state, value)) return matrix_for_each_position(state, node, value, weights);
-  const auto rows = static_cast<std::size_t>(p->m), columns = static_cast<std::size_t>(p->n), inner = static_cast<std::size_t>(p->k);
+  if (!constant_left && weights.dims.size() == 2 && positions_of_a_map(state, value))
+    return matrix_for_each_position(state, node, value, weights);
+  const auto rows = static_cast<std::size_t>(p->m), columns = static_cast<std::size_t>(p->n),
+             inner = static_cast<std::size_t>(p->k);
   const std::size_t outputs = element_count(p->dims());
   int made = 0;
-  if (auto refusal = add_picks(state, node.name, value, outputs, [&](std::size_t out, auto&& take) {
-        const std::size_t batch = out / (rows * columns), row = out / columns % rows, column = out % columns;
-        for (std::size_t k = 0; k < inner; ++k) {
-          const std::size_t l = p->left(batch, row, k), r = p->right(batch, k, column);
-          take(constant_left ? Pick{r, static_cast<double>(weights.reals[l])} : Pick{l, static_cast<double>(weights.reals[r])});
-        }
-      }, made)) return refusal;
+  if (auto refusal = add_picks(
+          state, node.name, value, outputs,
+          [&](std::size_t out, auto&& take) {
+            const std::size_t batch = out / (rows * columns), row = out / columns % rows, column = out % columns;
+            for (std::size_t k = 0; k < inner; ++k) {
+              const std::size_t l = p->left(batch, row, k), r = p->right(batch, k, column);
+              take(constant_left ? Pick{r, static_cast<double>(weights.reals[l])}
+                                 : Pick{l, static_cast<double>(weights.reals[r])});
+            }
+          },
+          made))
+    return refusal;
   return state.finish(node, node_value(made, p->dims()));
 }
 
@@ -272,7 +319,8 @@ Outcome multiply_elements(ImportState& state, const OnnxNode& node, const Value&
   return state.finish(node, std::move(out));
 }
 
-Outcome common_order(ImportState& state, const OnnxNode& node, const Value& a, const Value& b, int& left, int& right, std::vector<std::int64_t>& dims) {
+Outcome common_order(ImportState& state, const OnnxNode& node, const Value& a, const Value& b, int& left, int& right,
+                     std::vector<std::int64_t>& dims) {
   const std::size_t rank = std::max(a.dims.size(), b.dims.size());
   dims.assign(rank, 1);
   for (const Value* value : {&a, &b})
@@ -281,35 +329,41 @@ Outcome common_order(ImportState& state, const OnnxNode& node, const Value& a, c
       extent = std::max(extent, value->dims[value->dims.size() - 1 - k]);
     }
   if (!broadcast_strides(a.dims, dims) || !broadcast_strides(b.dims, dims))
-    return inconsistent("tensors of " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) + " do not broadcast");
+    return inconsistent("tensors of " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) +
+                        " do not broadcast");
   if (auto refusal = in_order(state, node.name + "/left", a, dims, left)) return refusal;
   return in_order(state, node.name + "/right", b, dims, right);
 }
 
-Outcome mean_of_elements(ImportState& state, const OnnxNode& node, const Value& value, const std::vector<int>& axes, std::vector<std::int64_t> dims) {
+Outcome mean_of_elements(ImportState& state, const OnnxNode& node, const Value& value, const std::vector<int>& axes,
+                         std::vector<std::int64_t> dims) {
   const std::size_t rank = value.dims.size();
   std::vector<std::size_t> step(rank, 1);
   for (std::size_t k = rank; k-- > 1;) step[k - 1] = step[k] * static_cast<std::size_t>(value.dims[k]);
   std::size_t averaged = 1;
   for (int axis : axes) averaged *= static_cast<std::size_t>(value.dims[static_cast<std::size_t>(axis)]);
   int made = 0;
-  if (auto refusal = add_picks(state, node.name, value, element_count(value.dims) / averaged, [&](std::size_t out, auto&& take) {
-        std::size_t first = 0;
-        for (std::size_t axis = rank; axis-- > 0;) {
-          if (std::binary_search(axes.begin(), axes.end(), static_cast<int>(axis))) continue;
-          first += out % static_cast<std::size_t>(value.dims[axis]) * step[axis];
-          out /= static_cast<std::size_t>(value.dims[axis]);
-        }
-        for (std::size_t part = 0; part < averaged; ++part) {
-          std::size_t at = first, rest = part;
-          for (std::size_t k = axes.size(); k-- > 0;) {
-            const auto axis = static_cast<std::size_t>(axes[k]);
-            at += rest % static_cast<std::size_t>(value.dims[axis]) * step[axis];
-            rest /= static_cast<std::size_t>(value.dims[axis]);
-          }
-          take(Pick{at, 1.0 / static_cast<double>(averaged)});
-        }
-      }, made)) return refusal;
+  if (auto refusal = add_picks(
+          state, node.name, value, element_count(value.dims) / averaged,
+          [&](std::size_t out, auto&& take) {
+            std::size_t first = 0;
+            for (std::size_t axis = rank; axis-- > 0;) {
+              if (std::binary_search(axes.begin(), axes.end(), static_cast<int>(axis))) continue;
+              first += out % static_cast<std::size_t>(value.dims[axis]) * step[axis];
+              out /= static_cast<std::size_t>(value.dims[axis]);
+            }
+            for (std::size_t part = 0; part < averaged; ++part) {
+              std::size_t at = first, rest = part;
+              for (std::size_t k = axes.size(); k-- > 0;) {
+                const auto axis = static_cast<std::size_t>(axes[k]);
+                at += rest % static_cast<std::size_t>(value.dims[axis]) * step[axis];
+                rest /= static_cast<std::size_t>(value.dims[axis]);
+              }
+              take(Pick{at, 1.0 / static_cast<double>(averaged)});
+            }
+          },
+          made))
+    return refusal;
   return state.finish(node, node_value(made, std::move(dims)));
 }
 

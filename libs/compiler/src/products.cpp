@@ -15,27 +15,35 @@ constexpr std::size_t kMaxWeights = std::size_t{1} << 26;
 // The factors take no part in an extreme way: ranges are those of a few samples.
 constexpr double kMostBalance = 64;
 
-std::size_t plane_of(const TensorShape& s) { return static_cast<std::size_t>(s.height) * static_cast<std::size_t>(s.width); }
+std::size_t plane_of(const TensorShape& s) {
+  return static_cast<std::size_t>(s.height) * static_cast<std::size_t>(s.width);
+}
 
 /// A factor of a product as a linear map of some node: rows of weights, one for each output channel.
 struct Factor {
   int source = 0;
   OpKind kind = OpKind::kDense;
-  ConvParams conv;     // its window, for kConv
+  ConvParams conv;  // its window, for kConv
   std::size_t columns = 0;
   std::vector<float> weights, bias;
 };
 
 bool same_map(const Factor& a, const Factor& b) {
   return a.source == b.source && a.kind == b.kind && a.columns == b.columns &&
-         (a.kind == OpKind::kDense ||
-          (a.conv.kernel_h == b.conv.kernel_h && a.conv.kernel_w == b.conv.kernel_w && a.conv.stride_h == b.conv.stride_h && a.conv.stride_w == b.conv.stride_w &&
-           a.conv.pad_top == b.conv.pad_top && a.conv.pad_left == b.conv.pad_left && a.conv.pad_bottom == b.conv.pad_bottom && a.conv.pad_right == b.conv.pad_right));
+         (a.kind == OpKind::kDense || (a.conv.kernel_h == b.conv.kernel_h && a.conv.kernel_w == b.conv.kernel_w &&
+                                       a.conv.stride_h == b.conv.stride_h && a.conv.stride_w == b.conv.stride_w &&
+                                       a.conv.pad_top == b.conv.pad_top && a.conv.pad_left == b.conv.pad_left &&
+                                       a.conv.pad_bottom == b.conv.pad_bottom && a.conv.pad_right == b.conv.pad_right));
 }
 
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, std::span<const double> ranges) : from_(graph), ranges_(ranges), readers_(consumers(graph)), place_(graph.nodes.size(), -1), squares_(graph.nodes.size(), -1) {
+  Rewriter(const Graph& graph, std::span<const double> ranges)
+      : from_(graph),
+        ranges_(ranges),
+        readers_(consumers(graph)),
+        place_(graph.nodes.size(), -1),
+        squares_(graph.nodes.size(), -1) {
     for (const Node& node : graph.nodes) names_.insert(node.name);
     out_.graph.model_name = graph.model_name;
   }
@@ -100,7 +108,8 @@ class Rewriter {
   }
 
   static Error too_large(const Node& node) {
-    return Error{ErrorCode::kUnsupported, "these layers cannot be packed:\n  " + node.name + " (product): a product of " + std::to_string(node.shape.channels) +
+    return Error{ErrorCode::kUnsupported, "these layers cannot be packed:\n  " + node.name +
+                                              " (product): a product of " + std::to_string(node.shape.channels) +
                                               " channels is more than ciphertexts hold; use fewer or shorter tokens"};
   }
 
@@ -119,13 +128,17 @@ class Rewriter {
     if (same_map(left, right)) {
       sum = add_map(product.name + "/factors", stacked(left, s / 2, s / 2, &right, 0.5 / s), shape, range);
     } else {
-      const int first = add_map(product.name + "/first_factor", stacked(left, s / 2, s / 2, nullptr, 0), shape, s * ru / 2),
-                second = add_map(product.name + "/second_factor", stacked(right, 0.5 / s, -0.5 / s, nullptr, 0), shape, rv / s / 2);
+      const int first =
+                    add_map(product.name + "/first_factor", stacked(left, s / 2, s / 2, nullptr, 0), shape, s * ru / 2),
+                second = add_map(product.name + "/second_factor", stacked(right, 0.5 / s, -0.5 / s, nullptr, 0), shape,
+                                 rv / s / 2);
       sum = add({OpKind::kAdd, fresh_name(product.name + "/factors"), {first, second}, shape, std::monostate{}}, range);
     }
     const auto channels = static_cast<std::size_t>(shape.channels);
-    QuadraticParams square{std::vector<float>(channels, 1.0F), std::vector<float>(channels, 0.0F), std::vector<float>(channels, 0.0F)};
-    squares_[static_cast<std::size_t>(i)] = add({OpKind::kQuadratic, product.name, {sum}, shape, std::move(square)}, range * range);
+    QuadraticParams square{std::vector<float>(channels, 1.0F), std::vector<float>(channels, 0.0F),
+                           std::vector<float>(channels, 0.0F)};
+    squares_[static_cast<std::size_t>(i)] =
+        add({OpKind::kQuadratic, product.name, {sum}, shape, std::move(square)}, range * range);
     return {};
   }
 
@@ -137,7 +150,8 @@ class Rewriter {
       rows.reserve(2 * a.size());
       for (const double side : {1.0, -1.0})
         for (std::size_t k = 0; k < a.size(); ++k)
-          rows.push_back(static_cast<float>((side > 0 ? top : bottom) * static_cast<double>(a[k]) + (b != nullptr ? side * other_scale * static_cast<double>((*b)[k]) : 0.0)));
+          rows.push_back(static_cast<float>((side > 0 ? top : bottom) * static_cast<double>(a[k]) +
+                                            (b != nullptr ? side * other_scale * static_cast<double>((*b)[k]) : 0.0)));
       return rows;
     };
     out.weights = both(f.weights, other != nullptr ? &other->weights : nullptr);
@@ -148,7 +162,12 @@ class Rewriter {
   int add_map(const std::string& name, Factor f, const TensorShape& shape, double range) {
     if (f.kind == OpKind::kDense) {
       const auto rows = static_cast<int>(f.bias.size());
-      return add({OpKind::kDense, fresh_name(name), {f.source}, shape, DenseParams{rows, static_cast<int>(f.columns), std::move(f.weights), std::move(f.bias)}}, range);
+      return add({OpKind::kDense,
+                  fresh_name(name),
+                  {f.source},
+                  shape,
+                  DenseParams{rows, static_cast<int>(f.columns), std::move(f.weights), std::move(f.bias)}},
+                 range);
     }
     f.conv.out_channels = shape.channels;
     f.conv.weights = std::move(f.weights);
@@ -156,11 +175,12 @@ class Rewriter {
     return add({OpKind::kConv, fresh_name(name), {f.source}, shape, std::move(f.conv)}, range);
   }
 
-  /// The node of the new graph that has node i's value; of a product a layer that takes the difference of its squares, made once.
+  /// The node of the new graph that has node i's value; of a product a layer that takes the difference of its squares,
+  /// made once.
   Result<int> value(int i) {
     int& place = place_[static_cast<std::size_t>(i)];
     if (place >= 0) return place;
-    const Node& product = old(i);   // everything else has its place
+    const Node& product = old(i);  // everything else has its place
     const auto channels = static_cast<std::size_t>(product.shape.channels);
     if (2 * channels * channels > kMaxWeights) return too_large(product);
     std::vector<float> weights(2 * channels * channels, 0.0F);
@@ -230,17 +250,20 @@ class Rewriter {
   std::span<const double> ranges_;
   std::vector<std::vector<int>> readers_;
   WithoutProducts out_;
-  std::vector<int> place_;     // of an old node's value in the new graph; -1: none yet
-  std::vector<int> squares_;   // of an old product: the squares of sum and difference
+  std::vector<int> place_;    // of an old node's value in the new graph; -1: none yet
+  std::vector<int> squares_;  // of an old product: the squares of sum and difference
   std::unordered_set<std::string> names_;
 };
 
 }  // namespace
 
 bool has_products(const Graph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) { return node.kind == OpKind::kProduct; });
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const Node& node) { return node.kind == OpKind::kProduct; });
 }
 
-Result<WithoutProducts> without_products(const Graph& graph, std::span<const double> ranges) { return Rewriter(graph, ranges).run(); }
+Result<WithoutProducts> without_products(const Graph& graph, std::span<const double> ranges) {
+  return Rewriter(graph, ranges).run();
+}
 
 }  // namespace brainlock::compiler

@@ -2,8 +2,9 @@
 //
 //     u v = ((s u + v / s) / 2)^2 - ((s u - v / s) / 2)^2
 //
-// for any s; the squares are least where s makes both summands equally large. Sum and difference are one linear layer of twice as many
-// outputs (or one on each branch, added up), since they lie side by side in the real and the imaginary part of the same slots; the difference of the squares goes into the layer that reads it.
+// for any s; the squares are least where s makes both summands equally large. Sum and difference are one linear layer
+// of twice as many outputs (or one on each branch, added up), since they lie side by side in the real and the imaginary
+// part of the same slots; the difference of the squares goes into the layer that reads it.
 #pragma once
 
 #include <span>
@@ -16,11 +17,11 @@ namespace brainlock::compiler {
 
 struct WithoutProducts {
   Graph graph;
-  std::vector<double> ranges;   ///< of its nodes, as far as they were given; empty if none were
+  std::vector<double> ranges;  ///< of its nodes, as far as they were given; empty if none were
 };
 
-/// The same function without kProduct. `ranges`: largest |value| of each node's output, or empty. kUnsupported names a product that takes more
-/// numbers than any ciphertext holds. Cost: linear in the weights that are made.
+/// The same function without kProduct. `ranges`: largest |value| of each node's output, or empty. kUnsupported names a
+/// product that takes more numbers than any ciphertext holds. Cost: linear in the weights that are made.
 Result<WithoutProducts> without_products(const Graph& graph, std::span<const double> ranges);
 
 /// Whether there is anything to take apart.

@@ -1,6 +1,4 @@
 // Products of two values: taken from ONNX, put together with their neighbours, and taken apart into squares.
-#include "products.hpp"
-
 #include <gtest/gtest.h>
 
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -9,6 +7,7 @@
 #include "lowering.hpp"
 #include "net_builder.hpp"
 #include "onnx_expect.hpp"
+#include "products.hpp"
 #include "stages.hpp"
 
 namespace brainlock::compiler {
@@ -55,14 +54,28 @@ struct Attention {
     image = random_reals(rng, 2 * 3 * 3, 0, 1);
     model.input("x", {1, 2, 3, 3}).output("y");
     const auto w = reals("w", {6, 2, 2, 2}), b = reals("b", {6});
-    const Matrix wq = matrix(reals("wq", {6, 3}), 3), wk = matrix(reals("wk", {6, 3}), 3), wv = matrix(reals("wv", {6, 5}), 5), wo = matrix(reals("wo", {5, 6}), 6);
+    const Matrix wq = matrix(reals("wq", {6, 3}), 3), wk = matrix(reals("wk", {6, 3}), 3),
+                 wv = matrix(reals("wv", {6, 5}), 5), wo = matrix(reals("wo", {5, 6}), 6);
     const auto bias = reals("position", {1, 4, 4});
     const Matrix wd = matrix(reals("wd", {24, 3}), 3);
     model.reals("half", {}, {0.5F}).integers("tokens", {3}, {1, 6, 4}).integers("flat", {2}, {1, 24});
-    model.node("Conv", {"x", "w", "b"}, {"c"}).node("Mul", {"c", "c"}, {"m"}).node("Reshape", {"m", "tokens"}, {"r"}).node("Transpose", {"r"}, {"t"}, {{"perm", Ints{0, 2, 1}}});
-    model.node("MatMul", {"t", "wq"}, {"q"}).node("MatMul", {"t", "wk"}, {"k"}).node("MatMul", {"t", "wv"}, {"v"}).node("Transpose", {"k"}, {"kt"}, {{"perm", Ints{0, 2, 1}}});
-    model.node("MatMul", {"q", "kt"}, {"qk"}).node("Mul", {"qk", "half"}, {"scaled"}).node("Add", {"scaled", "position"}, {"s"}).node("Mul", {"s", "s"}, {"p"});
-    model.node("MatMul", {"p", "v"}, {"pv"}).node("MatMul", {"pv", "wo"}, {"o"}).node("Add", {"t", "o"}, {"sum"}).node("Reshape", {"sum", "flat"}, {"f"}).node("MatMul", {"f", "wd"}, {"y"});
+    model.node("Conv", {"x", "w", "b"}, {"c"})
+        .node("Mul", {"c", "c"}, {"m"})
+        .node("Reshape", {"m", "tokens"}, {"r"})
+        .node("Transpose", {"r"}, {"t"}, {{"perm", Ints{0, 2, 1}}});
+    model.node("MatMul", {"t", "wq"}, {"q"})
+        .node("MatMul", {"t", "wk"}, {"k"})
+        .node("MatMul", {"t", "wv"}, {"v"})
+        .node("Transpose", {"k"}, {"kt"}, {{"perm", Ints{0, 2, 1}}});
+    model.node("MatMul", {"q", "kt"}, {"qk"})
+        .node("Mul", {"qk", "half"}, {"scaled"})
+        .node("Add", {"scaled", "position"}, {"s"})
+        .node("Mul", {"s", "s"}, {"p"});
+    model.node("MatMul", {"p", "v"}, {"pv"})
+        .node("MatMul", {"pv", "wo"}, {"o"})
+        .node("Add", {"t", "o"}, {"sum"})
+        .node("Reshape", {"sum", "flat"}, {"f"})
+        .node("MatMul", {"f", "wd"}, {"y"});
 
     const auto map = conv_by_definition({2, 3, 3, 6, 2, 2, 1, 1, 0, 0, 0, 0}, image, w, b);
     Matrix t(kTokens, std::vector<double>(kChannels));
@@ -83,7 +96,8 @@ struct Attention {
 };
 
 std::size_t count(const Graph& graph, OpKind kind) {
-  return static_cast<std::size_t>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) { return n.kind == kind; }));
+  return static_cast<std::size_t>(
+      std::count_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) { return n.kind == kind; }));
 }
 
 TEST(Products, AttentionIsTakenAsItIsExported) {
@@ -96,7 +110,8 @@ TEST(Products, AttentionIsTakenAsItIsExported) {
 TEST(Products, AttentionHasNoLevelsBesidesItsProducts) {
   const Attention attention(1);
   const Graph normal = normalise_ok(import_ok(attention.model));
-  // The projections of queries, keys and values, the sums of the products and the projection of the output are no layers of their own.
+  // The projections of queries, keys and values, the sums of the products and the projection of the output are no
+  // layers of their own.
   EXPECT_EQ(count(normal, OpKind::kConv), 1U) << to_string(normal);
   EXPECT_EQ(count(normal, OpKind::kProduct), 2U);
   const auto stages = make_stages(normal);
@@ -121,7 +136,8 @@ TEST(Products, AttentionSlotBySlot) {
       lowered->program.parameters.digit_limbs = structure->program.parameters.digit_limbs = 1;
       for (std::size_t i = 0; i < lowered->program.instructions.size(); ++i)
         EXPECT_EQ(plan::count_cost(lowered->program, lowered->program.instructions[i]).plaintext_macs,
-                  plan::count_cost(structure->program, structure->program.instructions[i]).plaintext_macs) << choice.describe();
+                  plan::count_cost(structure->program, structure->program.instructions[i]).plaintext_macs)
+            << choice.describe();
       const auto got = plan::run_slots(lowered->program, attention.image);
       expect_close({got.begin(), got.end()}, attention.expected, 1e-3, choice.describe());
     }
@@ -148,7 +164,7 @@ TEST(Products, AreSquaresOfSumsAndDifferences) {
     NetBuilder net(static_cast<std::uint64_t>(reader) + 5, {2, 7, 7});
     const Graph graph = gated(net, reader);
     ASSERT_TRUE(validate(graph).ok());
-    for (const double ratio : {0.0, 1.0, 100.0}) {   // no ranges, equal ones, unequal ones
+    for (const double ratio : {0.0, 1.0, 100.0}) {  // no ranges, equal ones, unequal ones
       std::vector<double> ranges(ratio == 0 ? 0 : graph.nodes.size(), 1.0);
       for (std::size_t i = 0; i < ranges.size(); ++i)
         if (graph.nodes[i].kind == OpKind::kProduct) ranges[static_cast<std::size_t>(graph.nodes[i].inputs[0])] = ratio;
@@ -183,7 +199,8 @@ TEST(Products, BalanceMakesTheSquaresSmall) {
   const auto squares = without_products(graph, ranges);
   ASSERT_TRUE(squares.ok());
   for (std::size_t i = 0; i < squares->graph.nodes.size(); ++i)
-    if (squares->graph.nodes[i].name.ends_with("/factors")) EXPECT_NEAR(squares->ranges[i], 1.0 / 8, 1e-9);   // sqrt of the product of both
+    if (squares->graph.nodes[i].name.ends_with("/factors"))
+      EXPECT_NEAR(squares->ranges[i], 1.0 / 8, 1e-9);  // sqrt of the product of both
 }
 
 TEST(Products, OfMoreThanCiphertextsHoldAreRefused) {
@@ -200,8 +217,11 @@ TEST(Products, OfMoreThanCiphertextsHoldAreRefused) {
 
 /// Output k is input order[k].
 DenseParams moves(const std::vector<int>& order, int inputs) {
-  DenseParams dense{static_cast<int>(order.size()), inputs, std::vector<float>(order.size() * static_cast<std::size_t>(inputs), 0.0F), std::vector<float>(order.size(), 0.25F)};
-  for (std::size_t k = 0; k < order.size(); ++k) dense.weights[k * static_cast<std::size_t>(inputs) + static_cast<std::size_t>(order[k])] = 2.0F;
+  DenseParams dense{static_cast<int>(order.size()), inputs,
+                    std::vector<float>(order.size() * static_cast<std::size_t>(inputs), 0.0F),
+                    std::vector<float>(order.size(), 0.25F)};
+  for (std::size_t k = 0; k < order.size(); ++k)
+    dense.weights[k * static_cast<std::size_t>(inputs) + static_cast<std::size_t>(order[k])] = 2.0F;
   return dense;
 }
 
@@ -214,7 +234,7 @@ void expect_composed(NetBuilder& net, std::size_t layers) {
 }
 
 TEST(ComposeLinear, WhatOnlyMovesNumbersGoesIntoItsNeighbours) {
-  NetBuilder behind(20, {6, 1, 1});   // 6 -> 4 -> 8: apart less work
+  NetBuilder behind(20, {6, 1, 1});  // 6 -> 4 -> 8: apart less work
   behind.dense(4).dense(moves({0, 1, 2, 3, 3, 2, 1, 0}, 4)).quadratic().dense(2);
   expect_composed(behind, 2);
   NetBuilder before(21, {6, 1, 1});
@@ -232,7 +252,7 @@ TEST(ComposeLinear, ALayerThatMovesNumbersGoesIntoAllItsReadersOrNone) {
   const int first = net.dense(4).quadratic().here();
   net.from(moved).dense(4).quadratic().add(first).dense(2);
   expect_composed(net, 4);
-  NetBuilder kept(24, {6, 1, 1});   // one reader is no layer
+  NetBuilder kept(24, {6, 1, 1});  // one reader is no layer
   const int value = kept.dense(5).quadratic().dense(moves({4, 3, 2, 1, 0, 0}, 5)).here();
   const int squared = kept.quadratic().dense(4).quadratic().here();
   kept.from(value).dense(4).quadratic().add(squared).dense(2);
@@ -254,12 +274,15 @@ TEST(ComposeLinear, SumsThatLayersTakeInAreNoValues) {
     const auto image = net.sample();
     const auto want = run_float(before, image);
     expect_close(run_float(after, image), {want.begin(), want.end()}, 1e-5, to_string(after));
-    EXPECT_TRUE(std::none_of(after.nodes.begin(), after.nodes.end(), [&](const Node& n) { return n.name == before.nodes[static_cast<std::size_t>(branch)].name; })) << to_string(after);
+    EXPECT_TRUE(std::none_of(after.nodes.begin(), after.nodes.end(), [&](const Node& n) {
+      return n.name == before.nodes[static_cast<std::size_t>(branch)].name;
+    })) << to_string(after);
   }
 }
 
 TEST(FlattenMaps, KeepsTheFunction) {
-  for (const bool linear : {true, false}) {   // a convolution is written out, an activation has a layer of its own behind it
+  for (const bool linear :
+       {true, false}) {  // a convolution is written out, an activation has a layer of its own behind it
     NetBuilder net(26, {2, 6, 6});
     net.conv(3, 2).quadratic().conv(4, 2);
     if (!linear) net.quadratic();
