@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 
+#include "dense_terms.hpp"
 #include "input_windows.hpp"
 #include "linear_builder.hpp"
 #include "value_table.hpp"
@@ -472,102 +473,18 @@ class Lowering {
     out.half = (out.size + out.parts - 1) / out.parts;
     out.period = next_power_of_two(out.half);
     if (out.period > slots_) return unsupported("a dense layer has more outputs than one ciphertext holds");
-    return current_.vector ? dense_from_vector(stage, out) : dense_from_grid(stage, out);
-  }
-
-  [[nodiscard]] std::complex<double> weight_of(const Stage& stage, const VectorLayout& out, std::int64_t o, int e, double factor) const {
-    const auto in = static_cast<std::size_t>(stage.dense.in_features);
-    const auto value = [&](std::int64_t row) {
-      return row < out.size ? static_cast<double>(stage.dense.weights[static_cast<std::size_t>(row) * in + static_cast<std::size_t>(e)]) / factor : 0.0;
-    };
-    return turned(out.parts == 2 ? std::complex<double>(value(o), value(o + out.half)) : std::complex<double>(value(o), 0));
-  }
-
-  /// The shifts of a replicated input that have weights other than zero: output o reads element s at shift (s - o) mod `shifts`.
-  void expect_shifts(const Stage& stage, const VectorLayout& in, const VectorLayout& out, std::int64_t shifts, LinearBuilder& builder) const {
-    const auto count = static_cast<std::size_t>(shifts), columns = static_cast<std::size_t>(stage.dense.in_features), half = static_cast<std::size_t>(out.half);
-    for (int part = 0; part < in.parts; ++part) {
-      const std::uint32_t input = builder.input(current_.reg(0, part));
-      std::vector<bool> seen(count, false);
-      std::size_t left = count;
-      const auto see = [&](std::size_t shift) {
-        if (seen[shift]) return;
-        seen[shift] = true;
-        --left;
-        builder.expect(0, input, static_cast<std::int64_t>(shift), static_cast<std::int64_t>(shift));
-      };
-      see(0);
-      const auto first = static_cast<std::size_t>(part * in.half), last = std::min(columns, first + static_cast<std::size_t>(in.half));
-      for (std::size_t row = 0; row < static_cast<std::size_t>(out.size) && left > 0; ++row)
-        for (std::size_t e = first; e < last; ++e)
-          if (stage.dense.weights[row * columns + e] != 0) see((e - first + count - row % half % count) % count);
-    }
-  }
-
-  // Replicated input of period p: slot t computes output t mod M from inputs t + r, r < min(M, p). With M >= p that is
-  // all of them and the result repeats by itself; otherwise p / M partial sums are added up.
-  Status dense_from_vector(const Stage& stage, const VectorLayout& out) {
-    const VectorLayout in = *current_.vector;
-    const std::int64_t m = out.period, period = std::max(m, in.period), shifts = std::min(m, in.period);
+    const std::int64_t period = current_.vector ? std::max(out.period, current_.vector->period) : slots_;
     LinearBuilder builder(slots_, period, choice_.baby_steps, 1);
-    if (structure_only_) expect_shifts(stage, in, out, shifts, builder);
-    for (int part = 0; part < in.parts && !structure_only_; ++part) {
-      const std::uint32_t input = builder.input(current_.reg(0, part));
-      builder.add(0, input, 0, 0, 0.0);   // the lowest giant step is 0 whatever weights are zero
-      for (std::int64_t r = 0; r < shifts; ++r)
-        for (std::int64_t t = 0; t < period; ++t) {
-          const std::int64_t s = floor_mod(t + r, in.period), o = t % m;
-          const std::int64_t e = part * in.half + s;
-          if (s >= in.half || e >= in.size || o >= out.half) continue;
-          const std::complex<double> weight = weight_of(stage, out, o, static_cast<int>(e), current_.factor[part]);
-          if (weight != 0.0) builder.add(0, input, r, t, weight);   // diagonals of zeros are left out
-        }
+    const DenseTerms terms{stage.dense, out, stage.negated, structure_only_,
+                           [&](int ciphertext, int part) { return builder.input(current_.reg(ciphertext, part)); },
+                           {current_.factor[0], current_.factor[1]}};
+    if (current_.vector) {
+      terms.add_vector(*current_.vector, builder);
+    } else {
+      terms.add_grid(*current_.grid, builder);
     }
-    std::vector<std::int32_t> sums;
-    for (std::int64_t step = m; step < in.period; step *= 2) sums.push_back(static_cast<std::int32_t>(step));
-    finish_dense(stage, builder, out, std::move(sums));
-    return {};
-  }
-
-  // Scattered input: input slot s meets output o at slot t = s - r with r = (s - o) mod M; every other weight is zero,
-  // which also kills the garbage between the valid slots. Summing all slots of one class modulo M gives the outputs,
-  // repeated with period M.
-  Status dense_from_grid(const Stage& stage, const VectorLayout& out) {
-    const GridLayout in = *current_.grid;
-    const std::int64_t m = out.period;
-    LinearBuilder builder(slots_, slots_, choice_.baby_steps, 1);
-    // The lowest giant step is 0 whatever weights are zero.
-    const Where first = in.where(0, 0, 0);
-    builder.add(0, builder.input(current_.reg(first.ciphertext, first.part)), 0, first.slot, 0.0);
-    std::map<std::uint32_t, std::vector<bool>> seen;   // shifts of each input, where only the structure is asked for
-    std::map<std::uint32_t, std::int64_t> left;
-    int e = 0;
-    for (int c = 0; c < in.shape.channels; ++c)
-      for (int y = 0; y < in.shape.height; ++y)
-        for (int x = 0; x < in.shape.width; ++x, ++e) {
-          const Where w = in.where(c, y, x);
-          const std::uint32_t input = builder.input(current_.reg(w.ciphertext, w.part));
-          std::vector<bool>& shifts = seen[input];
-          if (shifts.empty()) {
-            shifts.resize(static_cast<std::size_t>(m), false);
-            left[input] = m;
-          }
-          for (std::int64_t o = 0; o < out.half && (!structure_only_ || left[input] > 0); ++o) {
-            const std::int64_t r = floor_mod(w.slot - o, m);
-            if (structure_only_ && shifts[static_cast<std::size_t>(r)]) continue;
-            const std::complex<double> weight = weight_of(stage, out, o, e, current_.factor[w.part]);
-            if (weight == 0.0) continue;
-            if (!structure_only_) {
-              builder.add(0, input, r, w.slot - r, weight);
-              continue;
-            }
-            builder.expect(0, input, r, r);
-            shifts[static_cast<std::size_t>(r)] = true;
-            --left[input];
-          }
-        }
-    std::vector<std::int32_t> sums;
-    for (std::int64_t step = m; step < slots_; step *= 2) sums.push_back(static_cast<std::int32_t>(step));
+    std::vector<std::int32_t> sums;   // of all slots of one class modulo the outputs' period
+    for (std::int64_t step = out.period; step < (current_.vector ? current_.vector->period : slots_); step *= 2) sums.push_back(static_cast<std::int32_t>(step));
     finish_dense(stage, builder, out, std::move(sums));
     return {};
   }
