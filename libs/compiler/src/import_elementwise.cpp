@@ -90,21 +90,19 @@ Outcome add_values(ImportState& state, const OnnxNode& node, const Value& a, Val
   }
   int left = 0, right = 0;
   Value sum;
-  if ((!aligned || state.shape(a.base) != state.shape(b.base)) && tokens(state, a) && tokens(state, b)) {
+  if (aligned && state.shape(a.base) == state.shape(b.base)) {
+    if (auto refusal = state.materialise(a, left)) return refusal;
+    if (auto refusal = state.materialise(b, right)) return refusal;
+    sum.dims = a.dims;
+    sum.view = a.view;
+  } else if (tokens(state, a) && tokens(state, b)) {
     if (auto refusal = common_order(state, node, a, b, left, right, sum.dims)) return refusal;
-    sum.base = state.add_node(OpKind::kAdd, node.name, {left, right}, state.shape(left), std::monostate{});
-    return state.finish(node, std::move(sum));
-  }
-  if (!aligned || state.shape(a.base) != state.shape(b.base)) {
+  } else {
     return Refusal{"the two tensors added, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) +
                        ", are not of one shape and order",
                    "add tensors of equal shape, before Flatten", false};
   }
-  if (auto refusal = state.materialise(a, left)) return refusal;
-  if (auto refusal = state.materialise(b, right)) return refusal;
   sum.base = state.add_node(OpKind::kAdd, node.name, {left, right}, state.shape(left), std::monostate{});
-  sum.dims = a.dims;
-  sum.view = a.view;
   return state.finish(node, std::move(sum));
 }
 

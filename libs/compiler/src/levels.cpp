@@ -15,7 +15,7 @@ namespace {
 constexpr double kSigma = 3.2;            // of fresh errors
 constexpr double kLowestScale = 12.0;     // log2; below this nothing is left of the message
 constexpr double kHighestScale = 56.0;
-constexpr std::uint32_t kMostLastLimbs = 3;
+constexpr std::uint32_t kMostLastLimbs = 3;   // of answers; each holds some 10^5 times larger ones
 constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to its rms
 // Digits of a larger share of the largest modulus leave too little of it to the chain. Those of 7 or 8 limbs in rings of 2^15 were measured:
 // smaller keys, and 1 to 3 per cent slower.

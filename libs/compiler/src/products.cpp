@@ -93,17 +93,34 @@ class Rewriter {
       f.columns = f.conv.weights.size() / static_cast<std::size_t>(f.conv.out_channels);
       f.weights = std::move(f.conv.weights);
       f.bias = std::move(f.conv.bias);
+    } else if (own && node.kind == OpKind::kProduct) {
+      return difference(i);
     } else {
-      BRAINLOCK_ASSIGN(f.source, value(i));
-      const auto channels = static_cast<std::size_t>(node.shape.channels);
-      f.kind = plane_of(node.shape) == 1 ? OpKind::kDense : OpKind::kConv;
-      f.conv.in_channels = f.conv.out_channels = node.shape.channels;
-      f.columns = channels;
-      if (channels * channels > kMaxWeights) return too_large(node);
-      f.weights.assign(channels * channels, 0.0F);
-      for (std::size_t c = 0; c < channels; ++c) f.weights[c * channels + c] = 1.0F;
-      f.bias.assign(channels, 0.0F);
+      BRAINLOCK_ASSIGN(const int source, value(i));
+      return picked(source, node, 1);
     }
+    return f;
+  }
+
+  /// What a product is of its squares.
+  [[nodiscard]] Result<Factor> difference(int i) const {
+    return picked(squares_[static_cast<std::size_t>(i)], old(i), 2);
+  }
+
+  /// Channels of a node as they are, or the first half of them less the second.
+  static Result<Factor> picked(int source, const Node& node, std::size_t halves) {
+    const auto channels = static_cast<std::size_t>(node.shape.channels);
+    if (halves * channels * channels > kMaxWeights) return too_large(node);
+    Factor f;
+    f.source = source;
+    f.kind = plane_of(node.shape) == 1 ? OpKind::kDense : OpKind::kConv;
+    f.columns = halves * channels;
+    f.conv.in_channels = static_cast<int>(f.columns);
+    f.weights.assign(channels * f.columns, 0.0F);
+    for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t half = 0; half < halves; ++half)
+        f.weights[c * f.columns + half * channels + c] = half == 0 ? 1.0F : -1.0F;
+    f.bias.assign(channels, 0.0F);
     return f;
   }
 
@@ -181,20 +198,7 @@ class Rewriter {
     int& place = place_[static_cast<std::size_t>(i)];
     if (place >= 0) return place;
     const Node& product = old(i);  // everything else has its place
-    const auto channels = static_cast<std::size_t>(product.shape.channels);
-    if (2 * channels * channels > kMaxWeights) return too_large(product);
-    std::vector<float> weights(2 * channels * channels, 0.0F);
-    for (std::size_t c = 0; c < channels; ++c) {
-      weights[c * 2 * channels + c] = 1.0F;
-      weights[c * 2 * channels + channels + c] = -1.0F;
-    }
-    Factor f;
-    f.source = squares_[static_cast<std::size_t>(i)];
-    f.kind = plane_of(product.shape) == 1 ? OpKind::kDense : OpKind::kConv;
-    f.conv.in_channels = 2 * product.shape.channels;
-    f.columns = 2 * channels;
-    f.weights = std::move(weights);
-    f.bias.assign(channels, 0.0F);
+    BRAINLOCK_ASSIGN(Factor f, difference(i));
     place = add_map(product.name + "/difference", std::move(f), product.shape, range_of(i));
     return place;
   }

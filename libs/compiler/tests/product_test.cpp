@@ -203,6 +203,24 @@ TEST(Products, BalanceMakesTheSquaresSmall) {
       EXPECT_NEAR(squares->ranges[i], 1.0 / 8, 1e-9);  // sqrt of the product of both
 }
 
+TEST(Products, OfProductsCostNoLevelBetween) {
+  NetBuilder net(13, {4, 1, 1});
+  const int start = net.dense(5).quadratic().here();
+  const int first = net.dense(3).here();
+  const int second = net.from(start).dense(3).here();
+  const int inner = net.from(first).product(second).here();
+  net.from(start).dense(3).product(inner).dense(2);
+  const Graph graph = net.graph();
+  const auto squares = without_products(graph, {});
+  ASSERT_TRUE(squares.ok()) << squares.error().to_string();
+  const auto image = net.sample();
+  const auto want = run_float(graph, image);
+  expect_close(run_float(squares->graph, image), {want.begin(), want.end()}, 1e-4, to_string(squares->graph));
+  const auto stages = make_stages(graph);
+  ASSERT_TRUE(stages.ok());
+  EXPECT_EQ(stages->ranks(), 4U);  // first layer, factors, factors of the outer product, answer
+}
+
 TEST(Products, OfMoreThanCiphertextsHoldAreRefused) {
   NetBuilder net(12, {1, 1, 1});
   const int first = net.dense(9000).quadratic().here();
