@@ -57,19 +57,6 @@ void draft(const DraftFlags& flags) {
               update::time_text(made.expires_s).c_str(), place.c_str());
 }
 
-std::string new_publisher_password(bool from_stdin) {
-  if (from_stdin) return must(read_secret_line());
-  std::string first = must(prompt_secret("Password of the new key: "));
-  std::string second = must(prompt_secret("The same again: "));
-  const bool same = first == second;
-  crypto::wipe(second);
-  if (!same) {
-    crypto::wipe(first);
-    fail({ErrorCode::kInvalidArgument, "the two passwords differ"});
-  }
-  return first;
-}
-
 }  // namespace
 
 void add_publisher_commands(CLI::App& group) {
@@ -88,7 +75,7 @@ void add_publisher_commands(CLI::App& group) {
     command->callback([flags] {
       const auto key = crypto::Ed25519KeyPair::generate();
       std::optional<std::string> password;
-      if (!flags->no_password) password = new_publisher_password(flags->password_stdin);
+      if (!flags->no_password) password = must(new_password(flags->password_stdin));
       const Status stored = update::store_publisher_key(flags->file, key, password);
       if (password) crypto::wipe(*password);
       must(stored);

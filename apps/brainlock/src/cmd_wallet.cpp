@@ -26,20 +26,6 @@ struct NewKeyOptions : WalletOptions {
   bool as_json = false;
 };
 
-// The password of a new file, asked for twice on a terminal.
-std::string new_password(const NewKeyOptions& options) {
-  if (options.password_stdin) return must(read_secret_line());
-  std::string first = must(prompt_secret("New password: "));
-  std::string second = must(prompt_secret("Repeat it: "));
-  const bool same = first == second;
-  crypto::wipe(second);
-  if (!same) {
-    crypto::wipe(first);
-    fail({ErrorCode::kInvalidArgument, "the two passwords differ"});
-  }
-  return first;
-}
-
 void print_new_key(const NewKeyOptions& options, const WalletKey& key, const std::filesystem::path& file,
                    const std::string& mnemonic) {
   if (options.as_json) {
@@ -58,7 +44,7 @@ void print_new_key(const NewKeyOptions& options, const WalletKey& key, const std
 
 void store_coldkey(const NewKeyOptions& options, const WalletKey& key) {
   std::optional<std::string> password;
-  if (!options.no_password) password = new_password(options);
+  if (!options.no_password) password = must(new_password(options.password_stdin));
   const Status status = options.store().write_coldkey(options.name, key, password, options.overwrite);
   if (password) crypto::wipe(*password);
   must(status);
@@ -66,7 +52,7 @@ void store_coldkey(const NewKeyOptions& options, const WalletKey& key) {
 
 void store_hotkey(const NewKeyOptions& options, const WalletKey& key) {
   std::optional<std::string> password;
-  if (options.with_password) password = new_password(options);
+  if (options.with_password) password = must(new_password(options.password_stdin));
   const Status status = options.store().write_hotkey(options.name, options.hotkey, key, password, options.overwrite);
   if (password) crypto::wipe(*password);
   must(status);

@@ -75,6 +75,18 @@ Result<std::string> prompt_secret(const std::string& question) {
 
 Result<std::string> read_secret_line() { return read_line(STDIN_FILENO); }
 
+Result<std::string> new_password(bool from_stdin) {
+  if (from_stdin) return read_secret_line();
+  BRAINLOCK_ASSIGN(std::string first, prompt_secret("New password: "));
+  auto second = prompt_secret("Repeat it: ");
+  const bool same = second.ok() && first == *second;
+  if (second.ok()) crypto::wipe(*second);
+  if (same) return first;
+  crypto::wipe(first);
+  if (!second.ok()) return second.error();
+  return Error{ErrorCode::kInvalidArgument, "the two passwords differ"};
+}
+
 bool confirm(const std::string& question) {
   const Terminal terminal;
   if (terminal.fd < 0) return false;

@@ -27,6 +27,9 @@ struct WalletOptions {
 [[nodiscard]] Result<std::string> prompt_secret(const std::string& question);
 /// One line of standard input, at most 4096 characters.
 [[nodiscard]] Result<std::string> read_secret_line();
+/// The password of a new file: asked for twice on the terminal, or one line of standard input. kInvalidArgument where the two
+/// differ. The caller wipes the answer.
+[[nodiscard]] Result<std::string> new_password(bool from_stdin);
 /// A yes-or-no question on the terminal; false without one.
 [[nodiscard]] bool confirm(const std::string& question);
 

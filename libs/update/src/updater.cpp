@@ -51,6 +51,19 @@ Result<Judgement> Updater::judge_offer(const Release& release, const ApplyOption
   return judge(release, situation, state);
 }
 
+Result<Updater::Offer> Updater::look(Source& source, const ApplyOptions& options, const Version& installed, State& state,
+                                     std::stop_token stop) {
+  Offer out;
+  BRAINLOCK_ASSIGN(out.release, fetch_offer(source, settings_, options.release, stop));
+  BRAINLOCK_ASSIGN(out.judgement, judge_offer(out.release, options, installed, state));
+  const std::int64_t now_s = outside_.now_s();
+  if (is_current(out.release, now_s, state)) remember(state, out.release);
+  state.last_check_s = now_s;
+  state.last_check = std::string(verdict_name(out.judgement.verdict)) + ": " + out.judgement.found;
+  BRAINLOCK_TRY(save(state));
+  return out;
+}
+
 Result<Report> Updater::check(const ApplyOptions& options, std::stop_token stop) {
   BRAINLOCK_ASSIGN(const auto lock, UpdateLock::take(installation_.lock_file()));
   BRAINLOCK_ASSIGN(State state, load_state(installation_.state_file()));
@@ -59,13 +72,8 @@ Result<Report> Updater::check(const ApplyOptions& options, std::stop_token stop)
   BRAINLOCK_ASSIGN(const Version installed,
                    loose ? program_version(outside_, installation_.program()) : version_of_release(name));
   BRAINLOCK_ASSIGN(const auto source, outside_.open_source(settings_.source));
-  BRAINLOCK_ASSIGN(const Release release, fetch_offer(*source, settings_, options.release, stop));
-  BRAINLOCK_ASSIGN(const Judgement judgement, judge_offer(release, options, installed, state));
-  const std::int64_t now_s = outside_.now_s();
-  if (is_current(release, now_s, state)) remember(state, release);
-  state.last_check_s = now_s;
-  state.last_check = std::string(verdict_name(judgement.verdict)) + ": " + judgement.found;
-  BRAINLOCK_TRY(save(state));
+  BRAINLOCK_ASSIGN(const Offer offer, look(*source, options, installed, state, stop));
+  const auto& [release, judgement] = offer;
   Report report = report_of(judgement, release, installed);
   if (state.work) report.next = "an update was broken off: `brainlock update apply` ends it first";
   return report;
@@ -113,13 +121,8 @@ Result<Report> Updater::apply(const ApplyOptions& options, std::stop_token stop)
   BRAINLOCK_ASSIGN(const Version installed, version_of_release(present));
   BRAINLOCK_ASSIGN(const auto source, outside_.open_source(settings_.source));
   outside_.say("asking " + settings_.source);
-  BRAINLOCK_ASSIGN(const Release release, fetch_offer(*source, settings_, options.release, stop));
-  BRAINLOCK_ASSIGN(const Judgement judgement, judge_offer(release, options, installed, state));
-  const std::int64_t now_s = outside_.now_s();
-  if (is_current(release, now_s, state)) remember(state, release);
-  state.last_check_s = now_s;
-  state.last_check = std::string(verdict_name(judgement.verdict)) + ": " + judgement.found;
-  BRAINLOCK_TRY(save(state));
+  BRAINLOCK_ASSIGN(const Offer offer, look(*source, options, installed, state, stop));
+  const auto& [release, judgement] = offer;
   Report report = report_of(judgement, release, installed);
   if (judgement.verdict != Verdict::kReady) return report;
 
@@ -133,7 +136,7 @@ Result<Report> Updater::apply(const ApplyOptions& options, std::stop_token stop)
     return report;
   };
   if (const Status fit = try_program(outside_, installation_.release_program(fresh), release); !fit.ok()) {
-    note_failure(state, {release.version, now_s, fit.error().message});
+    note_failure(state, {release.version, outside_.now_s(), fit.error().message});
     BRAINLOCK_TRY(save(state));
     return not_this("not_fit", fit, "wait for a newer one; this one is not tried again by itself");
   }

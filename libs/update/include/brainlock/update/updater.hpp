@@ -72,6 +72,12 @@ class Updater {
   Result<std::string> settle(State& state);
   Result<Judgement> judge_offer(const Release& release, const ApplyOptions& options, const Version& installed,
                                 const State& state) const;
+  struct Offer {
+    Release release;
+    Judgement judgement;
+  };
+  /// What the source has and what that means here, noted in the state.
+  Result<Offer> look(Source& source, const ApplyOptions& options, const Version& installed, State& state, std::stop_token stop);
   Result<std::string> take_release(Source& source, const Release& release, std::stop_token stop);
   Result<Report> switch_over(State& state, const std::string& to);
   Result<Report> try_and_commit(State& state, bool broken_off);
