@@ -152,7 +152,7 @@ Result<std::vector<ledger::Weight>> FakeLedger::weights(ledger::Uid uid) {
 Result<ledger::BlockTime> FakeLedger::block_time() {
   const std::lock_guard lock(mutex_);
   if (away) return {ErrorCode::kUnavailable, "the ledger is away"};
-  return ledger::BlockTime{state.block, block_interval_ms, 0};
+  return ledger::BlockTime{state.block, block_interval_ms, 0, made_ms};
 }
 
 Result<ledger::Metagraph> FakeLedger::metagraph(bool) {

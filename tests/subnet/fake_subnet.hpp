@@ -82,6 +82,7 @@ class FakeLedger final : public ledger::Ledger {
   ledger::Metagraph state;
   std::atomic<bool> away{false};
   std::int64_t block_interval_ms = 12'000;
+  std::optional<std::int64_t> made_ms;   ///< of the newest block; none: the ledger has no clock
 
   FakeLedger();
   ledger::Uid add(const protocol::AccountId& hotkey, bool permit, std::uint64_t stake_tao);

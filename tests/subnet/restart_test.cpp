@@ -59,8 +59,8 @@ TEST_F(Restarting, UploadsThatARestartBrokeOffAreNoFailuresOfTheKey) {
     return *starting ? std::optional(refusal(Refusal::kStarting)) : std::nullopt;
   });
   const FakeTaskClient task(folder.path / "client");
-  std::int64_t ahead_ms = 0;
-  validator::KeyDelivery keys({20'000, 400, 3, 8}, [&] { return client::system_wall_clock()() + ahead_ms; });
+  milliseconds ahead{0};
+  validator::KeyDelivery keys({20'000, 400, 3, 8}, [&] { return steady_clock::now() + ahead; });
   client::MinerConnection connection(self.signer, {miner.self.account(), "127.0.0.1", miner.server->port(), true});
   for (int i = 0; i < 3; ++i) {
     const auto ready = keys.ensure(connection, task, {});
@@ -68,17 +68,17 @@ TEST_F(Restarting, UploadsThatARestartBrokeOffAreNoFailuresOfTheKey) {
     EXPECT_TRUE(ready.call.restarting) << i << " " << ready.call.detail;
     EXPECT_THAT(keys.ensure(connection, task, {}).call.detail, testing::HasSubstr("the next one is in")) << "not at once";
     *starting = false;
-    ahead_ms += 10'100;
+    ahead += milliseconds(10'100);
   }
   // That was enough for an hour.
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(keys.ensure(connection, task, {}).call.restarting) << i;
     *starting = false;
     if (i > 0) {
-      ahead_ms += 10'100;
+      ahead += milliseconds(10'100);
       EXPECT_THAT(keys.ensure(connection, task, {}).call.detail, testing::HasSubstr("the next one is in"));
     }
-    ahead_ms += 10'100 << i;
+    ahead += milliseconds(10'100) * (1 << i);
   }
   *restarts = false;
   EXPECT_TRUE(keys.ensure(connection, task, {}).call.ok());
@@ -90,10 +90,10 @@ TEST_F(Restarting, WhoWasDownForADayIsFoundWithinAMinute) {
   const std::uint16_t port = miner.server->port();
   miner.server.reset();
   const FakeTaskClient task(folder.path / "client");
-  std::int64_t ahead_ms = 0;
-  validator::KeyDelivery keys({20'000, 60'000, 3, 8}, [&] { return client::system_wall_clock()() + ahead_ms; });
+  milliseconds ahead{0};
+  validator::KeyDelivery keys({20'000, 60'000, 3, 8}, [&] { return steady_clock::now() + ahead; });
   client::MinerConnection connection(self.signer, {miner.self.account(), "127.0.0.1", port, true});
-  for (int minute = 0; minute < 30; ++minute, ahead_ms += 60'100) EXPECT_EQ(keys.ensure(connection, task, {}).call.reason, Reason::kUnreachable) << minute;
+  for (int minute = 0; minute < 30; ++minute, ahead += milliseconds(60'100)) EXPECT_EQ(keys.ensure(connection, task, {}).call.reason, Reason::kUnreachable) << minute;
   put_before(miner, [](const net::RequestHead&) -> std::optional<net::Response> { return std::nullopt; }, {.address = "127.0.0.1", .port = port});
   EXPECT_TRUE(keys.ensure(connection, task, {}).call.ok());
 }

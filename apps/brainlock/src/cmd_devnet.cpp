@@ -335,7 +335,7 @@ void add_devnet_commands(CLI::App& app) {
   up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is at least")->capture_default_str();
   up->add_option("--slow-factor", flags->slow_factor, "How many times the engine's time the slow miner takes")->capture_default_str()->check(CLI::Range(1.0, 30.0));
   up->add_option("--cheat", flags->cheat, "What the cheating miner does: replay, echo, zeros, noise, truncate, oversize, empty")->capture_default_str();
-  up->add_option("--pause", flags->pause_s, "Seconds between rounds, without --once")->capture_default_str();
+  up->add_option("--pause", flags->pause_s, "Seconds between rounds, without --once")->capture_default_str()->check(CLI::Range(0.0, 86'400.0));
   up->add_option("--threads", flags->threads, "Threads of each miner; 0: one for each processor, within the quota of a container or service")->capture_default_str();
   up->callback([flags] { run_devnet(*flags); });
 }

@@ -314,7 +314,7 @@ void add_subnet_commands(CLI::App& app) {
   CLI::App* command = nullptr;
   auto registration = add<RegisterOptions>(*subnet, "register", "register a hotkey: burns the price shown from the coldkey",
                                            true, register_hotkey, command);
-  command->add_option("--limit-price", registration->limit_price_tao, "highest price in TAO; the price shown when left out");
+  command->add_option("--limit-price", registration->limit_price_tao, "highest price in TAO; the price shown when left out")->check(CLI::Range(0.0, 1e9));
   command->add_flag("-y,--yes,--no-prompt,--no_prompt", registration->yes, "do not ask for confirmation");
   add<SubnetOptions>(*subnet, "metagraph", "all neurons of a subnet", false, show_metagraph, command);
   add<SubnetOptions>(*subnet, "hyperparameters", "the rules of a subnet", false, show_hyperparameters, command);

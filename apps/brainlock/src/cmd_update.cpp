@@ -9,6 +9,7 @@
 #include "brainlock/store/inspect.hpp"
 #include "brainlock/update/updater.hpp"
 #include "commands.hpp"
+#include "finite_numbers.hpp"
 #include "interrupt.hpp"
 #include "miner_options.hpp"
 #include "ui.hpp"
@@ -149,6 +150,7 @@ Flags parsed(const std::vector<std::string>& words) {
   CLI::App app;
   app.allow_extras();
   flags.add_to(app);
+  require_finite_numbers(app);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::ParseError& error) {

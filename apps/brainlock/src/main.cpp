@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "finite_numbers.hpp"
 #include "version.hpp"
 
 int main(int argc, char** argv) {
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
   brainlock::app::add_doctor_commands(app);
   brainlock::app::add_update_commands(app);
 #endif
+  brainlock::app::require_finite_numbers(app);
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), [&](const auto* command) { return command->check_name(argv[1]); })) {
     std::fprintf(stderr, "brainlock: no command %s; `brainlock --help` lists them\n", argv[1]);

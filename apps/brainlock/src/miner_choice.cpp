@@ -56,12 +56,7 @@ void MinerChoice::add_to(CLI::App& command) {
 }
 
 void add_asking_options(CLI::App& command, double& timeout_s, unsigned& threads) {
-  // A range of CLI11 lets "nan" pass.
-  const CLI::Validator a_while([](const std::string& text) {
-    double value = 0;
-    return CLI::detail::lexical_cast(text, value) && value >= 0.001 && value <= 1e6 ? std::string() : "expected 0.001 to 1000000 seconds, got " + text;
-  }, "SECONDS");
-  command.add_option("--timeout", timeout_s, "Seconds to wait for an answer")->check(a_while)->capture_default_str();
+  command.add_option("--timeout", timeout_s, "Seconds to wait for an answer")->check(CLI::Range(0.001, 1e6))->capture_default_str();
   command.add_option("--threads", threads, "Threads for making keys")->check(CLI::Range(1, 1024))->capture_default_str();
 }
 

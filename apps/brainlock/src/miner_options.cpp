@@ -19,7 +19,8 @@ void MinerFlags::add_to(CLI::App& command) {
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
   command.add_option("--threads", threads, "Threads of the engine; 0: one for each processor, within the quota of a container or service")->capture_default_str();
-  command.add_option("--max-ram", max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded (on a GPU its free memory does)");
+  command.add_option("--max-ram", max_ram_gb, "Gigabytes of memory to stay within; decides how many key sets are kept loaded (on a GPU its free memory does)")
+      ->check(CLI::Range(0.0, 1e6));
   command.add_flag("--open", open_to_everyone, "Serve ordinary users too; they share one line in the queue");
   command.add_flag("--no-force-validator-permit,!--force-validator-permit", any_registered, "Take requests of any registered hotkey")->envname("BRAINLOCK_NO_VALIDATOR_PERMIT");
   command.add_option("--min-stake", min_stake_tao, "Least stake (TAO) of an asker")->capture_default_str()->check(CLI::Range(0.0, 21e6));
@@ -29,7 +30,7 @@ void MinerFlags::add_to(CLI::App& command) {
   log.add_to(command);
   command.add_option("--misbehave", misbehave, "Test networks only: answer wrongly or late on purpose")->group("Testing");
   command.add_option("--delay-ms", delay_ms, "Of --misbehave slow: an answer is at least so late")->group("Testing");
-  command.add_option("--slow-factor", slow_factor, "Of --misbehave slow: an answer takes so many times the engine's time")->group("Testing");
+  command.add_option("--slow-factor", slow_factor, "Of --misbehave slow: an answer takes so many times the engine's time")->check(CLI::Range(1.0, 1e3))->group("Testing");
 }
 
 }  // namespace brainlock::app

@@ -5,6 +5,7 @@
 
 #include "brainlock/doctor/service_files.hpp"
 #include "brainlock/store/inspect.hpp"
+#include "finite_numbers.hpp"
 #include "validator_options.hpp"
 
 namespace brainlock::app {
@@ -16,6 +17,7 @@ Result<std::filesystem::path> state_folder(const std::vector<std::string>& words
   CLI::App app;
   app.allow_extras();
   flags.add_to(app);
+  require_finite_numbers(app);
   std::vector<std::string> reversed(words.rbegin(), words.rend());  // as CLI11 takes them
   try {
     app.parse(std::move(reversed));

@@ -17,10 +17,10 @@ void ValidatorFlags::add_to(CLI::App& command) {
   command.add_option("--slot-blocks", slot_blocks, "Blocks after which validators change miners; 0: this validator asks all")->capture_default_str();
   command.add_option("--vote-interval", vote_interval, "Blocks between votes, besides the ledger's own limit")->capture_default_str();
   command.add_option("--version-key", version_key, "Version key of the votes, where the subnet asks for one (weights_version)")->capture_default_str();
-  command.add_option("--timeout", timeout_s, "Seconds a miner has for an answer")->capture_default_str();
+  command.add_option("--timeout", timeout_s, "Seconds a miner has for an answer")->capture_default_str()->check(CLI::Range(0.001, 86'400.0));
   command.add_option("--upload-timeout", upload_timeout_s, "Seconds a miner has to take the keys, --parallel miners at a time: more where this machine's line is slow")
       ->capture_default_str()->check(CLI::Range(1.0, 86'400.0));
-  command.add_option("--pause", pause_s, "Longest pause between rounds, in seconds")->capture_default_str();
+  command.add_option("--pause", pause_s, "Longest pause between rounds, in seconds")->capture_default_str()->check(CLI::Range(0.0, 86'400.0));
   command.add_option("--keep-days", keep_days, "Days for which requests stay in the store; 0: for ever")->check(CLI::Range(0U, 36'500U))->capture_default_str();
   command.add_option("--key-days", key_days, "Days after which keys give way to new ones, which every miner is sent; 0: never")->check(CLI::Range(0.0, 3650.0))->capture_default_str();
   command.add_option("--rounds", rounds, "End after so many rounds and print the leaderboard");

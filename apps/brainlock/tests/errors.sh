@@ -22,6 +22,30 @@ refused 2 "--target-error" compile "$model" -o "$work/other" --target-error -1
 refused 2 "--synthetic" infer "$work/package" --synthetic -1
 refused 2 "--access-refresh-ms: Value 0 not in range" miner --package "$work/package" --access-refresh-ms 0   # a node would be asked without a pause
 refused 2 "--min-stake: Value -1 not in range" miner --package "$work/package" --min-stake -1
+refused 2 "--limit-price: Value -1 not in range" subnet register --limit-price -1   # it would mean any price
+
+# No number of any command is infinite, or none at all. Each option is found in the command's own help.
+commands_of() { "$brainlock" "$@" --help | sed -n '/^Subcommands:/,$ s/^  \([a-z][a-z_-]*\).*/\1/p'; }
+numbers_of() { "$brainlock" "$@" --help | sed -n 's/^  \(--[a-z][a-z._-]*\)[^ ]* FLOAT.*/\1/p'; }
+checked=0
+not_finite() {  # COMMAND...
+  local option
+  for option in $(numbers_of "$@"); do
+    refused 2 "$option: expected a finite number, got nan" "$@" "$option=nan"
+    for text in NaN -nan inf -inf Infinity 1e999; do refused 2 "$option: .*$text" "$@" "$option=$text"; done
+    checked=$((checked + 1))
+  done
+}
+walk() {  # COMMAND...
+  local inner
+  not_finite "$@"
+  for inner in $(commands_of "$@"); do walk "$@" "$inner"; done
+}
+for command in $(commands_of); do walk "$command"; done
+[[ $checked -ge 20 ]] || { echo "found only $checked floating-point options"; exit 1; }
+# A service's settings are its options: what is wrong there is said before it runs.
+printf "BRAINLOCK_MINER='--package %s --max-ram nan'\n" "$work/package" >"$work/miner.env"
+refused 2 "--max-ram: expected a finite number, got nan" doctor miner --env "$work/miner.env"
 
 # A package put together of two: the plan of one network, the model of another that takes more values.
 cp -r "$work/package" "$work/forged"

@@ -9,6 +9,7 @@ namespace brainlock::chain {
 namespace {
 
 constexpr std::int64_t kUsualBlockMs = 12'000;
+constexpr std::int64_t kNoClockBeforeMs = 1'600'000'000'000;   // nodes whose blocks are sealed by hand count from 0
 
 }  // namespace
 
@@ -42,7 +43,9 @@ Result<ledger::BlockTime> ChainLedger::block_time() {
   if (const auto now = client_.read(view, "Timestamp", "Now"); now.ok()) {
     BRAINLOCK_ASSIGN(const auto made, now->as_u64());
     const auto here = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-    const std::int64_t age = here.count() - static_cast<std::int64_t>(std::min<std::uint64_t>(made, INT64_MAX));
+    const auto made_ms = static_cast<std::int64_t>(std::min<std::uint64_t>(made, INT64_MAX));
+    if (made_ms >= kNoClockBeforeMs) out.made_ms = made_ms;
+    const std::int64_t age = here.count() - made_ms;
     out.until_next_block_ms = std::clamp<std::int64_t>(out.block_interval_ms - age, 0, out.block_interval_ms);
   }
   return out;

@@ -535,6 +535,11 @@ TEST_F(SubnetTest, LedgerIsRefusedForAnUnknownSubnetAndTellsTheTime) {
   const auto time = (*ledger)->block_time();
   EXPECT_EQ(time->block, chain->number());
   EXPECT_EQ(time->block_interval_ms, 12'000);
+  constexpr std::uint64_t kMadeMs = 1'800'000'000'123;
+  chain->put("Timestamp", "Now", {}, Value::number(kMadeMs));
+  EXPECT_EQ((*ledger)->block_time()->made_ms, std::int64_t{kMadeMs});
+  chain->put("Timestamp", "Now", {}, Value::number(36'000));
+  EXPECT_FALSE((*ledger)->block_time()->made_ms) << "blocks that are sealed by hand";
   EXPECT_THAT((*ledger)->describe(), HasSubstr("fake chain"));
   EXPECT_EQ((*ledger)->netuid(), kNetuid);
   EXPECT_TRUE((*ledger)->metagraph(true).ok());

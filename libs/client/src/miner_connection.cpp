@@ -105,7 +105,8 @@ Call MinerConnection::send(const protocol::Route& route, std::span<const std::ui
     return call;
   }
   // The least of several: a miner that lets a small request wait does not make its line look long, since its machine takes connections without it.
-  for (const double seen : {client_.round_trip_s(), body.empty() ? answer->first_byte_s : 0.0}) {
+  // Nor is any line longer than an answer that came over it, however late the connection was taken (a packet was lost, this machine was busy).
+  for (const double seen : {client_.round_trip_s(), answer->first_byte_s}) {
     if (seen > 0) round_trip_s_ = round_trip_s_ > 0 ? std::min(round_trip_s_, seen) : seen;
   }
   call.connect_s = answer->connect_s;

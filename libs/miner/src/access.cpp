@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "brainlock/ledger/schedule.hpp"
+#include "reread_pace.hpp"
 
 namespace brainlock::miner {
 namespace {
@@ -13,18 +14,21 @@ using Clock = std::chrono::steady_clock;
 
 class MetagraphAccess final : public Access {
  public:
-  MetagraphAccess(std::shared_ptr<ledger::Ledger> ledger, const AccessOptions& options) : ledger_(std::move(ledger)), options_(options) {
+  MetagraphAccess(std::shared_ptr<ledger::Ledger> ledger, const AccessOptions& options)
+      : ledger_(std::move(ledger)),
+        options_(options),
+        pace_(std::chrono::milliseconds(options.refresh_ms), std::chrono::milliseconds(options.refresh_after_refusal_ms),
+              std::chrono::milliseconds(options.refresh_after_refusals_most_ms)) {
+    pace_.reads(Clock::now());
     refresh();
     thread_ = std::jthread([this](const std::stop_token& stop) {
-      const auto least = std::chrono::milliseconds(std::min(options_.refresh_after_refusal_ms, options_.refresh_ms));
       std::unique_lock lock(mutex_);
       while (!stop.stop_requested()) {
-        const auto asked_at = Clock::now();
-        wake_.wait_for(lock, stop, std::chrono::milliseconds(options_.refresh_ms), [this] { return refused_; });
-        // However many are refused, the ledger is not asked more often than this.
-        wake_.wait_until(lock, stop, asked_at + least, [] { return false; });
-        if (stop.stop_requested()) return;
-        refused_ = false;
+        if (const auto due = pace_.due(); Clock::now() < due) {
+          wake_.wait_until(lock, stop, due, [&] { return pace_.due() != due; });
+          continue;
+        }
+        pace_.reads(Clock::now());
         lock.unlock();
         refresh();
         lock.lock();
@@ -43,8 +47,9 @@ class MetagraphAccess final : public Access {
     else if (options_.force_validator_permit && !neuron->validator_permit && !owner) refusal = Refusal::kNoPermit;
     else if (neuron->stake_rao < options_.min_stake_rao) refusal = Refusal::kStakeTooLow;
     if (refusal == Refusal::kNone) return {Refusal::kNone, true, slot_owner_ == sender ? std::optional(metagraph_->block / options_.slot_blocks) : std::nullopt};
-    refused_ = true;
-    wake_.notify_one();
+    const auto was_due = pace_.due();
+    pace_.refuses(Clock::now());
+    if (pace_.due() != was_due) wake_.notify_one();
     return {options_.open_to_everyone ? Refusal::kNone : refusal, false, {}};
   }
 
@@ -65,7 +70,7 @@ class MetagraphAccess final : public Access {
   const AccessOptions options_;
   mutable std::mutex mutex_;
   mutable std::condition_variable_any wake_;
-  mutable bool refused_ = false;
+  mutable RereadPace pace_;
   std::optional<ledger::Metagraph> metagraph_;
   Clock::time_point read_at_{};
   std::optional<ledger::AccountId> slot_owner_;

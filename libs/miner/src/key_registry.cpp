@@ -123,6 +123,13 @@ void KeyRegistry::remove_locked(std::map<KeyName, Entry>::iterator entry) {
   entries_.erase(entry);
 }
 
+void KeyRegistry::follow_clock_locked(std::int64_t now_ms) {
+  std::int64_t newest_ms = now_ms;
+  for (const auto& [name, entry] : entries_) newest_ms = std::max(newest_ms, entry.used_ms);
+  if (newest_ms == now_ms) return;
+  for (auto& [name, entry] : entries_) entry.used_ms -= newest_ms - now_ms + 1;   // before whatever is used now
+}
+
 Refusal KeyRegistry::make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms) {
   // What there would be without the keys that go.
   std::uint64_t all = bytes_, ordinary = 0, awaited = 0, held = 0;
@@ -188,6 +195,7 @@ std::unique_ptr<KeyRegistry::Part> KeyRegistry::begin_part(const KeyName& name, 
     refused = {refusal, std::move(message)};
     return std::unique_ptr<Part>();
   };
+  follow_clock_locked(now_ms);
   auto entry = entries_.find(name);
   if (entry != entries_.end() && (entry->second.complete || entry->second.total != total)) {
     return refuse(Refusal::kWrongOffset, entry->second.complete ? "the key is there already" : "the upload was begun with another total");
@@ -299,6 +307,7 @@ Status KeyRegistry::finish(const KeyName& name, const std::function<Status(const
 
 Result<fs::path> KeyRegistry::use(const KeyName& name, bool validator, std::int64_t now_ms) {
   const std::lock_guard lock(mutex_);
+  follow_clock_locked(now_ms);
   const auto entry = entries_.find(name);
   if (entry == entries_.end() || !entry->second.complete) return {ErrorCode::kNotFound, "no such key of this sender"};
   fs::path file = file_of(name, true);
@@ -316,6 +325,7 @@ void KeyRegistry::forget(const KeyName& name) {
 
 void KeyRegistry::expire(std::int64_t now_ms) {
   const std::lock_guard lock(mutex_);
+  follow_clock_locked(now_ms);
   for (auto it = entries_.begin(); it != entries_.end();) {
     const auto here = it++;
     if (!here->second.writing && now_ms - here->second.used_ms > quota_.expiry_ms) {

@@ -286,5 +286,26 @@ TEST_F(KeyRegistryTest, StrangeFilesAreLeftAlone) {
   EXPECT_TRUE(fs::exists(root / "notes" / "readme.txt"));
 }
 
+TEST_F(KeyRegistryTest, AClockThatIsSetBackChangesNoOrder) {
+  constexpr std::int64_t kDayMs = 24 * 3'600'000;
+  for (const std::uint8_t seed : {std::uint8_t{1}, std::uint8_t{2}}) store(1, 100, seed, kDayMs + seed);
+  const auto there = [this](std::uint8_t seed) { return registry->state(name(1, bytes(100, seed))).complete; };
+  store(1, 100, 3, 1'000);
+  EXPECT_TRUE(!there(1) && there(2) && there(3));
+  store(1, 100, 4, 1'010);
+  EXPECT_TRUE(!there(2) && there(3) && there(4)) << "the newest went for it";
+}
+
+TEST_F(KeyRegistryTest, AClockThatIsSetBackProtectsNothingForLonger) {
+  constexpr std::int64_t kDayMs = 24 * 3'600'000;
+  store(1, 600, 1, kDayMs);
+  const auto other = bytes(600, 2);
+  EXPECT_EQ(put(name(2, other), 0, other, 600, 1'000), Refusal::kQuotaExceeded) << "it was used just now, as far as is known";
+  EXPECT_EQ(put(name(2, other), 0, other, 600, 1'101), Refusal::kNone);
+  // Nor does it keep what nobody uses.
+  registry->expire(1'101 + quota.expiry_ms + 1);
+  EXPECT_EQ(registry->totals().bytes, 0u);
+}
+
 }  // namespace
 }  // namespace brainlock::miner

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kReadyTime{2};
 }  // namespace
 
 Asker::Asker(protocol::Signer self, client::WallClock clock, const AskerOptions& options)
-    : self_(std::move(self)), clock_(std::move(clock)), options_(options), keys_(options.delivery, clock_) {}
+    : self_(std::move(self)), clock_(std::move(clock)), options_(options), keys_(options.delivery) {}
 
 Asker::~Asker() { stop(); }
 
@@ -53,6 +53,7 @@ void Asker::put(Question& question, Line& line) {
     const double ready_s = std::chrono::duration<double>(question.took).count();
     if (!ready.call.ok()) {
       call = std::move(ready.call);
+      if (call.started_ms == 0) call.started_ms = call.finished_ms = clock_();
     } else {
       double late_s = 0;
       auto phase = step_forward();

@@ -10,10 +10,10 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::int64_t kHourMs = 3'600'000;
-constexpr std::int64_t kAgainMs = 10'000;   // after the first failure of an upload, twice as long after each further one
-constexpr std::int64_t kAgainMostMs = 6 * kHourMs;
-constexpr std::int64_t kDialMostMs = 60'000, kDialOthersMostMs = 300'000;   // between attempts to reach a miner; and where somebody else answers
+constexpr std::chrono::hours kHour{1};
+constexpr std::chrono::seconds kAgain{10};   // after the first failure of an upload, twice as long after each further one
+constexpr KeyDelivery::Duration kAgainMost = 6 * kHour;
+constexpr KeyDelivery::Duration kDialMost = std::chrono::minutes(1), kDialOthersMost = std::chrono::minutes(5);   // between attempts to reach a miner; and where somebody else answers
 constexpr std::size_t kRestartsAnHour = 3;   // that are nobody's fault: more of them are a way to take keys for ever
 constexpr std::uint64_t kLeastPart = 1 << 16, kMostPart = 2 << 20;   // small: an upload stops between parts
 
@@ -26,8 +26,10 @@ Readiness KeyDelivery::ensure(client::MinerConnection& connection, const client:
     const std::lock_guard lock(mutex_);
     const Place& place = places_[name];
     known = place.there;
-    const std::int64_t early_ms = place.not_before_ms - clock_();
-    if (!known && early_ms > 0) return {too_early("the last upload failed; the next one is in " + std::to_string(early_ms / 1000) + " s")};
+    const Duration early = place.not_before - now_();
+    if (!known && early > Duration::zero()) {
+      return {too_early("the last upload failed; the next one is in " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(early).count()) + " s")};
+    }
   }
   bool there = false;
   client::Call state = connection.key_state(task.package(), task.key_id(), there, {5'000, 10'000, protocol::kMaxJsonBytes}, stop);
@@ -53,37 +55,35 @@ Readiness KeyDelivery::ensure(client::MinerConnection& connection, const client:
   return send(connection, task, name, stop);
 }
 
-client::Call KeyDelivery::too_early(std::string detail) const {
+client::Call KeyDelivery::too_early(std::string detail) {
   client::Call call;
   call.uuid = protocol::make_uuid();
-  call.started_ms = call.finished_ms = clock_();
   call.reason = Reason::kKeyUpload;
   call.detail = std::move(detail);
   return call;
 }
 
-void KeyDelivery::postpone(Place& place, Clock::duration kept_us) const {
+void KeyDelivery::postpone(Place& place, Duration kept_us) const {
   place.failures = std::min(place.failures + 1, 12);
-  const std::int64_t kept_ms = std::chrono::duration_cast<std::chrono::milliseconds>(kept_us).count();
-  place.not_before_ms = clock_() + std::min(std::max(kAgainMs << (place.failures - 1), 6 * kept_ms), kAgainMostMs);
+  place.not_before = now_() + std::min(std::max<Duration>(kAgain * (1 << (place.failures - 1)), 6 * kept_us), kAgainMost);
 }
 
 void KeyDelivery::missed(Place& place, bool somebody_else) const {
   place.misses = std::min(place.misses + 1, 12);
-  place.not_before_ms = clock_() + std::min(kAgainMs << (place.misses - 1), somebody_else ? kDialOthersMostMs : kDialMostMs);
+  place.not_before = now_() + std::min<Duration>(kAgain * (1 << (place.misses - 1)), somebody_else ? kDialOthersMost : kDialMost);
 }
 
 Readiness KeyDelivery::send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop) {
-  const std::int64_t began_ms = clock_();
+  const Time hour_ago = now_() - kHour;
   const auto begun = Clock::now();
   bool was_there = false;
   {
     const std::lock_guard lock(mutex_);
     Place& place = places_[name];
     was_there = place.was_there;
-    std::erase_if(place.sent_ms, [&](std::int64_t sent_ms) { return sent_ms < began_ms - kHourMs; });
-    if (place.sent_ms.size() >= std::max(1U, rules_.uploads_an_hour)) {
-      return {too_early("the miner was sent the key " + std::to_string(place.sent_ms.size()) + " times within an hour")};
+    std::erase_if(place.sent, [&](Time sent) { return sent < hour_ago; });
+    if (place.sent.size() >= std::max(1U, rules_.uploads_an_hour)) {
+      return {too_early("the miner was sent the key " + std::to_string(place.sent.size()) + " times within an hour")};
     }
   }
   // First uploads are not timed: they happen once, and would punish miners that are far away.
@@ -110,13 +110,13 @@ Readiness KeyDelivery::send(client::MinerConnection& connection, const client::T
   // A miner that refuses the last part had us send all the others.
   std::error_code ignored;
   const std::uint64_t most = std::filesystem::file_size(task.key_file(), ignored) / 2;
-  if (out.call.bytes_sent > (out.call.ok() ? 0 : most)) place.sent_ms.push_back(clock_());
+  if (out.call.bytes_sent > (out.call.ok() ? 0 : most)) place.sent.push_back(now_());
   if (!out.call.ok()) {
-    std::erase_if(place.restarts_ms, [&](std::int64_t at_ms) { return at_ms < began_ms - kHourMs; });
-    if (out.call.restarting && place.restarts_ms.size() < kRestartsAnHour) {
+    std::erase_if(place.restarts, [&](Time at) { return at < hour_ago; });
+    if (out.call.restarting && place.restarts.size() < kRestartsAnHour) {
       // What it has stays there, and the next upload goes on from it as soon as the miner is back.
-      place.restarts_ms.push_back(clock_());
-      place.not_before_ms = clock_() + kAgainMs;
+      place.restarts.push_back(now_());
+      place.not_before = now_() + kAgain;
     } else {
       postpone(place, took - out.excused);
     }

@@ -30,13 +30,16 @@ struct Readiness {
   std::chrono::steady_clock::duration excused{};
 };
 
-/// Safe from many threads, one at a time for each miner.
+/// Safe from many threads, one at a time for each miner. By a clock that nobody sets: one that was set back by a day would let a miner wait for a day.
 class KeyDelivery {
  public:
-  KeyDelivery(const DeliveryRules& rules, client::WallClock clock) : rules_(rules), clock_(std::move(clock)), uplink_(std::max(1U, rules.uploads_at_once)) {}
+  using Time = std::chrono::steady_clock::time_point;
+  using Duration = std::chrono::steady_clock::duration;
+  explicit KeyDelivery(const DeliveryRules& rules, std::function<Time()> now = std::chrono::steady_clock::now)
+      : rules_(rules), now_(std::move(now)), uplink_(std::max(1U, rules.uploads_at_once)) {}
 
   /// Sees to it that the miner has the key: asks it, and sends what is not there unless it is too early for that after earlier uploads. A
-  /// miner that was tried in vain is not even dialled for a while.
+  /// miner that was tried in vain is not even dialled for a while: such a call has no times.
   Readiness ensure(client::MinerConnection& connection, const client::TaskClient& task, const std::stop_token& stop);
   /// The miner says that it does not know the key.
   void lost(const protocol::AccountId& miner, const protocol::ContentId& key);
@@ -51,22 +54,22 @@ class KeyDelivery {
     bool was_there = false;                   ///< ever
     int failures = 0;                         ///< in a row, of uploads
     int misses = 0;                           ///< in a row, of attempts to ask the miner
-    std::int64_t not_before_ms = 0;           ///< the next attempt
-    std::vector<std::int64_t> restarts_ms;    ///< that broke off uploads within the last hour
-    std::vector<std::int64_t> sent_ms;        ///< uploads of the last hour, and those that failed after most was sent
+    Time not_before{};                        ///< the next attempt
+    std::vector<Time> restarts;               ///< that broke off uploads within the last hour
+    std::vector<Time> sent;                   ///< uploads of the last hour, and those that failed after most was sent
   };
   using Name = std::pair<protocol::AccountId, protocol::ContentId>;
 
   Readiness send(client::MinerConnection& connection, const client::TaskClient& task, const Name& name, const std::stop_token& stop);
   /// The next upload waits: the longer, the longer this one kept us.
-  void postpone(Place& place, std::chrono::steady_clock::duration kept_us) const;
+  void postpone(Place& place, Duration kept_us) const;
   /// The next attempt to ask it waits. That costs us little, and a miner that was down is not to wait for long when it is back.
   void missed(Place& place, bool somebody_else) const;
   /// A call that was not made.
-  [[nodiscard]] client::Call too_early(std::string detail) const;
+  [[nodiscard]] static client::Call too_early(std::string detail);
 
   const DeliveryRules rules_;
-  const client::WallClock clock_;
+  const std::function<Time()> now_;
   Uplink uplink_;
   std::mutex mutex_;
   std::map<Name, Place> places_;

@@ -30,6 +30,8 @@ Result<std::vector<store::RequestRow>> Validator::counted_rows(const ledger::Acc
   store::RequestFilter filter;
   filter.miner = miner;
   filter.since_ms = now_ms - options_.rule.window_ms;
+  // What ended in what is the future now was written by a clock that was set back since: it would take the places of all that comes until then.
+  filter.until_ms = now_ms + 1;
   // Those that are our own fault, or another validator's in the same database, are left out: they must not take the places of those that count.
   for (filter.limit = 2 * wanted;; filter.limit *= 4) {
     BRAINLOCK_ASSIGN(auto rows, parts_.store->requests(filter));

@@ -43,6 +43,7 @@ void Turns::judged(const ledger::AccountId& miner, bool right, std::int64_t fini
   } else if (record.failures++ == 0) {
     record.failing_since_ms = finished_ms;
   }
+  record.failing_since_ms = std::min(record.failing_since_ms, finished_ms);   // a clock that was set back
 }
 
 void Turns::forget(const std::function<bool(const ledger::AccountId&)>& gone) {
@@ -88,8 +89,10 @@ Turns::Order Turns::order(const ledger::Metagraph& metagraph, std::span<const le
   std::stable_sort(out.fresh.begin(), out.fresh.end(), [&](ledger::Uid a, ledger::Uid b) { return of(a).round < of(b).round; });
   // Who stalls holds up those who do the same.
   std::stable_sort(out.proven.begin(), out.proven.end(), [&](ledger::Uid a, ledger::Uid b) { return slowness(of(a).took) < slowness(of(b).took); });
+  // Who was asked in what is the future now, since the clock was set back, was asked longest ago: others must not go before it until that time comes.
+  const auto asked_ms = [&](ledger::Uid uid) { return of(uid).asked_ms <= now_ms ? of(uid).asked_ms : 0; };
   for (auto* failing : {&out.failing, &out.failing_slow}) {
-    std::stable_sort(failing->begin(), failing->end(), [&](ledger::Uid a, ledger::Uid b) { return of(a).asked_ms < of(b).asked_ms; });
+    std::stable_sort(failing->begin(), failing->end(), [&](ledger::Uid a, ledger::Uid b) { return asked_ms(a) < asked_ms(b); });
   }
   return out;
 }

@@ -12,6 +12,7 @@
 #include "brainlock/base/parallel.hpp"
 #include "brainlock/crypto/random.hpp"
 #include "asker.hpp"
+#include "clock_check.hpp"
 #include "outage.hpp"
 #include "turns.hpp"
 
@@ -238,6 +239,8 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
     }
     permit_was_missing_ = false;
   }
+  BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
+  BRAINLOCK_TRY(check_clock(time, parts_.clock()));
   renew_keys();
   forget_strangers(metagraph);
   auto uids = ledger::miners_in_slot(metagraph, self->uid, options_.slot_blocks);
@@ -251,7 +254,6 @@ Result<RoundReport> Validator::run_round(std::stop_token stop, const std::functi
   }
   auto slot_end = Clock::time_point::max();
   if (options_.slot_blocks != 0) {
-    BRAINLOCK_ASSIGN(const ledger::BlockTime time, parts_.ledger->block_time());
     const auto duration_of = [&](std::uint64_t blocks) { return std::chrono::milliseconds(static_cast<std::int64_t>(blocks) * time.block_interval_ms); };
     slot_end = Clock::now() + duration_of(options_.slot_blocks - metagraph.block % options_.slot_blocks);
     if (ledger::sharing_validators(metagraph, self->uid).size() > 1) {
@@ -390,6 +392,8 @@ void Validator::renew_keys() {
   if (options_.key_life_ms == 0) return;
   const std::int64_t now_ms = parts_.clock();
   for (Task& task : parts_.tasks) {
+    // Keys that were made in what is the future now, since the clock was set back, are not to serve until then and a life more.
+    task.keys_made_ms = std::min(task.keys_made_ms, now_ms);
     if (!task.renew || now_ms < task.keys_made_ms + options_.key_life_ms) continue;
     set_state("making keys");
     // What is under way reads the old key's file. It is nobody's failure.

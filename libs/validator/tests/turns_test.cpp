@@ -144,5 +144,17 @@ TEST_F(TurnsTest, AClockThatWasSetBackKeepsNobodyOut) {
   EXPECT_THAT(order(kNow).failing, ElementsAre(miner));
 }
 
+TEST_F(TurnsTest, AfterTheClockWasSetBackAllHaveTheirTurnAllTheSame) {
+  constexpr std::int64_t kDay = 24 * kHour;
+  const Uid a = add(std::array{row(false, kNow + kDay)}), b = add(std::array{row(false, kNow + kDay + 1)}), c = add(std::array{row(false, kNow + kDay + 2)});
+  turns.judged(account(a), false, kNow);
+  EXPECT_THAT(order(kNow + 1).failing, ElementsAre(c, b, a)) << "they were asked a day from now, and would wait for so long";
+  turns.judged(account(c), false, kNow + 2);
+  EXPECT_THAT(order(kNow + 3).failing, ElementsAre(b, a, c));
+  // And who fails for long rests as ever.
+  for (std::int64_t at_ms = 0; at_ms <= kHour; at_ms += kMinute) turns.judged(account(b), false, kNow + at_ms);
+  EXPECT_EQ(turns.rests_until_ms(account(b), kNow + kHour), kNow + kHour + Turns::kLongestRestMs);
+}
+
 }  // namespace
 }  // namespace brainlock::validator

@@ -36,7 +36,7 @@ struct Call {
   std::int64_t finished_ms = 0;
   double response_s = 0;               ///< first byte sent -> last byte received, by a steady clock
   double connect_s = 0;                ///< before that, until a connection stood; next to nothing where one did
-  double round_trip_s = 0;             ///< the least of what was seen: connections that the miner's machine took, requests without a body
+  double round_trip_s = 0;             ///< the least of what was seen: connections that the miner's machine took, answers that began; response_s at most
   double network_s = 0;                ///< estimate: one round trip and the time the question took to leave, which a miner that reads slowly makes longer
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   bool restarting = false;             ///< of an upload: the miner, which had answered, was gone or starting when it ended

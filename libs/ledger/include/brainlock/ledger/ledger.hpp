@@ -71,6 +71,8 @@ struct BlockTime {
   BlockNumber block = 0;
   std::int64_t block_interval_ms = 0;    ///< usual time between two blocks
   std::int64_t until_next_block_ms = 0;  ///< estimate, at least 0
+  /// Unix time of the newest block, as it says itself; nothing where that would be this machine's own clock.
+  std::optional<std::int64_t> made_ms = std::nullopt;
 };
 
 /// A subnet of a chain. Every call may block on disk or network and is safe from many threads. Errors (not refusals):

@@ -30,8 +30,9 @@ struct AccessOptions {
   std::uint64_t min_stake_rao = 0;
   bool open_to_everyone = false;         ///< ordinary users too (they need no registration)
   std::int64_t refresh_ms = 12'000;
-  /// A refusal has the ledger read again, at most this often: whoever has just got its permit is served soon.
-  std::int64_t refresh_after_refusal_ms = 2'000;
+  /// A refusal has the ledger read again after so long: whoever has just got its permit is served soon. While refusals go on it is twice as long each time,
+  /// up to the second: strangers do not choose how often a node is asked (src/reread_pace.hpp).
+  std::int64_t refresh_after_refusal_ms = 2'000, refresh_after_refusals_most_ms = 60'000;
   std::int64_t max_age_ms = 10 * 60'000; ///< an older picture of the ledger admits nobody
   std::optional<ledger::AccountId> self; ///< whose slots are told; none: nobody's
   std::uint64_t slot_blocks = 30;        ///< as validators have it

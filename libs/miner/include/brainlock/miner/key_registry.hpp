@@ -110,6 +110,9 @@ class KeyRegistry {
   KeyRegistry() = default;
   [[nodiscard]] std::filesystem::path file_of(const KeyName& name, bool complete) const;
   void remove_locked(std::map<KeyName, Entry>::iterator entry);
+  /// Where the clock was set back since the newest use: all uses move back with it. Otherwise what was used since would be the oldest, and what was used before
+  /// protected, until the clock is there again.
+  void follow_clock_locked(std::int64_t now_ms);
   /// kNone, or why there is no room.
   protocol::Refusal make_room_locked(const KeyName& name, bool validator, std::uint64_t total, std::int64_t now_ms);
   [[nodiscard]] std::optional<std::uint64_t> free_on_disk() const;
