@@ -96,7 +96,7 @@ class Writer {
       output.columns.push_back(static_cast<std::uint32_t>(linear.columns.size()));
       output.weights.push_back(static_cast<std::int32_t>(linear.vectors.size()));
       linear.columns.push_back({input, term.rotation});
-      linear.vectors.push_back({linear.period, {}, term.weight});
+      linear.vectors.push_back({linear.period, {}, term.weight, {}});
     }
     linear.outputs.push_back(std::move(output));
     push(std::move(linear), in, held_[out]);
@@ -237,7 +237,7 @@ TEST(SimulatedErrors, KeySwitchesErrWhereTheirWeightsAre) {
 
 // Of key switches nothing is left where a mask is zero, of the rescale behind it all.
 TEST(SimulatedErrors, MasksTakeTheErrorsBeforeThem) {
-  plan::SlotVector mask{kSlots, {}, {}};
+  plan::SlotVector mask{kSlots, {}, {}, {}};
   for (std::uint32_t t = 0; t < kSlots; t += t % 8 == 2 ? 6 : 1) mask.slots.push_back(t), mask.values.push_back(1);
   const auto masked = [](std::uint32_t slot, bool) { return slot % 8 > 2; };
   const auto kept = [](std::uint32_t slot, bool) { return slot % 8 <= 2; };

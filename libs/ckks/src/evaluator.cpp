@@ -147,6 +147,21 @@ Result<std::vector<DeviceCiphertext>> Evaluator::sums(std::span<const std::vecto
   return out;
 }
 
+Result<std::vector<DeviceCiphertext>> Evaluator::raise(CiphertextRefs in, std::uint32_t limbs) const {
+  std::vector<DeviceCiphertext> out;
+  std::vector<device::Raise> jobs;
+  for (const DeviceCiphertext* c : in) {
+    assert(!c->lifted && c->limbs == 1);
+    BRAINLOCK_ASSIGN(DeviceCiphertext raised, switcher_.allocate(limbs, false));
+    jobs.push_back({c->c0(), raised.c0()});
+    jobs.push_back({c->c1(), raised.c1()});
+    out.push_back(std::move(raised));
+  }
+  BRAINLOCK_TRY(switcher_.backend().raise(switcher_.stream(), limbs, jobs));
+  BRAINLOCK_TRY(switcher_.check_stop());
+  return out;
+}
+
 Result<DeviceCiphertext> Evaluator::drop(const DeviceCiphertext& in, std::uint32_t limbs) const {
   assert(in.lifted && limbs <= in.limbs);
   device::Backend& backend = switcher_.backend();

@@ -15,6 +15,7 @@
 #include "levels.hpp"
 #include "lowering.hpp"
 #include "machine_limits.hpp"
+#include "refreshes.hpp"
 #include "stages.hpp"
 #include "unread.hpp"
 #include "weight_rounding.hpp"
@@ -109,13 +110,20 @@ class Compiler {
     if (shortlist.empty())
       return Error{ErrorCode::kUnsupported, "no layout of " + std::to_string(slots_) + " slots holds this network: " + refusal_ + larger_ring()};
     say("levels");
-    BRAINLOCK_TRY(price(shortlist));
+    using Refreshes = CompileOptions::Refreshes;
+    if (options_.refreshes != Refreshes::kAlways) BRAINLOCK_TRY(price(shortlist, Refreshing::kNever));
+    if (!found_ && options_.refreshes != Refreshes::kNever) BRAINLOCK_TRY(price(shortlist, Refreshing::kAllowed));
     if (!found_)
       return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
                                              " holds this network's depth of " + std::to_string(stages_.ranks()) +
                                              " linear layers at 128-bit security" + larger_ring()};
     say("biases");
     BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration, threads_));
+    if (best_levels_.refresh_chain) {
+      write_refreshes(best_, best_stages_, best_levels_, best_ranges_);
+      best_.keys = plan::collect_keys(best_);
+      note_refreshes();
+    }
     BRAINLOCK_TRY(plan::validate(best_));
     return std::move(best_);
   }
@@ -245,27 +253,54 @@ class Compiler {
     return predict_ms(program) + kMsPerKeyMegabyte * predict_key_bytes(program) * 1e-6;
   }
 
-  Status price(const std::vector<LayoutChoice>& shortlist) {
+  void note_refreshes() const {
+    std::size_t count = 0;
+    for (const plan::Instruction& instruction : best_.instructions) count += std::holds_alternative<plan::Raise>(instruction.op) ? 1 : 0;
+    report_.notes.push_back("deeper than a chain of primes: " + std::to_string(count) + " ciphertexts are refreshed on the way (bootstrapping)");
+  }
+
+  Status price(const std::vector<LayoutChoice>& shortlist, Refreshing refreshing) {
     for (const LayoutChoice& choice : shortlist) {
       // A second input ciphertext doubles the upload: only where a packed one does not reach the target.
       if (choice.real_input && best_good_) continue;
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
       assign_levels(lowered, nominal_levels(choice.masks));
       std::vector<CarriedNoise> carried;
-      BRAINLOCK_ASSIGN(const LevelRequest request, make_request(lowered, carried));
+      BRAINLOCK_ASSIGN(LevelRequest request, make_request(lowered, carried));
       for (const LoweredStage& stage : lowered.stages)   // for clients: inputs beyond these are refused
         std::get<plan::Linear>(lowered.program.instructions[stage.linear].op).limit = request.stages[stage.rank].out_max;
       const std::vector<LargestConstants> largest = largest_constants(lowered.program);
-      for (LevelChoice& levels : search_levels(request, threads_)) {
+      RefreshRanges ranges;
+      if (refreshing == Refreshing::kAllowed) {
+        ranges = measure_refresh_ranges(stages_, lowered, options_.calibration, threads_);
+        allow_refreshes(ranges, request);
+      }
+      for (LevelChoice& levels : search_levels(request, refreshing, threads_)) {
         assign_levels(lowered, levels);
-        if (!constants_fit(lowered.program, largest) || !rescales_fit(lowered.program)) continue;
+        if (!constants_fit(lowered.program, largest, refreshed_linears(lowered, levels)) || !rescales_fit(lowered.program)) continue;
         add_carried_noise(lowered, carried, levels);
-        consider(lowered, choice, levels);
+        consider(lowered, choice, levels, ranges);
       }
     }
     for (Candidate& candidate : report_.candidates)
       if (&candidate == &report_.candidates[best_candidate_]) candidate.chosen = found_;
     return {};
+  }
+
+  /// By instruction: whether only the sum of what it makes and its bias has to fit the modulus, as coefficients.
+  static std::vector<bool> refreshed_linears(const Lowered& lowered, const LevelChoice& levels) {
+    std::vector<bool> out(lowered.program.instructions.size(), false);
+    for (const LoweredStage& stage : lowered.stages)
+      if (!levels.refreshes.empty() && levels.refreshes[stage.rank].limbs != 0) out[stage.linear] = true;
+    return out;
+  }
+
+  static void allow_refreshes(const RefreshRanges& ranges, LevelRequest& request) {
+    for (std::size_t r = 0; r < request.stages.size(); ++r) {
+      request.stages[r].refresh_ciphertexts = ranges.ranks[r].ciphertexts;
+      request.stages[r].largest_coefficient = kCoefficientMargin * ranges.ranks[r].largest_coefficient;
+      request.stages[r].coefficient_rms = ranges.ranks[r].coefficient_rms;
+    }
   }
 
   /// What rounded weights of a carried stage do, for scales that are not yet known.
@@ -324,7 +359,7 @@ class Compiler {
   Result<LevelRequest> make_request(Lowered& lowered, std::vector<CarriedNoise>& carried) const {
     LevelRequest request;
     request.ring_degree = options_.profile.ring_degree;
-    request.max_log_qp = ckks::max_log_qp_128(options_.profile.ring_degree);
+    request.max_log_qp = options_.profile.max_log_qp > 0 ? options_.profile.max_log_qp : ckks::max_log_qp_128(options_.profile.ring_degree);
     request.target_error = options_.profile.target_error;
     request.input_gain = calibration_.input_gain;
     request.split_input = lowered.program.input.parts == 2;
@@ -406,8 +441,12 @@ class Compiler {
     levels.relative_error = std::sqrt(variance);
   }
 
-  void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels) {
-    const plan::Program& program = lowered.program;
+  void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels, const RefreshRanges& ranges) {
+    plan::Program program = lowered.program;
+    if (levels.refresh_chain) {
+      write_refreshes(program, lowered.stages, levels, ranges);
+      program.keys = plan::collect_keys(program);
+    }
     Candidate candidate;
     candidate.layout = choice.describe() + "; q " + std::to_string(levels.parameters.q.size()) + ", p " +
                        std::to_string(levels.parameters.p.size()) + ", digit " + std::to_string(levels.parameters.digit_limbs);
@@ -421,8 +460,10 @@ class Compiler {
     const double badness = good ? value : value * (levels.relative_error / options_.profile.target_error);
     if (found_ && (best_good_ && !good)) return;
     if (found_ && best_good_ == good && badness >= best_badness_) return;
-    best_ = program;
+    best_ = lowered.program;   // refreshes are written out when its biases are what they will be
     best_stages_ = lowered.stages;
+    best_levels_ = levels;
+    best_ranges_ = ranges;
     best_.model_name = graph_.model_name;
     best_.profile = options_.profile.name;
     best_.input.bound = 1.0;
@@ -446,6 +487,8 @@ class Compiler {
   std::string refusal_;
   plan::Program best_;
   std::vector<LoweredStage> best_stages_;
+  LevelChoice best_levels_;
+  RefreshRanges best_ranges_;
   bool found_ = false, best_good_ = false;
   double best_badness_ = 0;
   std::size_t best_candidate_ = 0;

@@ -15,6 +15,7 @@ namespace {
 constexpr double kSigma = 3.2;            // of fresh errors
 constexpr double kLowestScale = 12.0;     // log2; below this nothing is left of the message
 constexpr double kHighestScale = 56.0;
+constexpr std::uint32_t kMostChainLimbs = 64;   // of Q: what plan::validate() takes
 constexpr std::uint32_t kMostLastLimbs = 3;   // of answers; each holds some 10^5 times larger ones
 constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to its rms
 // Digits of a larger share of the largest modulus leave too little of it to the chain. Those of 7 or 8 limbs in rings of 2^15 were measured:
@@ -22,6 +23,8 @@ constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to it
 constexpr double kLargestDigit = 0.22;
 constexpr int kMostSpecial = static_cast<int>(kMostDropped) - 3;   // three limbs are dropped with them
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
+// log2 of a refreshed value's scale: below the first, its last layer's rounding shows; above the second, that layer's weights need more limbs than it drops.
+constexpr double kLowestRefreshed = 24, kHighestRefreshed = 46;
 
 struct Shape {            // of key switching
   int q_bits, p_limbs, digit_limbs;
@@ -39,10 +42,11 @@ double switching_noise(double n, double digits, double digit_bits, double p_bits
 
 constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
-// What was chosen for a stage: limbs that its rescale drops, log2 of its weights' scale.
+// What was chosen for a stage: limbs that its rescale drops, log2 of its weights' scale; what it reads was refreshed to so much.
 struct Decision {
   std::uint32_t drop = 0;
   double weight_bits = 0, mask_bits = 0;
+  RefreshedRank refreshed;
   std::size_t later = kNone;   // the next stage's, among the decisions of the search
 };
 
@@ -51,14 +55,16 @@ struct State {
   std::uint32_t limbs = 0; // ciphertext limbs after the current stage
   double error = 0;        // variance of the final output from everything after this stage
   double cost = 0;
+  std::uint32_t refreshed = 0;   // ciphertexts after this stage
   Decision decision;       // of the stage after this one; its `later` leads to those behind it
 };
 
 class Search {
  public:
-  Search(const LevelRequest& request, Shape shape)
-      : request_(request), shape_(shape), n_(request.ring_degree),
-        max_limbs_(static_cast<std::uint32_t>((request.max_log_qp - 30.0 * shape.p_limbs) / shape.q_bits)) {
+  /// `chain`: of refreshes, which leave the network so many limbs; null: there are none.
+  Search(const LevelRequest& request, Shape shape, const RefreshChain* chain)
+      : request_(request), shape_(shape), chain_(chain), n_(request.ring_degree),
+        max_limbs_(chain != nullptr ? chain->network_limbs : static_cast<std::uint32_t>((request.max_log_qp - 30.0 * shape.p_limbs) / shape.q_bits)) {
     for (std::uint32_t limbs = 0; limbs <= max_limbs_; ++limbs) conjugation_.push_back(conjugation_noise(limbs));
   }
 
@@ -134,7 +140,7 @@ class Search {
 
   // From states after stage l to states after stage l - 1: chooses the drop and weight rounding of stage l.
   std::vector<State> step_back(const std::vector<State>& states, std::size_t l) {
-    std::map<std::pair<int, std::uint32_t>, State> kept;
+    Kept kept;
     const std::vector<Rounding> options = roundings(l);
     const bool plain = request_.stages[l].plain;
     const double rms = request_.stages[l - 1].out_rms, head = std::log2(request_.stages[l - 1].out_max) + 2;
@@ -151,10 +157,10 @@ class Search {
           if (scale + head > limbs * shape_.q_bits) continue;
           // Squares turn noise into a bias once it is no longer small beside the value.
           if (noise / std::exp2(scale) > kLargestNoise * rms) continue;
-          const double error = state.error + w.variance + own_noise(l - 1, scale, limbs);
-          const auto [it, fresh] = kept.try_emplace({static_cast<int>(std::floor(scale / kScaleBucket)), limbs});
-          if (!fresh && error >= it->second.error) continue;
-          it->second = {scale, limbs, error, state.cost + stage_cost(l, limbs), {drop, w.weight_bits, w.mask_bits, later(states, state)}};
+          State next{scale, limbs, state.error + w.variance + own_noise(l - 1, scale, limbs), state.cost + stage_cost(l, limbs), state.refreshed,
+                     {drop, w.weight_bits, w.mask_bits, {}, later(states, state)}};
+          keep(kept, next);
+          if (refresh_before(next, request_.stages[l - 1], l - 1)) keep(kept, next);
         }
       }
     std::vector<State> out;
@@ -164,6 +170,27 @@ class Search {
     }
     first_ = decisions_.size() - out.size();
     return out;
+  }
+
+  using Kept = std::map<std::pair<int, std::uint32_t>, State>;
+  static void keep(Kept& kept, const State& next) {
+    const auto [it, fresh] = kept.try_emplace({static_cast<int>(std::floor(next.scale / kScaleBucket)), next.limbs}, next);
+    if (!fresh && std::pair(next.refreshed, next.error) < std::pair(it->second.refreshed, it->second.error)) it->second = next;
+  }
+
+  // Turns the state of a value of rank l into that of the value that is refreshed to it.
+  bool refresh_before(State& state, const StageNeeds& value, std::size_t l) const {
+    if (chain_ == nullptr || value.refresh_ciphertexts == 0 || state.scale < kLowestRefreshed || state.scale > kHighestRefreshed) return false;
+    Refresh refresh;
+    refresh.scale_in = refresh_scale(*chain_, value.largest_coefficient);
+    refresh.limbs = state.limbs;
+    refresh.scale = std::exp2(state.scale);
+    state.decision.refreshed = {state.limbs, state.scale};
+    state.refreshed += value.refresh_ciphertexts;
+    state.scale = std::log2(refresh.scale_in);
+    state.limbs = 1;
+    state.error += square(refresh_noise(*chain_, refresh, value.coefficient_rms)) * value.later_gain + own_noise(l, state.scale, 1);
+    return true;
   }
 
   // Where the decision of one of the last states lies.
@@ -197,10 +224,11 @@ class Search {
           next.scale = input_scale;
           next.limbs = limbs;
           next.cost += stage_cost(0, limbs);
-          next.decision = {drop, w.weight_bits, w.mask_bits, later(states, state)};
+          next.decision = {drop, w.weight_bits, w.mask_bits, {}, later(states, state)};
           const bool good = next.error <= target;
           const bool better = !found || (good && !found_good) ||
-                              (good == found_good && (good ? next.cost < chosen.cost : next.error < chosen.error));
+                              (good == found_good && (good ? std::pair(next.refreshed, next.cost) < std::pair(chosen.refreshed, chosen.cost)
+                                                           : next.error < chosen.error));
           if (better) chosen = next;
           found = true;
           found_good |= good;
@@ -211,6 +239,7 @@ class Search {
 
   const LevelRequest& request_;
   Shape shape_;
+  const RefreshChain* chain_;
   double n_;
   std::uint32_t max_limbs_;
   std::vector<double> conjugation_;     // noise, by limbs
@@ -234,42 +263,74 @@ bool choose_primes(const LevelRequest& request, Shape shape, std::uint32_t limbs
 
 namespace {
 
+/// A chain of refreshes that leaves the network as many limbs as there can be.
+std::optional<RefreshChain> widest_refresh_chain(const LevelRequest& request, Shape shape) {
+  const RefreshShape refresh{request.ring_degree, shape.q_bits, shape.p_limbs, shape.digit_limbs};
+  auto chain = make_refresh_chain(refresh, kMostLastLimbs);
+  if (!chain || chain->log_qp > request.max_log_qp) return std::nullopt;
+  auto limbs = kMostLastLimbs + static_cast<std::uint32_t>((request.max_log_qp - chain->log_qp) / shape.q_bits);
+  limbs -= std::min(limbs - kMostLastLimbs, std::max(chain->top() + limbs - kMostLastLimbs, kMostChainLimbs) - kMostChainLimbs);
+  for (; limbs >= kMostLastLimbs; --limbs) {   // primes near 2^q_bits are not all below it
+    chain = make_refresh_chain(refresh, limbs);
+    if (chain && chain->log_qp <= request.max_log_qp) return chain;
+  }
+  return std::nullopt;
+}
+
 /// The best chain for one key-switching shape, if there is one.
-std::optional<LevelChoice> choose_levels(const LevelRequest& request, Shape shape) {
+std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing refreshing, Shape shape) {
   if (request.max_log_qp - 30.0 * shape.p_limbs < 3 * shape.q_bits) return std::nullopt;
+  std::optional<RefreshChain> widest;
+  if (refreshing == Refreshing::kAllowed) {
+    widest = widest_refresh_chain(request, shape);
+    if (!widest) return std::nullopt;
+  }
   State state;
   std::vector<Decision> decisions;
-  if (!Search(request, shape).best(state, decisions)) return std::nullopt;
+  if (!Search(request, shape, widest ? &*widest : nullptr).best(state, decisions)) return std::nullopt;
   LevelChoice choice;
-  if (!choose_primes(request, shape, state.limbs, choice.parameters, choice.log_qp)) return std::nullopt;
-  for (const Decision& decision : decisions) {
+  choice.refreshes.resize(widest ? decisions.size() : 0);
+  std::uint32_t limbs = state.limbs, most = state.limbs;
+  double scale = state.scale;
+  for (std::size_t l = 0; l < decisions.size(); ++l) {
+    const Decision& decision = decisions[l];
+    if (decision.refreshed.limbs != 0) {
+      choice.refreshes[l - 1] = decision.refreshed;
+      limbs = decision.refreshed.limbs;
+      scale = decision.refreshed.scale_log2;
+      most = std::max(most, limbs);
+    }
     choice.drop.push_back(decision.drop);
     choice.weight_scale_log2.push_back(decision.weight_bits);
     choice.mask_scale_log2.push_back(decision.mask_bits);
+    choice.limbs_in.push_back(limbs);
+    limbs -= decision.drop;
+    scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + decision.weight_bits + decision.mask_bits - decision.drop * shape.q_bits;
+    choice.scale_log2.push_back(scale);
+  }
+  if (state.refreshed != 0) {
+    choice.refresh_chain = make_refresh_chain({request.ring_degree, shape.q_bits, shape.p_limbs, shape.digit_limbs}, most);
+    if (!choice.refresh_chain) return std::nullopt;
+    choice.parameters = choice.refresh_chain->parameters;
+    choice.log_qp = choice.refresh_chain->log_qp;
+  } else if (!choose_primes(request, shape, state.limbs, choice.parameters, choice.log_qp)) {
+    return std::nullopt;
   }
   choice.input_scale_log2 = state.scale;
   choice.relative_error = std::sqrt(std::max(0.0, state.error)) / request.stages.back().out_rms;
-  std::uint32_t limbs = state.limbs;
-  double scale = state.scale;
-  for (std::size_t l = 0; l < choice.drop.size(); ++l) {
-    choice.limbs_in.push_back(limbs);
-    limbs -= choice.drop[l];
-    scale = (l == 0 || request.stages[l].plain ? scale : 2 * scale) + choice.weight_scale_log2[l] + choice.mask_scale_log2[l] - choice.drop[l] * shape.q_bits;
-    choice.scale_log2.push_back(scale);
-  }
   return choice;
 }
 
 }  // namespace
 
-std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads) {
+std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing refreshing, unsigned threads) {
   std::vector<Shape> shapes;
   const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSpecial);
   for (int q_bits : {28, 29, 30})
     for (int digit = 2; digit <= largest_digit; digit += digit < 6 ? 1 : 2)
       for (int p = digit; p <= std::min(digit + 1, kMostSpecial); ++p) shapes.push_back({q_bits, p, digit});
   std::vector<std::optional<LevelChoice>> choices(shapes.size());
-  parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, shapes[i]); });
+  parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, refreshing, shapes[i]); });
   std::vector<LevelChoice> out;
   for (auto& choice : choices)
     if (choice) out.push_back(std::move(*choice));
@@ -300,6 +361,7 @@ Chain follow(const Lowered& lowered, const LevelChoice& choice) {
                                                      : std::exp2(choice.scale_log2[r]) * dropped / scale);
     scale = scale * chain.factor.back() / dropped;
     chain.scale_out.push_back(scale);
+    if (!choice.refreshes.empty() && choice.refreshes[r].limbs != 0) scale = std::exp2(choice.refreshes[r].scale_log2);
     if (r + 1 < choice.drop.size() && !lowered.plain_ranks[r + 1]) scale *= scale;
   }
   return chain;
@@ -314,12 +376,20 @@ struct Held {
 /// Writes limbs and scales into the instructions, in order: what a register holds follows from the one that made it.
 class Assigner {
  public:
-  Assigner(Lowered& lowered, const Chain& chain) : program_(lowered.program), chain_(chain), held_(program_.register_count) {
+  Assigner(Lowered& lowered, const LevelChoice& choice, const Chain& chain)
+      : program_(lowered.program), choice_(choice), chain_(chain), held_(program_.register_count) {
     for (std::uint32_t i = 0; i < program_.input.ciphertexts; ++i) held_[i] = {program_.input.limbs, program_.input.scale};
   }
 
   void step(plan::Instruction& instruction, const LoweredStage& stage) {
     std::visit([&](auto& op) { assign(instruction, op, stage); }, instruction.op);
+  }
+
+  /// From here on the value of a stage is what its refresh will make of it.
+  void refresh(const LoweredStage& stage) {
+    if (choice_.refreshes.empty() || choice_.refreshes[stage.rank].limbs == 0) return;
+    for (const plan::Register r : stage.value)
+      held_[r] = {choice_.refreshes[stage.rank].limbs, std::exp2(choice_.refreshes[stage.rank].scale_log2)};
   }
 
  private:
@@ -346,6 +416,8 @@ class Assigner {
     write(i, held(op.terms[0].in), held(op.terms[0].in), {op.out});
   }
   void assign(plan::Instruction& i, plan::Add& op, const LoweredStage&) { write(i, held(op.terms[0]), held(op.terms[0]), {op.out}); }
+  // Refreshes are written out later.
+  void assign(plan::Instruction&, plan::Raise&, const LoweredStage&) {}
   // As few limbs as leave the weights of the rescale behind it large enough, and not so many that no encoder takes them.
   void assign(plan::Instruction& i, plan::Drop& op, const LoweredStage& stage) {
     const Held in = held(op.in);
@@ -369,6 +441,7 @@ class Assigner {
   }
 
   plan::Program& program_;
+  const LevelChoice& choice_;
   const Chain& chain_;
   std::vector<Held> held_;
 };
@@ -381,10 +454,13 @@ void assign_levels(Lowered& lowered, const LevelChoice& choice) {
   program.input.scale = std::exp2(choice.input_scale_log2);
   program.input.limbs = choice.limbs_in.front();
   const Chain chain = follow(lowered, choice);
-  Assigner assigner(lowered, chain);
+  Assigner assigner(lowered, choice, chain);
   for (std::size_t l = 0; l < lowered.stages.size(); ++l) {
     const std::size_t end = l + 1 < lowered.stages.size() ? lowered.stages[l + 1].first : program.instructions.size();
-    for (std::size_t i = lowered.stages[l].first; i < end; ++i) assigner.step(program.instructions[i], lowered.stages[l]);
+    for (std::size_t i = lowered.stages[l].first; i < end; ++i) {
+      assigner.step(program.instructions[i], lowered.stages[l]);
+      if (i == lowered.stages[l].last) assigner.refresh(lowered.stages[l]);
+    }
   }
   program.output.scale = chain.scale_out.back();
   program.output.limbs = chain.limbs_out.back();

@@ -12,12 +12,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/plan/program.hpp"
 #include "lowering.hpp"
+#include "refresh.hpp"
 
 namespace brainlock::compiler {
 
@@ -35,6 +37,16 @@ struct StageNeeds {
   double macs = 0;            ///< plaintext MACs, key switches, hoisted rotations: weights of the cost
   double key_switches = 0;
   double hoisted = 0;
+  /// What a refresh of its values has to know. No ciphertexts: values of lower ranks are read beyond it, so that it cannot be refreshed alone.
+  std::uint32_t refresh_ciphertexts = 0;
+  double largest_coefficient = 0;   ///< of the polynomials behind the values less their centres (refresh_ranges.hpp), with margin
+  double coefficient_rms = 0;
+};
+
+/// What a value has behind its refresh (refresh.hpp); no limbs: it is not refreshed.
+struct RefreshedRank {
+  std::uint32_t limbs = 0;
+  double scale_log2 = 0;
 };
 
 struct LevelChoice {
@@ -44,6 +56,8 @@ struct LevelChoice {
   std::vector<double> weight_scale_log2;      ///< per rank, for primes of exactly q_bits; without that of masks
   std::vector<double> mask_scale_log2;        ///< per rank; 0, or none at all: it has no masks
   std::vector<double> scale_log2;             ///< per rank: the scale its values should have; empty: as it comes
+  std::vector<RefreshedRank> refreshes;       ///< per rank; empty: none
+  std::optional<RefreshChain> refresh_chain;  ///< where there are any
   double input_scale_log2 = 0;
   double relative_error = 0;                  ///< predicted rms error of the last stage's output / its rms
   double log_qp = 0;
@@ -61,8 +75,10 @@ struct LevelRequest {
 /// Special primes and ciphertext primes that one rescale divides by (a base conversion has so many source limbs).
 inline constexpr std::uint32_t kMostDropped = 15;
 
-/// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one.
-std::vector<LevelChoice> search_levels(const LevelRequest& request, unsigned threads);
+/// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one. `refreshing`: values may be
+/// refreshed where the request allows it, as few ciphertexts as do.
+enum class Refreshing : std::uint8_t { kNever, kAllowed };
+std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing refreshing, unsigned threads);
 
 /// Writes limbs, scales and weight scales into a lowered program.
 void assign_levels(Lowered& lowered, const LevelChoice& choice);

@@ -64,6 +64,7 @@ class Lowering {
       BRAINLOCK_ASSIGN(value_, values_.sum(values_[stage.addend], value_));
     }
     lowered.last = out_.program.instructions.size() - 1;
+    if (!plan_.is_addend(i)) lowered.value = value_.registers;
     out_.stages.push_back(std::move(lowered));
     values_.push(value_);
     return {};
@@ -434,7 +435,7 @@ class Lowering {
   void set_masks(const GridLayout& out, plan::Linear& linear) const {
     linear.mask_scale = 1;   // until levels are chosen
     if (structure_only_) {
-      linear.masks.assign(linear.outputs.size(), plan::SlotVector{static_cast<std::uint32_t>(slots_), {0}, {1.0F}});
+      linear.masks.assign(linear.outputs.size(), plan::SlotVector{static_cast<std::uint32_t>(slots_), {0}, {1.0F}, {}});
       return;
     }
     std::vector<std::map<std::int64_t, std::complex<double>>> ones(linear.outputs.size());

@@ -37,6 +37,7 @@ struct LoweredStage {
   bool carried = false;              ///< begins with Drops and chooses its own scale (see Stage::carried)
   double min_weight_log2 = 14;       ///< of a carried stage: least log2 of its weight scale
   double mask_log2 = 0;              ///< of a carried stage with masks: log2 of their scale
+  std::vector<plan::Register> value; ///< packed registers that later stages read; none: it is a part of a sum
   /// Where the elements of its output lie (`ciphertext`: index of the Linear's output); every other slot is garbage.
   std::vector<plan::Place> places;
 };

@@ -63,6 +63,7 @@ RingConstants::RingConstants(const Ring& ring) {
   for (std::uint32_t i = 0; i < ring.q_count; ++i) {
     p.push_back(make_scalar(product(ring, special, special.size(), ring.modulus(i)), ring.modulus(i)));
   }
+  raise = make_conversion(ring, {0}, range(1, ring.q_count));
   level.resize(ring.q_count + 1);
   for (std::uint32_t limbs = 1; limbs <= ring.q_count; ++limbs) {
     LevelConstants& constants = level[limbs];

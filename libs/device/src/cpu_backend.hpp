@@ -45,6 +45,7 @@ class CpuBackend final : public Backend {
   void switch_keys(const Stream&, std::uint32_t limbs, std::span<const SwitchKey>) override;
   Status switch_once(const Stream&, std::uint32_t limbs, std::span<const SwitchOnce>) override;
   Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) override;
+  Status raise(const Stream&, std::uint32_t limbs, std::span<const Raise>) override;
   void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) override;
   void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) override;
   void multiply(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Multiply>) override;

@@ -1,4 +1,4 @@
-// Gadget decomposition, inner product with a key, division by P and dropped primes.
+// Gadget decomposition, inner product with a key, division by P and dropped primes, and the way back up.
 #include <cassert>
 #include <cstring>
 
@@ -309,6 +309,28 @@ Status CpuBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uint
     k_.ntt_forward(table(l), out);
     k_.sub_mul_scalar(out, job.in + l * stride_, out, division.inverse[l].value, division.inverse[l].shoup, modulus(l), degree_);
     if (job.addend != nullptr) k_.add(out, out, job.addend + l * stride_, modulus(l), degree_);
+  });
+  return {};
+}
+
+Status CpuBackend::raise(const Stream& stream, std::uint32_t limbs, std::span<const Raise> batch) {
+  if (batch.empty()) return {};
+  const Conversion& conversion = constants_.raise;
+  BRAINLOCK_ASSIGN(Buffer buffer, memory_->allocate(batch.size() * stride_));
+  pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t j, unsigned) {
+    k_.ntt_inverse_scaled(table(0), buffer.data() + j * stride_, batch[j].in, conversion.prepare[0].value);
+    std::memcpy(batch[j].out, batch[j].in, degree_ * sizeof(Word));
+  });
+  const std::uint32_t group = limbs_per_group(batch.size() * limbs);
+  const std::uint32_t groups = (limbs - 1 + group - 1) / group;
+  pool_->parallel_for(batch.size() * groups, stream.stop, [&](std::size_t task, unsigned) {
+    const std::size_t j = task / groups;
+    const auto first = static_cast<std::uint32_t>(1 + task % groups * group), end = std::min(first + group, limbs);
+    const Word* const source = buffer.data() + j * stride_;
+    math::ConversionTarget targets[kMaxLimbs];
+    for (std::uint32_t l = first; l < end; ++l) targets[l - first] = conversion.target(ring_, l - 1, batch[j].out + l * stride_);
+    k_.convert_basis(&source, conversion.inv_q.data(), 1, targets, end - first, degree_);
+    for (std::uint32_t l = first; l < end; ++l) k_.ntt_forward(table(l), batch[j].out + l * stride_);
   });
   return {};
 }

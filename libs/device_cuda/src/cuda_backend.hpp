@@ -54,6 +54,7 @@ class CudaBackend final : public device::Backend {
   void switch_keys(const Stream&, std::uint32_t limbs, std::span<const device::SwitchKey>) override;
   Status switch_once(const Stream&, std::uint32_t limbs, std::span<const device::SwitchOnce>) override;
   Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const device::ModDown>) override;
+  Status raise(const Stream&, std::uint32_t limbs, std::span<const device::Raise>) override;
   void lift(const Stream&, std::uint32_t limbs, std::span<const device::Lift>) override;
   void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const device::Add>) override;
   void multiply(const Stream&, std::uint32_t limbs, bool lifted, std::span<const device::Multiply>) override;

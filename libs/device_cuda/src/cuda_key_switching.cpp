@@ -1,4 +1,4 @@
-// Gadget decomposition, inner product with a key, division by P and dropped primes.
+// Gadget decomposition, inner product with a key, division by P and dropped primes, and the way back up.
 #include <algorithm>
 #include <cassert>
 
@@ -154,6 +154,38 @@ Status CudaBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uin
     transform(false, inverse, sources, jobs.size());
     launch_words(gpu::Kernel::kConvertBasis, chunks_of_targets(kept), jobs.size(), convert, conversion_variant(sources));
     transform(true, forward, kept, jobs.size());
+  }
+  return driver_->status();
+}
+
+Status CudaBackend::raise(const Stream& stream, std::uint32_t limbs, std::span<const device::Raise> batch) {
+  assert(limbs >= 1 && limbs <= ring_.q_count);
+  std::vector<device::Add> copies;
+  for (const device::Raise& job : batch) copies.push_back({job.out, job.in, nullptr});
+  add(stream, 1, false, copies);
+  if (limbs == 1) return driver_->status();
+  const std::uint32_t targets = limbs - 1;
+  const std::size_t most = jobs_at_once(degree_);
+  for (std::size_t first = 0; first < batch.size(); first += most) {
+    if (stream.stopped()) return {};
+    const auto jobs = batch.subspan(first, std::min(most, batch.size() - first));
+    BRAINLOCK_ASSIGN(device::Buffer coefficients, pool_->allocate(jobs.size() * degree_));
+    gpu::NttArguments inverse = ntt_arguments(gpu::row_map(0, limbs, 1, 1, true, false), tables_.raise.source);
+    gpu::ConvertArguments convert{};
+    convert.ring = tables_.ring;
+    ++convert.ring.moduli;  // the kernel's target t is limb t of its output, modulo prime t: both begin with q[1] here
+    convert.table = tables_.raise.table;
+    convert.table.targets = targets;
+    gpu::NttArguments forward = ntt_arguments(gpu::row_map(1, limbs, 1, 1, false, false), nullptr);
+    for (std::size_t j = 0; j < jobs.size(); ++j) {
+      Word* const y = coefficients.data() + j * degree_;
+      inverse.jobs[j] = {jobs[j].in, y, nullptr, nullptr};
+      convert.jobs[j] = {y, jobs[j].out + degree_};
+      forward.jobs[j] = {jobs[j].out, jobs[j].out, nullptr, nullptr};
+    }
+    transform(false, inverse, 1, jobs.size());
+    launch_words(gpu::Kernel::kConvertBasis, chunks_of_targets(targets), jobs.size(), convert, conversion_variant(1));
+    transform(true, forward, targets, jobs.size());
   }
   return driver_->status();
 }

@@ -75,28 +75,35 @@ std::vector<Factor> factors(const std::vector<Scalar>& scalars) {
   return out;
 }
 
+/// value / N modulo prime number `index`.
+Factor over_n(const device::Ring& ring, std::uint32_t index, Word value) {
+  const math::Modulus& m = ring.modulus(index);
+  return factor(math::mul_mod(value, ring.tables[index]->n_inv, m), m);
+}
+
+/// What makes sources of a conversion out of unscaled inverse transforms.
+std::vector<Factor> source_factors(const device::Ring& ring, const device::Conversion& conversion) {
+  std::vector<Factor> out;
+  for (std::size_t i = 0; i < conversion.sources.size(); ++i) {
+    out.push_back(over_n(ring, conversion.sources[i], conversion.prepare[i].value));
+  }
+  return out;
+}
+
 LevelAt lay_out(Arena& arena, const device::Ring& ring, const device::LevelConstants& constants, std::uint32_t limbs) {
-  const auto over_n = [&](std::uint32_t index, Word value) {
-    const math::Modulus& m = ring.modulus(index);
-    return factor(math::mul_mod(value, ring.tables[index]->n_inv, m), m);
-  };
   std::vector<Factor> packed, lifted;
   for (std::uint32_t l = 0; l < limbs; ++l) {
-    packed.push_back(over_n(l, constants.digits[l / ring.digit_limbs].prepare[l % ring.digit_limbs].value));
-    lifted.push_back(over_n(l, 1));
+    packed.push_back(over_n(ring, l, constants.digits[l / ring.digit_limbs].prepare[l % ring.digit_limbs].value));
+    lifted.push_back(over_n(ring, l, 1));
   }
-  for (std::uint32_t i = 0; i < ring.p_count; ++i) {
-    lifted.push_back(over_n(ring.q_count + i, constants.by_p.conversion.prepare[i].value));
-  }
+  const std::vector<Factor> special = source_factors(ring, constants.by_p.conversion);
+  lifted.insert(lifted.end(), special.begin(), special.end());
   LevelAt at{arena.put(packed), arena.put(lifted), arena.put(factors(constants.prepared_inverse)), arena.put(factors(constants.unprepare)),
              arena.put(std::vector<gpu::ConversionTable>(constants.digits.size())), ConversionAt(arena, constants.by_p.conversion), {}, {}};
   for (const device::Conversion& digit : constants.digits) at.digit.emplace_back(arena, digit);
   for (const device::Division& division : constants.rescale) {
-    std::vector<Factor> sources;
-    for (std::size_t i = 0; i < division.conversion.sources.size(); ++i) {
-      sources.push_back(over_n(division.conversion.sources[i], division.conversion.prepare[i].value));
-    }
-    at.rescale.push_back({arena.put(sources), arena.put(factors(division.inverse)), ConversionAt(arena, division.conversion)});
+    at.rescale.push_back({arena.put(source_factors(ring, division.conversion)), arena.put(factors(division.inverse)),
+                          ConversionAt(arena, division.conversion)});
   }
   return at;
 }
@@ -146,6 +153,8 @@ Result<RingTables> RingTables::make(const device::Ring& ring, Driver& driver, De
   }
   const std::size_t at_moduli = arena.put(moduli), at_primes = arena.put(primes), at_forward = arena.put(forward), at_inverse = arena.put(inverse);
   const std::size_t at_p = arena.put(p), at_p_times_r = arena.put(p_times_r), at_r = arena.put(r);
+  const std::size_t at_raise_source = arena.put(source_factors(ring, constants.raise));
+  const ConversionAt at_raise(arena, constants.raise);
   std::vector<LevelAt> levels;
   for (std::uint32_t limbs = 1; limbs <= ring.q_count; ++limbs) levels.push_back(lay_out(arena, ring, constants.level[limbs], limbs));
 
@@ -155,6 +164,7 @@ Result<RingTables> RingTables::make(const device::Ring& ring, Driver& driver, De
   const auto at_factor = [&](std::size_t offset) { return reinterpret_cast<const Factor*>(base + offset); };
   out.level.emplace_back();
   for (const LevelAt& at : levels) out.level.push_back(resolve(arena, at, base));
+  out.raise = {at_factor(at_raise_source), at_raise.table(base)};
   out.ring = {reinterpret_cast<const gpu::Modulus*>(base + at_moduli), reinterpret_cast<const gpu::Prime*>(base + at_primes), at_factor(at_forward), at_factor(at_inverse), at_factor(at_p),
               at_factor(at_p_times_r), at_factor(at_r), static_cast<Word>(std::countr_zero(ring.degree())), ring.q_count, ring.p_count,
               ring.digit_limbs, gpu::reciprocal(ring.digit_limbs)};

@@ -29,12 +29,19 @@ struct LevelTables {
   std::vector<Rescale> rescale;                     ///< by dropped limbs
 };
 
+/// What takes words modulo q[0] to the other limbs of Q.
+struct RaiseTables {
+  const gpu::Factor* source = nullptr;  ///< for the only source: 1 / N
+  gpu::ConversionTable table{};         ///< target t: q[t + 1]
+};
+
 struct RingTables {
   /// Uploads everything. kResource without memory.
   static Result<RingTables> make(const device::Ring& ring, Driver& driver, DevicePool& pool);
 
   gpu::Ring ring{};
   std::vector<LevelTables> level;   ///< by limb count; [0] empty
+  RaiseTables raise;
   device::Buffer memory;
 };
 

@@ -315,6 +315,45 @@ TEST_P(BackendOperations, ModDownWithEveryDrop) {
   }
 }
 
+TEST_P(BackendOperations, RaiseOfMoreJobsThanALaunchTakes) {
+  const std::uint32_t jobs = shape_.log_degree < 13 ? 19 : 3;
+  std::vector<std::uint32_t> counts = shape_.levels;
+  if (counts[0] != 1) counts.insert(counts.begin(), 1);
+  const Word q = ring_->modulus(0).q;
+  std::vector<Words> in;
+  for (std::uint32_t j = 0; j < jobs; ++j) {
+    in.push_back(polynomial(1, false));
+    if (j % 3 != 0) continue;
+    // Coefficients where integers around zero are the largest, and small ones of both signs.
+    const Word extremes[] = {0, 1, q - 1, q / 2 - 1, q / 2, q / 2 + 1, q / 2 + 2, q / 2 - q / 1024, q / 2 + q / 1024};
+    for (std::size_t i = 0; i < n_ / 2; ++i) in[j][i] = extremes[i % std::size(extremes)];
+    math::available_kernels()[0]->ntt_forward(ring_->table(0), in[j].data());
+  }
+  const Words before = polynomial(shape_.q_count, false);
+  for (const std::uint32_t limbs : counts) {
+    SCOPED_TRACE(std::to_string(limbs) + " limbs");
+    expect_equal([&](const Side& side) {
+      std::vector<Buffer> words, raised;
+      std::vector<device::Raise> batch;
+      for (const Words& w : in) {
+        words.push_back(side.put(w));
+        raised.push_back(side.put(before));
+        batch.push_back({words.back().data(), raised.back().data()});
+      }
+      expect_ok(side->raise({}, limbs, batch));
+      std::vector<Words> got;
+      for (std::uint32_t j = 0; j < jobs; ++j) {
+        got.push_back(side.get(raised[j], shape_.q_count));  // limbs beyond stay as they were
+        EXPECT_TRUE(std::equal(in[j].begin(), in[j].end(), got.back().begin()));
+        EXPECT_TRUE(std::equal(before.begin() + static_cast<std::ptrdiff_t>(limbs * n_), before.end(),
+                               got.back().begin() + static_cast<std::ptrdiff_t>(limbs * n_)));
+        EXPECT_EQ(side.get(words[j], 1), in[j]);
+      }
+      return got;
+    });
+  }
+}
+
 TEST_P(BackendOperations, LinearCore) {
   // Runs shorter than, as long as and longer than a tile of the weight kernel; below 8: full weights. One output with few giant steps, and two,
   // of which one has few and the other one many.

@@ -23,6 +23,13 @@ class OnDevice : public ::testing::TestWithParam<test::Machine> {
     backend_->upload_words({}, buffer.data(), words);
     return buffer;
   }
+  static Words read(device::Backend& backend, const device::Buffer& buffer) {
+    Words words(buffer.words());
+    std::vector<device::LimbDownload> rows;
+    for (std::size_t at = 0; at < words.size(); at += kDegree) rows.push_back({words.data() + at, buffer.data() + at});
+    EXPECT_TRUE(backend.download({}, rows).ok());
+    return words;
+  }
   /// A relinearisation key of `limbs` limbs of random words.
   device::SwitchingKey make_key(std::uint32_t limbs) {
     device::SwitchingKey key;
@@ -145,6 +152,48 @@ TEST_P(OnDevice, WordsOfAKeySwitchAndOfARescale) {
   EXPECT_EQ(c.launches, 5U);
 }
 
+TEST_P(OnDevice, WordsOfARaise) {
+  const device::Buffer in = upload(test::polynomial(ring_.ring(), 1, false, random_));
+  std::vector<device::Buffer> outputs;
+  std::vector<device::Raise> jobs;  // one more than a launch takes
+  for (int i = 0; i < 17; ++i) {
+    outputs.push_back(backend_->allocate(backend_->poly_words(5, false)).value());
+    jobs.push_back({in.data(), outputs.back().data()});
+  }
+  backend_->count(true);
+  ASSERT_TRUE(backend_->raise({}, 5, {jobs.data(), 1}).ok());
+  constexpr std::uint64_t kWords = 2                       // the copy
+                                   + 2 * 2                 // inverse transform, two passes
+                                   + 1 + 4                 // conversion
+                                   + 2 * 2 * 4;            // forward transforms
+  constexpr std::uint64_t kOperations = 5 * 10 + 5         // butterflies, scaling
+                                        + 4 * (2 * 2 + 6)  // four targets of one source
+                                        + 4 * 5 * 10;
+  device::Counters c = *backend_->counters();
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * kWords);
+  EXPECT_EQ(c.integer_operations, kDegree * kOperations);
+  EXPECT_EQ(c.launches, 6U);
+  EXPECT_EQ(c.copies_to_device, 0U);
+
+  ASSERT_TRUE(backend_->raise({}, 5, jobs).ok());
+  c = *backend_->counters();
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * kWords * 18);
+  EXPECT_EQ(c.integer_operations, kDegree * kOperations * 18);
+  EXPECT_EQ(c.launches, 18U);
+
+  ASSERT_TRUE(backend_->raise({}, 1, {jobs.data(), 1}).ok());  // the copy alone
+  c = *backend_->counters();
+  EXPECT_EQ(c.memory_bytes, 4 * kDegree * (kWords * 18 + 2));
+  EXPECT_EQ(c.integer_operations, kDegree * kOperations * 18);
+  EXPECT_EQ(c.launches, 19U);
+
+  ASSERT_TRUE(backend_->raise({}, 5, {}).ok());
+  std::stop_source source;
+  source.request_stop();
+  ASSERT_TRUE(backend_->raise({source.get_token()}, 5, jobs).ok());
+  EXPECT_EQ(backend_->counters()->launches, 19U);
+}
+
 TEST_P(OnDevice, WordsOfALinearLayer) {
   const device::SwitchingKey key = make_key(3);
   constexpr std::uint64_t kLimbs = 3, kRows = 5, kDigits = 2, kGiants = 9, kRun = 64;
@@ -228,13 +277,6 @@ TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
   EXPECT_EQ(recording->kernels(), 3U);
 
   device::Buffer expected = backend_->allocate(backend_->poly_words(3, true)).value();
-  const auto read = [&](device::Backend& backend, const device::Buffer& buffer) {
-    Words words(buffer.words());
-    std::vector<device::LimbDownload> rows;
-    for (std::size_t l = 0; l < words.size() / kDegree; ++l) rows.push_back({words.data() + l * kDegree, buffer.data() + l * kDegree});
-    EXPECT_TRUE(backend.download({}, rows).ok());
-    return words;
-  };
   // The lane's memory is in use by what was recorded, whoever holds a buffer.
   { const device::Buffer idle = lane->noting().allocate(std::size_t{32} << 20).value(); }
   const std::uint64_t free_bytes = backend_->memory_budget()->free_bytes;
@@ -263,6 +305,39 @@ TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
   EXPECT_EQ(c.kernels, 18U);
   EXPECT_EQ(c.memory_bytes, 4 * kDegree * 6 * (3 + 5 + 3 * 5 + 3 * 5));
   EXPECT_EQ(c.distinct_kernels, 3U);
+}
+
+TEST_P(OnDevice, ARaiseIsRecordedBetweenOtherOperations) {
+  auto lane = backend_->make_recorder().value();
+  device::Buffer in = lane->noting().allocate(2 * kDegree).value(), low = lane->noting().allocate(2 * kDegree).value();
+  std::vector<device::Buffer> out;  // of a pair of polynomials, as bootstrapping has them
+  for (int i = 0; i < 2; ++i) out.push_back(lane->noting().allocate(backend_->poly_words(5, false)).value());
+  const auto pair = [&](device::Backend& backend, const device::Buffer& from, device::Buffer& sum,
+                        std::vector<device::Buffer>& to) {
+    const device::Add sums[] = {{sum.data(), from.data(), from.data() + kDegree},
+                                {sum.data() + kDegree, from.data(), nullptr}};
+    backend.add({}, 1, false, sums);
+    const device::Raise jobs[] = {{sum.data(), to[0].data()}, {sum.data() + kDegree, to[1].data()}};
+    EXPECT_TRUE(backend.raise({}, 5, jobs).ok());
+    const device::Multiply product{to[0].data(), to[0].data(), to[1].data()};
+    backend.multiply({}, 5, false, {&product, 1});
+  };
+  pair(lane->noting(), in, low, out);
+  const auto recording = lane->take().value();
+  EXPECT_EQ(recording->kernels(), 8U);
+
+  device::Buffer sum = backend_->allocate(2 * kDegree).value();
+  std::vector<device::Buffer> expected;
+  for (int i = 0; i < 2; ++i) expected.push_back(backend_->allocate(backend_->poly_words(5, false)).value());
+  for (int i = 0; i < 3; ++i) {
+    Words words(2 * kDegree);
+    test::fill(words, ring_.modulus(0).q, random_);
+    lane->doing().upload_words({}, in.data(), words);
+    recording->replay();
+    const device::Buffer plain = upload(words);
+    pair(*backend_, plain, sum, expected);
+    for (std::size_t p = 0; p < 2; ++p) EXPECT_EQ(read(lane->doing(), out[p]), read(*backend_, expected[p]));
+  }
 }
 
 TEST_P(OnDevice, WhatCannotBeNotedIsSaid) {

@@ -86,6 +86,9 @@ TEST_F(DeepRing, OperationsOnManyCiphertextsKeepToTheLimits) {
       const std::vector<device::ModDown> jobs(kJobs, {a, b, nullptr});
       expect_within_scratch("mod_down", [&] { EXPECT_TRUE(backend_->mod_down({}, limbs, drop, jobs).ok()); });
     }
+    expect_within_scratch("raise", [&] {
+      EXPECT_TRUE(backend_->raise({}, limbs, std::vector<device::Raise>(kJobs, {a, b})).ok());
+    });
     expect_within_scratch("word by word", [&] {
       backend_->lift({}, limbs, std::vector<device::Lift>(kJobs, {a, b}));
       backend_->add({}, limbs, true, std::vector<device::Add>(kJobs, {a, a, b}));

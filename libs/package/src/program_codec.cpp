@@ -122,6 +122,7 @@ BRAINLOCK_FIELDS(plan::Linear, a(x.name); a(x.inputs); a(x.columns); a(x.giant_s
                  a(x.vectors); a(x.period); a(x.weight_scale); a(x.limit);)
 BRAINLOCK_FIELDS(plan::Drop, a(x.in); a(x.out);)
 BRAINLOCK_FIELDS(plan::Add, a(x.terms); a(x.out);)
+BRAINLOCK_FIELDS(plan::Raise, a(x.in); a(x.out); a(x.limit);)
 BRAINLOCK_FIELDS(plan::Place, a(x.index); a(x.ciphertext); a(x.slot); a(x.part);)
 BRAINLOCK_FIELDS(plan::TensorMap, a(x.channels); a(x.height); a(x.width); a(x.ciphertexts); a(x.parts); a(x.places);
                  a(x.limbs); a(x.scale); a(x.bound);)
@@ -137,18 +138,40 @@ void common_fields(A& a, I& x) {
   a(x.scale_out);
 }
 
-// A Linear with masks has a kind of its own, so that others are written as they were before there were masks.
-constexpr std::uint8_t kMaskedLinear = 6;
+// A Linear with masks has a kind of its own, so that others are written as they were before there were masks. It took the number after Add's. So has one
+// with numbers in double precision, which may have masks, too.
+constexpr std::uint8_t kMaskedLinear = 6, kRaise = 7, kPreciseLinear = 8;
+
+bool is_precise(const plan::Linear& linear) {
+  const auto has_rest = [](const plan::SlotVector& vector) { return !vector.rest.empty(); };
+  return std::any_of(linear.vectors.begin(), linear.vectors.end(), has_rest) || std::any_of(linear.masks.begin(), linear.masks.end(), has_rest) ||
+         std::any_of(linear.outputs.begin(), linear.outputs.end(), [&](const auto& output) { return has_rest(output.bias); });
+}
+
+std::uint8_t kind_of(const plan::Instruction& x) {
+  const auto* linear = std::get_if<plan::Linear>(&x.op);
+  if (linear != nullptr && is_precise(*linear)) return kPreciseLinear;
+  if (linear != nullptr && !linear->masks.empty()) return kMaskedLinear;
+  return std::holds_alternative<plan::Raise>(x.op) ? kRaise : static_cast<std::uint8_t>(x.op.index());
+}
+
+/// What a Linear of these kinds has behind the fields that all have.
+template <typename A, typename L>
+void more_fields(A& a, L& linear, std::uint8_t kind) {
+  if (kind != kMaskedLinear && kind != kPreciseLinear) return;
+  a(linear.masks);
+  a(linear.mask_scale);
+  if (kind != kPreciseLinear) return;
+  for (auto& vector : linear.vectors) a(vector.rest);
+  for (auto& mask : linear.masks) a(mask.rest);
+  for (auto& output : linear.outputs) a(output.bias.rest);
+}
 
 void fields(Writer& a, const plan::Instruction& x) {
-  const auto* linear = std::get_if<plan::Linear>(&x.op);
-  const bool masked = linear != nullptr && !linear->masks.empty();
-  a(masked ? kMaskedLinear : static_cast<std::uint8_t>(x.op.index()));
+  const std::uint8_t kind = kind_of(x);
+  a(kind);
   std::visit([&](const auto& op) { fields(a, op); }, x.op);
-  if (masked) {
-    a(linear->masks);
-    a(linear->mask_scale);
-  }
+  if (const auto* linear = std::get_if<plan::Linear>(&x.op)) more_fields(a, *linear, kind);
   common_fields(a, x);
 }
 
@@ -162,15 +185,15 @@ void fields(Reader& a, plan::Instruction& x) {
     case 3: x.op.emplace<plan::Linear>(); break;
     case 4: x.op.emplace<plan::Drop>(); break;
     case 5: x.op.emplace<plan::Add>(); break;
-    case kMaskedLinear: x.op.emplace<plan::Linear>(); break;
+    case kMaskedLinear:
+    case kPreciseLinear: x.op.emplace<plan::Linear>(); break;
+    case kRaise: x.op.emplace<plan::Raise>(); break;
     default: a.fail("unknown instruction kind " + std::to_string(kind)); return;
   }
   std::visit([&](auto& op) { fields(a, op); }, x.op);
-  if (kind == kMaskedLinear) {
-    auto& linear = std::get<plan::Linear>(x.op);
-    a(linear.masks);
-    a(linear.mask_scale);
-    if (linear.masks.empty()) a.fail("a masked linear without masks");
+  if (auto* linear = std::get_if<plan::Linear>(&x.op)) {
+    more_fields(a, *linear, kind);
+    if (kind_of(x) != kind) a.fail("a linear of kind " + std::to_string(kind) + " without what that kind is for");
   }
   common_fields(a, x);
 }
@@ -188,6 +211,7 @@ std::uint8_t program_version(const plan::Program& program) {
   for (const plan::Instruction& i : program.instructions) {
     if (std::holds_alternative<plan::Drop>(i.op) || std::holds_alternative<plan::Add>(i.op)) version = std::max(version, kBranchesVersion);
     if (const auto* linear = std::get_if<plan::Linear>(&i.op); linear != nullptr && !linear->masks.empty()) version = std::max(version, kMasksVersion);
+    if (const std::uint8_t kind = kind_of(i); kind == kRaise || kind == kPreciseLinear) version = std::max(version, kRaiseVersion);
   }
   return version;
 }

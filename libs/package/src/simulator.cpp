@@ -13,6 +13,7 @@ namespace {
 constexpr double kSigma = 3.2;
 // Errors of deviations below this are not drawn: far below what rounding to floats does to the weights.
 constexpr double kNegligible = 1e-9;
+constexpr double kNegligibleOfRefreshes = 1e-14;   // the sine behind a Raise makes 10^8 times as much of an error
 // Key switches whose variance is below this share of the rescale's behind them are drawn with it, as if all slots were alike.
 constexpr double kLittle = 0.01;
 
@@ -28,10 +29,10 @@ void add_rotated(std::span<T> out, std::span<const T> in, std::int64_t rotation)
 
 class Gaussian {
  public:
-  explicit Gaussian(std::uint64_t seed) : bits_(seed) {}
+  Gaussian(std::uint64_t seed, double negligible) : bits_(seed), negligible_(negligible) {}
   double operator()() { return normal_(bits_); }
   void add(std::span<std::complex<double>> slots, double deviation) {
-    if (deviation < kNegligible) return;
+    if (deviation < negligible_) return;
     for (auto& slot : slots) slot += std::complex<double>(deviation * normal_(bits_), deviation * normal_(bits_));
   }
   /// Deviations by slot modulo their number, a power of two.
@@ -43,7 +44,7 @@ class Gaussian {
     }
   }
   void add(std::span<double> slots, double deviation) {
-    if (deviation < kNegligible) return;
+    if (deviation < negligible_) return;
     for (auto& slot : slots) slot += deviation * normal_(bits_);
   }
   /// sqrt(x), x distributed as exp(-x).
@@ -51,6 +52,7 @@ class Gaussian {
 
  private:
   std::mt19937_64 bits_;
+  double negligible_;
   std::normal_distribution<double> normal_;
 };
 
@@ -149,11 +151,14 @@ Result<std::shared_ptr<const Simulator>> Simulator::make(std::shared_ptr<const P
 
 std::vector<double> Simulator::run(std::span<const float> input, std::uint64_t seed, plan::SlotTrace* trace) const {
   using Slots = std::span<std::complex<double>>;
-  Gaussian random(seed);
+  const bool refreshes = std::any_of(rounded_.instructions.begin(), rounded_.instructions.end(),
+                                     [](const plan::Instruction& i) { return std::holds_alternative<plan::Raise>(i.op); });
+  Gaussian random(seed, refreshes ? kNegligibleOfRefreshes : kNegligible);
   // Of this run's key, by slot.
   std::vector<double> rescale(rounded_.parameters.ring_degree / 2);
   for (double& slot : rescale) slot = std::sqrt(square(noise_.rescale) - square(noise_.decompose) + square(noise_.decompose * random.rayleigh()));
   plan::Noise noise;
+  noise.multiples_seed = seed;
   noise.input = [&](Slots slots) { random.add(slots, noise_.fresh / rounded_.input.scale); };
   noise.conjugate = [&](const plan::Instruction& instruction, Slots slots) {
     // Split keeps it lifted; Square divides by P before it squares.

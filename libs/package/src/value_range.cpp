@@ -52,6 +52,7 @@ ValueRange value_range(const plan::Program& program, const plan::SlotTrace& trac
     if (const auto* add = std::get_if<plan::Add>(&program.instructions[i].op); add != nullptr && answers[add->out])
       for (const plan::Register r : add->terms) answers[r] = true;
   for (const plan::Instruction& instruction : program.instructions) {
+    if (const auto* raise = std::get_if<plan::Raise>(&instruction.op)) out.layers.push_back({instruction.layer, trace.largest_coefficient[raise->in], raise->limit});
     const auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
     LayerRange layer{instruction.layer, 0, linear->limit};

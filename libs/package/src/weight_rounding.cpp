@@ -10,6 +10,7 @@ using Complex = std::complex<double>;
 Result<plan::SlotVector> rounded(const plan::SlotVector& vector, const ckks::Encoder& encoder, double scale) {
   const std::vector<Complex> values = vector.expanded();
   BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(values, ckks::Scale::from_value(scale)));
+  if (!vector.rest.empty()) return plan::SlotVector::precise(encoder.to_slots(coefficients, ckks::Scale::from_value(scale)));
   plan::SlotVector out;
   out.period = static_cast<std::uint32_t>(values.size());
   out.values.reserve(values.size());

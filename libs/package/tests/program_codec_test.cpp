@@ -7,6 +7,7 @@
 #include <cstring>
 #include <new>
 
+#include "brainlock/crypto/bytes.hpp"
 #include "brainlock/crypto/hash.hpp"
 #include "sample_program.hpp"
 
@@ -29,6 +30,7 @@ namespace {
 
 using test::branched_program;
 using test::masked_program;
+using test::raised_program;
 using test::sample_program;
 using ::testing::HasSubstr;
 using Bytes = std::vector<std::uint8_t>;
@@ -63,6 +65,7 @@ void expect_same_vector(const plan::SlotVector& a, const plan::SlotVector& b) {
   EXPECT_EQ(a.period, b.period);
   EXPECT_EQ(a.slots, b.slots);
   EXPECT_EQ(a.values, b.values);
+  EXPECT_EQ(a.rest, b.rest);
 }
 
 void expect_survives(const plan::Program& p) {
@@ -114,6 +117,9 @@ void expect_survives(const plan::Program& p) {
     } else if (const auto* drop = std::get_if<plan::Drop>(&a.op)) {
       EXPECT_EQ(drop->in, std::get<plan::Drop>(b.op).in);
       EXPECT_EQ(drop->out, std::get<plan::Drop>(b.op).out);
+    } else if (const auto* raise = std::get_if<plan::Raise>(&a.op)) {
+      const auto& other = std::get<plan::Raise>(b.op);
+      EXPECT_EQ(std::tie(raise->in, raise->out, raise->limit), std::tie(other.in, other.out, other.limit));
     } else if (const auto* add = std::get_if<plan::Add>(&a.op)) {
       EXPECT_EQ(add->terms, std::get<plan::Add>(b.op).terms);
       EXPECT_EQ(add->out, std::get<plan::Add>(b.op).out);
@@ -148,15 +154,167 @@ TEST(ProgramCodec, TheVersionIsTheLeastThatHasAllInstructions) {
   expect_refused(resealed(claims_more), ErrorCode::kMalformed, "version 3, but its instructions are those of version 2");
 }
 
-TEST(ProgramCodec, EveryFlippedByteOfABranchedAndMaskedPlanIsRefusedOrOneEncoding) {
-  const Bytes good = encode_program(masked_program());
-  for (std::size_t at = 8; at + kChecksum < good.size(); ++at) {
-    Bytes bad = good;
-    bad[at] ^= 0x41;
-    bad = resealed(bad);
-    const auto decoded = decode_program(bad);
-    if (decoded.ok()) {
-      EXPECT_EQ(encode_program(*decoded), bad) << at;
+plan::Linear& linear(plan::Program& p, std::size_t instruction) {
+  return std::get<plan::Linear>(p.instructions[instruction].op);
+}
+
+/// What may be in double precision, each Linear's in turn: its vectors, masks and biases.
+std::vector<plan::SlotVector*> slot_vectors(plan::Program& p) {
+  std::vector<plan::SlotVector*> out;
+  for (auto& instruction : p.instructions)
+    if (auto* linear = std::get_if<plan::Linear>(&instruction.op)) {
+      for (auto& vector : linear->vectors) out.push_back(&vector);
+      for (auto& mask : linear->masks) out.push_back(&mask);
+      for (auto& output : linear->outputs) out.push_back(&output.bias);
+    }
+  return out;
+}
+
+TEST(ProgramCodec, RaisesAndNumbersInDoublePrecisionAreVersion5) {
+  const plan::Program p = raised_program();
+  expect_survives(p);
+  const Bytes bytes = encode_program(p);
+  EXPECT_EQ(bytes[7], 5);
+  Bytes claims_less = bytes, claims_more = encode_program(masked_program());
+  claims_less[7] = 4;
+  claims_more[7] = 5;
+  expect_refused(resealed(claims_less), ErrorCode::kMalformed,
+                 "version 4, but its instructions are those of version 5");
+  expect_refused(resealed(claims_more), ErrorCode::kMalformed,
+                 "version 5, but its instructions are those of version 4");
+  // A Raise alone.
+  plan::Program raise = p;
+  for (auto* vector : slot_vectors(raise)) vector->rest.clear();
+  expect_survives(raise);
+  EXPECT_EQ(encode_program(raise)[7], 5);
+  // One vector alone, one mask, one bias: of a program that had no other reason for the version.
+  plan::Program masked = masked_program();
+  const std::size_t count = slot_vectors(masked).size();
+  ASSERT_EQ(count, 12U) << "4 + 1 + 1 of the first layer, 2 + 1 + 1 of the second, 1 + 0 + 1 of the shortcut";
+  for (std::size_t i = 0; i < count; ++i) {
+    plan::Program precise = masked;
+    plan::SlotVector& vector = *slot_vectors(precise)[i];
+    vector.rest.assign(vector.values.size(), {0x1p-30F, -0x1p-31F});
+    expect_survives(precise);
+    EXPECT_EQ(encode_program(precise)[7], 5) << i;
+  }
+}
+
+// As docs/package.md has them: kind 7, and kind 8 with its lists of rests behind the masks.
+TEST(ProgramCodec, BytesOfVersion5AreAsDocumented) {
+  plan::Program p = raised_program();
+  const auto contains = [](const Bytes& bytes, const Bytes& part) {
+    return std::search(bytes.begin(), bytes.end(), part.begin(), part.end()) != bytes.end();
+  };
+  const Bytes raise{7,                                                         // kind
+                    0, 0, 0, 0, 1, 0, 0, 0,                                    // in, out
+                    0, 0, 0, 0, 0, 0, 0xE8, 0x3F,                              // limit 0.75
+                    7, 0, 0, 0, 'r', 'e', 'f', 'r', 'e', 's', 'h',             // layer
+                    1, 0, 0, 0, 4, 0, 0, 0};                                   // limbs_in, limbs_out
+  EXPECT_TRUE(contains(encode_program(p), raise));
+  EXPECT_TRUE(contains(encode_program(p), {8, 5, 0, 0, 0, 'f', 'i', 'r', 's', 't'}));
+  EXPECT_TRUE(contains(encode_program(p), {8, 4, 0, 0, 0, 'l', 'a', 's', 't'}));
+  // The last layer again, with rests of one number each.
+  auto& last = linear(p, 4);
+  last.period = 1;
+  last.vectors = {{1, {}, {{1, 0}}, {{0x1p-30F, 0}}}, {1, {}, {{1, 0}}, {}}};
+  last.masks = {{1, {}, {{1, 0}}, {{0x1p-31F, 0}}}};
+  last.outputs[0].bias = {1, {}, {{1, 0}}, {{0, 0x1p-32F}}};
+  ASSERT_TRUE(plan::validate(p).ok()) << plan::validate(p).error().to_string();
+  const Bytes behind{1, 0, 0, 0,                                                        // masks: one
+                     1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0x80, 0x3F, 0, 0, 0, 0,  // period 1, no slots, 1 + 0i
+                     0, 0, 0, 0, 0, 0, 0x90, 0x40,                                      // mask_scale 2^10
+                     1, 0, 0, 0, 0, 0, 0x80, 0x30, 0, 0, 0, 0,                          // the first vector's: 2^-30
+                     0, 0, 0, 0,                                                        // the second's: none
+                     1, 0, 0, 0, 0, 0, 0, 0x30, 0, 0, 0, 0,                             // the mask's: 2^-31
+                     1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x2F,                          // the bias's: 2^-32 i
+                     4, 0, 0, 0, 'l', 'a', 's', 't', 3, 0, 0, 0, 2, 0, 0, 0};           // layer, limbs_in, limbs_out
+  EXPECT_TRUE(contains(encode_program(p), behind));
+}
+
+/// Where the kind of the linear of this name is.
+std::size_t kind_at(const Bytes& bytes, const std::string& name) {
+  Bytes text{static_cast<std::uint8_t>(name.size()), 0, 0, 0};
+  text.insert(text.end(), name.begin(), name.end());
+  for (auto from = bytes.begin();;) {
+    const auto at = std::search(from, bytes.end(), text.begin(), text.end());
+    if (at == bytes.end()) {
+      ADD_FAILURE() << name;
+      return 0;
+    }
+    const auto kind = at - 1;
+    if (*kind == 3 || *kind == 6 || *kind == 8) return static_cast<std::size_t>(kind - bytes.begin());
+    from = at + 1;
+  }
+}
+
+TEST(ProgramCodec, ALinearOfAKindThatItDoesNotNeedIsRefused) {
+  // Of kind 8, but all of its rests are empty: 4 + 1 lists, and no masks.
+  plan::Program p = raised_program();
+  auto& first = linear(p, 2);
+  for (auto& vector : first.vectors) vector.rest.clear();
+  first.outputs[0].bias.rest.clear();
+  Bytes bytes = encode_program(p);
+  const std::size_t kind = kind_at(bytes, "first");
+  ASSERT_EQ(bytes[kind], 3);
+  // Behind its own fields comes the layer's name.
+  const Bytes layer{7, 0, 0, 0, 'r', 'e', 'f', 'r', 'e', 's', 'h'};
+  const auto end =
+      std::search(bytes.begin() + static_cast<std::ptrdiff_t>(kind), bytes.end(), layer.begin(), layer.end());
+  ASSERT_NE(end, bytes.end());
+  bytes[kind] = 8;
+  bytes.insert(end, 4 + 8 + 5 * 4, 0);
+  expect_refused(resealed(bytes), ErrorCode::kMalformed, "a linear of kind 8 without what that kind is for");
+
+  // With a mask and no rest: kind 6 it must be. Its mask is there already; 4 + 1 + 1 empty lists are not.
+  plan::Program masked = masked_program();
+  bytes = encode_program(masked);
+  const std::size_t at = kind_at(bytes, "first");
+  ASSERT_EQ(bytes[at], 6);
+  const Bytes own{5, 0, 0, 0, 'f', 'i', 'r', 's', 't', 4, 0, 0, 0, 3, 0, 0, 0};  // the layer, at limbs 4 and 3
+  const auto masks_end =
+      std::search(bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.end(), own.begin(), own.end());
+  ASSERT_NE(masks_end, bytes.end());
+  bytes[at] = 8;
+  bytes[7] = 5;
+  bytes.insert(masks_end, 6 * 4, 0);
+  expect_refused(resealed(bytes), ErrorCode::kMalformed, "a linear of kind 8 without what that kind is for");
+
+  // Kind 6 without masks, as it has always been.
+  bytes = encode_program(sample_program());
+  const std::size_t plain = kind_at(bytes, "first");
+  const auto fields_end =
+      std::search(bytes.begin() + static_cast<std::ptrdiff_t>(plain), bytes.end(), own.begin(), own.end());
+  ASSERT_NE(fields_end, bytes.end());
+  bytes[plain] = 6;
+  bytes[7] = 4;
+  bytes.insert(fields_end, 4 + 8, 0);
+  expect_refused(resealed(bytes), ErrorCode::kMalformed, "a linear of kind 6 without what that kind is for");
+
+  bytes = encode_program(sample_program());
+  bytes[kind_at(bytes, "first")] = 9;
+  expect_refused(resealed(bytes), ErrorCode::kMalformed, "unknown instruction kind 9");
+}
+
+// What was written before version 5, byte for byte.
+TEST(ProgramCodec, ProgramsWithoutNewsHaveTheBytesTheyHad) {
+  const auto hash = [](const plan::Program& p) { return crypto::hex_encode(crypto::blake2b_256(encode_program(p))); };
+  EXPECT_EQ(hash(sample_program()), "ecfeeca27fbad2f672de5a152a15f69f2d4999d19b810bc093dc3d247970eb88");
+  EXPECT_EQ(hash(branched_program()), "e4cada8ea82ed161010173311252724d21b7577d7dc0ef823a5a34612a6ff637");
+  EXPECT_EQ(hash(masked_program()), "8d4439412353524bc5861fb71b2bf0fb99c31467549cd409ce093203db683a46");
+}
+
+TEST(ProgramCodec, EveryFlippedByteOfAPlanOfAllInstructionsIsRefusedOrOneEncoding) {
+  for (const plan::Program& program : {masked_program(), raised_program()}) {
+    const Bytes good = encode_program(program);
+    for (std::size_t at = 8; at + kChecksum < good.size(); ++at) {
+      Bytes bad = good;
+      bad[at] ^= 0x41;
+      bad = resealed(bad);
+      const auto decoded = decode_program(bad);
+      if (decoded.ok()) {
+        EXPECT_EQ(encode_program(*decoded), bad) << at;
+      }
     }
   }
 }
@@ -175,17 +333,18 @@ TEST(ProgramCodec, BytesAreAsDocumented) {
 }
 
 TEST(ProgramCodec, EveryTruncationIsRefused) {
-  const Bytes good = encode_program(sample_program());
-  for (std::size_t size = 0; size < good.size(); ++size) {
-    const auto cut = decode_program(std::span(good).first(size));
-    ASSERT_FALSE(cut.ok()) << size;
-    ASSERT_EQ(cut.error().code, size < 8 + kChecksum ? ErrorCode::kTruncated : ErrorCode::kCorrupted) << size;
-  }
-  // With a right checksum the parser itself meets the end, at every place.
-  for (std::size_t size = 8 + kChecksum; size < good.size(); ++size) {
-    const auto cut = decode_program(resealed({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}));
-    ASSERT_FALSE(cut.ok()) << size;
-    ASSERT_EQ(cut.error().code, ErrorCode::kMalformed) << size;
+  for (const Bytes& good : {encode_program(sample_program()), encode_program(raised_program())}) {
+    for (std::size_t size = 0; size < good.size(); ++size) {
+      const auto cut = decode_program(std::span(good).first(size));
+      ASSERT_FALSE(cut.ok()) << size;
+      ASSERT_EQ(cut.error().code, size < 8 + kChecksum ? ErrorCode::kTruncated : ErrorCode::kCorrupted) << size;
+    }
+    // With a right checksum the parser itself meets the end, at every place.
+    for (std::size_t size = 8 + kChecksum; size < good.size(); ++size) {
+      const auto cut = decode_program(resealed({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}));
+      ASSERT_FALSE(cut.ok()) << size;
+      ASSERT_EQ(cut.error().code, ErrorCode::kMalformed) << size;
+    }
   }
 }
 
@@ -231,10 +390,11 @@ TEST(ProgramCodec, ForeignBytesAreNamed) {
   expect_refused({}, ErrorCode::kTruncated, "at least 40 bytes, got 0");
   Bytes foreign(good.size(), 'x');
   expect_refused(foreign, ErrorCode::kMalformed, "not a Brainlock plan");
-  for (const int version : {0, 1, 5, 255}) {
+  for (const int version : {0, 1, 6, 255}) {
     Bytes other = good;
     other[7] = static_cast<std::uint8_t>(version);
-    expect_refused(resealed(other), ErrorCode::kUnsupported, ("version " + std::to_string(version) + ", expected 2 to 4").c_str());
+    expect_refused(resealed(other), ErrorCode::kUnsupported,
+                   ("version " + std::to_string(version) + ", expected 2 to 5").c_str());
   }
   Bytes longer = good;
   longer.insert(longer.end() - kChecksum, {0, 0, 0});
@@ -257,17 +417,18 @@ TEST(ProgramCodec, OversizedBytesAreRefusedUnread) {
 
 // Every 32-bit field set to huge values: counts among them must not be believed.
 TEST(ProgramCodec, HostileCountsAllocateNothing) {
-  const Bytes good = encode_program(sample_program());
-  for (const std::uint32_t count : {0xFFFFFFFFU, 0x7FFFFFFFU, 0x10000000U, 0x00FFFFFFU, 0x000FFFFFU, 0x0000FFFFU}) {
-    for (std::size_t at = 8; at + 4 + kChecksum <= good.size(); ++at) {
-      Bytes bad = good;
-      std::memcpy(bad.data() + at, &count, 4);
-      const Bytes sealed = resealed(std::move(bad));
-      largest_allocation = 0;
-      const auto decoded = decode_program(sealed);
-      ASSERT_LE(largest_allocation, 16 * sealed.size()) << "count " << count << " at " << at;
-      if (decoded.ok()) {
-        ASSERT_EQ(encode_program(*decoded), sealed) << at;
+  for (const Bytes& good : {encode_program(sample_program()), encode_program(raised_program())}) {
+    for (const std::uint32_t count : {0xFFFFFFFFU, 0x7FFFFFFFU, 0x10000000U, 0x00FFFFFFU, 0x000FFFFFU, 0x0000FFFFU}) {
+      for (std::size_t at = 8; at + 4 + kChecksum <= good.size(); ++at) {
+        Bytes bad = good;
+        std::memcpy(bad.data() + at, &count, 4);
+        const Bytes sealed = resealed(std::move(bad));
+        largest_allocation = 0;
+        const auto decoded = decode_program(sealed);
+        ASSERT_LE(largest_allocation, 16 * sealed.size()) << "count " << count << " at " << at;
+        if (decoded.ok()) {
+          ASSERT_EQ(encode_program(*decoded), sealed) << at;
+        }
       }
     }
   }

@@ -30,6 +30,21 @@ inline plan::SlotVector sparse_vector(std::uint32_t count, std::mt19937_64& rand
   return v;
 }
 
+/// Random numbers in double precision: both of a vector's floats count.
+inline plan::SlotVector precise_vector(std::uint32_t period, std::mt19937_64& random) {
+  std::uniform_real_distribution<double> uniform(-0.5, 0.5);
+  std::vector<std::complex<double>> values;
+  for (std::uint32_t i = 0; i < period; ++i) values.emplace_back(uniform(random), uniform(random));
+  return plan::SlotVector::precise(values);
+}
+
+inline plan::SlotVector precise_sparse_vector(std::uint32_t count, std::mt19937_64& random) {
+  plan::SlotVector v = precise_vector(count, random);
+  v.period = kSlots;
+  for (std::uint32_t i = 0; i < count; ++i) v.slots.push_back(3 * i + 1);
+  return v;
+}
+
 inline plan::TensorMap sample_map(std::uint32_t parts, std::uint32_t limbs, double scale) {
   plan::TensorMap m;
   m.channels = kElements;
@@ -132,6 +147,53 @@ inline plan::Program masked_program(std::uint64_t seed = 1) {
   };
   mask(std::get<plan::Linear>(p.instructions[1].op), {dense_vector(8, random)});
   mask(std::get<plan::Linear>(p.instructions[4].op), {sparse_vector(7, random)});
+  if (const Status status = plan::validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
+/// An input of one limb that is raised, and behind it two layers of complex numbers, most of them in double precision.
+/// What is beside the message stays there. plan.bin 5.
+inline plan::Program raised_program(std::uint64_t seed = 1) {
+  plan::Program p = sample_program(seed);
+  std::mt19937_64 random(seed + 300);
+  p.instructions.clear();
+  double scale = std::exp2(36.0);
+  p.input = sample_map(2, 1, std::exp2(24.0));
+  p.instructions.push_back({plan::Raise{0, 1, 0.75}, "refresh", 1, 4, p.input.scale, scale});
+  p.instructions.push_back({plan::Split{1, {2}}, "refresh", 4, 4, scale, scale});
+
+  plan::Linear first;
+  first.name = "first";
+  first.inputs = {2};
+  first.columns = {{0, 0}, {0, 3}};
+  first.giant_step = 4;
+  first.period = 8;
+  first.weight_scale = std::exp2(30.0);
+  for (int i = 0; i < 4; ++i) first.vectors.push_back(i == 0 ? dense_vector(8, random) : precise_vector(8, random));
+  first.outputs.push_back({3, {0, 1}, 2, {0, 1, 2, 3}, precise_vector(2, random)});
+  double out_scale = scale * first.weight_scale / p.parameters.q[3];
+  p.instructions.push_back({first, "refresh", 4, 3, scale, out_scale});
+  scale = out_scale;
+  p.instructions.push_back({plan::Split{3, {4, 5}}, "last", 3, 3, scale, scale});
+
+  plan::Linear second;
+  second.name = "last";
+  second.inputs = {4, 5};
+  second.columns = {{0, 0}, {1, 5}};
+  second.rotate_sums = {16};
+  second.period = kSlots;
+  second.weight_scale = std::exp2(20.0);
+  second.mask_scale = std::exp2(10.0);
+  second.vectors = {precise_sparse_vector(6, random), sparse_vector(5, random)};
+  second.masks = {precise_vector(4, random)};
+  second.outputs.push_back({6, {0, 1}, 1, {0, 1}, precise_sparse_vector(3, random)});
+  out_scale = scale * second.weight_scale * second.mask_scale / p.parameters.q[2];
+  p.instructions.push_back({second, "last", 3, 2, scale, out_scale});
+
+  p.register_count = 7;
+  p.output = sample_map(1, 2, out_scale);
+  p.output_registers = {6};
+  p.keys = plan::collect_keys(p);
   if (const Status status = plan::validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
   return p;
 }

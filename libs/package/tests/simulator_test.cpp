@@ -77,6 +77,30 @@ TEST(WeightRounding, UndoesTheEncoderUpToRounding) {
   EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST(WeightRounding, OfPreciseVectorsIsAsFineAsTheyAre) {
+  const ckks::Encoder encoder(sample()->parameters());
+  std::mt19937_64 random(2);
+  const double scale = std::exp2(45.0);
+  for (const std::uint32_t period : {1U, 16U}) {
+    const plan::SlotVector v = test::precise_vector(period, random);
+    const auto r = rounded(v, encoder, scale);
+    ASSERT_TRUE(r.ok());
+    const auto got = r->expanded(), want = v.expanded();
+    ASSERT_EQ(got.size(), period);
+    for (std::size_t t = 0; t < period; ++t) EXPECT_LT(std::abs(got[t] - want[t]), period / scale + 0x1p-48) << period;
+    plan::SlotVector floats = v;
+    floats.rest.clear();
+    const auto coarse = rounded(floats, encoder, scale);
+    ASSERT_TRUE(coarse.ok());
+    EXPECT_TRUE(coarse->rest.empty());
+    EXPECT_GT(std::abs(coarse->expanded()[0] - want[0]), 0x1p-34);
+  }
+  const auto sparse = rounded(test::precise_sparse_vector(5, random), encoder, scale);
+  ASSERT_TRUE(sparse.ok());
+  EXPECT_TRUE(sparse->dense());
+  EXPECT_EQ(sparse->rest.size(), test::kSlots);
+}
+
 TEST(SchemeNoise, AsTheFormulasSay) {
   const plan::ParameterChoice parameters = test::sample_program().parameters;   // N = 2^13, 4 x 28 bits, 2 x 30 bits, digits of 2
   const SchemeNoise noise(parameters);
@@ -120,6 +144,27 @@ TEST(Simulator, ErrorsShrinkWithTheScale) {
   EXPECT_NEAR(a / b, 16, 6) << "scales 2^4 times larger, after the square 2^8 times";
   const auto exact = plan::run_slots(coarse->program(), input()), noisy = (*Simulator::make(coarse))->run(input(), 1);
   for (std::size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(noisy[i], exact[i], 1e-3 * (1 + std::fabs(exact[i])));
+}
+
+// Of a program that takes nothing away behind its Raise: what the seed chooses is in its answer.
+TEST(Simulator, ProgramsWithARaiseRun) {
+  const auto package = Package::from_bytes(encode_program(test::raised_program()), {});
+  ASSERT_TRUE(package.ok()) << package.error().to_string();
+  const auto simulator = Simulator::make(*package);
+  ASSERT_TRUE(simulator.ok()) << simulator.error().to_string();
+  const auto run = (*simulator)->run(input(), 7);
+  ASSERT_EQ(run.size(), test::kElements);
+  for (const double x : run) EXPECT_TRUE(std::isfinite(x));
+  EXPECT_EQ((*simulator)->run(input(), 7), run);
+  EXPECT_NE((*simulator)->run(input(), 8), run);
+  const auto clear = (*simulator)->run_without_errors(input()), exact = plan::run_slots((*package)->program(), input());
+  EXPECT_EQ(clear, (*simulator)->run_without_errors(input()));
+  // The same multiples as the interpreter's own, and rounded weights of 20 bits and more.
+  for (std::size_t i = 0; i < clear.size(); ++i) EXPECT_NEAR(clear[i], exact[i], 0.01 * (1 + std::fabs(exact[i]))) << i;
+  plan::SlotTrace trace;
+  (void)(*simulator)->run(input(), 7, &trace);
+  EXPECT_GT(trace.largest_coefficient[0], 0);
+  EXPECT_LT(trace.largest_coefficient[0], 0.75) << "the limit";
 }
 
 TEST(Simulator, WeightsThatCannotBeEncodedAreRefused) {

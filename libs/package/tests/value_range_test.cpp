@@ -50,6 +50,25 @@ TEST(ValueRange, TheFirstAndTheLastLayerAreNamed) {
   EXPECT_EQ(range.worst()->layer, "logits");
 }
 
+TEST(ValueRange, ARaiseHasALimitForCoefficients) {
+  plan::Program p = test::raised_program();
+  plan::SlotTrace trace;
+  (void)plan::run_slots(p, kInput, &trace);
+  const double largest = trace.largest_coefficient[0];
+  for (const double limit : {0.0, largest * 1.001, largest * 0.99}) {
+    std::get<plan::Raise>(p.instructions[0].op).limit = limit;
+    const ValueRange range = RangeChecker(*Package::from_bytes(encode_program(p), {})).check(kInput);
+    ASSERT_EQ(range.layers.size(), 3U);
+    EXPECT_EQ(range.layers[0].layer, "refresh");
+    EXPECT_EQ(range.layers[0].largest, largest);
+    EXPECT_EQ(range.layers[0].limit, limit);
+    EXPECT_EQ(range.layers[0].inside(), limit != largest * 0.99);
+    if (limit == largest * 0.99) {
+      EXPECT_THAT(range.status().error().message, HasSubstr("layer refresh: a value of "));
+    }
+  }
+}
+
 TEST(ValueRange, WithoutAModelTheSimulatorStandsIn) {
   const auto package = sample(1e3, 1e3);
   const auto simulator = Simulator::make(package, 2).value();

@@ -21,9 +21,19 @@ bool needs_giant(const Linear& linear) {
 }  // namespace
 
 std::vector<std::complex<double>> SlotVector::expanded() const {
-  if (dense()) return {values.begin(), values.end()};
-  std::vector<std::complex<double>> out(period);
-  for (std::size_t i = 0; i < slots.size(); ++i) out[slots[i]] = values[i];
+  std::vector<std::complex<double>> out(values.empty() ? 0 : period);
+  for (std::size_t i = 0; i < values.size(); ++i) out[dense() ? i : slots[i]] = values[i];
+  for (std::size_t i = 0; i < rest.size(); ++i) out[dense() ? i : slots[i]] += std::complex<double>(rest[i]);
+  return out;
+}
+
+SlotVector SlotVector::precise(std::span<const std::complex<double>> values) {
+  SlotVector out{static_cast<std::uint32_t>(values.size()), {}, {}, {}};
+  const auto narrow = [](std::complex<double> v) { return std::complex<float>(static_cast<float>(v.real()), static_cast<float>(v.imag())); };
+  for (const std::complex<double>& value : values) {
+    out.values.push_back(narrow(value));
+    out.rest.push_back(narrow(value - std::complex<double>(out.values.back())));
+  }
   return out;
 }
 
@@ -71,6 +81,8 @@ Cost count_cost(const Program& program, const Instruction& instruction) {
     cost.squarings = outs;
     cost.key_switches = outs + (outs == 2 ? 1 : 0);
     cost.ntts = outs * raise_packed + (outs == 2 ? raise_packed + lower(limbs) : 0);
+  } else if (std::holds_alternative<Raise>(instruction.op)) {
+    cost.ntts = 2ULL * instruction.limbs_out;
   } else if (const auto* combine = std::get_if<Combine>(&instruction.op)) {
     std::set<Register> rotated;
     for (const auto& term : combine->terms) {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <random>
 
 #include "brainlock/base/parallel.hpp"
 #include "brainlock/base/vector_clones.hpp"
+#include "brainlock/plan/slot_coefficients.hpp"
 
 namespace brainlock::plan {
 namespace {
@@ -23,11 +25,13 @@ struct Lifted {
 constexpr std::uint32_t kShortestTile = 64;
 // So many slots of a sum are finished before the next ones are begun: both parts stay in the first cache.
 constexpr std::uint32_t kBlock = 1024;
+constexpr std::uint64_t kMultiplesSeed = 1;
 
 // A weight vector with its real and imaginary parts apart, so that loops over slots are plain vector loops.
 struct Weights {
   std::vector<std::uint32_t> slots;   // sparse: see SlotVector
   std::vector<float> re, im;
+  std::vector<float> rest_re, rest_im;   // empty: see SlotVector::rest
 };
 
 // (re, im)[t] += w[t mod tile] * x[t - begin] for t in [begin, end).
@@ -91,6 +95,14 @@ struct SlotInterpreter::Impl {
       out.re[t] = value.real();
       out.im[t] = value.imag();
     }
+    if (vector.rest.empty()) return out;
+    out.rest_re.resize(count);
+    out.rest_im.resize(count);
+    for (std::size_t t = 0; t < count; ++t) {
+      const auto value = vector.rest[vector.dense() ? t & (vector.period - 1) : t];
+      out.rest_re[t] = value.real();
+      out.rest_im[t] = value.imag();
+    }
     return out;
   }
 
@@ -106,6 +118,7 @@ struct SlotInterpreter::Impl {
       if (const auto* l = std::get_if<Linear>(&op))
         for (Register r : l->inputs) touch(r, i);
       if (const auto* d = std::get_if<Drop>(&op)) touch(d->in, i);
+      if (const auto* r = std::get_if<Raise>(&op)) touch(r->in, i);
       if (const auto* a = std::get_if<Add>(&op))
         for (Register r : a->terms) touch(r, i);
     }
@@ -114,6 +127,10 @@ struct SlotInterpreter::Impl {
     for (Register r : program.output_registers) kept[r] = true;
     for (Register r = 0; r < program.register_count; ++r)
       if (!kept[r] && !dead_after.empty()) dead_after[last[r]].push_back(r);
+  }
+
+  [[nodiscard]] bool raises() const {
+    return std::any_of(program.instructions.begin(), program.instructions.end(), [](const Instruction& i) { return std::holds_alternative<Raise>(i.op); });
   }
 
   const Program& program;
@@ -127,12 +144,13 @@ namespace {
 
 class Run {
  public:
-  Run(const Program& program, std::uint32_t n, SlotTrace* trace, const Noise* noise, unsigned threads)
-      : program_(program), trace_(trace), noise_(noise), threads_(threads), n_(n), complex_(noise != nullptr && noise->lifted),
+  Run(const Program& program, std::uint32_t n, bool raises, SlotTrace* trace, const Noise* noise, unsigned threads)
+      : program_(program), trace_(trace), noise_(noise), threads_(threads), n_(n), complex_(raises || (noise != nullptr && noise->lifted)),
         packed_(program.register_count), lifted_(program.register_count) {
     if (trace_ == nullptr) return;
     trace_->largest.assign(program.register_count, 0);
     trace_->mean_square.assign(program.register_count, 0);
+    trace_->largest_coefficient.assign(program.register_count, 0);
   }
 
   void input(std::span<const float> tensor) {
@@ -187,6 +205,22 @@ class Run {
     lifted_[op.out] = std::move(copy);
   }
 
+  // The message in other units, and what comes beside it: in truth the key's own, here multiples like those.
+  void step(const Instruction& instruction, const Raise& op) {
+    Slots value = packed_[op.in];
+    if (trace_ != nullptr) {
+      const std::vector<Complex> coefficients = slot_coefficients(value);
+      trace_->largest_coefficient[op.in] = largest_part(coefficients);
+    }
+    for (Complex& slot : value) slot *= instruction.scale_in / instruction.scale_out;
+    const std::uint64_t seed = noise_ == nullptr ? kMultiplesSeed : noise_->multiples_seed;
+    // Of each Raise its own, and none of what a caller draws for itself from the same seed.
+    std::seed_seq own{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32), op.out};
+    std::mt19937_64 random(own);
+    add_multiples(value, random, program_.parameters.q.front() / instruction.scale_out);
+    put(op.out, std::move(value));
+  }
+
   void step(const Add& op) {
     Slots sum = packed_[op.terms.front()];
     for (std::size_t k = 1; k < op.terms.size(); ++k) {
@@ -210,10 +244,11 @@ class Run {
       }
       if (noise_ != nullptr && noise_->after_linear) noise_->after_linear(instruction, output, out);
       const SlotVector& bias = output.bias;
+      const auto constant = [&](std::size_t i) { return Complex(bias.values[i]) + (bias.rest.empty() ? Complex() : Complex(bias.rest[i])); };
       if (bias.dense() && !bias.values.empty()) {
-        for (std::uint32_t t = 0; t < n_; ++t) out[t] += Complex(bias.values[t & (bias.period - 1)]);
+        for (std::uint32_t t = 0; t < n_; ++t) out[t] += constant(t & (bias.period - 1));
       } else {
-        for (std::size_t i = 0; i < bias.slots.size(); ++i) out[bias.slots[i]] += Complex(bias.values[i]);
+        for (std::size_t i = 0; i < bias.slots.size(); ++i) out[bias.slots[i]] += constant(i);
       }
       put(output.out, std::move(out));
     }
@@ -271,6 +306,18 @@ class Run {
     }
   }
 
+  // Slots of a polynomial of random integers times `unit`.
+  static void add_multiples(Slots& value, std::mt19937_64& random, double unit) {
+    std::normal_distribution<double> normal(0, std::sqrt((1 + 4.0 * static_cast<double>(value.size()) / 3) / 12));
+    Slots multiples(value.size());
+    for (Complex& c : multiples) {
+      const double first = std::round(normal(random));
+      c = unit * Complex(first, std::round(normal(random)));
+    }
+    const Slots slots = coefficient_slots(multiples);
+    for (std::size_t t = 0; t < value.size(); ++t) value[t] += slots[t];
+  }
+
   static double largest_part(const Slots& value) {
     double largest = 0;
     for (const auto& v : value) largest = std::max({largest, std::fabs(v.real()), std::fabs(v.imag())});
@@ -288,17 +335,20 @@ class Run {
       for (const auto& v : value) sum += std::norm(v);
       trace_->largest[r] = std::max(trace_->largest[r], largest_part(value));
       trace_->mean_square[r] = sum / n_;
+      if (trace_->packed) trace_->packed(r, value);
     }
     packed_[r] = std::move(value);
   }
 
   void put_lifted(const Instruction& instruction, Register r, Lifted value) {
-    if (complex_) noise_->lifted(instruction, value.re, value.im);
+    if (noise_ != nullptr && noise_->lifted) noise_->lifted(instruction, value.re, value.im);
     if (trace_ != nullptr) {
       double largest = 0, sum = 0;
-      for (double v : value.re) {
-        largest = std::max(largest, std::fabs(v));
-        sum += v * v;
+      for (const Reals* part : {&value.re, &value.im}) {
+        for (const double v : *part) {
+          largest = std::max(largest, std::fabs(v));
+          sum += v * v;
+        }
       }
       trace_->largest[r] = largest;
       trace_->mean_square[r] = sum / n_;
@@ -313,7 +363,9 @@ class Run {
 
   // Weights times an input rotated by `shift`: slot t takes x[t + shift] + i y[t + shift].
   struct Term {
-    const Weights* weights;
+    const std::vector<std::uint32_t>* slots;   // sparse: of each weight
+    const float* w_re;
+    const float* w_im;
     const double* x;
     const double* y;   // null: zeros
     std::uint32_t shift;
@@ -343,9 +395,14 @@ class Run {
         any = true;
         const auto& column = op.columns[output.columns[k]];
         const Lifted& input = lifted_[op.inputs[column.input]];
-        const Term term{&weights[static_cast<std::size_t>(w)], input.re.data(), complex_ ? input.im.data() : nullptr, wrap(column.rotation)};
-        if (term.weights->slots.empty()) terms.push_back(term);
-        else add_sparse(part_re, part_im, term);
+        const Weights& own = weights[static_cast<std::size_t>(w)];
+        for (const bool rest : {false, true}) {
+          const std::vector<float>&w_re = rest ? own.rest_re : own.re, &w_im = rest ? own.rest_im : own.im;
+          if (w_re.empty()) continue;
+          const Term term{&own.slots, w_re.data(), w_im.data(), input.re.data(), complex_ ? input.im.data() : nullptr, wrap(column.rotation)};
+          if (own.slots.empty()) terms.push_back(term);
+          else add_sparse(part_re, part_im, term);
+        }
       }
       if (!any) continue;
       add_dense(part_re, part_im, terms, tile);
@@ -364,16 +421,15 @@ class Run {
   }
 
   void add_sparse(Reals& re, Reals& im, const Term& term) const {
-    const Weights& w = *term.weights;
-    for (std::size_t i = 0; i < w.slots.size(); ++i) {
-      const std::uint32_t t = w.slots[i];
+    for (std::size_t i = 0; i < term.slots->size(); ++i) {
+      const std::uint32_t t = (*term.slots)[i];
       const std::uint32_t from = (t + term.shift) & (n_ - 1);
       const double value = term.x[from];
-      re[t] += static_cast<double>(w.re[i]) * value;
-      im[t] += static_cast<double>(w.im[i]) * value;
+      re[t] += static_cast<double>(term.w_re[i]) * value;
+      im[t] += static_cast<double>(term.w_im[i]) * value;
       if (term.y == nullptr) continue;
-      re[t] -= static_cast<double>(w.im[i]) * term.y[from];
-      im[t] += static_cast<double>(w.re[i]) * term.y[from];
+      re[t] -= static_cast<double>(term.w_im[i]) * term.y[from];
+      im[t] += static_cast<double>(term.w_re[i]) * term.y[from];
     }
   }
 
@@ -381,8 +437,8 @@ class Run {
     for (std::uint32_t begin = 0; begin < n_; begin += kBlock) {
       const std::uint32_t end = std::min(n_, begin + kBlock);
       for (const Term& term : terms) {
-        const float* w_re = term.weights->re.data();
-        const float* w_im = term.weights->im.data();
+        const float* w_re = term.w_re;
+        const float* w_im = term.w_im;
         const std::uint32_t wraps = std::clamp(n_ - term.shift, begin, end);   // from here on x is read from its beginning
         const std::uint32_t from = (begin + term.shift) & (n_ - 1), again = (wraps + term.shift) & (n_ - 1);
         if (term.y == nullptr) {
@@ -415,7 +471,7 @@ SlotInterpreter& SlotInterpreter::operator=(SlotInterpreter&&) noexcept = defaul
 
 std::vector<double> SlotInterpreter::run(std::span<const float> input, SlotTrace* trace, const Noise* noise, unsigned threads) const {
   const Program& program = impl_->program;
-  Run run(program, impl_->n, trace, noise, threads);
+  Run run(program, impl_->n, impl_->raises(), trace, noise, threads);
   run.input(input);
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
     const Instruction& instruction = program.instructions[i];
@@ -424,6 +480,7 @@ std::vector<double> SlotInterpreter::run(std::span<const float> input, SlotTrace
     else if (const auto* square = std::get_if<Square>(&instruction.op)) run.step(instruction, *square);
     else if (const auto* combine = std::get_if<Combine>(&instruction.op)) run.step(instruction, *combine);
     else if (const auto* drop = std::get_if<Drop>(&instruction.op)) run.step(*drop);
+    else if (const auto* raise = std::get_if<Raise>(&instruction.op)) run.step(instruction, *raise);
     else run.step(std::get<Add>(instruction.op));
     for (Register r : impl_->dead_after[i]) run.drop(r);
   }

@@ -83,6 +83,9 @@ Status check_vector(const SlotVector& vector, std::uint32_t slots) {
       return bad("weight slots out of range or not ascending");
   for (const auto& value : vector.values)
     if (!std::isfinite(value.real()) || !std::isfinite(value.imag())) return bad("a weight is not finite");
+  if (!vector.rest.empty() && vector.rest.size() != vector.values.size()) return bad("the rest of a weight vector does not match its values");
+  for (const auto& value : vector.rest)
+    if (!std::isfinite(value.real()) || !std::isfinite(value.imag())) return bad("the rest of a weight is not finite");
   return {};
 }
 
@@ -136,12 +139,14 @@ class Checker {
   }
 
   Status check(const Instruction& instruction) {
-    if (instruction.limbs_in == 0 || instruction.limbs_out == 0 || instruction.limbs_out > instruction.limbs_in)
+    const bool raises = std::holds_alternative<Raise>(instruction.op);
+    if (instruction.limbs_in == 0 || instruction.limbs_out == 0 || instruction.limbs_out > program_.parameters.q.size() ||
+        (instruction.limbs_out > instruction.limbs_in) != raises)
       return bad("limb counts out of range");
     if (!finite_positive(instruction.scale_in) || !finite_positive(instruction.scale_out)) return bad("scale out of range");
     if (!good_name(instruction.layer)) return bad("layer name is too long or not printable");
     const bool may_shrink = std::holds_alternative<Linear>(instruction.op) || std::holds_alternative<Drop>(instruction.op);
-    if (!may_shrink && instruction.limbs_in != instruction.limbs_out) return bad("only a linear or a drop leaves fewer limbs");
+    if (!may_shrink && !raises && instruction.limbs_in != instruction.limbs_out) return bad("only a linear or a drop leaves fewer limbs");
     return std::visit([&](const auto& op) { return check_op(instruction, op); }, instruction.op);
   }
 
@@ -167,6 +172,13 @@ class Checker {
     BRAINLOCK_TRY(expect(op.in, Form::kLifted, i.limbs_in));
     if (i.scale_in != i.scale_out) return bad("a drop keeps its scale");
     return define(op.out, Form::kLifted, i);
+  }
+
+  Status check_op(const Instruction& i, const Raise& op) {
+    BRAINLOCK_TRY(expect(op.in, Form::kPacked, i.limbs_in));
+    if (i.limbs_in != 1) return bad("only one limb can be raised");
+    if (!std::isfinite(op.limit) || op.limit < 0) return bad("coefficient limit out of range");
+    return define(op.out, Form::kPacked, i);
   }
 
   Status check_op(const Instruction& i, const Add& op) {
@@ -210,7 +222,8 @@ class Checker {
         any |= w >= 0;
       }
       if (!any) return bad("an output has no weights");
-      if (!output.bias.values.empty()) BRAINLOCK_TRY(check_vector(output.bias, slots_));
+      const SlotVector& bias = output.bias;
+      if (!bias.values.empty() || !bias.slots.empty() || !bias.rest.empty()) BRAINLOCK_TRY(check_vector(bias, slots_));
       BRAINLOCK_TRY(define(output.out, Form::kPacked, i));
     }
     return {};

@@ -6,6 +6,7 @@
 #include <map>
 #include <thread>
 
+#include "brainlock/plan/slot_coefficients.hpp"
 #include "small_program.hpp"
 
 namespace brainlock::plan {
@@ -20,15 +21,21 @@ Complex at(const Slots& x, std::int64_t t) {
 }
 
 Complex weight(const SlotVector& w, std::size_t t) {
-  if (w.dense()) return Complex(w.values[t % w.period]);
+  const auto value = [&](std::size_t i) {
+    return Complex(w.values[i]) + (w.rest.empty() ? Complex() : Complex(w.rest[i]));
+  };
+  if (w.dense()) return value(t % w.period);
   for (std::size_t i = 0; i < w.slots.size(); ++i)
-    if (w.slots[i] == t) return Complex(w.values[i]);
+    if (w.slots[i] == t) return value(i);
   return 0;
 }
 
-/// program.hpp's comments, read aloud.
-std::map<Register, Slots> by_definition(const Program& program, std::span<const float> input) {
+/// program.hpp's comments, read aloud. What Raises make is taken from `raised`: it depends on a key. Lifted registers
+/// are complex behind one.
+std::map<Register, Slots> by_definition(const Program& program, std::span<const float> input,
+                                        const std::map<Register, Slots>& raised = {}) {
   const std::size_t n = program.parameters.ring_degree / 2;
+  const auto lifted = [&](Complex z) { return raised.empty() ? z.real() : z; };
   std::map<Register, Slots> r;
   const auto packed = pack(program.input, static_cast<std::uint32_t>(n), input);
   for (std::size_t i = 0; i < packed.size(); ++i) r[static_cast<Register>(i)] = packed[i];
@@ -36,7 +43,7 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
     if (const auto* split = std::get_if<Split>(&instruction.op)) {
       for (std::size_t part = 0; part < split->out.size(); ++part)
         for (const Complex z : r[split->in])
-          r[split->out[part]].push_back(split->out.size() == 1 ? z.real() : part == 0 ? 2 * z.real() : 2 * z.imag());
+          r[split->out[part]].push_back(split->out.size() == 1 ? lifted(z) : part == 0 ? 2 * z.real() : 2 * z.imag());
     } else if (const auto* square = std::get_if<Square>(&instruction.op)) {
       for (std::size_t part = 0; part < square->out.size(); ++part)
         for (const Complex z : r[square->in])
@@ -48,6 +55,8 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
         for (const auto& term : combine->terms) out[t] += at(r[term.in], static_cast<std::int64_t>(t) + term.rotation);
     } else if (const auto* drop = std::get_if<Drop>(&instruction.op)) {
       r[drop->out] = r[drop->in];
+    } else if (const auto* raise = std::get_if<Raise>(&instruction.op)) {
+      r[raise->out] = raised.at(raise->out);
     } else if (const auto* add = std::get_if<Add>(&instruction.op)) {
       Slots& out = r[add->out];
       out.resize(n);
@@ -66,7 +75,7 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
             const auto& column = linear.columns[output.columns[k]];
             for (std::size_t t = 0; t < n; ++t)
               acc[t] += weight(linear.vectors[static_cast<std::size_t>(w)], t) *
-                        at(r[linear.inputs[column.input]], static_cast<std::int64_t>(t) + column.rotation).real();
+                        lifted(at(r[linear.inputs[column.input]], static_cast<std::int64_t>(t) + column.rotation));
           }
           for (std::size_t t = 0; t < n; ++t) out[t] += at(acc, static_cast<std::int64_t>(t) + std::int64_t{g} * linear.giant_step);
         }
@@ -110,9 +119,13 @@ Program rotated_program(std::int32_t rotation, std::uint32_t period) {
 
 void expect_as_defined(const Program& program, std::uint64_t seed) {
   const auto input = tensor(seed);
-  const auto registers = by_definition(program, input);
   SlotTrace trace;
+  std::map<Register, Slots> packed, raised;
+  trace.packed = [&](Register r, std::span<const Complex> slots) { packed[r].assign(slots.begin(), slots.end()); };
   const auto got = run_slots(program, input, &trace);
+  for (const Instruction& instruction : program.instructions)
+    if (const auto* raise = std::get_if<Raise>(&instruction.op)) raised[raise->out] = packed.at(raise->out);
+  const auto registers = by_definition(program, input, raised);
   const auto want = unpack(program.output, {registers.at(program.output_registers[0])});
   ASSERT_EQ(got.size(), want.size());
   for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-12 * (1 + std::fabs(want[i]))) << i;
@@ -143,12 +156,34 @@ TEST(SlotInterpreter, MasksToo) {
   }
 }
 
+// raised_program() without the mask behind its last layer, before which values are traced, too.
+TEST(SlotInterpreter, ComplexNumbersBehindARaiseToo) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Program p = test::raised_program(seed);
+    auto& last = std::get<Linear>(p.instructions[4].op);
+    last.masks.clear();
+    last.mask_scale = 0;
+    ASSERT_TRUE(validate(p).ok());
+    expect_as_defined(p, seed);
+    // With one square, of complex numbers, and one input.
+    p.instructions[3].op = Square{3, {4}};
+    last.inputs = {4};
+    last.columns[1].input = 0;
+    last.outputs[0].out = 5;
+    p.output_registers = {5};
+    p.register_count = 6;
+    p.keys = collect_keys(p);
+    ASSERT_TRUE(validate(p).ok()) << validate(p).error().to_string();
+    expect_as_defined(p, seed);
+  }
+}
+
 // What does not fit the modulus before a mask is lost behind it.
 TEST(SlotInterpreter, TheLargestValueBeforeAMaskIsTraced) {
   Program masked = test::masked_program(), plain = test::small_program();
   auto& linear = std::get<Linear>(masked.instructions[1].op);
   auto& same = std::get<Linear>(plain.instructions[1].op);
-  linear.masks[0] = {test::kSlots, {5}, {0.25F}};
+  linear.masks[0] = {test::kSlots, {5}, {0.25F}, {}};
   linear.outputs[0].bias = same.outputs[0].bias = {};
   const auto input = tensor(1);
   SlotTrace with, without;
@@ -219,6 +254,199 @@ TEST(SlotInterpreter, ImaginaryErrorsMeetComplexWeights) {
   const auto got = run_slots(p, zero, nullptr, &imaginary);
   EXPECT_EQ(got, run_slots(turned, zero, nullptr, &real));
   EXPECT_NE(got, run_slots(p, zero));
+}
+
+/// The input raised, and nothing else; its slots are the answer.
+Program raise_alone(double scale_in, double scale_out) {
+  Program p = test::small_program();
+  p.input = test::small_map(2, 1, scale_in);
+  p.output = test::small_map(2, 4, scale_out);
+  for (TensorMap* map : {&p.input, &p.output}) {
+    map->channels = 2 * test::kSlots;
+    map->places.clear();
+    for (std::uint32_t i = 0; i < 2 * test::kSlots; ++i) map->places.push_back({i, 0, i / 2, i % 2});
+  }
+  p.instructions = {{Raise{0, 1, 0}, "refresh", 1, 4, scale_in, scale_out}};
+  p.register_count = 2;
+  p.output_registers = {1};
+  p.keys = collect_keys(p);
+  if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
+std::vector<float> long_tensor(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::vector<float> out(std::size_t{2} * test::kSlots);
+  for (float& x : out) x = uniform(random);
+  return out;
+}
+
+/// What a Raise has put beside its message, as coefficients over q[0] / scale_out.
+Slots multiples(const Program& p, std::span<const float> input, const Noise* noise = nullptr) {
+  const Instruction& raise = p.instructions[0];
+  const auto got = run_slots(p, input, nullptr, noise);
+  const double units = raise.scale_in / raise.scale_out;
+  Slots beside;
+  for (std::size_t t = 0; t < test::kSlots; ++t)
+    beside.emplace_back(got[2 * t] - units * static_cast<double>(input[2 * t]),
+                        got[2 * t + 1] - units * static_cast<double>(input[2 * t + 1]));
+  Slots coefficients = slot_coefficients(beside);
+  for (Complex& c : coefficients) c *= raise.scale_out / p.parameters.q[0];
+  return coefficients;
+}
+
+TEST(SlotInterpreter, ARaiseChangesUnitsAndAddsIntegers) {
+  for (const double scale_out : {0x1p24, 0x1p31, 3e8}) {
+    const Program p = raise_alone(0x1p24, scale_out);
+    double sum = 0, squares = 0;
+    std::size_t count = 0;
+    Noise noise;
+    for (noise.multiples_seed = 1; noise.multiples_seed <= 40; ++noise.multiples_seed)
+      for (const Complex& c : multiples(p, long_tensor(noise.multiples_seed), &noise))
+        for (const double x : {c.real(), c.imag()}) {
+          ASSERT_NEAR(x, std::round(x), 1e-9);
+          sum += x;
+          squares += x * x;
+          ++count;
+        }
+    // Of c0 + c1 s over q[0], each coefficient uniform: (1 + 2 N / 3) / 12; normal ones rounded: 1 / 12 more.
+    const double variance = (1 + 2.0 * test::kDegree / 3) / 12 + 1.0 / 12, number = static_cast<double>(count);
+    EXPECT_NEAR(squares / number / variance, 1, 5 * std::sqrt(2 / number));
+    EXPECT_LT(std::fabs(sum / number), 5 * std::sqrt(variance / number));
+  }
+}
+
+TEST(SlotInterpreter, TheSeedChoosesTheIntegers) {
+  const Program p = raise_alone(0x1p24, 0x1p30);
+  const auto input = long_tensor(2);
+  Noise noise;
+  const auto got = run_slots(p, input, nullptr, &noise);
+  EXPECT_EQ(run_slots(p, input, nullptr, &noise), got);
+  EXPECT_EQ(run_slots(p, input), got) << "seed 1 without a Noise";
+  for (const std::uint64_t seed : {std::uint64_t{2}, 1 + (std::uint64_t{1} << 32)}) {
+    noise.multiples_seed = seed;
+    EXPECT_NE(run_slots(p, input, nullptr, &noise), got) << seed;
+  }
+}
+
+TEST(SlotInterpreter, EachRaiseHasItsOwnIntegers) {
+  Program p = raise_alone(0x1p24, 0x1p30);
+  p.instructions.push_back(p.instructions[0]);
+  std::get<Raise>(p.instructions[1].op).out = 2;
+  p.register_count = 3;
+  ASSERT_TRUE(validate(p).ok());
+  const auto input = long_tensor(2), zero = std::vector<float>(std::size_t{2} * test::kSlots);
+  const auto first = run_slots(p, input);
+  p.output_registers = {2};
+  EXPECT_NE(run_slots(p, input), first);
+  // Whatever the message.
+  p.output_registers = {1};
+  const auto a = multiples(p, input), b = multiples(p, zero);
+  for (std::size_t k = 0; k < a.size(); ++k)
+    EXPECT_LT(std::abs(a[k] - b[k]), 1e-9) << k;
+}
+
+/// One linear of weight `weight` and bias `bias` in every slot, of a real input.
+Program one_weight(const SlotVector& weight, const SlotVector& bias) {
+  Program p = test::small_program();
+  p.input = test::small_map(1, 4, 0x1p30);
+  p.instructions.resize(2);
+  p.instructions[0].op = Split{0, {1}};
+  auto& linear = std::get<Linear>(p.instructions[1].op);
+  linear.inputs = {1};
+  linear.columns = {{0, 0}};
+  linear.giant_step = 0;
+  linear.period = weight.period;
+  linear.vectors = {weight};
+  linear.outputs = {{2, {0}, 1, {0}, bias}};
+  p.output = test::small_map(1, 3, p.instructions[1].scale_out);
+  p.register_count = 3;
+  p.output_registers = {2};
+  p.keys = collect_keys(p);
+  if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
+TEST(SlotInterpreter, TheRestOfWeightsAndBiasesCounts) {
+  const Complex third = 1.0 / 3, seventh = 1.0 / 7;
+  const SlotVector weight = SlotVector::precise({&third, 1}), bias = SlotVector::precise({&seventh, 1});
+  const SlotVector zero{1, {}, {0.0F}, {}}, one{1, {}, {1.0F}, {}};
+  std::vector<float> input(test::kElements, 1.0F);
+  const auto of = [&](const SlotVector& w, const SlotVector& b) { return run_slots(one_weight(w, b), input)[3]; };
+  EXPECT_NEAR(of(weight, {}), 1.0 / 3, 1e-14);
+  EXPECT_NEAR(of(zero, bias), 1.0 / 7, 1e-14);
+  EXPECT_NEAR(of(weight, bias), 1.0 / 3 + 1.0 / 7, 1e-14);
+  SlotVector floats = weight;
+  floats.rest.clear();
+  EXPECT_GT(std::fabs(of(floats, {}) - 1.0 / 3), 1e-9) << "a float is not enough";
+  // Of single slots, too, and of masks.
+  const auto alone = [](SlotVector v, std::uint32_t slot) {
+    v.period = test::kSlots;
+    v.slots = {slot};
+    return v;
+  };
+  EXPECT_NEAR(of(alone(weight, 3), alone(bias, 3)), 1.0 / 3 + 1.0 / 7, 1e-14);
+  EXPECT_EQ(of(alone(weight, 2), alone(bias, 4)), 0);
+  Program masked = one_weight(one, {});
+  auto& linear = std::get<Linear>(masked.instructions[1].op);
+  linear.masks = {weight};
+  linear.mask_scale = 0x1p10;
+  ASSERT_TRUE(validate(masked).ok());
+  EXPECT_NEAR(run_slots(masked, input)[3], 1.0 / 3, 1e-14);
+}
+
+TEST(SlotInterpreter, PackedRegistersAreTracedInOrder) {
+  const Program p = test::raised_program();
+  SlotTrace trace;
+  std::vector<Register> order;
+  std::map<Register, Slots> packed;
+  trace.packed = [&](Register r, std::span<const Complex> slots) {
+    order.push_back(r), packed[r].assign(slots.begin(), slots.end());
+  };
+  const auto input = tensor(4);
+  const auto got = run_slots(p, input, &trace);
+  EXPECT_EQ(order, (std::vector<Register>{0, 1, 3, 6}));
+  EXPECT_EQ(packed[0], pack(p.input, test::kSlots, input)[0]);
+  EXPECT_EQ(unpack(p.output, {packed[6]}), got);
+  for (const Register r : order) {
+    ASSERT_EQ(packed[r].size(), test::kSlots);
+    double squares = 0;
+    for (const Complex& z : packed[r]) squares += std::norm(z);
+    EXPECT_EQ(trace.mean_square[r], squares / test::kSlots) << r;
+  }
+}
+
+TEST(SlotInterpreter, TheLargestCoefficientThatARaiseReadsIsTraced) {
+  const Program p = test::raised_program();
+  const auto input = tensor(4);
+  SlotTrace trace;
+  (void)run_slots(p, input, &trace);
+  double largest = 0;
+  for (const Complex& c : slot_coefficients(pack(p.input, test::kSlots, input)[0]))
+    largest = std::max({largest, std::fabs(c.real()), std::fabs(c.imag())});
+  ASSERT_EQ(trace.largest_coefficient.size(), p.register_count);
+  EXPECT_GT(largest, 0.01);
+  EXPECT_EQ(trace.largest_coefficient[0], largest);
+  for (Register r = 1; r < p.register_count; ++r) EXPECT_EQ(trace.largest_coefficient[r], 0) << r;
+  (void)run_slots(test::small_program(), input, &trace);
+  EXPECT_EQ(trace.largest_coefficient, std::vector<double>(8));
+}
+
+TEST(SlotInterpreter, ANoiseBehindARaiseMeetsBothParts) {
+  const Program p = test::raised_program();
+  const auto input = tensor(4);
+  Noise noise;  // without `lifted`, which is not called then
+  noise.after_linear = [](const Instruction&, const Linear::Output&, std::span<Complex>) {};
+  EXPECT_EQ(run_slots(p, input, nullptr, &noise), run_slots(p, input));
+  double real = 0, imaginary = 0;
+  noise.lifted = [&](const Instruction& instruction, std::span<double> re, std::span<double> im) {
+    if (!std::holds_alternative<Split>(instruction.op)) return;
+    for (std::size_t t = 0; t < re.size(); ++t) real += re[t] * re[t], imaginary += im[t] * im[t];
+  };
+  EXPECT_EQ(run_slots(p, input, nullptr, &noise), run_slots(p, input));
+  EXPECT_GT(real, 1);
+  EXPECT_GT(imaginary, real / 4);
 }
 
 TEST(SlotInterpreter, OneForManyThreads) {

@@ -29,6 +29,21 @@ inline SlotVector sparse_vector(std::uint32_t count, std::mt19937_64& random) {
   return v;
 }
 
+/// Random numbers in double precision: both of a vector's floats count.
+inline SlotVector precise_vector(std::uint32_t period, std::mt19937_64& random) {
+  std::uniform_real_distribution<double> uniform(-0.5, 0.5);
+  std::vector<std::complex<double>> values;
+  for (std::uint32_t i = 0; i < period; ++i) values.emplace_back(uniform(random), uniform(random));
+  return SlotVector::precise(values);
+}
+
+inline SlotVector precise_sparse_vector(std::uint32_t count, std::mt19937_64& random) {
+  SlotVector v = precise_vector(count, random);
+  v.period = kSlots;
+  for (std::uint32_t i = 0; i < count; ++i) v.slots.push_back(3 * i + 1);
+  return v;
+}
+
 inline TensorMap small_map(std::uint32_t parts, std::uint32_t limbs, double scale) {
   TensorMap m;
   m.channels = kElements;
@@ -129,6 +144,55 @@ inline Program masked_program(std::uint64_t seed = 1) {
     linear.mask_scale = std::exp2(10.0);
     linear.weight_scale /= linear.mask_scale;
   }
+  if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
+/// An input of one limb that is raised, and layers of complex numbers in double precision behind it. What is beside the
+/// message stays there.
+inline Program raised_program(std::uint64_t seed = 1) {
+  Program p = small_program(seed);
+  std::mt19937_64 random(seed + 300);
+  p.instructions.clear();
+  double scale = std::exp2(24.0);
+  p.input = small_map(2, 1, scale);
+  p.instructions.push_back({Raise{0, 1, 0.75}, "refresh", 1, 4, scale, std::exp2(31.0)});
+  scale = std::exp2(31.0);
+  p.instructions.push_back({Split{1, {2}}, "refresh", 4, 4, scale, scale});
+
+  Linear first;
+  first.name = "first";
+  first.inputs = {2};
+  first.columns = {{0, 0}, {0, 3}, {0, -2}};
+  first.giant_step = 4;
+  first.period = 8;
+  first.weight_scale = std::exp2(30.0);
+  for (int i = 0; i < 4; ++i) first.vectors.push_back(i == 0 ? dense_vector(8, random) : precise_vector(8, random));
+  first.outputs.push_back({3, {0, 1, 2}, 2, {0, 1, -1, 2, 3, -1}, precise_vector(2, random)});
+  double out_scale = scale * first.weight_scale / p.parameters.q[3];
+  p.instructions.push_back({first, "refresh", 4, 3, scale, out_scale});
+  scale = out_scale;
+
+  p.instructions.push_back({Square{3, {4, 5}}, "last", 3, 3, scale, scale * scale});
+  scale *= scale;
+  Linear second;
+  second.name = "last";
+  second.inputs = {4, 5};
+  second.columns = {{0, 0}, {1, 5}};
+  second.rotate_sums = {16};
+  second.period = kSlots;
+  second.weight_scale = std::exp2(10.0);
+  second.mask_scale = std::exp2(10.0);
+  second.vectors = {precise_sparse_vector(6, random), sparse_vector(5, random)};
+  second.masks = {precise_vector(4, random)};
+  second.outputs.push_back({6, {0, 1}, 1, {0, 1}, precise_sparse_vector(3, random)});
+  out_scale = scale * second.weight_scale * second.mask_scale / p.parameters.q[2];
+  p.instructions.push_back({second, "last", 3, 2, scale, out_scale});
+
+  p.register_count = 7;
+  p.output = small_map(1, 2, out_scale);
+  p.output_registers = {6};
+  p.keys = collect_keys(p);
   if (const Status status = validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
   return p;
 }

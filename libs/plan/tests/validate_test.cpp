@@ -95,6 +95,7 @@ const std::vector<Case>& cases() {
       {"instruction 1: weight index", [](Program& p) { linear(p, 1).outputs[0].weights[0] = -2; }},
       {"instruction 1: an output has no weights", [](Program& p) { for (auto& w : linear(p, 1).outputs[0].weights) w = -1; }},
       {"instruction 1: weight vector length", [](Program& p) { linear(p, 1).outputs[0].bias.values.pop_back(); }},
+      {"instruction 4: empty weight vector", [](Program& p) { linear(p, 4).outputs[0].bias.values.clear(); }},
       {"model or profile name", [](Program& p) { p.profile = "\n"; }},
       {"instruction 1: name", [](Program& p) { linear(p, 1).name = "\x1B[2J"; }},
   };
@@ -178,6 +179,118 @@ TEST(Validate, MasksAreGoodAndEachRuleOfThemIsNamed) {
     EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
     EXPECT_THAT(status.error().message, HasSubstr(c.text));
   }
+}
+
+// Instructions of raised_program(): 0 raise, 1 split, 2 linear, 3 square, 4 linear (sparse, with a mask).
+TEST(Validate, RaisesAreGoodAndEachRuleOfThemIsNamed) {
+  const Status good = validate(test::raised_program());
+  EXPECT_TRUE(good.ok()) << good.error().to_string();
+  const auto raise = [](Program& p) -> Raise& { return std::get<Raise>(p.instructions[0].op); };
+  const BranchCase bad[] = {
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_in = 0; }},
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_out = 0; }},
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_out = 1; }},
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_out = 5; }},
+      {"instruction 0: limb counts", [](Program& p) { p.instructions[0].limbs_out = 0xFFFFFFFFU; }},
+      {"instruction 0: limb counts", [](Program& p) { p.input.limbs = p.instructions[0].limbs_in = 4; }},
+      {"instruction 0: only one limb can be raised",
+       [](Program& p) { p.input.limbs = p.instructions[0].limbs_in = 2; }},
+      {"instruction 0: register 0 is at another limb count", [](Program& p) { p.input.limbs = 2; }},
+      {"instruction 0: register 0 is at another limb count", [](Program& p) { p.instructions[0].limbs_in = 2; }},
+      {"instruction 1: register 1 is at another limb count", [](Program& p) { p.instructions[0].limbs_out = 3; }},
+      {"instruction 0: scale out of range", [](Program& p) { p.instructions[0].scale_in = 0; }},
+      {"instruction 0: scale out of range", [](Program& p) { p.instructions[0].scale_out = kNan; }},
+      {"instruction 0: register out of range", [&](Program& p) { raise(p).in = 99; }},
+      {"instruction 0: register out of range", [&](Program& p) { raise(p).out = 99; }},
+      {"instruction 0: register 2 does not hold", [&](Program& p) { raise(p).in = 2; }},
+      {"instruction 0: register 0 is written twice", [&](Program& p) { raise(p).out = 0; }},
+      {"instruction 0: coefficient limit", [&](Program& p) { raise(p).limit = -0.5; }},
+      {"instruction 0: coefficient limit", [&](Program& p) { raise(p).limit = kInf; }},
+      {"instruction 0: coefficient limit", [&](Program& p) { raise(p).limit = kNan; }},
+      {"instruction 0: layer name", [](Program& p) { p.instructions[0].layer = "\t"; }},
+      {"instruction 1: register 2 does not hold",  // lifted ones cannot be raised
+       [](Program& p) {
+         std::swap(p.instructions[0], p.instructions[1]);
+         p.instructions[0].limbs_in = p.instructions[0].limbs_out = 1;
+         p.instructions[0].op = Split{0, {2}};
+         p.instructions[1].op = Raise{2, 1};
+       }},
+  };
+  for (const BranchCase& c : bad) {
+    Program program = test::raised_program();
+    c.damage(program);
+    program.keys = collect_keys(program);
+    const Status status = validate(program);
+    ASSERT_FALSE(status.ok()) << c.text;
+    EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
+    EXPECT_THAT(status.error().message, HasSubstr(c.text));
+  }
+}
+
+TEST(Validate, ARaiseHasAnyScalesAndNeedsNoStatedLimit) {
+  for (const double scale : {0x1p-40, 1.0, 0x1p100}) {
+    Program p = test::raised_program();
+    p.instructions[0].scale_in = scale;
+    p.instructions[0].scale_out = 1 / scale;
+    std::get<Raise>(p.instructions[0].op).limit = 0;
+    const Status status = validate(p);
+    EXPECT_TRUE(status.ok()) << status.error().to_string();
+  }
+}
+
+TEST(Validate, LimbsGrowInARaiseAlone) {
+  for (const Program& good : {test::branched_program(), test::masked_program(), test::raised_program()})
+    for (std::size_t i = 0; i < good.instructions.size(); ++i) {
+      if (std::holds_alternative<Raise>(good.instructions[i].op)) continue;
+      Program p = good;
+      p.instructions[i].limbs_in = 2;
+      p.instructions[i].limbs_out = 3;
+      const Status status = validate(p);
+      ASSERT_FALSE(status.ok()) << i;
+      EXPECT_THAT(status.error().message, HasSubstr("instruction " + std::to_string(i) + ": limb counts out of range"));
+    }
+}
+
+TEST(Validate, RestsMatchTheirValues) {
+  constexpr float kNoNumber = std::numeric_limits<float>::quiet_NaN(),
+                  kTooLarge = std::numeric_limits<float>::infinity();
+  const BranchCase bad[] = {
+      {"instruction 2: the rest of a weight vector does not match its values",
+       [](Program& p) { linear(p, 2).vectors[1].rest.pop_back(); }},
+      {"instruction 2: the rest of a weight vector does not match its values",
+       [](Program& p) { linear(p, 2).vectors[0].rest.resize(7); }},
+      {"instruction 2: the rest of a weight vector does not match its values",
+       [](Program& p) { linear(p, 2).outputs[0].bias.rest.resize(3); }},
+      {"instruction 4: the rest of a weight vector does not match its values",
+       [](Program& p) { linear(p, 4).vectors[0].rest.resize(32); }},
+      {"instruction 4: the rest of a weight vector does not match its values",
+       [](Program& p) { linear(p, 4).masks[0].rest.resize(1); }},
+      {"instruction 2: the rest of a weight is not finite",
+       [](Program& p) {
+         linear(p, 2).vectors[3].rest[7] = {0, kNoNumber};
+       }},
+      {"instruction 4: the rest of a weight is not finite",
+       [](Program& p) {
+         linear(p, 4).masks[0].rest[0] = {kTooLarge, 0};
+       }},
+      {"instruction 4: the rest of a weight is not finite",
+       [](Program& p) {
+         linear(p, 4).outputs[0].bias.rest[2] = {-kTooLarge, 0};
+       }},
+      {"instruction 2: empty weight vector", [](Program& p) { linear(p, 2).outputs[0].bias.values.clear(); }},
+      {"instruction 2: empty weight vector", [](Program& p) { linear(p, 2).vectors[1].values.clear(); }},
+  };
+  for (const BranchCase& c : bad) {
+    Program program = test::raised_program();
+    c.damage(program);
+    const Status status = validate(program);
+    ASSERT_FALSE(status.ok()) << c.text;
+    EXPECT_EQ(status.error().code, ErrorCode::kMalformed);
+    EXPECT_THAT(status.error().message, HasSubstr(c.text));
+  }
+  Program zeros = test::raised_program();  // that the rest is nothing is no fault
+  for (auto& value : linear(zeros, 2).vectors[1].rest) value = 0;
+  EXPECT_TRUE(validate(zeros).ok());
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, BadProgram, ::testing::Range<std::size_t>(0, cases().size()));

@@ -49,14 +49,14 @@ Status LinearRun::multiply(std::span<const device::LinearCore::Input> inputs) {
       acc[o].push_back(ciphertext.c1());
       giants.push_back(std::move(ciphertext));
     }
-    const PreparedLinear::Output& weights = prepared_.outputs[o];
+    const PreparedWeights::Output& weights = prepared_.weights->outputs[o];
     outputs.push_back({.columns = output.columns, .giants = output.giants, .weights = weights.periodic.data(),
                        .full = weights.full, .acc = acc[o]});
   }
   const device::LinearCore core{.limbs = instruction_.limbs_in,
                                 .column_count = static_cast<std::uint32_t>(linear_.columns.size()),
-                                .run_length = prepared_.run_length,
-                                .full_weights = prepared_.full.words.empty() ? nullptr : &prepared_.full,
+                                .run_length = prepared_.weights->run_length,
+                                .full_weights = prepared_.weights->full.words.empty() ? nullptr : &prepared_.weights->full,
                                 .inputs = inputs,
                                 .rotations = rotations,
                                 .outputs = outputs};
@@ -113,7 +113,7 @@ Status LinearRun::rotate_sums() {
 void LinearRun::apply_masks() {
   std::vector<device::Multiply> jobs;
   for (std::size_t o = 0; o < accumulators_.size(); ++o) {
-    const device::Buffer& mask = prepared_.outputs[o].mask;
+    const device::Buffer& mask = prepared_.weights->outputs[o].mask;
     if (mask.empty()) return;
     DeviceCiphertext& sum = accumulators_[o][0];
     jobs.push_back({sum.c0(), sum.c0(), mask.data()});
@@ -134,7 +134,7 @@ Result<std::vector<DeviceCiphertext>> LinearRun::finish() {
   std::vector<const device::Word*> biases;
   for (std::size_t o = 0; o < accumulators_.size(); ++o) {
     in.push_back(&accumulators_[o][0]);
-    biases.push_back(prepared_.outputs[o].bias.data());
+    biases.push_back(prepared_.biases[o].data());
   }
   return switcher_.rescale(in, instruction_.limbs_in - instruction_.limbs_out, biases);
 }

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "loaded_program_impl.hpp"
+#include "same_weights.hpp"
 
 namespace brainlock::runtime {
 namespace {
@@ -72,6 +73,8 @@ Lifetimes find_lifetimes(const plan::Program& program) {
       }
     } else if (const auto* drop = std::get_if<plan::Drop>(&op)) {
       out.value[drop->in] = i;
+    } else if (const auto* raise = std::get_if<plan::Raise>(&op)) {
+      out.value[raise->in] = i;
     } else {
       for (const plan::Register r : std::get<plan::Add>(op).terms) out.value[r] = i;
     }
@@ -98,6 +101,7 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
   impl.lifetimes = find_lifetimes(program);
   impl.forecast = forecast_memory(program);
   impl.linear.resize(program.instructions.size());
+  const std::vector<std::size_t> same = find_same_weights(program);
   for (std::size_t i = 0; i < program.instructions.size(); ++i) {
     plan::Instruction& instruction = program.instructions[i];
     auto* linear = std::get_if<plan::Linear>(&instruction.op);
@@ -108,7 +112,7 @@ Result<std::shared_ptr<const LoadedProgram>> LoadedProgram::load(std::shared_ptr
                                            std::to_string(parameters.p_count()) + " special ones, at most " +
                                            std::to_string(kMaxConversionSources) + " together"};
     }
-    auto prepared = prepare_linear(*machine, instruction, *linear, impl.weight_bytes);
+    auto prepared = prepare_linear(*machine, instruction, *linear, impl.linear[same[i]].weights, impl.weight_bytes);
     if (!prepared) return prepared.error().in("instruction " + std::to_string(i) + " (" + instruction.layer + ")");
     impl.linear[i] = std::move(*prepared);
     linear->vectors = {};

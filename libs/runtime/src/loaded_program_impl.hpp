@@ -9,23 +9,28 @@
 
 namespace brainlock::runtime {
 
-/// A linear instruction with its weights in device memory.
+/// Weights of a linear instruction in device memory. Several instructions may use the same (same_weights.hpp).
+struct PreparedWeights {
+  struct Output {
+    device::Buffer periodic;                      ///< [limb][run][column][giant]; empty: full
+    std::vector<std::vector<device::LinearCore::FullTerm>> full;
+    device::Buffer mask;                          ///< lifted polynomial at limbs_in; empty: none
+  };
+  std::vector<Output> outputs;
+  device::FullWeights full;                       ///< without words: weights are periodic
+  std::uint32_t run_length = 0;
+};
+
+/// A linear instruction made ready.
 struct PreparedLinear {
   struct Rotation {
     std::uint32_t galois_element = 1;             ///< 1: no rotation
     std::vector<device::LinearCore::Use> uses;
   };
-  struct Output {
-    device::Buffer periodic;                      ///< [limb][run][column][giant]; empty: full
-    std::vector<std::vector<device::LinearCore::FullTerm>> full;
-    device::Buffer mask;                          ///< lifted polynomial at limbs_in; empty: none
-    device::Buffer bias;                          ///< packed polynomial at limbs_out; empty: none
-  };
   std::vector<Rotation> rotations;
   std::vector<bool> input_rotates;                ///< per input: digits needed
-  std::vector<Output> outputs;
-  device::FullWeights full;                       ///< without words: weights are periodic
-  std::uint32_t run_length = 0;
+  std::shared_ptr<const PreparedWeights> weights;
+  std::vector<device::Buffer> biases;             ///< per output: packed polynomial at limbs_out; empty: none
   std::uint32_t giant_element = 0;
   std::vector<std::uint32_t> sum_elements;
 };
@@ -46,8 +51,8 @@ struct LoadedProgram::Impl {
   std::unique_ptr<Replays> replays;               ///< null: the device takes no recordings. Last, so that it goes before what it uses
 };
 
-/// Encodes weights, masks and biases. `weight_bytes` grows by what was allocated.
-Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction,
-                                      const plan::Linear& linear, std::size_t& weight_bytes);
+/// Encodes weights, masks and biases; not the first two where `weights` has them. `weight_bytes` grows by what was allocated.
+Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction, const plan::Linear& linear,
+                                      std::shared_ptr<const PreparedWeights> weights, std::size_t& weight_bytes);
 
 }  // namespace brainlock::runtime

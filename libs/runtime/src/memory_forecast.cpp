@@ -3,6 +3,7 @@
 
 #include "batches.hpp"
 #include "loaded_program_impl.hpp"
+#include "same_weights.hpp"
 
 namespace brainlock::runtime {
 namespace {
@@ -68,6 +69,10 @@ class Walk {
     define(op.out, i.limbs_in, true);
   }
   void step(std::size_t, const plan::Instruction& i, const plan::Drop& op) { define(op.out, i.limbs_out, true); }
+  void step(std::size_t, const plan::Instruction& i, const plan::Raise& op) {
+    define(op.out, i.limbs_out, false);
+    transient(2 * poly(1, false));
+  }
   void step(std::size_t, const plan::Instruction& i, const plan::Add& op) { define(op.out, i.limbs_out, false); }
   void step(std::size_t index, const plan::Instruction& i, const plan::Linear& op) {
     for (const auto& column : op.columns) {
@@ -97,18 +102,21 @@ MemoryForecast forecast_memory(const plan::Program& program) {
   for (const ckks::KeyRequest& request : key_requests(program)) {
     out.keys += (request.limbs + alpha - 1) / alpha * (request.limbs + special) * 2 * degree * sizeof(std::uint32_t);
   }
-  for (const plan::Instruction& instruction : program.instructions) {
+  const std::vector<std::size_t> same = find_same_weights(program);
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const plan::Instruction& instruction = program.instructions[i];
     const auto* linear = std::get_if<plan::Linear>(&instruction.op);
     if (linear == nullptr) continue;
+    for (const auto& output : linear->outputs)
+      if (!output.bias.values.empty()) out.weights += instruction.limbs_out * degree * sizeof(std::uint32_t);
+    if (same[i] != i) continue;   // they are there already
     const std::uint64_t rows = instruction.limbs_in + special;
     const std::uint64_t runs = 2 * std::uint64_t{linear->period};
     const bool full = degree / runs < 8;
     if (full) out.weights += linear->vectors.size() * rows * runs * sizeof(std::uint32_t);
     out.weights += linear->masks.size() * rows * degree * sizeof(std::uint32_t);
-    for (const auto& output : linear->outputs) {
+    for (const auto& output : linear->outputs)
       if (!full) out.weights += rows * runs * output.columns.size() * output.giants * sizeof(std::uint32_t);
-      if (!output.bias.values.empty()) out.weights += instruction.limbs_out * degree * sizeof(std::uint32_t);
-    }
   }
   out.working = Walk(program).peak();
   return out;

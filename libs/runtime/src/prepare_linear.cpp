@@ -106,7 +106,7 @@ Result<Buffer> arrange_periodic(const Machine& machine, const plan::Linear::Outp
 }
 
 /// The terms of every output's giants, with vectors numbered in the order of their first use. `order`: which vectors of the program those are.
-void list_terms(const plan::Linear& linear, PreparedLinear& out, std::vector<std::size_t>& order) {
+void list_terms(const plan::Linear& linear, PreparedWeights& out, std::vector<std::size_t>& order) {
   std::map<std::int32_t, std::uint32_t> number;
   for (std::size_t o = 0; o < linear.outputs.size(); ++o) {
     const plan::Linear::Output& output = linear.outputs[o];
@@ -157,9 +157,20 @@ Result<Buffer> store_mask(const Machine& machine, const plan::SlotVector& mask, 
   return buffer;
 }
 
-Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, double scale, std::uint32_t limbs) {
+/// Modulo q[0] alone: before a refresh only the sum with what it is added to has to fit the modulus.
+Result<ckks::Words> encode_to_one_limb(const ckks::Encoder& encoder, const plan::SlotVector& bias, ckks::Scale scale) {
+  BRAINLOCK_ASSIGN(const auto coefficients, encoder.to_coefficients(bias.expanded(), scale));
+  const std::size_t degree = encoder.parameters().ring_degree(), runs = coefficients.size();
+  ckks::Words words(degree);
+  encoder.to_run_values(coefficients, 0, std::span(words.data(), runs));
+  for (std::size_t t = degree; t-- > 0;) words[t] = words[t / (degree / runs)];   // from behind: run values lie in front
+  return words;
+}
+
+Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, double scale_value, std::uint32_t limbs) {
   const ckks::Encoder encoder(machine.parameters);
-  BRAINLOCK_ASSIGN(const ckks::Words words, encoder.encode(bias.expanded(), ckks::Scale::from_value(scale), limbs));
+  const auto scale = ckks::Scale::from_value(scale_value);
+  BRAINLOCK_ASSIGN(const ckks::Words words, limbs == 1 ? encode_to_one_limb(encoder, bias, scale) : encoder.encode(bias.expanded(), scale, limbs));
   BRAINLOCK_ASSIGN(Buffer buffer, machine.backend->allocate(machine.backend->poly_words(limbs, false)));
   std::vector<device::LimbTransfer> transfers;
   for (std::uint32_t l = 0; l < limbs; ++l) {
@@ -170,38 +181,49 @@ Result<Buffer> store_bias(const Machine& machine, const plan::SlotVector& bias, 
   return buffer;
 }
 
-}  // namespace
-
-Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction,
-                                      const plan::Linear& linear, std::size_t& weight_bytes) {
-  PreparedLinear out;
-  group_rotations(machine, linear, out);
-  BRAINLOCK_ASSIGN(EncodedVectors encoded, EncodedVectors::make(machine, linear, instruction.limbs_in));
-  out.run_length = machine.parameters->ring_degree() / encoded.runs();
-  const bool full = out.run_length < kMinRunLength;
+Result<std::shared_ptr<const PreparedWeights>> prepare_weights(const Machine& machine, const plan::Linear& linear, std::uint32_t limbs,
+                                                              std::size_t& weight_bytes) {
+  const auto out = std::make_shared<PreparedWeights>();
+  BRAINLOCK_ASSIGN(EncodedVectors encoded, EncodedVectors::make(machine, linear, limbs));
+  out->run_length = machine.parameters->ring_degree() / encoded.runs();
+  const bool full = out->run_length < kMinRunLength;
   const auto count = [&](const Buffer& buffer) { weight_bytes += buffer.words() * sizeof(Word); };
-  out.outputs.resize(linear.outputs.size());
+  out->outputs.resize(linear.outputs.size());
   if (full) {
     std::vector<std::size_t> order;
-    list_terms(linear, out, order);
-    BRAINLOCK_ASSIGN(out.full, store_full(machine, order, instruction.limbs_in, encoded));
-    count(out.full.words);
+    list_terms(linear, *out, order);
+    BRAINLOCK_ASSIGN(out->full, store_full(machine, order, limbs, encoded));
+    count(out->full.words);
   }
   for (std::size_t o = 0; o < linear.outputs.size(); ++o) {
-    const plan::Linear::Output& output = linear.outputs[o];
-    PreparedLinear::Output& prepared = out.outputs[o];
+    PreparedWeights::Output& prepared = out->outputs[o];
     if (!full) {
-      BRAINLOCK_ASSIGN(prepared.periodic, arrange_periodic(machine, output, encoded));
+      BRAINLOCK_ASSIGN(prepared.periodic, arrange_periodic(machine, linear.outputs[o], encoded));
       count(prepared.periodic);
     }
     if (const plan::SlotVector* mask = linear.mask(o)) {
-      BRAINLOCK_ASSIGN(prepared.mask, store_mask(machine, *mask, linear.mask_scale, instruction.limbs_in));
+      BRAINLOCK_ASSIGN(prepared.mask, store_mask(machine, *mask, linear.mask_scale, limbs));
       count(prepared.mask);
     }
-    if (!output.bias.values.empty()) {
-      BRAINLOCK_ASSIGN(prepared.bias, store_bias(machine, output.bias, instruction.scale_out, instruction.limbs_out));
-      count(prepared.bias);
-    }
+  }
+  return std::shared_ptr<const PreparedWeights>(out);
+}
+
+}  // namespace
+
+Result<PreparedLinear> prepare_linear(const Machine& machine, const plan::Instruction& instruction, const plan::Linear& linear,
+                                      std::shared_ptr<const PreparedWeights> weights, std::size_t& weight_bytes) {
+  PreparedLinear out;
+  group_rotations(machine, linear, out);
+  if (weights == nullptr) {
+    BRAINLOCK_ASSIGN(weights, prepare_weights(machine, linear, instruction.limbs_in, weight_bytes));
+  }
+  out.weights = std::move(weights);
+  for (const plan::Linear::Output& output : linear.outputs) {
+    Buffer& bias = out.biases.emplace_back();
+    if (output.bias.values.empty()) continue;
+    BRAINLOCK_ASSIGN(bias, store_bias(machine, output.bias, instruction.scale_out, instruction.limbs_out));
+    weight_bytes += bias.words() * sizeof(Word);
   }
   return out;
 }

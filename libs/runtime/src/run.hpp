@@ -77,6 +77,7 @@ class Run {
       return {};
     }
     if (const auto* add = std::get_if<plan::Add>(&first.op)) return run_add(*add);
+    if (const auto* raise = std::get_if<plan::Raise>(&first.op)) return run_raise(*raise, first.limbs_out);
     std::vector<const ckks::DeviceCiphertext*> in;
     std::vector<plan::Register> out;
     const bool square = std::holds_alternative<plan::Square>(first.op);
@@ -138,6 +139,13 @@ class Run {
     std::vector<const ckks::DeviceCiphertext*> terms;
     for (const plan::Register r : add.terms) terms.push_back(&registers_[r]);
     BRAINLOCK_ASSIGN(registers_[add.out], evaluator_.add(terms));
+    return {};
+  }
+
+  Status run_raise(const plan::Raise& raise, std::uint32_t limbs) {
+    const ckks::DeviceCiphertext* const in = &registers_[raise.in];
+    BRAINLOCK_ASSIGN(auto raised, evaluator_.raise({&in, 1}, limbs));
+    registers_[raise.out] = std::move(raised.front());
     return {};
   }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "brainlock/plan/slot_coefficients.hpp"
 #include "toy_program.hpp"
 
 namespace brainlock::runtime {
@@ -130,6 +131,128 @@ TEST(Executor, NoBiasManyColumnsOneGiant) {
       Builder(2, 2, 4).split(2).linear({.rotations = rotations, .outputs = 1, .giants = 2, .bias = false}).finish(), 1e-4);
 }
 
+using Slots = std::vector<std::complex<double>>;
+
+/// What the output registers hold.
+std::vector<Slots> run_and_decrypt(const plan::Program& program, Client& client, std::span<const float> tensor) {
+  const auto machine = Machine::make(client.parameters(), 2U).value();
+  const auto loaded = LoadedProgram::load(machine, program).value();
+  const auto keys =
+      ckks::load_keys(machine->backend, machine->pool, client.parameters(), key_requests(program), client.keys(program))
+          .value();
+  auto outputs = Executor().run(*loaded, *keys, client.encrypt(program, tensor));
+  if (!outputs) ADD_FAILURE() << outputs.error().to_string();
+  if (!outputs) return {};
+  for (const auto& output : *outputs) EXPECT_EQ(output.limbs, program.output.limbs);
+  const std::vector<double> numbers = client.decrypt(program, *outputs);
+  std::vector<Slots> out;
+  for (std::size_t c = 0; c < outputs->size(); ++c) {
+    Slots& slots = out.emplace_back();
+    for (std::size_t s = 0; s < test::kSlots; ++s)
+      slots.emplace_back(numbers[2 * c * test::kSlots + s], numbers[(2 * c + 1) * test::kSlots + s]);
+  }
+  return out;
+}
+
+/// `slots` without the message, as coefficients over q[0] / scale.
+Slots beside_the_message(const plan::Program& program, Slots slots, const Slots& message) {
+  const double units = program.input.scale / program.output.scale;
+  for (std::size_t s = 0; s < slots.size(); ++s) slots[s] -= units * message[s];
+  slots = plan::slot_coefficients(slots);
+  for (auto& c : slots) c *= program.output.scale / program.parameters.q[0];
+  return slots;
+}
+
+TEST(Executor, ARaisedMessageHasMultiplesOfTheFirstPrimeBesideIt) {
+  for (const std::uint32_t limbs : {2U, 5U, 8U}) {
+    SCOPED_TRACE(std::to_string(limbs) + " limbs");
+    const plan::Program program = Builder(2, 2, 1).raise(limbs).finish();
+    Client client(test::toy_parameters(program.parameters));
+    const auto tensor = test::random_tensor(program.input, limbs);
+    const auto raised = run_and_decrypt(program, client, tensor);
+    const auto messages = plan::pack(program.input, test::kSlots, tensor);
+    ASSERT_EQ(raised.size(), 2U);
+    double squares = 0, sum = 0, fresh = 0;
+    for (std::size_t i = 0; i < 2; ++i)
+      for (const auto& c : beside_the_message(program, raised[i], messages[i]))
+        for (const double x : {c.real(), c.imag()}) {
+          const double error = x - std::round(x);
+          ASSERT_LT(std::fabs(error), 1e-6);
+          squares += std::round(x) * std::round(x);
+          sum += std::round(x);
+          fresh += error * error;
+        }
+    const double count = 2.0 * test::kDegree, variance = (1 + 2.0 * test::kDegree / 3) / 12;
+    // The key's own part in the variance is its number of coefficients that are not zero, here that of one key.
+    EXPECT_NEAR(squares / count / variance, 1, 0.2);
+    EXPECT_LT(std::fabs(sum / count), 5 * std::sqrt(variance / count));
+    EXPECT_NEAR(std::sqrt(fresh / count) * program.parameters.q[0], std::sqrt(3.2 * 3.2 + 1.0 / 12), 0.3)
+        << "the error of the encryption, and nothing else";
+  }
+}
+
+TEST(Executor, EachCiphertextHasItsOwnMultiples) {
+  const plan::Program program = Builder(2, 2, 1).raise(4).finish();
+  Client client(test::toy_parameters(program.parameters));
+  const std::vector<float> zero(test::random_tensor(program.input, 1).size());
+  const auto raised = run_and_decrypt(program, client, zero);
+  std::size_t equal = 0;
+  for (std::size_t s = 0; s < test::kSlots; ++s) equal += std::abs(raised[0][s] - raised[1][s]) < 0.01 ? 1 : 0;
+  EXPECT_LT(equal, test::kSlots / 10);
+}
+
+/// A raised message times a number, plus another.
+plan::Program raised_times(const plan::SlotVector& weight, const plan::SlotVector& bias) {
+  plan::Program p = Builder(1, 2, 1)
+                        .raise(5)
+                        .split(1)
+                        .linear({.rotations = {0}, .outputs = 1, .giants = 1, .period = 1, .drop = 1})
+                        .finish();
+  plan::Instruction& instruction = p.instructions.back();
+  auto& linear = std::get<plan::Linear>(instruction.op);
+  linear.vectors = {weight};
+  linear.outputs[0].bias = bias;
+  linear.weight_scale = std::exp2(53.0);
+  p.output.scale = instruction.scale_out = instruction.scale_in * linear.weight_scale / p.parameters.q[4];
+  const Status status = plan::validate(p);
+  EXPECT_TRUE(status.ok()) << status.error().to_string();
+  return p;
+}
+
+// Answers are all at one limb count, so that the raised message itself cannot be one: its product by one stands for it.
+TEST(Executor, ComplexSlotsAndWeightsInDoublePrecision) {
+  const std::complex<double> number(1.0 / 3, -1.0 / 7), constant(0.1, 0.3);
+  const plan::SlotVector one{1, {}, {{1, 0}}, {}}, none{1, {}, {{0, 0}}, {}};
+  const plan::Program plain = raised_times(one, none);
+  const plan::Program times =
+      raised_times(plan::SlotVector::precise({&number, 1}), plan::SlotVector::precise({&constant, 1}));
+  Client client(test::toy_parameters(plain.parameters));
+  const auto machine = Machine::make(client.parameters(), 2U).value();
+  const auto inputs = client.encrypt(plain, test::random_tensor(plain.input, 3));
+  const auto run = [&](const plan::Program& program) {
+    const auto loaded = LoadedProgram::load(machine, program).value();
+    const auto keys = ckks::load_keys(machine->backend, machine->pool, client.parameters(), key_requests(program),
+                                      client.keys(program))
+                          .value();
+    std::vector<ckks::Ciphertext> copies;
+    for (const auto& input : inputs) copies.push_back(input.clone());
+    return client.decrypt(program, Executor().run(*loaded, *keys, std::move(copies)).value());
+  };
+  const auto a = run(plain), b = run(times);
+  double worst = 0, largest = 0, floats = 0;
+  const auto narrow =
+      std::complex<double>(std::complex<float>(static_cast<float>(number.real()), static_cast<float>(number.imag())));
+  for (std::size_t s = 0; s < test::kSlots; ++s) {
+    const std::complex<double> raised(a[s], a[test::kSlots + s]), got(b[s], b[test::kSlots + s]);
+    worst = std::max(worst, std::abs(got - (number * raised + constant)));
+    floats = std::max(floats, std::abs(got - (narrow * raised + constant)));
+    largest = std::max(largest, std::fabs(raised.imag()));
+  }
+  EXPECT_GT(largest, 5) << "imaginary parts, which the split kept";
+  EXPECT_LT(worst, 1e-11);
+  EXPECT_GT(floats, 1e-8) << "what floats would have made of it";
+}
+
 /// A machine, program and keys for the refusals.
 class ExecutorErrors : public ::testing::Test {
  protected:
@@ -249,6 +372,22 @@ TEST_F(ExecutorErrors, ForecastCoversLoadedSizes) {
   EXPECT_NEAR(static_cast<double>(forecast.weights) / static_cast<double>(loaded_->weight_bytes()), 1, 0.1);
   EXPECT_GT(forecast.working, 0U);
   EXPECT_EQ(forecast.total(), forecast_memory_bytes(program_));
+}
+
+TEST(Executor, RaisesAreInTheProfile) {
+  const plan::Program program = Builder(1, 2, 1).raise(4).finish();
+  Client client(test::toy_parameters(program.parameters));
+  const auto machine = Machine::make(client.parameters(), 1U).value();
+  const auto loaded = LoadedProgram::load(machine, program).value();
+  EXPECT_TRUE(key_requests(program).empty());
+  const auto keys = ckks::load_keys(machine->backend, machine->pool, client.parameters(), {}, {}).value();
+  RunProfile profile;
+  ASSERT_TRUE(Executor()
+                  .run(*loaded, *keys, client.encrypt(program, test::random_tensor(program.input, 3)), {}, &profile)
+                  .ok());
+  ASSERT_EQ(profile.entries.size(), 1U);
+  EXPECT_EQ(profile.entries[0].op, "raise");
+  EXPECT_EQ(profile.entries[0].limbs, 1U);
 }
 
 TEST(Executor, MasksAreForecast) {

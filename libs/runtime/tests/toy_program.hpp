@@ -37,7 +37,7 @@ class Builder {
       : random_(seed) {
     program_.model_name = "toy";
     program_.parameters = toy_choice();
-    program_.input = map(ciphertexts, parts, limbs, std::exp2(40.0));
+    program_.input = map(ciphertexts, parts, limbs, std::exp2(limbs == 1 ? 22.0 : 40.0));
     program_.register_count = ciphertexts;
     limbs_ = limbs;
     scale_ = program_.input.scale;
@@ -46,6 +46,19 @@ class Builder {
 
   Builder& split(std::uint32_t parts) { return unary<plan::Split>(parts, scale_); }
   Builder& square(std::uint32_t parts) { return unary<plan::Square>(parts, scale_ * scale_); }
+
+  /// One limb to `limbs`: behind it slots are the message and multiples of q[0] / 2^34, which come to about 4.
+  Builder& raise(std::uint32_t limbs) {
+    const double scale_out = std::exp2(34.0);
+    for (plan::Register& packed : packed_) {
+      const plan::Register out = program_.register_count++;
+      program_.instructions.push_back({plan::Raise{packed, out}, "refresh", limbs_, limbs, scale_, scale_out});
+      packed = out;
+    }
+    limbs_ = limbs;
+    scale_ = scale_out;
+    return *this;
+  }
 
   /// Adds one sum of all lifted registers, term i rotated by rotations[i mod size].
   Builder& combine(const std::vector<std::int32_t>& rotations) {
@@ -64,7 +77,7 @@ class Builder {
     std::vector<std::int32_t> rotate_sums{};
     double density = 0.8;
     std::uint32_t mask_period = 0;   ///< not 0: masks
-    bool sparse = false, bias = true, real = false;
+    bool sparse = false, bias = true, real = false, precise = false;  ///< precise: numbers with what floats lack
   };
   Builder& linear(const LinearShape& shape) {
     plan::Linear op;
@@ -86,6 +99,8 @@ class Builder {
         if (sparse && uniform(random_) > -0.8F) continue;
         if (sparse) v.slots.push_back(s);
         v.values.emplace_back(bound * uniform(random_), shape.real ? 0.0F : bound * uniform(random_));
+        if (shape.precise)
+          v.rest.emplace_back(0x1p-25F * bound * uniform(random_), 0x1p-25F * bound * uniform(random_));
       }
       return v;
     };

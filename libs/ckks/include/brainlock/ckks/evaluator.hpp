@@ -31,6 +31,11 @@ class Evaluator {
   /// Lifted sums of terms, each of at least one. Cost: one inner product for each rotated term.
   Result<std::vector<DeviceCiphertext>> sums(std::span<const std::vector<RotatedTerm>> all) const;
 
+  /// Packed at one limb -> packed at `limbs`: the same polynomials over a larger modulus. What is decrypted then is the message plus q[0] times an
+  /// integer polynomial whose coefficients have a standard deviation of about sqrt(N / 18); programs take it away again. Cost for each: 2 inverse
+  /// and 2 (limbs - 1) forward NTTs.
+  Result<std::vector<DeviceCiphertext>> raise(CiphertextRefs in, std::uint32_t limbs) const;
+
   /// The first `limbs` limbs of Q and all of P of a lifted ciphertext: the same message modulo a divisor. Cost: a copy.
   Result<DeviceCiphertext> drop(const DeviceCiphertext& in, std::uint32_t limbs) const;
 

@@ -20,9 +20,10 @@ struct Profile {
   std::uint32_t ring_degree = 0;
   double target_error = 0;     ///< wanted rms error of the logits relative to their rms; the cheapest chain that
                                ///< meets it is taken, or the most precise one if none does
+  double max_log_qp = 0;       ///< bits of all primes; 0: as many as are secure. For tests on toy rings: whoever loads such a program refuses it
 };
 
-/// "precise" (N = 2^15), "fast" (N = 2^14) and "deep" (N = 2^16, for some twenty layers).
+/// "precise" (N = 2^15), "fast" (N = 2^14) and "deep" (N = 2^16, for some twenty layers, and any number with refreshes).
 const std::vector<Profile>& profiles();
 /// One of them by its name; kInvalidArgument lists them.
 Result<Profile> find_profile(const std::string& name);
@@ -34,6 +35,9 @@ struct CompileOptions {
   /// Called with a short text as stages finish; may be empty.
   std::function<void(const std::string&)> progress;
   unsigned threads = 0;   ///< 0: one a processor; the program does not depend on it
+  /// Where a plain chain of primes holds a network, values are not refreshed. Never: nor elsewhere. Always: such chains are not looked for.
+  enum class Refreshes : std::uint8_t { kWhereNeeded, kNever, kAlways };
+  Refreshes refreshes = Refreshes::kWhereNeeded;
 };
 
 /// One layout that was tried.

@@ -137,6 +137,13 @@ struct ModDown {
   const Word* addend = nullptr;
 };
 
+/// out (limbs q[0..limbs)) = the residues of in, one limb modulo q[0], as integers around zero: the same polynomial over a larger modulus, and on
+/// it a multiple of q[0] that bootstrapping takes away again (Cheon et al., "Bootstrapping for Approximate Homomorphic Encryption", 2018).
+struct Raise {
+  const Word* in = nullptr;
+  Word* out = nullptr;
+};
+
 /// out (lifted) = P * in (packed).
 struct Lift {
   const Word* in = nullptr;
@@ -270,6 +277,7 @@ class Backend {
   virtual void switch_keys(const Stream&, std::uint32_t limbs, std::span<const SwitchKey>) = 0;
   virtual Status switch_once(const Stream&, std::uint32_t limbs, std::span<const SwitchOnce>) = 0;
   virtual Status mod_down(const Stream&, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown>) = 0;
+  virtual Status raise(const Stream&, std::uint32_t limbs, std::span<const Raise>) = 0;
   virtual void lift(const Stream&, std::uint32_t limbs, std::span<const Lift>) = 0;
   virtual void add(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Add>) = 0;
   virtual void multiply(const Stream&, std::uint32_t limbs, bool lifted, std::span<const Multiply>) = 0;

@@ -50,6 +50,7 @@ struct RingConstants {
   explicit RingConstants(const Ring& ring);
   std::vector<LevelConstants> level;  ///< by limb count; [0] empty
   std::vector<Scalar> p;              ///< per q: P mod q
+  Conversion raise;                   ///< q[0] to all other limbs of Q, in limb order
 };
 
 }  // namespace brainlock::device

@@ -42,10 +42,11 @@ class Simulator {
   /// Rounds all weights: two FFTs each, about a second of one core for a large network. kInvalidArgument: weights that cannot be encoded.
   static Result<std::shared_ptr<const Simulator>> make(std::shared_ptr<const Package> package, unsigned threads = 1);
 
-  /// The outputs for one input; equal seeds give equal errors, others those of another key. The size of `input` is the caller's promise.
-  /// `trace` (may be null) sees the registers, errors included.
+  /// The outputs for one input; equal seeds give equal errors (and multiples behind a Raise), others those of another
+  /// key. The size of `input` is the caller's promise. `trace` (may be null) sees the registers, errors included.
   std::vector<double> run(std::span<const float> input, std::uint64_t seed, plan::SlotTrace* trace = nullptr) const;
-  /// The same with weights rounded and no error drawn: what honest answers scatter around. Off from the model by what rounding does, a part of the error bound.
+  /// The same with weights rounded and no error drawn, and behind a Raise always the same multiples: what honest answers
+  /// scatter around. Off from the model by what rounding does, a part of the error bound.
   std::vector<double> run_without_errors(std::span<const float> input) const;
 
  private:

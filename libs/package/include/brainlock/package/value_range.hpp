@@ -22,8 +22,8 @@ namespace brainlock::package {
 
 struct LayerRange {
   std::string layer;
-  double largest = 0;   ///< |value|; of the last layer the outputs', of the others every slot's
-  double limit = 0;     ///< plan::Linear::limit; 0: the package states none
+  double largest = 0;   ///< |value|; of the last layer the outputs', of the others every slot's; of a Raise the coefficients' before it
+  double limit = 0;     ///< plan::Linear::limit or plan::Raise::limit; 0: the package states none
   [[nodiscard]] bool inside() const { return limit <= 0 || largest <= limit; }
 };
 

@@ -5,7 +5,7 @@
 //   packed  a ciphertext at `limbs` limbs, every slot a complex number: two real tensors share one ciphertext
 //   lifted  a ciphertext multiplied by the special modulus P and kept over Q*P, every slot real: the form that
 //           hoisted rotations and weights take without a division by P in between
-// and six instructions:
+// and seven instructions:
 //
 //   input --Split--> lifted --Linear--> packed --Square--> lifted --(Combine)--> lifted --Linear--> packed ... --> output
 //                      u,v    rotations,    z=u+iv    4u^2, -4v^2     sums and pre-rotations
@@ -13,10 +13,15 @@
 //
 // Where branches meet, a lifted register made long before is brought to fewer limbs (Drop), a Linear of its own brings
 // it to the scale of the other branch, and Add sums the two packed results.
+//
+// Raise takes a packed register of one limb back to many. Its message then has a multiple of q[0] beside it, in every coefficient, which the
+// instructions behind it take away (bootstrapping): Linears from slots to coefficients, squares that amount to a sine, and
+// Linears back to slots. Only there do lifted registers have complex slots.
 #pragma once
 
 #include <complex>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -33,9 +38,12 @@ struct SlotVector {
   std::uint32_t period = 0;
   std::vector<std::uint32_t> slots;             ///< sparse: the slot of each value, ascending; empty: dense
   std::vector<std::complex<float>> values;
+  std::vector<std::complex<float>> rest;        ///< what the values lack of numbers in double precision; empty: nothing
   [[nodiscard]] bool dense() const { return slots.empty(); }
   /// One period with its zeros: `period` values, none of an empty vector.
   [[nodiscard]] std::vector<std::complex<double>> expanded() const;
+  /// A dense vector of these values in double precision.
+  static SlotVector precise(std::span<const std::complex<double>> values);
 };
 
 /// packed z -> lifted 2 Re z (and 2 Im z when both parts are used): one conjugation. With parts == 1 the slots are
@@ -66,6 +74,14 @@ struct Combine {
 struct Drop {
   Register in;
   Register out;
+};
+
+/// packed at one limb -> packed at `limbs_out`: the same integer polynomials modulo more primes. Slots then hold scale_in / scale_out times the message,
+/// plus q[0] / scale_out times the values of an integer polynomial that only the key knows, with coefficients of standard deviation sqrt(N / 18).
+struct Raise {
+  Register in;
+  Register out;
+  double limit = 0;   ///< largest |coefficient| of the message (over its scale) that the promised error was chosen for; 0: not stated
 };
 
 /// packed -> packed: out = sum of the terms (two or more), which are of one scale.
@@ -116,10 +132,10 @@ struct Linear {
 
 /// One step with its place in the modulus chain and its scales.
 struct Instruction {
-  std::variant<Split, Square, Combine, Linear, Drop, Add> op;
+  std::variant<Split, Square, Combine, Linear, Drop, Add, Raise> op;
   std::string layer;               ///< the model's layer this belongs to, for profiles
   std::uint32_t limbs_in = 0;      ///< ciphertext limbs of the inputs
-  std::uint32_t limbs_out = 0;     ///< fewer only for Linear (the rescale) and Drop
+  std::uint32_t limbs_out = 0;     ///< fewer only for Linear (the rescale) and Drop, more only for Raise
   double scale_in = 0;             ///< of the inputs' messages
   double scale_out = 0;
 };
@@ -189,7 +205,7 @@ struct Cost {
 };
 Cost count_cost(const Program& program, const Instruction& instruction);
 
-/// Checks that a program is well-formed: registers written before read, forms match, limbs never grow, rotations and
+/// Checks that a program is well-formed: registers written before read, forms match, limbs grow in a Raise alone, rotations and
 /// indices in range, vectors of the stated period, sizes below limits. Everything that comes from outside passes here.
 Status validate(const Program& program);
 

@@ -16,14 +16,16 @@ namespace brainlock::plan {
 struct SlotTrace {
   std::vector<double> largest;       ///< per register: largest |real or imaginary part|, before a mask as well as behind it
   std::vector<double> mean_square;   ///< per register: mean of |slot|^2
-  std::function<void(Register, std::span<const double>)> lifted;   ///< if not empty: called with each real register, in order, from the thread that runs
+  std::vector<double> largest_coefficient;   ///< per register that a Raise reads: largest |coefficient| of the polynomial with these slots; else 0
+  std::function<void(Register, std::span<const std::complex<double>>)> packed;   ///< if not empty: called with each packed register, in order, from the thread that runs
+  std::function<void(Register, std::span<const double>)> lifted;   ///< likewise, with the real parts of each lifted register
 };
 
 /// Perturbation of a run, called with the slots where a scheme adds its errors; each may be empty. Calls come in the
 /// order of the instructions, from the thread that runs.
 ///
 /// What lifted registers mean is real, but their errors are not, and complex weights turn imaginary errors into real ones. So with `lifted` both parts
-/// of these registers are kept, which makes a run a third to a half longer; without it they are real.
+/// of these registers are kept, which makes a run a third to a half longer; without it they are real, unless the program has a Raise.
 struct Noise {
   /// Each packed input, in order.
   std::function<void(std::span<std::complex<double>>)> input;
@@ -31,6 +33,8 @@ struct Noise {
   std::function<void(const Instruction&, std::span<std::complex<double>>)> conjugate;
   /// The real and the imaginary part of each register that Split, Square or Combine makes.
   std::function<void(const Instruction&, std::span<double>, std::span<double>)> lifted;
+  /// Of the integers that Raises put beside their messages, each of them others.
+  std::uint64_t multiples_seed = 1;
   /// Each Linear output after its mask and its rescale, before its bias.
   std::function<void(const Instruction&, const Linear::Output&, std::span<std::complex<double>>)> after_linear;
 };

@@ -24,7 +24,7 @@ struct RunOptions {
 struct RunProfile {
   struct Entry {
     std::string layer;
-    std::string op;                   ///< "split", "square", "combine", "linear", "drop", "add"
+    std::string op;                   ///< "split", "square", "combine", "linear", "drop", "add", "raise"
     double seconds = 0;
     std::uint64_t key_switches = 0;   ///< full ones
     std::uint64_t hoisted_rotations = 0;

@@ -1,0 +1,69 @@
+// Bootstrapping: a ciphertext of one limb becomes one of many limbs with the same message.
+//
+//     Raise  ->  slots to coefficients  ->  sine of each coefficient  ->  coefficients to slots
+//
+// All of it is instructions like any others (Cheon, Han, Kim, Kim, Song, "Bootstrapping for Approximate Homomorphic
+// Encryption", 2018): nothing but Raise is there for this alone. The secret is as dense as ever, so that the published
+// tables hold; what is to be taken away is the larger for it.
+//
+// The chain of primes, from its end: q[0], those of the network's layers, one for each layer back to slots, those of
+// the sine, one for each layer to coefficients. Primes of the sine are of the sizes that its steps want: what they cost
+// is bits, of which the security table grants so many.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "brainlock/plan/program.hpp"
+#include "refresh_sine.hpp"
+
+namespace brainlock::compiler {
+
+/// Key switching and size of the primes that networks use.
+struct RefreshShape {
+  std::uint32_t ring_degree = 0;
+  int q_bits = 0, p_limbs = 0, digit_limbs = 0;
+};
+
+struct RefreshChain {
+  plan::ParameterChoice parameters;
+  double log_qp = 0;
+  std::uint32_t network_limbs = 0;  ///< limbs that a refresh may end with
+  std::uint32_t babies = 0;         ///< hoisted rotations of each transform
+  SineChain sine;
+  std::vector<std::uint32_t> sine_drop;      ///< limbs, per step
+  std::vector<double> sine_scale_log2;       ///< planned, per step
+  std::vector<double> transform_scale_log2;  ///< planned, behind each layer to coefficients
+  double error = 0;                          ///< rms of the sine that it adds, all told
+
+  [[nodiscard]] std::uint32_t top() const { return static_cast<std::uint32_t>(parameters.q.size()); }
+  [[nodiscard]] double q0() const { return parameters.q.front(); }
+};
+
+/// Nothing if the ring has no such primes.
+std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::uint32_t network_limbs);
+
+/// One refresh.
+struct Refresh {
+  double scale_in = 0;      ///< of the message at one limb: see refresh_scale()
+  std::uint32_t limbs = 0;  ///< afterwards, at most RefreshChain::network_limbs
+  double scale = 0;
+  double limit = 0;         ///< see plan::Raise
+  plan::SlotVector centre;  ///< added at the end, after somebody took it from the message before; empty: nothing
+};
+
+/// The scale at which a message of coefficients up to `largest` (over all inputs that are provided for) is raised.
+double refresh_scale(const RefreshChain& chain, double largest);
+
+/// Errors that a refresh adds per real part of a slot, in units of the message, for coefficients of the rms
+/// `coefficient_rms`; and what of it grows with the message itself.
+double refresh_noise(const RefreshChain& chain, const Refresh& refresh, double coefficient_rms);
+
+/// The instructions of one refresh, which make `out` of `in`. Registers are numbered from register_count on.
+std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const Refresh& refresh, plan::Register in,
+                                            plan::Register out, const std::string& layer,
+                                            std::uint32_t& register_count);
+
+}  // namespace brainlock::compiler
