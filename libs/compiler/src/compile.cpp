@@ -300,6 +300,7 @@ class Compiler {
       request.stages[r].refresh_ciphertexts = ranges.ranks[r].ciphertexts;
       request.stages[r].largest_coefficient = kCoefficientMargin * ranges.ranks[r].largest_coefficient;
       request.stages[r].coefficient_rms = ranges.ranks[r].coefficient_rms;
+      request.stages[r].read_share = ranges.ranks[r].read_share;
     }
   }
 

@@ -22,12 +22,15 @@ constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to it
 // smaller keys, and 1 to 3 per cent slower.
 constexpr double kLargestDigit = 0.22;
 constexpr int kMostSpecial = static_cast<int>(kMostDropped) - 3;   // three limbs are dropped with them
+constexpr int kLeastDigitOfRefreshes = 6, kFinest = 2;
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
-// log2 of a refreshed value's scale: below the first, its last layer's rounding shows; above the second, that layer's weights need more limbs than it drops.
-constexpr double kLowestRefreshed = 24, kHighestRefreshed = 46;
+constexpr double kHighestRefreshed = 46;   // log2 of a refreshed value's scale: above, its last layer's weights need more limbs than it drops
 
 struct Shape {            // of key switching
   int q_bits, p_limbs, digit_limbs;
+  int finer = 0;          // of refreshes
+
+  [[nodiscard]] RefreshShape of_refreshes(std::uint32_t ring_degree) const { return {ring_degree, q_bits, p_limbs, digit_limbs, finer}; }
 };
 
 // Error of a division with rounding (rescale, ModDown), per real part of a slot: coefficients of (c0, c1) are off by up
@@ -180,16 +183,17 @@ class Search {
 
   // Turns the state of a value of rank l into that of the value that is refreshed to it.
   bool refresh_before(State& state, const StageNeeds& value, std::size_t l) const {
-    if (chain_ == nullptr || value.refresh_ciphertexts == 0 || state.scale < kLowestRefreshed || state.scale > kHighestRefreshed) return false;
+    if (chain_ == nullptr || value.refresh_ciphertexts == 0 || state.scale > kHighestRefreshed) return false;
     Refresh refresh;
     refresh.scale_in = refresh_scale(*chain_, value.largest_coefficient);
+    if (state.scale < least_refreshed_scale_log2(*chain_, refresh.scale_in)) return false;
     refresh.limbs = state.limbs;
     refresh.scale = std::exp2(state.scale);
     state.decision.refreshed = {state.limbs, state.scale};
     state.refreshed += value.refresh_ciphertexts;
     state.scale = std::log2(refresh.scale_in);
     state.limbs = 1;
-    state.error += square(refresh_noise(*chain_, refresh, value.coefficient_rms)) * value.later_gain + own_noise(l, state.scale, 1);
+    state.error += square(refresh_noise(*chain_, refresh, value.coefficient_rms)) * value.read_share * value.later_gain + own_noise(l, state.scale, 1);
     return true;
   }
 
@@ -265,7 +269,7 @@ namespace {
 
 /// A chain of refreshes that leaves the network as many limbs as there can be.
 std::optional<RefreshChain> widest_refresh_chain(const LevelRequest& request, Shape shape) {
-  const RefreshShape refresh{request.ring_degree, shape.q_bits, shape.p_limbs, shape.digit_limbs};
+  const RefreshShape refresh = shape.of_refreshes(request.ring_degree);
   auto chain = make_refresh_chain(refresh, kMostLastLimbs);
   if (!chain || chain->log_qp > request.max_log_qp) return std::nullopt;
   auto limbs = kMostLastLimbs + static_cast<std::uint32_t>((request.max_log_qp - chain->log_qp) / shape.q_bits);
@@ -309,7 +313,7 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing
     choice.scale_log2.push_back(scale);
   }
   if (state.refreshed != 0) {
-    choice.refresh_chain = make_refresh_chain({request.ring_degree, shape.q_bits, shape.p_limbs, shape.digit_limbs}, most);
+    choice.refresh_chain = make_refresh_chain(shape.of_refreshes(request.ring_degree), most);
     if (!choice.refresh_chain) return std::nullopt;
     choice.parameters = choice.refresh_chain->parameters;
     choice.log_qp = choice.refresh_chain->log_qp;
@@ -326,9 +330,11 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing
 std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing refreshing, unsigned threads) {
   std::vector<Shape> shapes;
   const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSpecial);
+  const bool refreshes = refreshing == Refreshing::kAllowed;   // they have long chains, and keys of many digits would be gigabytes
   for (int q_bits : {28, 29, 30})
-    for (int digit = 2; digit <= largest_digit; digit += digit < 6 ? 1 : 2)
-      for (int p = digit; p <= std::min(digit + 1, kMostSpecial); ++p) shapes.push_back({q_bits, p, digit});
+    for (int digit = refreshes ? std::min(largest_digit, kLeastDigitOfRefreshes) : 2; digit <= largest_digit; digit += digit < 6 ? 1 : 2)
+      for (int p = digit; p <= std::min(digit + 1, kMostSpecial); ++p)
+        for (int finer = 0; finer <= (refreshes ? kFinest : 0); ++finer) shapes.push_back({q_bits, p, digit, finer});
   std::vector<std::optional<LevelChoice>> choices(shapes.size());
   parallel_for(shapes.size(), threads, [&](std::size_t i) { choices[i] = choose_levels(request, refreshing, shapes[i]); });
   std::vector<LevelChoice> out;

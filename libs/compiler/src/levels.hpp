@@ -41,6 +41,7 @@ struct StageNeeds {
   std::uint32_t refresh_ciphertexts = 0;
   double largest_coefficient = 0;   ///< of the polynomials behind the values less their centres (refresh_ranges.hpp), with margin
   double coefficient_rms = 0;
+  double read_share = 1;            ///< see RefreshRanges
 };
 
 /// What a value has behind its refresh (refresh.hpp); no limbs: it is not refreshed.

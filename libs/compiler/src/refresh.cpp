@@ -30,9 +30,9 @@ constexpr double kStepSlack =
 constexpr double kGrid = 0.5;  // of planned scales, log2
 // Relative to what a layer to coefficients makes, the rounding of its weights; that of a layer to slots.
 constexpr double kFineWeights = 0x1p-28, kPlainWeights = 0x1p-12;
-constexpr double kSpareWeights = 16;  // times the latter
-constexpr double kLimbCost = 3;       // bits that a limb more is worth
-constexpr int kSmallestPrime = 21;    // log2
+constexpr double kSpareWeightsLog2 = 4;  // times the latter
+constexpr double kLimbCost = 3;          // bits that a limb more is worth
+constexpr int kSmallestPrime = 21;       // log2
 
 // As in levels.cpp: error of a division with rounding, per real part of a slot.
 double rounding_noise(double n) { return std::sqrt(n / 2 * (1 + 2 * n / 3) / 12); }
@@ -126,7 +126,19 @@ int layers_of(std::uint32_t slots) { return (std::countr_zero(slots) + kTransfor
 /// The rms of the sine for messages whose largest coefficients take kLargestShare.
 double sine_rms() { return 2 * std::numbers::pi * kLargestShare / kShareDeviations; }
 
+/// log2 of the product of the weight scales that layers to slots need.
+double least_weights_log2(const std::vector<plan::Linear>& layers) {
+  double sum = 0;
+  for (const plan::Linear& layer : layers) sum += std::log2(transform_weight_noise(layer) / kPlainWeights);
+  return sum;
+}
+
 double unitary(std::uint32_t slots) { return std::sqrt(static_cast<double>(slots)); }
+
+/// Of a message's coefficients as the layers to slots want them, in sines.
+double message_units(const RefreshChain& chain, double scale_in) {
+  return chain.q0() * unitary(chain.parameters.ring_degree / 2) / (2 * std::numbers::pi * scale_in);
+}
 
 /// log2 of the scale of a raised message, whose units are such that the transform ends with turn * x.
 double raised_scale_log2(const RefreshChain& chain) {
@@ -152,7 +164,8 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
 
   // Primes are taken in the order of their sizes' scarcity: the sine's first.
   double scale = raised_scale_log2(chain);
-  const double least_value_scale = std::log2(noise * chain.sine.input_gain / (kStepError * sine_rms()));
+  const double step_error = std::exp2(-shape.finer) * kStepError * sine_rms();
+  const double least_value_scale = std::log2(noise * chain.sine.input_gain / step_error);
   for (const plan::Linear& layer : transform(Direction::kToCoefficients, slots)) {
     const double weights = std::log2(transform_weight_noise(layer) / kFineWeights);
     scale = std::max(scale + weights - shape.q_bits, 40.0);
@@ -162,19 +175,24 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
   chain.transform_scale_log2.back() = scale;
   std::vector<double> needs;
   for (const SineStep& step : chain.sine.steps)
-    needs.push_back(std::min(kHighestScale - 1, std::log2(noise * step.noise_gain / (kStepError * sine_rms()))));
+    needs.push_back(std::min(kHighestScale - 1, std::log2(noise * step.noise_gain / step_error)));
   const auto drops = plan_drops(chain.sine, scale, needs);
   if (!drops) return std::nullopt;
   chain.sine_drop = drops->limbs;
-  chain.sine_scale_log2 = drops->scale;
   std::vector<std::vector<std::uint32_t>> sine_primes;
   for (std::size_t k = 0; k < drops->bits.size(); ++k) {
     auto& primes = sine_primes.emplace_back();
-    double left = drops->bits[k];
+    double dropped = 0;
     for (std::uint32_t i = drops->limbs[k]; i > 0; --i) {
-      primes.push_back(pool.take(left / i));
-      left -= log2_of(primes.back());
+      primes.push_back(pool.take((drops->bits[k] - dropped) / i));
+      if (primes.back() == 0) return std::nullopt;
+      dropped += log2_of(primes.back());
     }
+    // The scale that makes an integer of the factor, near the planned one.
+    const double factor = std::log2(std::fabs(chain.sine.steps[k].factor) / (k == 0 ? 4 : 1));
+    const double before = 2 * (k == 0 ? scale : chain.sine_scale_log2.back()) - dropped - factor;  // of a factor 1
+    chain.sine_multiple.push_back(std::max(1.0, std::round(std::exp2(drops->scale[k] - before))));
+    chain.sine_scale_log2.push_back(before + std::log2(chain.sine_multiple.back()));
   }
   for (std::uint32_t i = 1; i < network_limbs + layers; ++i) parameters.q.push_back(pool.take(shape.q_bits));
   for (auto primes = sine_primes.rbegin(); primes != sine_primes.rend(); ++primes)
@@ -191,13 +209,22 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
   const double deviation = multiple_deviation(shape.ring_degree);
   double variance = square(chain.sine.error) + square(noise * chain.sine.input_gain / std::exp2(scale));
   variance += layers * square(2 * std::numbers::pi * deviation * kFineWeights);
+  // A step's error has an imaginary part as large as its real one: it ends in the other part's sine.
   for (std::size_t k = 0; k < needs.size(); ++k)
-    variance += square(noise * chain.sine.steps[k].noise_gain / std::exp2(chain.sine_scale_log2[k]));
+    variance += 2 * square(noise * chain.sine.steps[k].noise_gain / std::exp2(chain.sine_scale_log2[k]));
   chain.error = std::sqrt(variance);
   return chain;
 }
 
 double refresh_scale(const RefreshChain& chain, double largest) { return kLargestShare * chain.q0() / largest; }
+
+double least_refreshed_scale_log2(const RefreshChain& chain, double scale_in) {
+  const std::vector<plan::Linear>& layers = transform(Direction::kToSlots, chain.parameters.ring_degree / 2);
+  double dropped = 0;  // the smallest primes that there are before the sine's
+  for (std::size_t i = 0; i < layers.size(); ++i) dropped += log2_of(chain.parameters.q[1 + i]);
+  return chain.sine_scale_log2.back() - std::log2(message_units(chain, scale_in)) + least_weights_log2(layers) -
+         dropped;
+}
 
 double refresh_noise(const RefreshChain& chain, const Refresh& refresh, double coefficient_rms) {
   const double n = chain.parameters.ring_degree, to_slots = std::sqrt(n / 2);
@@ -290,7 +317,7 @@ class RefreshWriter {
   void sine(plan::Register in, plan::Register out) {
     const std::size_t steps = chain_.sine.steps.size();
     // Behind the last step: the message's coefficients as the transform to slots wants them.
-    const double units = chain_.q0() * unitary(slots_) / (2 * std::numbers::pi * refresh_.scale_in);
+    const double units = message_units(chain_, refresh_.scale_in);
     std::vector<plan::Register> parts{in};
     for (std::size_t k = 0; k < steps; ++k) {
       std::vector<plan::Register> squares;
@@ -308,11 +335,8 @@ class RefreshWriter {
       const double factor = step.factor * (last ? units : 1) / (k == 0 ? 4 : 1);
       const std::uint32_t limbs_out = limbs_ - chain_.sine_drop[k];
       const double dropped = primes(limbs_out, limbs_);
-      // The scale is chosen for the factor to be an integer: there is nothing to round.
-      const double wanted = std::exp2(chain_.sine_scale_log2[k]) / (last ? units : 1) * dropped / squared;
-      const double multiple = std::max(1.0, std::round(std::fabs(factor) * wanted));
       plan::Linear linear = constants(squares);
-      linear.weight_scale = multiple / std::fabs(factor);
+      linear.weight_scale = chain_.sine_multiple[k] / std::fabs(factor);
       const double constant_part = step.constant * (last ? units : 1);
       const double negative = k == 0 ? -1 : 1;  // the imaginary part's first square comes as -4 v^2
       if (last) {
@@ -334,14 +358,15 @@ class RefreshWriter {
   void to_slots(plan::Register in, plan::Register out) {
     const std::vector<plan::Linear>& layers = transform(Direction::kToSlots, slots_);
     const auto count = static_cast<std::uint32_t>(layers.size());
-    // Behind the first layer weights are a little finer than they need to be, and the same in all refreshes that end
-    // with as many limbs; the first takes what scale is left.
+    // Behind the first layer weights are a little finer than they need to be, if there is enough for that, and so the
+    // same in all refreshes that end with as many limbs; the first takes what scale is left.
     const std::uint32_t begin = refresh_.limbs + count;
+    const double left = std::log2(refresh_.scale * primes(refresh_.limbs, begin) / scale_) - least_weights_log2(layers);
+    const double spare = std::exp2(std::clamp(left / count, 0.0, kSpareWeightsLog2));
     std::vector<double> scales(count, refresh_.scale);  // behind each layer
-    for (std::uint32_t i = count - 1; i > 0; --i) {
-      const double weights = kSpareWeights * transform_weight_noise(layers[i]) / kPlainWeights;
-      scales[i - 1] = scales[i] * primes(begin - i - 1, begin - i) / weights;
-    }
+    for (std::uint32_t i = count - 1; i > 0; --i)
+      scales[i - 1] =
+          scales[i] * primes(begin - i - 1, begin - i) / (spare * transform_weight_noise(layers[i]) / kPlainWeights);
     for (std::uint32_t i = 0; i < count; ++i) {
       plan::Register lifted = lift(in);
       if (limbs_ > begin) {

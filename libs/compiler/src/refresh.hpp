@@ -25,6 +25,7 @@ namespace brainlock::compiler {
 struct RefreshShape {
   std::uint32_t ring_degree = 0;
   int q_bits = 0, p_limbs = 0, digit_limbs = 0;
+  int finer = 0;  ///< bits more in each step of the sine than messages whose coefficients are Gaussian need
 };
 
 struct RefreshChain {
@@ -34,8 +35,9 @@ struct RefreshChain {
   std::uint32_t babies = 0;         ///< hoisted rotations of each transform
   SineChain sine;
   std::vector<std::uint32_t> sine_drop;      ///< limbs, per step
-  std::vector<double> sine_scale_log2;       ///< planned, per step
-  std::vector<double> transform_scale_log2;  ///< planned, behind each layer to coefficients
+  std::vector<double> sine_scale_log2;       ///< per step, the last one's in units of the sine
+  std::vector<double> sine_multiple;         ///< per step: its factor as an integer, which needs no rounding
+  std::vector<double> transform_scale_log2;  ///< behind each layer to coefficients
   double error = 0;                          ///< rms of the sine that it adds, all told
 
   [[nodiscard]] std::uint32_t top() const { return static_cast<std::uint32_t>(parameters.q.size()); }
@@ -56,6 +58,10 @@ struct Refresh {
 
 /// The scale at which a message of coefficients up to `largest` (over all inputs that are provided for) is raised.
 double refresh_scale(const RefreshChain& chain, double largest);
+
+/// log2 of the least scale that a refresh of messages of scale `scale_in` may end with: below it there is not enough
+/// for its last layers' weights.
+double least_refreshed_scale_log2(const RefreshChain& chain, double scale_in);
 
 /// Errors that a refresh adds per real part of a slot, in units of the message, for coefficients of the rms
 /// `coefficient_rms`; and what of it grows with the message itself.

@@ -27,6 +27,21 @@ bool is_cut(const StagePlan& plan, int rank) {
   });
 }
 
+/// A refresh adds its errors to the zeros around a map, too.
+double read_share(const StagePlan& plan, int rank) {
+  double share = 1;
+  for (const Stage& stage : plan.stages) {
+    if (!stage.needs_zero_border()) continue;
+    const auto of_rank = [&](int read) { return plan.stages[static_cast<std::size_t>(read)].rank == rank; };
+    if (std::none_of(stage.reads.begin(), stage.reads.end(), of_rank)) continue;
+    const ConvParams& c = stage.conv;
+    const double height = stage.pooled.height, width = stage.pooled.width;
+    share =
+        std::max(share, (height + c.pad_top + c.pad_bottom) * (width + c.pad_left + c.pad_right) / (height * width));
+  }
+  return share;
+}
+
 /// Registers that sums are made of, by the register of the sum.
 std::map<plan::Register, std::vector<plan::Register>> sums_of(const plan::Program& program) {
   std::map<plan::Register, std::vector<plan::Register>> out;
@@ -136,8 +151,10 @@ RefreshRanges measure_refresh_ranges(const StagePlan& plan, const Lowered& lower
     }
     all.clear();
   }
-  for (std::size_t rank = 0; rank < out.ranks.size(); ++rank)
+  for (std::size_t rank = 0; rank < out.ranks.size(); ++rank) {
     if (numbers[rank] > 0) out.ranks[rank].coefficient_rms = std::sqrt(squares[rank] / numbers[rank]);
+    out.ranks[rank].read_share = read_share(plan, static_cast<int>(rank));
+  }
   return out;
 }
 

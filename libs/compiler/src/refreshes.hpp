@@ -18,6 +18,7 @@ struct RefreshRanges {
     std::uint32_t ciphertexts = 0;   ///< 0: cannot be refreshed
     double largest_coefficient = 0;  ///< over all samples, of what is left of the values
     double coefficient_rms = 0;
+    double read_share = 1;  ///< slots that the next layers read, zeros around maps among them, over values
   };
   std::vector<Rank> ranks;
   std::vector<plan::SlotVector> centres;  ///< by register; empty: nothing is taken from it
@@ -33,6 +34,6 @@ void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& st
                      const RefreshRanges& ranges);
 
 /// What inputs that are provided for may have more than the samples have.
-inline constexpr double kCoefficientMargin = 4;
+inline constexpr double kCoefficientMargin = 2;
 
 }  // namespace brainlock::compiler
