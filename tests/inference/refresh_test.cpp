@@ -56,7 +56,9 @@ plan::Program refresh_program(const compiler::RefreshChain& chain, const compile
   program.output = map;
   program.register_count = 2;
   program.output_registers = {1};
-  program.instructions = compiler::make_refresh(chain, refresh, 0, 1, "refresh", program.register_count);
+  program.instructions = compiler::make_refresh(
+      chain, compiler::make_refresh_transforms(chain.parameters.ring_degree, compiler::TransformDepth::kWeights),
+      refresh, 0, 1, "refresh", program.register_count);
   program.keys = plan::collect_keys(program);
   const Status status = plan::validate(program);
   EXPECT_TRUE(status.ok()) << status.error().to_string();

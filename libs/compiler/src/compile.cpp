@@ -445,7 +445,7 @@ class Compiler {
   void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels, const RefreshRanges& ranges) {
     plan::Program program = lowered.program;
     if (levels.refresh_chain) {
-      write_refreshes(program, lowered.stages, levels, ranges);
+      write_refreshes(program, lowered.stages, levels, ranges, TransformDepth::kStructure);
       program.keys = plan::collect_keys(program);
     }
     Candidate candidate;

@@ -1,7 +1,6 @@
 #include "refresh.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <complex>
@@ -109,16 +108,8 @@ std::optional<SineDrops> plan_drops(const SineChain& sine, double start, const s
   return out;
 }
 
-/// The transforms of a ring, made once.
-const std::vector<plan::Linear>& transform(Direction direction, std::uint32_t slots) {
-  struct Cached {
-    std::uint32_t slots = 0;
-    std::vector<plan::Linear> layers;
-  };
-  thread_local std::array<Cached, 2> cache;
-  Cached& cached = cache[direction == Direction::kToSlots ? 1 : 0];
-  if (cached.slots != slots) cached = {slots, make_transform(direction, slots, kBabies)};
-  return cached.layers;
+std::vector<plan::Linear> structure_of(Direction direction, std::uint32_t slots) {
+  return make_transform(direction, slots, kBabies, TransformDepth::kStructure);
 }
 
 int layers_of(std::uint32_t slots) { return (std::countr_zero(slots) + kTransformStages - 1) / kTransformStages; }
@@ -149,7 +140,6 @@ double raised_scale_log2(const RefreshChain& chain) {
 
 std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::uint32_t network_limbs) {
   RefreshChain chain;
-  chain.babies = kBabies;
   chain.network_limbs = network_limbs;
   chain.sine = make_sine_chain(shape.ring_degree);
   const std::uint32_t slots = shape.ring_degree / 2;
@@ -166,7 +156,7 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
   double scale = raised_scale_log2(chain);
   const double step_error = std::exp2(-shape.finer) * kStepError * sine_rms();
   const double least_value_scale = std::log2(noise * chain.sine.input_gain / step_error);
-  for (const plan::Linear& layer : transform(Direction::kToCoefficients, slots)) {
+  for (const plan::Linear& layer : structure_of(Direction::kToCoefficients, slots)) {
     const double weights = std::log2(transform_weight_noise(layer) / kFineWeights);
     scale = std::max(scale + weights - shape.q_bits, 40.0);
     chain.transform_scale_log2.push_back(scale);
@@ -205,6 +195,10 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
     }
   if (parameters.p.size() != static_cast<std::size_t>(shape.p_limbs)) return std::nullopt;
 
+  const std::vector<plan::Linear> to_slots = structure_of(Direction::kToSlots, slots);
+  chain.slots_scale_log2 = least_weights_log2(to_slots);
+  for (std::size_t i = 0; i < to_slots.size(); ++i) chain.slots_scale_log2 -= log2_of(parameters.q[1 + i]);
+
   const auto square = [](double x) { return x * x; };
   const double deviation = multiple_deviation(shape.ring_degree);
   double variance = square(chain.sine.error) + square(noise * chain.sine.input_gain / std::exp2(scale));
@@ -219,11 +213,7 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
 double refresh_scale(const RefreshChain& chain, double largest) { return kLargestShare * chain.q0() / largest; }
 
 double least_refreshed_scale_log2(const RefreshChain& chain, double scale_in) {
-  const std::vector<plan::Linear>& layers = transform(Direction::kToSlots, chain.parameters.ring_degree / 2);
-  double dropped = 0;  // the smallest primes that there are before the sine's
-  for (std::size_t i = 0; i < layers.size(); ++i) dropped += log2_of(chain.parameters.q[1 + i]);
-  return chain.sine_scale_log2.back() - std::log2(message_units(chain, scale_in)) + least_weights_log2(layers) -
-         dropped;
+  return chain.sine_scale_log2.back() - std::log2(message_units(chain, scale_in)) + chain.slots_scale_log2;
 }
 
 double refresh_noise(const RefreshChain& chain, const Refresh& refresh, double coefficient_rms) {
@@ -241,9 +231,10 @@ namespace {
 
 class RefreshWriter {
  public:
-  RefreshWriter(const RefreshChain& chain, const Refresh& refresh, const std::string& layer,
-                std::uint32_t& register_count)
+  RefreshWriter(const RefreshChain& chain, const RefreshTransforms& transforms, const Refresh& refresh,
+                const std::string& layer, std::uint32_t& register_count)
       : chain_(chain),
+        transforms_(transforms),
         refresh_(refresh),
         layer_(layer),
         next_(register_count),
@@ -291,7 +282,7 @@ class RefreshWriter {
 
   /// Slots turn (x_k - 1/4) + i turn (x_(n+k) - 1/4) of a raised message.
   plan::Register to_coefficients(plan::Register in) {
-    const std::vector<plan::Linear>& layers = transform(Direction::kToCoefficients, slots_);
+    const std::vector<plan::Linear>& layers = transforms_.to_coefficients;
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const double shift = -chain_.sine.turn / 4;
       const plan::Register out = fresh(), lifted = lift(in);
@@ -356,7 +347,7 @@ class RefreshWriter {
   }
 
   void to_slots(plan::Register in, plan::Register out) {
-    const std::vector<plan::Linear>& layers = transform(Direction::kToSlots, slots_);
+    const std::vector<plan::Linear>& layers = transforms_.to_slots;
     const auto count = static_cast<std::uint32_t>(layers.size());
     // Behind the first layer weights are a little finer than they need to be, if there is enough for that, and so the
     // same in all refreshes that end with as many limbs; the first takes what scale is left.
@@ -382,6 +373,7 @@ class RefreshWriter {
   }
 
   const RefreshChain& chain_;
+  const RefreshTransforms& transforms_;
   const Refresh& refresh_;
   const std::string& layer_;
   std::uint32_t& next_;
@@ -393,10 +385,15 @@ class RefreshWriter {
 
 }  // namespace
 
-std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const Refresh& refresh, plan::Register in,
-                                            plan::Register out, const std::string& layer,
-                                            std::uint32_t& register_count) {
-  return RefreshWriter(chain, refresh, layer, register_count).write(in, out);
+RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDepth depth) {
+  return {make_transform(Direction::kToCoefficients, ring_degree / 2, kBabies, depth),
+          make_transform(Direction::kToSlots, ring_degree / 2, kBabies, depth)};
+}
+
+std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const RefreshTransforms& transforms,
+                                            const Refresh& refresh, plan::Register in, plan::Register out,
+                                            const std::string& layer, std::uint32_t& register_count) {
+  return RefreshWriter(chain, transforms, refresh, layer, register_count).write(in, out);
 }
 
 }  // namespace brainlock::compiler

@@ -18,6 +18,7 @@
 
 #include "brainlock/plan/program.hpp"
 #include "refresh_sine.hpp"
+#include "refresh_transforms.hpp"
 
 namespace brainlock::compiler {
 
@@ -32,12 +33,12 @@ struct RefreshChain {
   plan::ParameterChoice parameters;
   double log_qp = 0;
   std::uint32_t network_limbs = 0;  ///< limbs that a refresh may end with
-  std::uint32_t babies = 0;         ///< hoisted rotations of each transform
   SineChain sine;
   std::vector<std::uint32_t> sine_drop;      ///< limbs, per step
   std::vector<double> sine_scale_log2;       ///< per step, the last one's in units of the sine
   std::vector<double> sine_multiple;         ///< per step: its factor as an integer, which needs no rounding
   std::vector<double> transform_scale_log2;  ///< behind each layer to coefficients
+  double slots_scale_log2 = 0;               ///< what the layers to slots need: of their weights less what they drop
   double error = 0;                          ///< rms of the sine that it adds, all told
 
   [[nodiscard]] std::uint32_t top() const { return static_cast<std::uint32_t>(parameters.q.size()); }
@@ -67,9 +68,15 @@ double least_refreshed_scale_log2(const RefreshChain& chain, double scale_in);
 /// `coefficient_rms`; and what of it grows with the message itself.
 double refresh_noise(const RefreshChain& chain, const Refresh& refresh, double coefficient_rms);
 
+/// The layers of all refreshes of a ring. Cost with weights: a second or two.
+struct RefreshTransforms {
+  std::vector<plan::Linear> to_coefficients, to_slots;
+};
+RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDepth depth);
+
 /// The instructions of one refresh, which make `out` of `in`. Registers are numbered from register_count on.
-std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const Refresh& refresh, plan::Register in,
-                                            plan::Register out, const std::string& layer,
-                                            std::uint32_t& register_count);
+std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const RefreshTransforms& transforms,
+                                            const Refresh& refresh, plan::Register in, plan::Register out,
+                                            const std::string& layer, std::uint32_t& register_count);
 
 }  // namespace brainlock::compiler

@@ -60,6 +60,14 @@ Diagonals after(const Diagonals& second, const Diagonals& first, std::int64_t sl
   return out;
 }
 
+/// What `count` stages from `first` on come to, without values.
+Diagonals structure(int first, int count, std::int64_t slots) {
+  const std::int64_t unit = std::int64_t{1} << first, range = std::int64_t{1} << count;
+  Diagonals out{unit * range, {}};
+  for (std::int64_t s = out.period == slots ? 0 : 1 - range; s < range; ++s) out.by_shift[s * unit] = {};
+  return out;
+}
+
 /// Shifts are multiples of `unit`: `babies` neighbours of them are columns, the rest giant steps.
 plan::Linear to_layer(const Diagonals& matrix, std::int64_t unit, std::int64_t babies, bool precise) {
   const std::int64_t first = matrix.by_shift.begin()->first / unit, last = matrix.by_shift.rbegin()->first / unit;
@@ -81,6 +89,10 @@ plan::Linear to_layer(const Diagonals& matrix, std::int64_t unit, std::int64_t b
       const auto found = matrix.by_shift.find((first + k + g * babies) * unit);
       if (found == matrix.by_shift.end()) continue;
       output.weights[static_cast<std::size_t>(k * giants + g)] = static_cast<std::int32_t>(linear.vectors.size());
+      if (found->second.empty()) {
+        linear.vectors.push_back({linear.period, {}, {}, {}});
+        continue;
+      }
       std::vector<Complex> values;  // as they are before the giant step's rotation
       for (std::int64_t t = 0; t < matrix.period; ++t)
         values.push_back(found->second[static_cast<std::size_t>(floor_mod(t - g * babies * unit, matrix.period))]);
@@ -94,13 +106,16 @@ plan::Linear to_layer(const Diagonals& matrix, std::int64_t unit, std::int64_t b
 
 }  // namespace
 
-std::vector<plan::Linear> make_transform(Direction direction, std::uint32_t slots, std::uint32_t babies) {
+std::vector<plan::Linear> make_transform(Direction direction, std::uint32_t slots, std::uint32_t babies,
+                                         TransformDepth depth) {
   const int stages = std::countr_zero(slots), groups = (stages + kTransformStages - 1) / kTransformStages;
   std::vector<plan::Linear> layers;
   for (int g = 0, done = 0; g < groups; ++g) {
     const int count = (stages - done) / (groups - g);
     Diagonals matrix;
-    for (int s = done; s < done + count; ++s) {  // halves from 1 up towards the slots, the other way back
+    if (depth == TransformDepth::kStructure) matrix = structure(done, count, slots);
+    for (int s = done; depth == TransformDepth::kWeights && s < done + count;
+         ++s) {  // halves from 1 up towards the slots, the other way back
       const Diagonals next = stage(direction, std::int64_t{1} << s);
       matrix = direction == Direction::kToSlots ? after(next, matrix, slots) : after(matrix, next, slots);
     }

@@ -18,7 +18,10 @@ enum class Direction : std::uint8_t { kToCoefficients, kToSlots };
 /// of up to kStages stages and has up to 2^(kStages + 1) - 1 diagonals. `babies`: rotations that are hoisted. Weights
 /// to coefficients are in double precision: what is to be taken away there is a thousand times the message.
 inline constexpr int kTransformStages = 5;
-std::vector<plan::Linear> make_transform(Direction direction, std::uint32_t slots, std::uint32_t babies);
+/// With kStructure the vectors have no values: enough to count the cost.
+enum class TransformDepth : std::uint8_t { kStructure, kWeights };
+std::vector<plan::Linear> make_transform(Direction direction, std::uint32_t slots, std::uint32_t babies,
+                                         TransformDepth depth = TransformDepth::kWeights);
 
 /// What rounding the weights of such a layer at scale 1 does to its output: standard deviation, per unit of the input's
 /// rms.

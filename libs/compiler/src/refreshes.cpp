@@ -159,9 +159,10 @@ RefreshRanges measure_refresh_ranges(const StagePlan& plan, const Lowered& lower
 }
 
 void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& stages, const LevelChoice& choice,
-                     const RefreshRanges& ranges) {
+                     const RefreshRanges& ranges, TransformDepth depth) {
   if (!choice.refresh_chain) return;
   const RefreshChain& chain = *choice.refresh_chain;
+  const RefreshTransforms transforms = make_refresh_transforms(chain.parameters.ring_degree, depth);
   std::map<std::size_t, std::vector<plan::Register>> refreshed_behind;  // by instruction
   for (const LoweredStage& stage : stages)
     if (choice.refreshes[stage.rank].limbs != 0 && !stage.value.empty()) refreshed_behind[stage.last] = stage.value;
@@ -170,7 +171,7 @@ void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& st
   std::map<plan::Register, plan::SlotVector> centres;
   for (const auto& [i, registers] : refreshed_behind)
     for (const plan::Register r : registers) {
-      if (ranges.centres[r].values.empty()) continue;
+      if (ranges.centres[r].values.empty() || depth == TransformDepth::kStructure) continue;
       plan::Linear::Output* mover = mover_of(program, r);
       if (mover == nullptr) continue;
       mover->bias = less(mover->bias, ranges.centres[r]);
@@ -199,7 +200,8 @@ void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& st
       if (const auto centre = centres.find(r); centre != centres.end()) refresh.centre = centre->second;
       const plan::Register out = program.register_count++;
       names[r] = out;
-      for (plan::Instruction& instruction : make_refresh(chain, refresh, r, out, layer, program.register_count))
+      for (plan::Instruction& instruction :
+           make_refresh(chain, transforms, refresh, r, out, layer, program.register_count))
         instructions.push_back(std::move(instruction));
     }
   }

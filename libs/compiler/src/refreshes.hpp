@@ -29,9 +29,10 @@ struct RefreshRanges {
 RefreshRanges measure_refresh_ranges(const StagePlan& plan, const Lowered& lowered,
                                      std::span<const std::vector<float>> samples, unsigned threads);
 
-/// Writes the refreshes of `choice` out behind the stages whose values they refresh. `lowered` has its levels assigned.
+/// Writes the refreshes of `choice` out behind the stages whose values they refresh. The program has its levels
+/// assigned. With kStructure transforms have no weights and biases stay as they are: enough to count the cost.
 void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& stages, const LevelChoice& choice,
-                     const RefreshRanges& ranges);
+                     const RefreshRanges& ranges, TransformDepth depth = TransformDepth::kWeights);
 
 /// What inputs that are provided for may have more than the samples have.
 inline constexpr double kCoefficientMargin = 2;
