@@ -12,6 +12,7 @@
 #include "brainlock/compiler/compile.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
+#include "brainlock/device_cuda/devices.hpp"
 #include "brainlock/plan/slot_coefficients.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "brainlock/runtime/executor.hpp"
@@ -151,6 +152,54 @@ TEST_P(Refreshes, MessagesWithinTheErrorThatIsForetold) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rings, Refreshes, testing::Values(1U << 10, 1U << 12, 1U << 16));
+
+// The same words on every device.
+class RefreshOnDevice : public testing::TestWithParam<device_cuda::DeviceChoice::Kind> {};
+
+TEST_P(RefreshOnDevice, GivesTheWordsOfTheCpu) {
+  using device_cuda::DeviceChoice;
+  if (GetParam() == DeviceChoice::Kind::kCuda)
+    if (const auto devices = device_cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
+  constexpr std::uint32_t kDegree = 1U << 10;
+  const auto chain = compiler::make_refresh_chain({kDegree, 29, 6, 6}, kLimbs);
+  ASSERT_TRUE(chain.has_value());
+  const Slots message = random_message(kDegree / 2, 6);
+  const double largest = 4 * largest_part(plan::slot_coefficients(message));
+  const plan::Program program =
+      refresh_program(*chain, {compiler::refresh_scale(*chain, largest), kLimbs, kScale, largest, {}});
+  auto parameters = ckks::Parameters::create_insecure_for_tests(
+      {kDegree, program.parameters.q, program.parameters.p, program.parameters.digit_limbs});
+  ASSERT_TRUE(parameters.ok());
+  auto secret = ckks_client::SecretKey::generate(*parameters);
+  const ckks::Encoder encoder(*parameters);
+  const auto in = ckks_client::encrypt(*secret, encoder, message, ckks::Scale::from_value(program.input.scale), 1);
+  const auto requests = runtime::key_requests(program);
+  const auto keys = ckks_client::generate_keys(*secret, requests, 2);
+
+  const auto run = [&](DeviceChoice device) {
+    auto machine = runtime::Machine::make(*parameters, 2U, device);
+    EXPECT_TRUE(machine.ok()) << machine.error().to_string();
+    auto loaded = runtime::LoadedProgram::load(*machine, program);
+    EXPECT_TRUE(loaded.ok()) << loaded.error().to_string();
+    ckks::KeyLoader loader((*machine)->backend, (*machine)->pool, *parameters, requests);
+    for (const auto& key : keys->keys) EXPECT_TRUE(loader.add(key).ok());
+    std::vector<ckks::Ciphertext> inputs;
+    inputs.push_back(in->clone());
+    auto out = runtime::Executor().run(**loaded, **loader.finish(), std::move(inputs));
+    EXPECT_TRUE(out.ok()) << out.error().to_string();
+    return std::move(out->front());
+  };
+  const ckks::Ciphertext cpu = run({DeviceChoice::Kind::kCpu, 0}), device = run({GetParam(), 0});
+  EXPECT_EQ(cpu.c0, device.c0);
+  EXPECT_EQ(cpu.c1, device.c1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, RefreshOnDevice,
+                         testing::Values(device_cuda::DeviceChoice::Kind::kEmulated,
+                                         device_cuda::DeviceChoice::Kind::kCuda),
+                         [](const auto& test) {
+                           return test.param == device_cuda::DeviceChoice::Kind::kCuda ? "Gpu" : "Emulated";
+                         });
 
 /// Networks that are deeper than their chain of primes, on a toy ring.
 struct DeepNet {
