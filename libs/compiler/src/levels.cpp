@@ -24,6 +24,7 @@ constexpr double kLargestDigit = 0.22;
 constexpr int kMostSpecial = static_cast<int>(kMostDropped) - 3;   // three limbs are dropped with them
 constexpr int kLeastDigitOfRefreshes = 6, kFinest = 2;
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
+constexpr std::uint32_t kMostRefreshed = 24;   // ciphertexts: each takes some 30 MB of a plan, which may have 1 GiB
 constexpr double kHighestRefreshed = 46;   // log2 of a refreshed value's scale: above, its last layer's weights need more limbs than it drops
 
 struct Shape {            // of key switching
@@ -184,6 +185,7 @@ class Search {
   // Turns the state of a value of rank l into that of the value that is refreshed to it.
   bool refresh_before(State& state, const StageNeeds& value, std::size_t l) const {
     if (chain_ == nullptr || value.refresh_ciphertexts == 0 || state.scale > kHighestRefreshed) return false;
+    if (state.refreshed + value.refresh_ciphertexts > kMostRefreshed) return false;
     Refresh refresh;
     refresh.scale_in = refresh_scale(*chain_, value.largest_coefficient);
     if (state.scale < least_refreshed_scale_log2(*chain_, refresh.scale_in)) return false;
@@ -230,9 +232,11 @@ class Search {
           next.cost += stage_cost(0, limbs);
           next.decision = {drop, w.weight_bits, w.mask_bits, {}, later(states, state)};
           const bool good = next.error <= target;
+          // Where none is good enough: the most exact one, unless it refreshes far more.
+          const auto badness = [](const State& s) { return s.error * square(1.0 + s.refreshed); };
           const bool better = !found || (good && !found_good) ||
                               (good == found_good && (good ? std::pair(next.refreshed, next.cost) < std::pair(chosen.refreshed, chosen.cost)
-                                                           : next.error < chosen.error));
+                                                           : badness(next) < badness(chosen)));
           if (better) chosen = next;
           found = true;
           found_good |= good;

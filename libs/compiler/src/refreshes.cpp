@@ -16,6 +16,8 @@ using Slots = std::vector<Complex>;
 
 // With fewer samples the mean is too much of each of them.
 constexpr std::size_t kLeastForCentres = 4, kMostSamples = 8;
+// Values that hardly vary over the samples have room for this share of what their coefficients would be if all were alike.
+constexpr double kLeastVariation = 0.25;
 
 /// Whether every stage behind `rank` reads that rank or higher ones.
 bool is_cut(const StagePlan& plan, int rank) {
@@ -141,6 +143,10 @@ RefreshRanges measure_refresh_ranges(const StagePlan& plan, const Lowered& lower
     if (count >= kLeastForCentres) out.centres[r] = mean_of(all);
     RefreshRanges::Rank& rank = out.ranks[rank_of[r]];
     for (Slots& slots : all) {
+      double energy = 0;
+      for (const Complex& z : slots) energy += std::norm(z);
+      const auto n = static_cast<double>(slots.size());
+      rank.largest_coefficient = std::max(rank.largest_coefficient, kLeastVariation * std::sqrt(energy / n / (2 * n)));
       if (!out.centres[r].values.empty())
         for (std::size_t t = 0; t < slots.size(); ++t) slots[t] -= Complex(out.centres[r].values[t]);
       for (const Complex& c : plan::slot_coefficients(slots)) {
