@@ -116,7 +116,8 @@ class Compiler {
     if (!found_)
       return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
                                              " holds this network's depth of " + std::to_string(stages_.ranks()) +
-                                             " linear layers at 128-bit security" + larger_ring()};
+                                             " linear layers at 128-bit security" +
+                                             (options_.refreshes == Refreshes::kNever ? " without refreshes" : ", with or without refreshes") + larger_ring()};
     say("biases");
     BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration, threads_));
     if (best_levels_.refresh_chain) {

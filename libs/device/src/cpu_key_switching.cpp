@@ -315,6 +315,7 @@ Status CpuBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uint
 
 Status CpuBackend::raise(const Stream& stream, std::uint32_t limbs, std::span<const Raise> batch) {
   if (batch.empty()) return {};
+  assert(limbs >= 1 && limbs <= ring_.q_count);
   const Conversion& conversion = constants_.raise;
   BRAINLOCK_ASSIGN(Buffer buffer, memory_->allocate(batch.size() * stride_));
   pool_->parallel_for(batch.size(), stream.stop, [&](std::size_t j, unsigned) {

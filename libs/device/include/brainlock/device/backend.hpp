@@ -137,8 +137,9 @@ struct ModDown {
   const Word* addend = nullptr;
 };
 
-/// out (limbs q[0..limbs)) = the residues of in, one limb modulo q[0], as integers around zero: the same polynomial over a larger modulus, and on
-/// it a multiple of q[0] that bootstrapping takes away again (Cheon et al., "Bootstrapping for Approximate Homomorphic Encryption", 2018).
+/// out (limbs q[0..limbs), at least one; never in itself) = the residues of in, one limb modulo q[0], as integers around zero: the same polynomial over a
+/// larger modulus, and on it a multiple of q[0] that bootstrapping takes away again (Cheon et al., "Bootstrapping for Approximate Homomorphic
+/// Encryption", 2018). Within 2^-23 of q[0] / 2 either sign is right: conversions take their quotients from floats.
 struct Raise {
   const Word* in = nullptr;
   Word* out = nullptr;
