@@ -113,6 +113,9 @@ class Compiler {
     using Refreshes = CompileOptions::Refreshes;
     if (options_.refreshes != Refreshes::kAlways) BRAINLOCK_TRY(price(shortlist, Refreshing::kNever));
     if (!found_ && options_.refreshes != Refreshes::kNever) BRAINLOCK_TRY(price(shortlist, Refreshing::kAllowed));
+    if (!found_ && too_large_)
+      return Error{ErrorCode::kResource, "the weights of this network take more than a plan may have (" + std::to_string(static_cast<int>(kMostPlanBytes * 0x1p-20)) +
+                                             " MiB); use fewer channels, or smaller maps"};
     if (!found_)
       return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
                                              " holds this network's depth of " + std::to_string(stages_.ranks()) +
@@ -182,11 +185,7 @@ class Compiler {
           ranked.push_back(*all[i]);
           continue;
         }
-        refusal_ = all[i].error().message;
-        Candidate refused;
-        refused.layout = choices[i].describe();
-        refused.refusal = refusal_;
-        report_.candidates.push_back(std::move(refused));
+        refuse(choices[i], all[i].error().message);
       }
     };
     const auto sort = [&] {
@@ -216,6 +215,14 @@ class Compiler {
       out.back().real_input = true;
     }
     return out;
+  }
+
+  void refuse(const LayoutChoice& choice, const std::string& reason) {
+    refusal_ = reason;
+    Candidate refused;
+    refused.layout = choice.describe();
+    refused.refusal = reason;
+    report_.candidates.push_back(std::move(refused));
   }
 
   /// What a layout costs at the nominal chain; the error of lower() if it does not hold the network.
@@ -265,6 +272,11 @@ class Compiler {
       // A second input ciphertext doubles the upload: only where a packed one does not reach the target.
       if (choice.real_input && best_good_) continue;
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
+      if (plan_bytes(lowered.program) > kMostPlanBytes) {
+        refuse(choice, "its weights do not fit a plan");
+        too_large_ = true;
+        continue;
+      }
       assign_levels(lowered, nominal_levels(choice.masks));
       std::vector<CarriedNoise> carried;
       BRAINLOCK_ASSIGN(LevelRequest request, make_request(lowered, carried));
@@ -286,6 +298,14 @@ class Compiler {
     for (Candidate& candidate : report_.candidates)
       if (&candidate == &report_.candidates[best_candidate_]) candidate.chosen = found_;
     return {};
+  }
+
+  /// Of a plan: the refreshes that are still to be written into it.
+  static double refresh_bytes(const Lowered& lowered, const LevelChoice& levels) {
+    double count = 0;
+    for (const LoweredStage& stage : lowered.stages)
+      if (levels.refreshes[stage.rank].limbs != 0) count += static_cast<double>(stage.value.size());
+    return count * refresh_plan_bytes(lowered.program.parameters.ring_degree);
   }
 
   /// By instruction: whether only the sum of what it makes and its bias has to fit the modulus, as coefficients.
@@ -444,6 +464,7 @@ class Compiler {
   }
 
   void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels, const RefreshRanges& ranges) {
+    if (levels.refresh_chain && plan_bytes(lowered.program) + refresh_bytes(lowered, levels) > kMostPlanBytes) return;
     plan::Program program = lowered.program;
     if (levels.refresh_chain) {
       write_refreshes(program, lowered.stages, levels, ranges, TransformDepth::kStructure);
@@ -491,7 +512,7 @@ class Compiler {
   std::vector<LoweredStage> best_stages_;
   LevelChoice best_levels_;
   RefreshRanges best_ranges_;
-  bool found_ = false, best_good_ = false;
+  bool found_ = false, best_good_ = false, too_large_ = false;
   double best_badness_ = 0;
   std::size_t best_candidate_ = 0;
 };

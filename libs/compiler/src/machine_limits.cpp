@@ -24,6 +24,21 @@ double largest_slot(const std::vector<plan::SlotVector>& vectors) {
   return largest;
 }
 
+double plan_bytes(const plan::Program& program) {
+  double bytes = 0;
+  const auto add = [&](const plan::SlotVector& vector) {
+    bytes += static_cast<double>(sizeof(std::complex<float>) * (vector.values.size() + vector.rest.size()) + sizeof(std::uint32_t) * vector.slots.size());
+  };
+  for (const plan::Instruction& instruction : program.instructions) {
+    const auto* linear = std::get_if<plan::Linear>(&instruction.op);
+    if (linear == nullptr) continue;
+    std::for_each(linear->vectors.begin(), linear->vectors.end(), add);
+    std::for_each(linear->masks.begin(), linear->masks.end(), add);
+    for (const auto& output : linear->outputs) add(output.bias);
+  }
+  return bytes;
+}
+
 std::vector<LargestConstants> largest_constants(const plan::Program& program) {
   std::vector<LargestConstants> out(program.instructions.size());
   for (std::size_t i = 0; i < out.size(); ++i) {

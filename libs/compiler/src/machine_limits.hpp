@@ -10,6 +10,10 @@ namespace brainlock::compiler {
 double largest_slot(const plan::SlotVector& vector);
 double largest_slot(const std::vector<plan::SlotVector>& vectors);
 
+/// What a program's weights, masks and biases take in a plan, and the most that a plan may be read with (package::kMaxProgramBytes, and room for the rest).
+double plan_bytes(const plan::Program& program);
+inline constexpr double kMostPlanBytes = 0x1p30 - 0x1p26;
+
 /// Largest |weight|, |mask| and |bias| of a Linear.
 struct LargestConstants {
   double weight = 0, mask = 0, bias = 0;

@@ -1,7 +1,6 @@
 #include "refresh.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <complex>
 #include <limits>
@@ -16,22 +15,22 @@ namespace {
 using Complex = std::complex<double>;
 
 constexpr std::uint32_t kBabies = 8;
-// Largest share of q[0] that a coefficient of the message may take: there the sine is 4 per cent off, at a third of it
-// 0.5, at the rms 0.05.
+// Largest share of q[0] that a coefficient of the message is provided with: there the sine is 4 per cent off, at a
+// third of it half a per cent. At three times it, the sine turns back.
 constexpr double kLargestShare = 1.0 / 12;
 // What largest coefficients come to in standard deviations (a Gaussian's over 2^16 of them, and their margin).
 constexpr double kShareDeviations = 18;
 // Error of the sine, over its rms, that each of its steps may make.
 constexpr double kStepError = 0x1p-12;
-constexpr double kHighestScale = 61;  // log2: constants of absolute value 1 must fit the encoder
-constexpr double kStepSlack =
-    1.2;  // log2 of a step's least factor, as an integer: what is rounded is its scale, not the factor
+constexpr double kLowestScale = 40, kHighestScale = 61;  // log2: constants of absolute value 1 must fit the encoder
+// log2 of a step's least factor, as an integer: what is rounded is its scale, not the factor.
+constexpr double kStepSlack = 1.2;
 constexpr double kGrid = 0.5;  // of planned scales, log2
-// Relative to what a layer to coefficients makes, the rounding of its weights; that of a layer to slots.
-constexpr double kFineWeights = 0x1p-28, kPlainWeights = 0x1p-12;
-constexpr double kSpareWeightsLog2 = 4;  // times the latter
-constexpr double kLimbCost = 3;          // bits that a limb more is worth
-constexpr int kSmallestPrime = 21;       // log2
+// Relative to what a layer to coefficients makes, the rounding of its weights; that of a layer to slots, and by how
+// many bits more the layers to slots behind the first are rounded where there is room.
+constexpr double kFineWeights = 0x1p-28, kPlainWeights = 0x1p-12, kSpareWeightsLog2 = 4;
+constexpr double kLimbCost = 3;     // bits that a limb more is worth
+constexpr int kSmallestPrime = 21;  // log2
 
 // As in levels.cpp: error of a division with rounding, per real part of a slot.
 double rounding_noise(double n) { return std::sqrt(n / 2 * (1 + 2 * n / 3) / 12); }
@@ -63,6 +62,11 @@ class PrimePool {
   std::vector<std::uint32_t> primes_;
 };
 
+/// log2 of the factor of a step, as the square before it comes: the first as 4 v^2.
+double factor_log2(const SineChain& sine, std::size_t step) {
+  return std::log2(std::fabs(sine.steps[step].factor) / (step == 0 ? 4 : 1));
+}
+
 /// The bits that each step of the sine drops, and as how many primes; and the scales behind them. Least bits, a limb
 /// counted as kLimbCost.
 struct SineDrops {
@@ -87,8 +91,8 @@ std::optional<SineDrops> plan_drops(const SineChain& sine, double start, const s
       if (!std::isfinite(table[k][s].cost)) continue;
       for (std::uint32_t limbs = 1; limbs <= 3; ++limbs)
         for (double bits = limbs == 1 ? 29.5 : 23.5 * limbs; bits <= 29.8 * limbs; bits += kGrid) {
-          const double factor = std::log2(std::fabs(sine.steps[k].factor) / (k == 0 ? 4 : 1));
-          const double least = std::max(2 * kGrid * static_cast<double>(s) - bits + kStepSlack - factor, needs[k]);
+          const double least =
+              std::max(2 * kGrid * static_cast<double>(s) - bits + kStepSlack - factor_log2(sine, k), needs[k]);
           const auto to = static_cast<std::size_t>(std::ceil(least / kGrid));
           if (least < 0 || to >= states) continue;
           const double cost = table[k][s].cost + bits + kLimbCost * limbs;
@@ -112,8 +116,6 @@ std::vector<plan::Linear> structure_of(Direction direction, std::uint32_t slots)
   return make_transform(direction, slots, kBabies, TransformDepth::kStructure);
 }
 
-int layers_of(std::uint32_t slots) { return (std::countr_zero(slots) + kTransformStages - 1) / kTransformStages; }
-
 /// The rms of the sine for messages whose largest coefficients take kLargestShare.
 double sine_rms() { return 2 * std::numbers::pi * kLargestShare / kShareDeviations; }
 
@@ -136,77 +138,90 @@ double raised_scale_log2(const RefreshChain& chain) {
   return std::log2(chain.q0() * unitary(chain.parameters.ring_degree / 2) / chain.sine.turn);
 }
 
+/// Scales behind the layers to coefficients, each of which drops one prime of q_bits. Returns the last: of the sine's
+/// argument.
+double plan_transforms(RefreshChain& chain, int q_bits, double least) {
+  double scale = raised_scale_log2(chain);
+  for (const plan::Linear& layer : structure_of(Direction::kToCoefficients, chain.parameters.ring_degree / 2)) {
+    scale = std::max(scale + std::log2(transform_weight_noise(layer) / kFineWeights) - q_bits, kLowestScale);
+    chain.transform_scale_log2.push_back(scale);
+  }
+  return chain.transform_scale_log2.back() = std::clamp(scale, least, kHighestScale - 1);
+}
+
+/// The primes that each step of the sine drops, and the factor as an integer that brings it near its planned scale.
+/// False: there are no such primes.
+bool take_sine_primes(RefreshChain& chain, const SineDrops& drops, double scale, PrimePool& pool,
+                      std::vector<std::vector<std::uint32_t>>& primes) {
+  for (std::size_t k = 0; k < drops.bits.size(); ++k) {
+    primes.emplace_back();
+    double dropped = 0;
+    for (std::uint32_t i = drops.limbs[k]; i > 0; --i) {
+      primes[k].push_back(pool.take((drops.bits[k] - dropped) / i));
+      if (primes[k].back() == 0) return false;
+      dropped += log2_of(primes[k].back());
+    }
+    scale = 2 * scale - dropped - factor_log2(chain.sine, k);  // of a factor 1
+    chain.sine_drop.push_back(drops.limbs[k]);
+    chain.sine_multiple.push_back(std::max(1.0, std::round(std::exp2(drops.scale[k] - scale))));
+    scale += std::log2(chain.sine_multiple.back());
+    chain.sine_scale_log2.push_back(scale);
+  }
+  return true;
+}
+
+/// See RefreshChain::error.
+double error_of(const RefreshChain& chain) {
+  const auto square = [](double x) { return x * x; };
+  const double noise = rounding_noise(chain.parameters.ring_degree),
+               deviation = multiple_deviation(chain.parameters.ring_degree);
+  double variance =
+      square(chain.sine.error) + square(noise * chain.sine.input_gain / std::exp2(chain.transform_scale_log2.back()));
+  variance +=
+      static_cast<double>(chain.transform_scale_log2.size()) * square(2 * std::numbers::pi * deviation * kFineWeights);
+  // A step's error has an imaginary part as large as its real one: it ends in the other part's sine.
+  for (std::size_t k = 0; k < chain.sine.steps.size(); ++k)
+    variance += 2 * square(noise * chain.sine.steps[k].noise_gain / std::exp2(chain.sine_scale_log2[k]));
+  return std::sqrt(variance);
+}
+
 }  // namespace
 
 std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::uint32_t network_limbs) {
   RefreshChain chain;
   chain.network_limbs = network_limbs;
   chain.sine = make_sine_chain(shape.ring_degree);
-  const std::uint32_t slots = shape.ring_degree / 2;
   plan::ParameterChoice& parameters = chain.parameters;
   parameters.ring_degree = shape.ring_degree;
   parameters.digit_limbs = static_cast<std::uint32_t>(shape.digit_limbs);
   parameters.p = math::ntt_primes(30, shape.p_limbs, shape.ring_degree);
+  if (parameters.p.size() != static_cast<std::size_t>(shape.p_limbs)) return std::nullopt;
   PrimePool pool(shape.ring_degree, parameters.p);
-  const auto layers = static_cast<std::uint32_t>(layers_of(slots));
   parameters.q.push_back(pool.take(30));
-  const double noise = rounding_noise(shape.ring_degree);
 
-  // Primes are taken in the order of their sizes' scarcity: the sine's first.
-  double scale = raised_scale_log2(chain);
-  const double step_error = std::exp2(-shape.finer) * kStepError * sine_rms();
-  const double least_value_scale = std::log2(noise * chain.sine.input_gain / step_error);
-  for (const plan::Linear& layer : structure_of(Direction::kToCoefficients, slots)) {
-    const double weights = std::log2(transform_weight_noise(layer) / kFineWeights);
-    scale = std::max(scale + weights - shape.q_bits, 40.0);
-    chain.transform_scale_log2.push_back(scale);
-  }
-  scale = std::min(std::max(scale, least_value_scale), kHighestScale - 1);
-  chain.transform_scale_log2.back() = scale;
+  const double noise = rounding_noise(shape.ring_degree),
+               step_error = std::exp2(-shape.finer) * kStepError * sine_rms();
+  const double scale = plan_transforms(chain, shape.q_bits, std::log2(noise * chain.sine.input_gain / step_error));
   std::vector<double> needs;
   for (const SineStep& step : chain.sine.steps)
     needs.push_back(std::min(kHighestScale - 1, std::log2(noise * step.noise_gain / step_error)));
   const auto drops = plan_drops(chain.sine, scale, needs);
-  if (!drops) return std::nullopt;
-  chain.sine_drop = drops->limbs;
+  // Primes are taken in the order of their sizes' scarcity: the sine's first.
   std::vector<std::vector<std::uint32_t>> sine_primes;
-  for (std::size_t k = 0; k < drops->bits.size(); ++k) {
-    auto& primes = sine_primes.emplace_back();
-    double dropped = 0;
-    for (std::uint32_t i = drops->limbs[k]; i > 0; --i) {
-      primes.push_back(pool.take((drops->bits[k] - dropped) / i));
-      if (primes.back() == 0) return std::nullopt;
-      dropped += log2_of(primes.back());
-    }
-    // The scale that makes an integer of the factor, near the planned one.
-    const double factor = std::log2(std::fabs(chain.sine.steps[k].factor) / (k == 0 ? 4 : 1));
-    const double before = 2 * (k == 0 ? scale : chain.sine_scale_log2.back()) - dropped - factor;  // of a factor 1
-    chain.sine_multiple.push_back(std::max(1.0, std::round(std::exp2(drops->scale[k] - before))));
-    chain.sine_scale_log2.push_back(before + std::log2(chain.sine_multiple.back()));
-  }
-  for (std::uint32_t i = 1; i < network_limbs + layers; ++i) parameters.q.push_back(pool.take(shape.q_bits));
+  if (!drops || !take_sine_primes(chain, *drops, scale, pool, sine_primes)) return std::nullopt;
+  const std::vector<plan::Linear> to_slots = structure_of(Direction::kToSlots, shape.ring_degree / 2);
+  for (std::size_t i = 1; i < network_limbs + to_slots.size(); ++i) parameters.q.push_back(pool.take(shape.q_bits));
   for (auto primes = sine_primes.rbegin(); primes != sine_primes.rend(); ++primes)
     parameters.q.insert(parameters.q.end(), primes->begin(), primes->end());
-  for (std::uint32_t i = 0; i < layers; ++i) parameters.q.push_back(pool.take(shape.q_bits));
+  for (std::size_t i = 0; i < chain.transform_scale_log2.size(); ++i) parameters.q.push_back(pool.take(shape.q_bits));
   for (const auto* primes : {&parameters.q, &parameters.p})
     for (const std::uint32_t prime : *primes) {
       if (prime == 0) return std::nullopt;
       chain.log_qp += log2_of(prime);
     }
-  if (parameters.p.size() != static_cast<std::size_t>(shape.p_limbs)) return std::nullopt;
-
-  const std::vector<plan::Linear> to_slots = structure_of(Direction::kToSlots, slots);
   chain.slots_scale_log2 = least_weights_log2(to_slots);
   for (std::size_t i = 0; i < to_slots.size(); ++i) chain.slots_scale_log2 -= log2_of(parameters.q[1 + i]);
-
-  const auto square = [](double x) { return x * x; };
-  const double deviation = multiple_deviation(shape.ring_degree);
-  double variance = square(chain.sine.error) + square(noise * chain.sine.input_gain / std::exp2(scale));
-  variance += layers * square(2 * std::numbers::pi * deviation * kFineWeights);
-  // A step's error has an imaginary part as large as its real one: it ends in the other part's sine.
-  for (std::size_t k = 0; k < needs.size(); ++k)
-    variance += 2 * square(noise * chain.sine.steps[k].noise_gain / std::exp2(chain.sine_scale_log2[k]));
-  chain.error = std::sqrt(variance);
+  chain.error = error_of(chain);
   return chain;
 }
 
@@ -388,6 +403,14 @@ class RefreshWriter {
 RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDepth depth) {
   return {make_transform(Direction::kToCoefficients, ring_degree / 2, kBabies, depth),
           make_transform(Direction::kToSlots, ring_degree / 2, kBabies, depth)};
+}
+
+double refresh_plan_bytes(std::uint32_t ring_degree) {
+  double values = 2.0 * ring_degree / 2;   // of the centre, before and behind
+  const RefreshTransforms transforms = make_refresh_transforms(ring_degree, TransformDepth::kStructure);
+  for (const plan::Linear& layer : transforms.to_coefficients) values += 2.0 * static_cast<double>(layer.vectors.size()) * layer.period;   // and rests
+  for (const plan::Linear& layer : transforms.to_slots) values += static_cast<double>(layer.vectors.size()) * layer.period;
+  return values * sizeof(std::complex<float>);
 }
 
 std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const RefreshTransforms& transforms,

@@ -74,6 +74,9 @@ struct RefreshTransforms {
 };
 RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDepth depth);
 
+/// What the weights of one refresh take in a plan.
+double refresh_plan_bytes(std::uint32_t ring_degree);
+
 /// The instructions of one refresh, which make `out` of `in`. Registers are numbered from register_count on.
 std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const RefreshTransforms& transforms,
                                             const Refresh& refresh, plan::Register in, plan::Register out,
