@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <optional>
 
 #include "brainlock/base/parallel.hpp"
@@ -121,6 +122,7 @@ class Compiler {
                                              " holds this network's depth of " + std::to_string(stages_.ranks()) +
                                              " linear layers at 128-bit security" +
                                              (options_.refreshes == Refreshes::kNever ? " without refreshes" : ", with or without refreshes") + larger_ring()};
+    if (!best_good_) note_precision();
     say("biases");
     BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration, threads_));
     if (best_levels_.refresh_chain) {
@@ -259,6 +261,13 @@ class Compiler {
 
   static double value_of(const plan::Program& program) {
     return predict_ms(program) + kMsPerKeyMegabyte * predict_key_bytes(program) * 1e-6;
+  }
+
+  void note_precision() const {
+    char text[160];
+    std::snprintf(text, sizeof text, "no chain is as exact as the profile asks for: an rms error of %.2g %% of the logits' rms is predicted, %.2g %% was aimed at",
+                  100 * report_.candidates[best_candidate_].predicted_error, 100 * options_.profile.target_error);
+    report_.notes.emplace_back(text);
   }
 
   void note_refreshes() const {

@@ -406,10 +406,12 @@ RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDe
 }
 
 double refresh_plan_bytes(std::uint32_t ring_degree) {
-  double values = 2.0 * ring_degree / 2;   // of the centre, before and behind
+  double values = 2.0 * ring_degree / 2;  // of the centre, before and behind
   const RefreshTransforms transforms = make_refresh_transforms(ring_degree, TransformDepth::kStructure);
-  for (const plan::Linear& layer : transforms.to_coefficients) values += 2.0 * static_cast<double>(layer.vectors.size()) * layer.period;   // and rests
-  for (const plan::Linear& layer : transforms.to_slots) values += static_cast<double>(layer.vectors.size()) * layer.period;
+  for (const plan::Linear& layer : transforms.to_coefficients)
+    values += 2.0 * static_cast<double>(layer.vectors.size()) * layer.period;  // and rests
+  for (const plan::Linear& layer : transforms.to_slots)
+    values += static_cast<double>(layer.vectors.size()) * layer.period;
   return values * sizeof(std::complex<float>);
 }
 

@@ -16,7 +16,8 @@ using Slots = std::vector<Complex>;
 
 // With fewer samples the mean is too much of each of them.
 constexpr std::size_t kLeastForCentres = 4, kMostSamples = 8;
-// Values that hardly vary over the samples have room for this share of what their coefficients would be if all were alike.
+// Values that hardly vary over the samples have room for this share of what their coefficients would be if all were
+// alike.
 constexpr double kLeastVariation = 0.25;
 
 /// Whether every stage behind `rank` reads that rank or higher ones.
