@@ -133,7 +133,7 @@ void add_package_commands(CLI::App& app) {
   auto* command = app.add_subcommand("compile", "compile an ONNX model into a package");
   command->add_option("model", compile->model, "ONNX file")->required();
   command->add_option("-o,--output,--out", compile->out, "package folder to write")->required();
-  command->add_option("--profile", compile->profile, "precise (N = 2^15), fast (N = 2^14), or deep (N = 2^16, for some twenty layers, and any number with refreshes)")->capture_default_str();
+  command->add_option("--profile", compile->profile, "precise (N = 2^15), fast (N = 2^14), or deep (N = 2^16, for some twenty layers, more than a hundred with refreshes)")->capture_default_str();
   using Refreshes = compiler::CompileOptions::Refreshes;
   static const std::map<std::string, Refreshes> refreshes{{"needed", Refreshes::kWhereNeeded}, {"never", Refreshes::kNever}, {"always", Refreshes::kAlways}};
   command->add_option("--refresh", compile->refreshes, "needed: refresh ciphertexts on the way (bootstrapping) where no chain of primes is long enough; never; always")

@@ -23,7 +23,7 @@ struct Profile {
   double max_log_qp = 0;       ///< bits of all primes; 0: as many as are secure. For tests on toy rings: whoever loads such a program refuses it
 };
 
-/// "precise" (N = 2^15), "fast" (N = 2^14) and "deep" (N = 2^16, for some twenty layers, and any number with refreshes).
+/// "precise" (N = 2^15), "fast" (N = 2^14) and "deep" (N = 2^16, for some twenty layers, more than a hundred with refreshes).
 const std::vector<Profile>& profiles();
 /// One of them by its name; kInvalidArgument lists them.
 Result<Profile> find_profile(const std::string& name);
