@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <random>
 
 #include "brainlock/ckks_client/client.hpp"
 #include "brainlock/compiler/compile.hpp"
@@ -17,24 +16,16 @@
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "brainlock/runtime/executor.hpp"
 #include "net_builder.hpp"
+#include "random_slots.hpp"
 #include "samples.hpp"
 
 namespace brainlock {
 namespace {
 
 using Complex = std::complex<double>;
-using Slots = std::vector<Complex>;
 
 constexpr std::uint32_t kLimbs = 3;  // after the refresh
 constexpr double kScale = 0x1p38;
-
-Slots random_message(std::uint32_t n, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal;
-  Slots out(n);
-  for (Complex& z : out) z = {normal(random), normal(random)};
-  return out;
-}
 
 double largest_part(const Slots& values) {
   double largest = 0;
@@ -122,7 +113,7 @@ TEST_P(Refreshes, MessagesWithinTheErrorThatIsForetold) {
   const std::uint32_t degree = GetParam(), n = degree / 2;
   const auto chain = compiler::make_refresh_chain({degree, 29, 9, 9}, kLimbs);
   ASSERT_TRUE(chain.has_value());
-  const Slots message = random_message(n, 5);
+  const Slots message = random_slots(n, 5);
   const Slots coefficients = plan::slot_coefficients(message);
   double square = 0;
   for (const Complex& c : coefficients) square += std::norm(c);
@@ -163,7 +154,7 @@ TEST_P(RefreshOnDevice, GivesTheWordsOfTheCpu) {
   constexpr std::uint32_t kDegree = 1U << 10;
   const auto chain = compiler::make_refresh_chain({kDegree, 29, 6, 6}, kLimbs);
   ASSERT_TRUE(chain.has_value());
-  const Slots message = random_message(kDegree / 2, 6);
+  const Slots message = random_slots(kDegree / 2, 6);
   const double largest = 4 * largest_part(plan::slot_coefficients(message));
   const plan::Program program =
       refresh_program(*chain, {compiler::refresh_scale(*chain, largest), kLimbs, kScale, largest, {}});

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "brainlock/base/file.hpp"
@@ -24,8 +23,7 @@ namespace {
 constexpr int kCalibrationInputs = 8;
 
 struct CompileOptions {
-  std::string model, out, profile = "precise", dataset;
-  compiler::CompileOptions::Refreshes refreshes = compiler::CompileOptions::Refreshes::kWhereNeeded;
+  std::string model, out, profile = "precise", refresh = "needed", dataset;
   double target_error = 0;
   bool json = false, overwrite = false, candidates = false;
 };
@@ -40,7 +38,8 @@ void run_compile(const CompileOptions& options) {
 
   compiler::CompileOptions compile_options;
   compile_options.profile = must(compiler::find_profile(options.profile));
-  compile_options.refreshes = options.refreshes;
+  using Refreshes = compiler::CompileOptions::Refreshes;
+  compile_options.refreshes = options.refresh == "never" ? Refreshes::kNever : options.refresh == "always" ? Refreshes::kAlways : Refreshes::kWhereNeeded;
   if (options.target_error > 0) compile_options.profile.target_error = options.target_error;
   const compiler::TensorShape shape = graph.nodes.front().shape;
   if (!options.dataset.empty()) {
@@ -134,11 +133,8 @@ void add_package_commands(CLI::App& app) {
   command->add_option("model", compile->model, "ONNX file")->required();
   command->add_option("-o,--output,--out", compile->out, "package folder to write")->required();
   command->add_option("--profile", compile->profile, "precise (N = 2^15), fast (N = 2^14), or deep (N = 2^16, for some twenty layers, more than a hundred with refreshes)")->capture_default_str();
-  using Refreshes = compiler::CompileOptions::Refreshes;
-  static const std::map<std::string, Refreshes> refreshes{{"needed", Refreshes::kWhereNeeded}, {"never", Refreshes::kNever}, {"always", Refreshes::kAlways}};
-  command->add_option("--refresh", compile->refreshes, "needed: refresh ciphertexts on the way (bootstrapping) where no chain of primes is long enough; never; always")
-      ->transform(CLI::CheckedTransformer(refreshes, CLI::ignore_case))
-      ->option_text("needed|never|always");
+  command->add_option("--refresh", compile->refresh, "needed: refresh ciphertexts on the way (bootstrapping) where no chain of primes is long enough; never; always: use a chain that has room for refreshes where a plain one would do")
+      ->check(CLI::IsMember({"needed", "never", "always"}))->capture_default_str();
   command->add_option("--dataset", compile->dataset, "CIFAR-10 folder to take value ranges from, besides synthetic images");
   command->add_option("--target-error", compile->target_error, "relative rms error of the logits to aim at; the profile's own without it")->check(CLI::PositiveNumber);
   command->add_flag("--overwrite", compile->overwrite, "replace the package if it is there");

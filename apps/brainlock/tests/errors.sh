@@ -19,6 +19,8 @@ refused 2 "no command foo" foo
 refused 1 "--overwrite" compile "$model" -o "$work/package"
 if grep -q compiling "$work/out"; then echo "compiled before it refused"; exit 1; fi
 refused 2 "--target-error" compile "$model" -o "$work/other" --target-error -1
+refused 2 "maybe not in {needed,never,always}" compile "$model" -o "$work/other" --refresh maybe
+refused 1 "with room for refreshes.*try the profile deep" compile "$model" -o "$work/other" --refresh always
 refused 2 "--synthetic" infer "$work/package" --synthetic -1
 refused 2 "--access-refresh-ms: Value 0 not in range" miner --package "$work/package" --access-refresh-ms 0   # a node would be asked without a pause
 refused 2 "--min-stake: Value -1 not in range" miner --package "$work/package" --min-stake -1

@@ -107,21 +107,21 @@ class Compiler {
     calibration_ = calibrate(stages_, options_.calibration, threads_);
     BRAINLOCK_TRY(check_calibration());
     say("layouts");
-    const std::vector<LayoutChoice> shortlist = rank_layouts();
+    std::vector<LayoutChoice> shortlist = rank_layouts();
     if (shortlist.empty())
       return Error{ErrorCode::kUnsupported, "no layout of " + std::to_string(slots_) + " slots holds this network: " + refusal_ + larger_ring()};
     say("levels");
     using Refreshes = CompileOptions::Refreshes;
     if (options_.refreshes != Refreshes::kAlways) BRAINLOCK_TRY(price(shortlist, Refreshing::kNever));
     if (!found_ && options_.refreshes != Refreshes::kNever) BRAINLOCK_TRY(price(shortlist, Refreshing::kAllowed));
-    if (!found_ && too_large_)
+    if (shortlist.empty())
       return Error{ErrorCode::kResource, "the weights of this network take more than a plan may have (" + std::to_string(static_cast<int>(kMostPlanBytes * 0x1p-20)) +
                                              " MiB); use fewer channels, or smaller maps"};
     if (!found_)
-      return Error{ErrorCode::kResource, "no modulus chain of ring degree " + std::to_string(options_.profile.ring_degree) +
-                                             " holds this network's depth of " + std::to_string(stages_.ranks()) +
+      return Error{ErrorCode::kResource, "no modulus chain" + std::string(options_.refreshes == Refreshes::kAlways ? " with room for refreshes" : "") + " of ring degree " +
+                                             std::to_string(options_.profile.ring_degree) + " holds this network's depth of " + std::to_string(stages_.ranks()) +
                                              " linear layers at 128-bit security" +
-                                             (options_.refreshes == Refreshes::kNever ? " without refreshes" : ", with or without refreshes") + larger_ring()};
+                                             (options_.refreshes == Refreshes::kWhereNeeded ? ", with or without refreshes" : "") + larger_ring()};
     if (!best_good_) note_precision();
     say("biases");
     BRAINLOCK_TRY(correct_biases(best_, best_stages_, stages_, options_.calibration, threads_));
@@ -276,16 +276,22 @@ class Compiler {
     report_.notes.push_back("deeper than a chain of primes: " + std::to_string(count) + " ciphertexts are refreshed on the way (bootstrapping)");
   }
 
-  Status price(const std::vector<LayoutChoice>& shortlist, Refreshing refreshing) {
-    for (const LayoutChoice& choice : shortlist) {
+  /// Layouts that turn out not to fit a plan are taken from the list.
+  Status price(std::vector<LayoutChoice>& shortlist, Refreshing refreshing) {
+    for (std::size_t at = 0; at < shortlist.size();) {
+      const LayoutChoice choice = shortlist[at];
       // A second input ciphertext doubles the upload: only where a packed one does not reach the target.
-      if (choice.real_input && best_good_) continue;
+      if (choice.real_input && best_good_) {
+        ++at;
+        continue;
+      }
       BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice));
       if (plan_bytes(lowered.program) > kMostPlanBytes) {
         refuse(choice, "its weights do not fit a plan");
-        too_large_ = true;
+        shortlist.erase(shortlist.begin() + static_cast<std::ptrdiff_t>(at));
         continue;
       }
+      ++at;
       assign_levels(lowered, nominal_levels(choice.masks));
       std::vector<CarriedNoise> carried;
       BRAINLOCK_ASSIGN(LevelRequest request, make_request(lowered, carried));
@@ -521,7 +527,7 @@ class Compiler {
   std::vector<LoweredStage> best_stages_;
   LevelChoice best_levels_;
   RefreshRanges best_ranges_;
-  bool found_ = false, best_good_ = false, too_large_ = false;
+  bool found_ = false, best_good_ = false;
   double best_badness_ = 0;
   std::size_t best_candidate_ = 0;
 };

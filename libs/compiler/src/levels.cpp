@@ -22,7 +22,8 @@ constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to it
 // smaller keys, and 1 to 3 per cent slower.
 constexpr double kLargestDigit = 0.22;
 constexpr int kMostSpecial = static_cast<int>(kMostDropped) - 3;   // three limbs are dropped with them
-constexpr int kLeastDigitOfRefreshes = 6, kFinest = 2;
+constexpr int kLeastDigitOfRefreshes = 6;  // their chains are long: keys of more digits would take many gigabytes
+constexpr int kFinest = 2;                 // of RefreshShape::finer
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
 constexpr std::uint32_t kMostRefreshed = 24;   // ciphertexts: each takes some 30 MB of a plan, which may have 1 GiB
 constexpr double kHighestRefreshed = 46;   // log2 of a refreshed value's scale: above, its last layer's weights need more limbs than it drops
@@ -275,9 +276,9 @@ namespace {
 std::optional<RefreshChain> widest_refresh_chain(const LevelRequest& request, Shape shape) {
   const RefreshShape refresh = shape.of_refreshes(request.ring_degree);
   auto chain = make_refresh_chain(refresh, kMostLastLimbs);
-  if (!chain || chain->log_qp > request.max_log_qp) return std::nullopt;
-  auto limbs = kMostLastLimbs + static_cast<std::uint32_t>((request.max_log_qp - chain->log_qp) / shape.q_bits);
-  limbs -= std::min(limbs - kMostLastLimbs, std::max(chain->top() + limbs - kMostLastLimbs, kMostChainLimbs) - kMostChainLimbs);
+  if (!chain || chain->log_qp > request.max_log_qp || chain->top() > kMostChainLimbs) return std::nullopt;
+  const auto more = static_cast<std::uint32_t>((request.max_log_qp - chain->log_qp) / shape.q_bits);
+  std::uint32_t limbs = kMostLastLimbs + std::min(more, kMostChainLimbs - chain->top());
   for (; limbs >= kMostLastLimbs; --limbs) {   // primes near 2^q_bits are not all below it
     chain = make_refresh_chain(refresh, limbs);
     if (chain && chain->log_qp <= request.max_log_qp) return chain;
@@ -334,7 +335,7 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing
 std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing refreshing, unsigned threads) {
   std::vector<Shape> shapes;
   const int largest_digit = std::clamp(static_cast<int>(request.max_log_qp * kLargestDigit / 30), 6, kMostSpecial);
-  const bool refreshes = refreshing == Refreshing::kAllowed;   // they have long chains, and keys of many digits would be gigabytes
+  const bool refreshes = refreshing == Refreshing::kAllowed;
   for (int q_bits : {28, 29, 30})
     for (int digit = refreshes ? std::min(largest_digit, kLeastDigitOfRefreshes) : 2; digit <= largest_digit; digit += digit < 6 ? 1 : 2)
       for (int p = digit; p <= std::min(digit + 1, kMostSpecial); ++p)

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <complex>
 #include <map>
+#include <optional>
 
 #include "brainlock/plan/slot_coefficients.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
@@ -64,24 +65,30 @@ std::size_t count_reads(const plan::Program& program, plan::Register r) {
   return count;
 }
 
-plan::Linear::Output* output_that_writes(plan::Program& program, plan::Register r) {
-  for (plan::Instruction& instruction : program.instructions)
-    if (auto* linear = std::get_if<plan::Linear>(&instruction.op))
-      for (auto& output : linear->outputs)
-        if (output.out == r) return &output;
-  return nullptr;
+/// An output of a Linear.
+struct OutputPlace {
+  std::size_t instruction = 0, output = 0;
+};
+
+std::optional<OutputPlace> output_that_writes(const plan::Program& program, plan::Register r) {
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    const auto* linear = std::get_if<plan::Linear>(&program.instructions[i].op);
+    for (std::size_t o = 0; linear != nullptr && o < linear->outputs.size(); ++o)
+      if (linear->outputs[o].out == r) return OutputPlace{i, o};
+  }
+  return std::nullopt;
 }
 
-/// The output of a Linear whose bias moves register r and nothing else; null: there is none.
-plan::Linear::Output* mover_of(plan::Program& program, plan::Register r) {
-  if (auto* output = output_that_writes(program, r)) return output;
+/// The output of a Linear whose bias moves register r and nothing else, if there is one.
+std::optional<OutputPlace> mover_of(const plan::Program& program, plan::Register r) {
+  if (const auto place = output_that_writes(program, r)) return place;
   const auto sums = sums_of(program);
   const auto sum = sums.find(r);
-  if (sum == sums.end()) return nullptr;
+  if (sum == sums.end()) return std::nullopt;
   for (const plan::Register term : sum->second)
     if (count_reads(program, term) == 1)
-      if (auto* output = output_that_writes(program, term)) return output;
-  return nullptr;
+      if (const auto place = output_that_writes(program, term)) return place;
+  return std::nullopt;
 }
 
 /// bias - centre, over all slots.
@@ -141,7 +148,7 @@ RefreshRanges measure_refresh_ranges(const StagePlan& plan, const Lowered& lower
 
   std::vector<double> squares(plan.ranks()), numbers(plan.ranks());
   for (auto& [r, all] : runs) {
-    if (count >= kLeastForCentres) out.centres[r] = mean_of(all);
+    if (count >= kLeastForCentres && mover_of(lowered.program, r)) out.centres[r] = mean_of(all);
     RefreshRanges::Rank& rank = out.ranks[rank_of[r]];
     for (Slots& slots : all) {
       double energy = 0;
@@ -174,15 +181,13 @@ void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& st
   for (const LoweredStage& stage : stages)
     if (choice.refreshes[stage.rank].limbs != 0 && !stage.value.empty()) refreshed_behind[stage.last] = stage.value;
 
-  // Centres first: they move biases.
-  std::map<plan::Register, plan::SlotVector> centres;
   for (const auto& [i, registers] : refreshed_behind)
     for (const plan::Register r : registers) {
       if (ranges.centres[r].values.empty() || depth == TransformDepth::kStructure) continue;
-      plan::Linear::Output* mover = mover_of(program, r);
-      if (mover == nullptr) continue;
-      mover->bias = less(mover->bias, ranges.centres[r]);
-      centres[r] = ranges.centres[r];
+      const auto place = mover_of(program, r);  // there is one, or there were no centre
+      plan::SlotVector& bias =
+          std::get<plan::Linear>(program.instructions[place->instruction].op).outputs[place->output].bias;
+      bias = less(bias, ranges.centres[r]);
     }
 
   std::vector<plan::Instruction> instructions;
@@ -204,7 +209,7 @@ void write_refreshes(plan::Program& program, const std::vector<LoweredStage>& st
       refresh.limbs = to.limbs;
       refresh.scale = std::exp2(to.scale_log2);
       refresh.limit = kCoefficientMargin * ranges.ranks[rank_of[r]].largest_coefficient;
-      if (const auto centre = centres.find(r); centre != centres.end()) refresh.centre = centre->second;
+      if (depth == TransformDepth::kWeights) refresh.centre = ranges.centres[r];
       const plan::Register out = program.register_count++;
       names[r] = out;
       for (plan::Instruction& instruction :

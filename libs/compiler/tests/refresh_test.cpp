@@ -2,9 +2,9 @@
 
 #include <bit>
 #include <cmath>
-#include <random>
 
 #include "brainlock/plan/slot_coefficients.hpp"
+#include "random_slots.hpp"
 #include "refresh_sine.hpp"
 #include "refresh_transforms.hpp"
 
@@ -12,15 +12,6 @@ namespace brainlock::compiler {
 namespace {
 
 using Complex = std::complex<double>;
-using Slots = std::vector<Complex>;
-
-Slots random_slots(std::uint32_t n, std::uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::normal_distribution<double> normal;
-  Slots out(n);
-  for (Complex& z : out) z = {normal(random), normal(random)};
-  return out;
-}
 
 Slots transformed(const plan::Linear& layer, const Slots& in) {
   const auto n = static_cast<std::int64_t>(in.size());

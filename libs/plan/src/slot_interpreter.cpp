@@ -88,21 +88,17 @@ struct SlotInterpreter::Impl {
     Weights out;
     out.slots = vector.slots;
     const std::size_t count = vector.dense() ? tile : vector.values.size();
-    out.re.resize(count);
-    out.im.resize(count);
-    for (std::size_t t = 0; t < count; ++t) {
-      const auto value = vector.values[vector.dense() ? t & (vector.period - 1) : t];
-      out.re[t] = value.real();
-      out.im[t] = value.imag();
-    }
-    if (vector.rest.empty()) return out;
-    out.rest_re.resize(count);
-    out.rest_im.resize(count);
-    for (std::size_t t = 0; t < count; ++t) {
-      const auto value = vector.rest[vector.dense() ? t & (vector.period - 1) : t];
-      out.rest_re[t] = value.real();
-      out.rest_im[t] = value.imag();
-    }
+    const auto take_apart = [&](const std::vector<std::complex<float>>& values, std::vector<float>& re, std::vector<float>& im) {
+      re.resize(count);
+      im.resize(count);
+      for (std::size_t t = 0; t < count; ++t) {
+        const auto value = values[vector.dense() ? t & (vector.period - 1) : t];
+        re[t] = value.real();
+        im[t] = value.imag();
+      }
+    };
+    take_apart(vector.values, out.re, out.im);
+    if (!vector.rest.empty()) take_apart(vector.rest, out.rest_re, out.rest_im);
     return out;
   }
 
