@@ -1,4 +1,4 @@
-// Bootstrapping with real keys: a ciphertext of one limb comes back with many, and the same message.
+// Bootstrapping with real keys: a ciphertext of few limbs comes back with many, and the same values.
 #include "refresh.hpp"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,6 @@
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/device_cuda/devices.hpp"
-#include "brainlock/plan/slot_coefficients.hpp"
 #include "brainlock/plan/slot_interpreter.hpp"
 #include "brainlock/runtime/executor.hpp"
 #include "net_builder.hpp"
@@ -24,8 +23,8 @@ namespace {
 
 using Complex = std::complex<double>;
 
-constexpr std::uint32_t kLimbs = 3;  // after the refresh
-constexpr double kScale = 0x1p38;
+constexpr std::uint32_t kLimbs = 4;  // after the refresh, at most
+constexpr double kScale = 0x1p38, kRoom = 2;
 
 double largest_part(const Slots& values) {
   double largest = 0;
@@ -39,7 +38,7 @@ plan::Program refresh_program(const compiler::RefreshChain& chain, const compile
   plan::Program program;
   program.model_name = "refresh";
   program.parameters = chain.parameters;
-  plan::TensorMap map{2, 1, n, 1, 2, {}, 1, refresh.scale_in, 1};
+  plan::TensorMap map{2, 1, n, 1, 2, {}, refresh.limbs_in, refresh.scale_in, 1};
   for (std::uint32_t part = 0; part < 2; ++part)
     for (std::uint32_t s = 0; s < n; ++s) map.places.push_back({part * n + s, 0, s, part});
   program.input = map;
@@ -107,63 +106,97 @@ class Session {
   std::shared_ptr<const ckks::LoadedKeys> keys_;
 };
 
-class Refreshes : public testing::TestWithParam<std::uint32_t> {};
+/// One that ends with `limbs` limbs, of values up to `largest`.
+compiler::Refresh refresh_of(const compiler::RefreshChain& chain, double largest, bool real, std::uint32_t limbs_in,
+                             std::uint32_t limbs) {
+  compiler::Refresh refresh;
+  refresh.limbs_in = limbs_in;
+  refresh.limbs = limbs;
+  refresh.scale = kScale;
+  refresh.largest = kRoom * largest;
+  refresh.rms = 1;
+  refresh.real = real;
+  refresh.limit = refresh.largest / std::sqrt(static_cast<double>(chain.slots()));
+  const auto end = compiler::refresh_end(chain, refresh);
+  EXPECT_TRUE(end.has_value());
+  refresh.scale_in =
+      std::exp2(compiler::refresh_scale_in_log2(chain, *end, limbs_in, limbs_in == chain.most_limbs_in() ? 6 : 1));
+  return refresh;
+}
 
-TEST_P(Refreshes, MessagesWithinTheErrorThatIsForetold) {
-  const std::uint32_t degree = GetParam(), n = degree / 2;
-  const auto chain = compiler::make_refresh_chain({degree, 29, 9, 9}, kLimbs);
+struct RefreshCase {
+  std::uint32_t degree = 0;
+  bool real = false;
+  std::uint32_t spared = 0, dropped = 0;  ///< limbs fewer before and after than there can be
+};
+
+class Refreshes : public testing::TestWithParam<RefreshCase> {};
+
+TEST_P(Refreshes, ValuesWithinTheErrorThatIsForetold) {
+  const auto [degree, real, spared, dropped] = GetParam();
+  const std::uint32_t n = degree / 2;
+  const auto chain = compiler::make_refresh_chain({degree, 29, 9, 9, 2}, kLimbs);
   ASSERT_TRUE(chain.has_value());
   const Slots message = random_slots(n, 5);
-  const Slots coefficients = plan::slot_coefficients(message);
-  double square = 0;
-  for (const Complex& c : coefficients) square += std::norm(c);
-  const double rms = std::sqrt(square / degree);
-  compiler::Refresh refresh;
-  refresh.limit = 4 * largest_part(coefficients);
-  refresh.scale_in = compiler::refresh_scale(*chain, refresh.limit);
-  refresh.limbs = kLimbs;
-  refresh.scale = kScale;
+  const compiler::Refresh refresh =
+      refresh_of(*chain, largest_part(message), real, chain->most_limbs_in() - spared, kLimbs - dropped);
   const plan::Program program = refresh_program(*chain, refresh);
 
-  // In the clear it is the identity.
+  // In the clear it is the identity, of the real parts alone where those are all that count.
   std::vector<float> tensor(2 * n);
   for (std::uint32_t s = 0; s < n; ++s)
     tensor[s] = static_cast<float>(message[s].real()), tensor[n + s] = static_cast<float>(message[s].imag());
   const std::vector<double> clear = plan::run_slots(program, tensor);
-  for (std::uint32_t s = 0; s < 2 * n; ++s) ASSERT_NEAR(clear[s], tensor[s], 0.02) << s;
+  for (std::uint32_t s = 0; s < 2 * n; ++s) ASSERT_NEAR(clear[s], real && s >= n ? 0 : tensor[s], 0.02) << s;
 
   const Slots got = Session(program).run(std::vector<Slots>{message}).front();
-  double error = 0;
-  for (std::uint32_t s = 0; s < n; ++s) error += std::norm(got[s] - message[s]);
+  double error = 0, imaginary = 0;
+  for (std::uint32_t s = 0; s < n; ++s) {
+    const Complex difference = got[s] - message[s];
+    error += real ? 2 * difference.real() * difference.real() : std::norm(difference);
+    imaginary += got[s].imag() * got[s].imag();
+  }
   error = std::sqrt(error / (2 * n));
-  const double foretold = compiler::refresh_noise(*chain, refresh, rms);
+  const double foretold = compiler::refresh_noise(*chain, *compiler::refresh_end(*chain, refresh), refresh);
   RecordProperty("error", std::to_string(error));
   EXPECT_LT(error, 1.5 * foretold);
   EXPECT_GT(error, foretold / 3);
+  if (real) {
+    EXPECT_LT(std::sqrt(imaginary / n), 2 * foretold);
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rings, Refreshes, testing::Values(1U << 10, 1U << 12, 1U << 16));
+INSTANTIATE_TEST_SUITE_P(Rings, Refreshes,
+                         testing::Values(RefreshCase{1U << 10, true, 1, 0}, RefreshCase{1U << 10, false, 1, 1},
+                                         RefreshCase{1U << 12, true, 0, 1}, RefreshCase{1U << 12, false, 0, 0},
+                                         RefreshCase{1U << 16, true, 1, 0}),
+                         [](const auto& test) {
+                           const RefreshCase& c = test.param;
+                           return "Degree" + std::to_string(c.degree) + (c.real ? "RealFrom" : "ComplexFrom") +
+                                  std::to_string(c.spared) + "FewerTo" + std::to_string(c.dropped) + "Fewer";
+                         });
 
 // The same words on every device.
-class RefreshOnDevice : public testing::TestWithParam<device_cuda::DeviceChoice::Kind> {};
+class RefreshOnDevice : public testing::TestWithParam<std::tuple<device_cuda::DeviceChoice::Kind, bool>> {};
 
 TEST_P(RefreshOnDevice, GivesTheWordsOfTheCpu) {
   using device_cuda::DeviceChoice;
-  if (GetParam() == DeviceChoice::Kind::kCuda)
+  const auto [kind, real] = GetParam();
+  if (kind == DeviceChoice::Kind::kCuda)
     if (const auto devices = device_cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
   constexpr std::uint32_t kDegree = 1U << 10;
-  const auto chain = compiler::make_refresh_chain({kDegree, 29, 6, 6}, kLimbs);
+  const auto chain = compiler::make_refresh_chain({kDegree, 29, 6, 6, 2}, kLimbs);
   ASSERT_TRUE(chain.has_value());
   const Slots message = random_slots(kDegree / 2, 6);
-  const double largest = 4 * largest_part(plan::slot_coefficients(message));
-  const plan::Program program =
-      refresh_program(*chain, {compiler::refresh_scale(*chain, largest), kLimbs, kScale, largest, {}});
+  const compiler::Refresh refresh = refresh_of(*chain, largest_part(message), real, chain->least_limbs_in(), kLimbs);
+  const plan::Program program = refresh_program(*chain, refresh);
   auto parameters = ckks::Parameters::create_insecure_for_tests(
       {kDegree, program.parameters.q, program.parameters.p, program.parameters.digit_limbs});
   ASSERT_TRUE(parameters.ok());
   auto secret = ckks_client::SecretKey::generate(*parameters);
   const ckks::Encoder encoder(*parameters);
-  const auto in = ckks_client::encrypt(*secret, encoder, message, ckks::Scale::from_value(program.input.scale), 1);
+  const auto in = ckks_client::encrypt(*secret, encoder, message, ckks::Scale::from_value(program.input.scale),
+                                       program.input.limbs);
   const auto requests = runtime::key_requests(program);
   const auto keys = ckks_client::generate_keys(*secret, requests, 2);
 
@@ -180,16 +213,19 @@ TEST_P(RefreshOnDevice, GivesTheWordsOfTheCpu) {
     EXPECT_TRUE(out.ok()) << out.error().to_string();
     return std::move(out->front());
   };
-  const ckks::Ciphertext cpu = run({DeviceChoice::Kind::kCpu, 0}), device = run({GetParam(), 0});
+  const ckks::Ciphertext cpu = run({DeviceChoice::Kind::kCpu, 0}), device = run({kind, 0});
   EXPECT_EQ(cpu.c0, device.c0);
   EXPECT_EQ(cpu.c1, device.c1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, RefreshOnDevice,
-                         testing::Values(device_cuda::DeviceChoice::Kind::kEmulated,
-                                         device_cuda::DeviceChoice::Kind::kCuda),
+                         testing::Combine(testing::Values(device_cuda::DeviceChoice::Kind::kEmulated,
+                                                          device_cuda::DeviceChoice::Kind::kCuda),
+                                          testing::Bool()),
                          [](const auto& test) {
-                           return test.param == device_cuda::DeviceChoice::Kind::kCuda ? "Gpu" : "Emulated";
+                           const bool gpu = std::get<0>(test.param) == device_cuda::DeviceChoice::Kind::kCuda;
+                           return std::string(gpu ? "Gpu" : "Emulated") +
+                                  (std::get<1>(test.param) ? "Real" : "Complex");
                          });
 
 /// Networks that are deeper than their chain of primes, on a toy ring.

@@ -47,7 +47,7 @@ Result<std::vector<DeviceCiphertext>> Evaluator::split(CiphertextRefs in, std::u
   return out;
 }
 
-Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::uint32_t parts) const {
+Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, Squared what) const {
   device::Backend& backend = switcher_.backend();
   std::vector<DeviceCiphertext> out;
   if (in.empty()) return out;
@@ -55,8 +55,9 @@ Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::
   const auto* relinearisation = keys_.find(0);
   assert(relinearisation != nullptr);
 
+  const std::uint32_t parts = what == Squared::kBothParts ? 2 : 1;
   std::vector<DeviceCiphertext> conjugates;
-  if (parts == 2) {
+  if (what != Squared::kWhole) {
     BRAINLOCK_ASSIGN(const std::vector<DeviceCiphertext> lifted, conjugate(in));
     BRAINLOCK_ASSIGN(conjugates, switcher_.rescale(refs(lifted), 0, {}));
   }
@@ -68,7 +69,7 @@ Result<std::vector<DeviceCiphertext>> Evaluator::square(CiphertextRefs in, std::
       BRAINLOCK_ASSIGN(Buffer quadratic, backend.allocate(backend.poly_words(limbs, false)));
       device::TensorSquare job{.z0 = in[i]->c0(), .z1 = in[i]->c1(), .minus = part == 1, .p_d0 = result.c0(),
                                .p_d1 = result.c1(), .d2 = quadratic.data()};
-      if (parts == 2) {
+      if (what != Squared::kWhole) {
         job.zbar0 = conjugates[i].c0();
         job.zbar1 = conjugates[i].c1();
       }

@@ -27,6 +27,8 @@ namespace {
 // A megabyte of evaluation keys is uploaded once, read from memory at every inference and held for every client:
 // worth this many milliseconds of one core.
 constexpr double kMsPerKeyMegabyte = 0.15;
+// Of several gigabytes a server holds those of few clients only.
+constexpr double kManyKeyMegabytes = 2000, kMsPerMegabyteBeyond = 0.6;
 // Ranges are taken from a few calibration inputs; real inputs may reach further by this factor.
 constexpr double kRangeMargin = 4.0;
 // Positions that no later layer reads hold whatever the layers before made of the borders: they reach further and vary more. Their
@@ -300,12 +302,12 @@ class Compiler {
       const std::vector<LargestConstants> largest = largest_constants(lowered.program);
       RefreshRanges ranges;
       if (refreshing == Refreshing::kAllowed) {
-        ranges = measure_refresh_ranges(stages_, lowered, options_.calibration, threads_);
+        ranges = find_refresh_ranges(stages_, lowered, calibration_, options_.calibration.front(), threads_);
         allow_refreshes(ranges, request);
       }
       for (LevelChoice& levels : search_levels(request, refreshing, threads_)) {
         assign_levels(lowered, levels);
-        if (!constants_fit(lowered.program, largest, refreshed_linears(lowered, levels)) || !rescales_fit(lowered.program)) continue;
+        if (!constants_fit(lowered.program, largest) || !rescales_fit(lowered.program)) continue;
         add_carried_noise(lowered, carried, levels);
         consider(lowered, choice, levels, ranges);
       }
@@ -323,19 +325,11 @@ class Compiler {
     return count * refresh_plan_bytes(lowered.program.parameters.ring_degree);
   }
 
-  /// By instruction: whether only the sum of what it makes and its bias has to fit the modulus, as coefficients.
-  static std::vector<bool> refreshed_linears(const Lowered& lowered, const LevelChoice& levels) {
-    std::vector<bool> out(lowered.program.instructions.size(), false);
-    for (const LoweredStage& stage : lowered.stages)
-      if (!levels.refreshes.empty() && levels.refreshes[stage.rank].limbs != 0) out[stage.linear] = true;
-    return out;
-  }
-
   static void allow_refreshes(const RefreshRanges& ranges, LevelRequest& request) {
     for (std::size_t r = 0; r < request.stages.size(); ++r) {
       request.stages[r].refresh_ciphertexts = ranges.ranks[r].ciphertexts;
-      request.stages[r].largest_coefficient = kCoefficientMargin * ranges.ranks[r].largest_coefficient;
-      request.stages[r].coefficient_rms = ranges.ranks[r].coefficient_rms;
+      request.stages[r].refresh_real = ranges.ranks[r].real;
+      request.stages[r].refresh_largest = ranges.ranks[r].largest;
       request.stages[r].read_share = ranges.ranks[r].read_share;
     }
   }
@@ -493,7 +487,7 @@ class Compiler {
     candidate.key_bytes = predict_key_bytes(program);
     report_.candidates.push_back(candidate);
     const bool good = levels.relative_error <= options_.profile.target_error;
-    const double value = value_of(program);
+    const double value = value_of(program) + kMsPerMegabyteBeyond * std::max(0.0, candidate.key_bytes * 1e-6 - kManyKeyMegabytes);
     // Among those that meet the target the cheapest; otherwise the most precise, unless it costs far more.
     const double badness = good ? value : value * (levels.relative_error / options_.profile.target_error);
     if (found_ && (best_good_ && !good)) return;

@@ -23,10 +23,12 @@ constexpr double kLargestNoise = 0.125;   // of a stage's output, relative to it
 constexpr double kLargestDigit = 0.22;
 constexpr int kMostSpecial = static_cast<int>(kMostDropped) - 3;   // three limbs are dropped with them
 constexpr int kLeastDigitOfRefreshes = 6;  // their chains are long: keys of more digits would take many gigabytes
-constexpr int kFinest = 2;                 // of RefreshShape::finer
+constexpr int kFinest = 3;                 // of RefreshShape::finer
 constexpr double kScaleBucket = 0.25;     // states closer than this are one state
+constexpr double kWorthRefreshing = 0.7;  // share of the error's variance that more refreshes have to save
 constexpr std::uint32_t kMostRefreshed = 24;   // ciphertexts: each takes some 30 MB of a plan, which may have 1 GiB
-constexpr double kHighestRefreshed = 46;   // log2 of a refreshed value's scale: above, its last layer's weights need more limbs than it drops
+// Bits that weights of layers to coefficients may have beyond the least, each.
+constexpr double kMostSpare = 6, kSpareStep = 1;
 
 struct Shape {            // of key switching
   int q_bits, p_limbs, digit_limbs;
@@ -43,6 +45,17 @@ double rounding_noise(double n) { return std::sqrt(n / 2 * (1 + 2 * n / 3) / 12)
 double switching_noise(double n, double digits, double digit_bits, double p_bits) {
   const double coefficient = std::sqrt(digits * n / 12) * kSigma * std::exp2(digit_bits - p_bits);
   return coefficient * std::sqrt(n / 2);
+}
+
+/// A refresh of these values that ends with these limbs and this scale.
+Refresh refresh_of(const StageNeeds& value, std::uint32_t limbs, double scale_log2) {
+  Refresh refresh;
+  refresh.limbs = limbs;
+  refresh.scale = std::exp2(scale_log2);
+  refresh.largest = value.refresh_largest;
+  refresh.rms = value.out_rms;
+  refresh.real = value.refresh_real;
+  return refresh;
 }
 
 constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
@@ -165,39 +178,54 @@ class Search {
           State next{scale, limbs, state.error + w.variance + own_noise(l - 1, scale, limbs), state.cost + stage_cost(l, limbs), state.refreshed,
                      {drop, w.weight_bits, w.mask_bits, {}, later(states, state)}};
           keep(kept, next);
-          if (refresh_before(next, request_.stages[l - 1], l - 1)) keep(kept, next);
         }
       }
+    if (chain_ != nullptr && request_.stages[l - 1].refresh_ciphertexts != 0)
+      for (const auto& [key, alike] : Kept(kept))
+        for (const State& state : alike) refresh_before(state, l - 1, kept);
     std::vector<State> out;
-    for (const auto& [key, state] : kept) {
-      decisions_.push_back(state.decision);
-      out.push_back(state);
-    }
+    for (const auto& [key, alike] : kept)
+      for (const State& state : alike) {
+        decisions_.push_back(state.decision);
+        out.push_back(state);
+      }
     first_ = decisions_.size() - out.size();
     return out;
   }
 
-  using Kept = std::map<std::pair<int, std::uint32_t>, State>;
+  // Of states with about one scale and the same limbs: the most exact of those that refresh as much, if it is far more exact than all that refresh less.
+  using Kept = std::map<std::pair<int, std::uint32_t>, std::vector<State>>;
   static void keep(Kept& kept, const State& next) {
-    const auto [it, fresh] = kept.try_emplace({static_cast<int>(std::floor(next.scale / kScaleBucket)), next.limbs}, next);
-    if (!fresh && std::pair(next.refreshed, next.error) < std::pair(it->second.refreshed, it->second.error)) it->second = next;
+    std::vector<State>& alike = kept[{static_cast<int>(std::floor(next.scale / kScaleBucket)), next.limbs}];
+    const auto beats = [](const State& a, const State& b) {
+      return a.refreshed == b.refreshed ? a.error <= b.error : a.refreshed < b.refreshed && a.error * kWorthRefreshing <= b.error;
+    };
+    if (std::any_of(alike.begin(), alike.end(), [&](const State& s) { return beats(s, next); })) return;
+    std::erase_if(alike, [&](const State& s) { return beats(next, s); });
+    alike.push_back(next);
   }
 
-  // Turns the state of a value of rank l into that of the value that is refreshed to it.
-  bool refresh_before(State& state, const StageNeeds& value, std::size_t l) const {
-    if (chain_ == nullptr || value.refresh_ciphertexts == 0 || state.scale > kHighestRefreshed) return false;
-    if (state.refreshed + value.refresh_ciphertexts > kMostRefreshed) return false;
-    Refresh refresh;
-    refresh.scale_in = refresh_scale(*chain_, value.largest_coefficient);
-    if (state.scale < least_refreshed_scale_log2(*chain_, refresh.scale_in)) return false;
-    refresh.limbs = state.limbs;
-    refresh.scale = std::exp2(state.scale);
-    state.decision.refreshed = {state.limbs, state.scale};
-    state.refreshed += value.refresh_ciphertexts;
-    state.scale = std::log2(refresh.scale_in);
-    state.limbs = 1;
-    state.error += square(refresh_noise(*chain_, refresh, value.coefficient_rms)) * value.read_share * value.later_gain + own_noise(l, state.scale, 1);
-    return true;
+  // Keeps what the value of rank l may be before the refresh that makes `state` of it.
+  void refresh_before(const State& state, std::size_t l, Kept& kept) const {
+    const StageNeeds& value = request_.stages[l];
+    if (state.refreshed + value.refresh_ciphertexts > kMostRefreshed) return;
+    Refresh refresh = refresh_of(value, state.limbs, state.scale);
+    const auto end = refresh_end(*chain_, refresh);
+    if (!end) return;
+    const double head = std::log2(value.out_max) + 2;
+    for (refresh.limbs_in = chain_->least_limbs_in(); refresh.limbs_in <= std::min(chain_->most_limbs_in(), max_limbs_); ++refresh.limbs_in)
+      for (double spare = 0; spare <= kMostSpare; spare += kSpareStep) {
+        State before = state;
+        before.scale = refresh_scale_in_log2(*chain_, *end, refresh.limbs_in, spare);
+        before.limbs = refresh.limbs_in;
+        if (before.scale < kLowestScale || before.scale > kHighestScale || before.scale + head > before.limbs * shape_.q_bits) continue;
+        if (rounding_noise(n_) / std::exp2(before.scale) > kLargestNoise * value.out_rms) continue;
+        refresh.scale_in = std::exp2(before.scale);
+        before.decision.refreshed = {state.limbs, state.scale};
+        before.refreshed += value.refresh_ciphertexts;
+        before.error += square(refresh_noise(*chain_, *end, refresh)) * value.read_share * value.later_gain + own_noise(l, before.scale, before.limbs);
+        keep(kept, before);
+      }
   }
 
   // Where the decision of one of the last states lies.
@@ -286,6 +314,19 @@ std::optional<RefreshChain> widest_refresh_chain(const LevelRequest& request, Sh
   return std::nullopt;
 }
 
+/// With no more limbs for the network than it uses, and than its refreshes need to end where they are to.
+std::optional<RefreshChain> narrowest_refresh_chain(const LevelRequest& request, Shape shape, const LevelChoice& choice, std::uint32_t most) {
+  const auto ends = [&](const RefreshChain& chain) {
+    for (std::size_t l = 0; l < choice.refreshes.size(); ++l)
+      if (choice.refreshes[l].limbs != 0 && !refresh_end(chain, refresh_of(request.stages[l], choice.refreshes[l].limbs, choice.refreshes[l].scale_log2)))
+        return false;
+    return true;
+  };
+  for (std::uint32_t limbs = *std::max_element(choice.limbs_in.begin(), choice.limbs_in.end()); limbs <= most; ++limbs)
+    if (auto chain = make_refresh_chain(shape.of_refreshes(request.ring_degree), limbs); chain && ends(*chain)) return chain;
+  return std::nullopt;
+}
+
 /// The best chain for one key-switching shape, if there is one.
 std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing refreshing, Shape shape) {
   if (request.max_log_qp - 30.0 * shape.p_limbs < 3 * shape.q_bits) return std::nullopt;
@@ -299,7 +340,7 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing
   if (!Search(request, shape, widest ? &*widest : nullptr).best(state, decisions)) return std::nullopt;
   LevelChoice choice;
   choice.refreshes.resize(widest ? decisions.size() : 0);
-  std::uint32_t limbs = state.limbs, most = state.limbs;
+  std::uint32_t limbs = state.limbs;
   double scale = state.scale;
   for (std::size_t l = 0; l < decisions.size(); ++l) {
     const Decision& decision = decisions[l];
@@ -307,7 +348,6 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing
       choice.refreshes[l - 1] = decision.refreshed;
       limbs = decision.refreshed.limbs;
       scale = decision.refreshed.scale_log2;
-      most = std::max(most, limbs);
     }
     choice.drop.push_back(decision.drop);
     choice.weight_scale_log2.push_back(decision.weight_bits);
@@ -318,7 +358,7 @@ std::optional<LevelChoice> choose_levels(const LevelRequest& request, Refreshing
     choice.scale_log2.push_back(scale);
   }
   if (state.refreshed != 0) {
-    choice.refresh_chain = make_refresh_chain(shape.of_refreshes(request.ring_degree), most);
+    choice.refresh_chain = narrowest_refresh_chain(request, shape, choice, widest->network_limbs);
     if (!choice.refresh_chain) return std::nullopt;
     choice.parameters = choice.refresh_chain->parameters;
     choice.log_qp = choice.refresh_chain->log_qp;

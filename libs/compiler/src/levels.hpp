@@ -39,9 +39,9 @@ struct StageNeeds {
   double hoisted = 0;
   /// What a refresh of its values has to know. No ciphertexts: values of lower ranks are read beyond it, so that it cannot be refreshed alone.
   std::uint32_t refresh_ciphertexts = 0;
-  double largest_coefficient = 0;   ///< of the polynomials behind the values less their centres (refreshes.hpp), with margin
-  double coefficient_rms = 0;
-  double read_share = 1;            ///< see RefreshRanges
+  bool refresh_real = false;        ///< these and the rest: see RefreshRanges
+  double refresh_largest = 0;
+  double read_share = 1;
 };
 
 /// What a value has behind its refresh (refresh.hpp); no limbs: it is not refreshed.

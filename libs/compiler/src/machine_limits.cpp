@@ -51,7 +51,7 @@ std::vector<LargestConstants> largest_constants(const plan::Program& program) {
   return out;
 }
 
-bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest, const std::vector<bool>& sums_alone_count) {
+bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest) {
   const auto most = [&](std::uint32_t limbs) {
     double product = 0.5;
     for (std::uint32_t i = 0; i < limbs; ++i) product *= program.parameters.q[i];
@@ -63,7 +63,7 @@ bool constants_fit(const plan::Program& program, const std::vector<LargestConsta
     if (linear == nullptr) continue;
     if (largest[i].weight * linear->weight_scale >= most(instruction.limbs_in) ||
         largest[i].mask * linear->mask_scale >= most(instruction.limbs_in) ||
-        largest[i].bias * instruction.scale_out >= (sums_alone_count[i] ? kMostCoefficient : most(instruction.limbs_out))) return false;
+        largest[i].bias * instruction.scale_out >= most(instruction.limbs_out)) return false;
   }
   return true;
 }

@@ -22,9 +22,8 @@ struct LargestConstants {
 std::vector<LargestConstants> largest_constants(const plan::Program& program);
 
 /// Whether weights, masks and biases, at the scales that a chain leaves for them, are below half of the modulus that they are encoded for, and
-/// below what the encoder takes. A coefficient is at most the largest slot. `sums_alone_count`, by instruction: its biases may wrap, since with what
-/// they are added to they do not.
-bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest, const std::vector<bool>& sums_alone_count);
+/// below what the encoder takes. A coefficient is at most the largest slot.
+bool constants_fit(const plan::Program& program, const std::vector<LargestConstants>& largest);
 
 /// Whether every rescale, those of carried stages among them, divides by no more primes than the machine takes at once.
 bool rescales_fit(const plan::Program& program);

@@ -15,20 +15,24 @@ namespace {
 using Complex = std::complex<double>;
 
 constexpr std::uint32_t kBabies = 8;
-// Largest share of q[0] that a coefficient of the message is provided with: there the sine is 4 per cent off, at a
-// third of it half a per cent. At three times it, the sine turns back.
+// Share of q[0] that the largest coefficient of a message may have: there the sine is 4 per cent off, at a third of it
+// half a per cent. At three times it, the sine turns back.
 constexpr double kLargestShare = 1.0 / 12;
-// What largest coefficients come to in standard deviations (a Gaussian's over 2^16 of them, and their margin).
-constexpr double kShareDeviations = 18;
+// Share of q[0] that the rms of a message's coefficients is expected to have.
+constexpr double kRmsShare = 1.0 / 216;
 // Error of the sine, over its rms, that each of its steps may make.
-constexpr double kStepError = 0x1p-12;
+constexpr double kStepError = 0x1p-10;
 constexpr double kLowestScale = 40, kHighestScale = 61;  // log2: constants of absolute value 1 must fit the encoder
 // log2 of a step's least factor, as an integer: what is rounded is its scale, not the factor.
 constexpr double kStepSlack = 1.2;
-constexpr double kGrid = 0.5;  // of planned scales, log2
-// Relative to what a layer to coefficients makes, the rounding of its weights; that of a layer to slots, and by how
-// many bits more the layers to slots behind the first are rounded where there is room.
-constexpr double kFineWeights = 0x1p-28, kPlainWeights = 0x1p-12, kSpareWeightsLog2 = 4;
+constexpr double kGrid = 0.5;         // of planned scales, log2
+constexpr double kHighestEnd = 31.5;  // log2 of the sine's own scale behind the last step: about what networks ask for
+// Relative to what a layer to slots makes, the rounding of its weights; that of a layer to coefficients, at most, and
+// the steps in which the layers behind the first of them are finer: few, so that refreshes have them in common.
+constexpr double kFineWeights = 0x1p-28, kPlainWeights = 0x1p-12, kSpareStep = 0.5;
+// The factor of a sine's last step, as an integer, is as large as this at least: a refresh's scale is so much at will.
+constexpr double kLeastMultiple = 8;
+constexpr std::uint32_t kMostLastDrop = 3;
 constexpr double kLimbCost = 3;     // bits that a limb more is worth
 constexpr int kSmallestPrime = 21;  // log2
 
@@ -100,7 +104,7 @@ std::optional<SineDrops> plan_drops(const SineChain& sine, double start, const s
         }
     }
   std::size_t best = 0;
-  for (std::size_t s = 0; s < states; ++s)
+  for (std::size_t s = 0; s <= static_cast<std::size_t>(kHighestEnd / kGrid); ++s)
     if (table[steps][s].cost < table[steps][best].cost) best = s;
   if (!std::isfinite(table[steps][best].cost)) return std::nullopt;
   SineDrops out{std::vector<double>(steps), std::vector<double>(steps), std::vector<std::uint32_t>(steps)};
@@ -116,33 +120,31 @@ std::vector<plan::Linear> structure_of(Direction direction, std::uint32_t slots)
   return make_transform(direction, slots, kBabies, TransformDepth::kStructure);
 }
 
-/// The rms of the sine for messages whose largest coefficients take kLargestShare.
-double sine_rms() { return 2 * std::numbers::pi * kLargestShare / kShareDeviations; }
+double sine_rms() { return 2 * std::numbers::pi * kRmsShare; }
 
-/// log2 of the product of the weight scales that layers to slots need.
-double least_weights_log2(const std::vector<plan::Linear>& layers) {
-  double sum = 0;
-  for (const plan::Linear& layer : layers) sum += std::log2(transform_weight_noise(layer) / kPlainWeights);
-  return sum;
+/// log2 of the least scale for the weights of a layer to coefficients.
+double least_weights_log2(const plan::Linear& layer) {
+  return std::log2(transform_weight_noise(layer) / kPlainWeights);
 }
 
 double unitary(std::uint32_t slots) { return std::sqrt(static_cast<double>(slots)); }
 
-/// Of a message's coefficients as the layers to slots want them, in sines.
-double message_units(const RefreshChain& chain, double scale_in) {
-  return chain.q0() * unitary(chain.parameters.ring_degree / 2) / (2 * std::numbers::pi * scale_in);
+/// Of a value that is raised at this scale, in sines; and the other way round.
+double value_units(const RefreshChain& chain, double raise_scale) {
+  return chain.q0() * unitary(chain.slots()) / (2 * std::numbers::pi * raise_scale);
 }
+double raise_scale_of(const RefreshChain& chain, double units) { return value_units(chain, units); }
 
 /// log2 of the scale of a raised message, whose units are such that the transform ends with turn * x.
 double raised_scale_log2(const RefreshChain& chain) {
-  return std::log2(chain.q0() * unitary(chain.parameters.ring_degree / 2) / chain.sine.turn);
+  return std::log2(chain.q0() * unitary(chain.slots()) / chain.sine.turn);
 }
 
-/// Scales behind the layers to coefficients, each of which drops one prime of q_bits. Returns the last: of the sine's
+/// Scales behind the layers to slots, each of which drops one prime of q_bits. Returns the last: of the sine's
 /// argument.
 double plan_transforms(RefreshChain& chain, int q_bits, double least) {
   double scale = raised_scale_log2(chain);
-  for (const plan::Linear& layer : structure_of(Direction::kToCoefficients, chain.parameters.ring_degree / 2)) {
+  for (const plan::Linear& layer : structure_of(Direction::kCoefficientsToSlots, chain.slots())) {
     scale = std::max(scale + std::log2(transform_weight_noise(layer) / kFineWeights) - q_bits, kLowestScale);
     chain.transform_scale_log2.push_back(scale);
   }
@@ -167,22 +169,43 @@ bool take_sine_primes(RefreshChain& chain, const SineDrops& drops, double scale,
     scale += std::log2(chain.sine_multiple.back());
     chain.sine_scale_log2.push_back(scale);
   }
+  chain.sine_multiple.pop_back();  // the last step ends where a refresh asks for it
+  chain.sine_scale_log2.pop_back();
   return true;
 }
 
+double square(double x) { return x * x; }
+
 /// See RefreshChain::error.
 double error_of(const RefreshChain& chain) {
-  const auto square = [](double x) { return x * x; };
   const double noise = rounding_noise(chain.parameters.ring_degree),
                deviation = multiple_deviation(chain.parameters.ring_degree);
   double variance =
       square(chain.sine.error) + square(noise * chain.sine.input_gain / std::exp2(chain.transform_scale_log2.back()));
   variance +=
       static_cast<double>(chain.transform_scale_log2.size()) * square(2 * std::numbers::pi * deviation * kFineWeights);
-  // A step's error has an imaginary part as large as its real one: it ends in the other part's sine.
-  for (std::size_t k = 0; k < chain.sine.steps.size(); ++k)
-    variance += 2 * square(noise * chain.sine.steps[k].noise_gain / std::exp2(chain.sine_scale_log2[k]));
   return std::sqrt(variance);
+}
+
+double step_error_of(const RefreshChain& chain) {
+  const double noise = rounding_noise(chain.parameters.ring_degree);
+  double variance = 0;
+  for (std::size_t k = 0; k + 1 < chain.sine.steps.size(); ++k)
+    variance += square(noise * chain.sine.steps[k].noise_gain / std::exp2(chain.sine_scale_log2[k]));
+  return std::sqrt(variance);
+}
+
+double product_of_primes(const RefreshChain& chain, std::uint32_t first, std::uint32_t last) {
+  double product = 1;
+  for (std::uint32_t i = first; i < last; ++i) product *= chain.parameters.q[i];
+  return product;
+}
+
+/// Bits that the weights of each layer to coefficients have beyond the least.
+double spare_bits(const RefreshChain& chain, const Refresh& refresh, double raise_scale) {
+  double bits = std::log2(raise_scale * product_of_primes(chain, 1, refresh.limbs_in) / refresh.scale_in);
+  for (const double least : chain.weights_log2) bits -= least;
+  return bits / static_cast<double>(chain.weights_log2.size());
 }
 
 }  // namespace
@@ -209,8 +232,7 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
   // Primes are taken in the order of their sizes' scarcity: the sine's first.
   std::vector<std::vector<std::uint32_t>> sine_primes;
   if (!drops || !take_sine_primes(chain, *drops, scale, pool, sine_primes)) return std::nullopt;
-  const std::vector<plan::Linear> to_slots = structure_of(Direction::kToSlots, shape.ring_degree / 2);
-  for (std::size_t i = 1; i < network_limbs + to_slots.size(); ++i) parameters.q.push_back(pool.take(shape.q_bits));
+  for (std::uint32_t i = 1; i < network_limbs; ++i) parameters.q.push_back(pool.take(shape.q_bits));
   for (auto primes = sine_primes.rbegin(); primes != sine_primes.rend(); ++primes)
     parameters.q.insert(parameters.q.end(), primes->begin(), primes->end());
   for (std::size_t i = 0; i < chain.transform_scale_log2.size(); ++i) parameters.q.push_back(pool.take(shape.q_bits));
@@ -219,27 +241,63 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
       if (prime == 0) return std::nullopt;
       chain.log_qp += log2_of(prime);
     }
-  chain.slots_scale_log2 = least_weights_log2(to_slots);
-  for (std::size_t i = 0; i < to_slots.size(); ++i) chain.slots_scale_log2 -= log2_of(parameters.q[1 + i]);
+  for (const plan::Linear& layer : structure_of(Direction::kSlotsToCoefficients, chain.slots()))
+    chain.weights_log2.push_back(least_weights_log2(layer));
   chain.error = error_of(chain);
+  chain.step_error = step_error_of(chain);
   return chain;
 }
 
-double refresh_scale(const RefreshChain& chain, double largest) { return kLargestShare * chain.q0() / largest; }
+namespace {
 
-double least_refreshed_scale_log2(const RefreshChain& chain, double scale_in) {
-  return chain.sine_scale_log2.back() - std::log2(message_units(chain, scale_in)) + chain.slots_scale_log2;
+/// A value's difference from its sine, of rms kBent rms^3 / units^2 for Gaussian ones.
+const double kBent = std::sqrt(15.0) / 6;
+
+/// Of what is added to sines. A step's error has an imaginary part as large as its real one: with two sines it ends in
+/// the other one.
+double sine_error(const RefreshChain& chain, bool real) {
+  return std::hypot(chain.error, (real ? 1 : std::numbers::sqrt2) * chain.step_error);
 }
 
-double refresh_noise(const RefreshChain& chain, const Refresh& refresh, double coefficient_rms) {
-  const double n = chain.parameters.ring_degree, to_slots = std::sqrt(n / 2);
-  const double share = coefficient_rms * refresh.scale_in / chain.q0();
-  const double bent = std::sqrt(15.0) / 6 * std::pow(2 * std::numbers::pi * share, 2) *
-                      coefficient_rms;  // the sine's third power, of Gaussian coefficients
-  const double added = chain.error / (2 * std::numbers::pi) * chain.q0() / refresh.scale_in;
-  const double weights = kPlainWeights * coefficient_rms;
-  return std::hypot(added * to_slots, bent * to_slots,
-                    std::hypot(weights * to_slots, 2 * rounding_noise(n) / refresh.scale));
+/// Of a value, in sines: where what the sine bends and what is added to it are least, together.
+double best_units(const RefreshChain& chain, const Refresh& refresh) {
+  const double bent = kBent * refresh.rms * refresh.rms * refresh.rms;
+  return std::max(std::cbrt(std::numbers::sqrt2 * bent / sine_error(chain, refresh.real)),
+                  refresh.largest / (2 * std::numbers::pi * kLargestShare));
+}
+
+}  // namespace
+
+std::optional<RefreshEnd> refresh_end(const RefreshChain& chain, const Refresh& refresh) {
+  const double units = best_units(chain, refresh);
+  const double factor = std::fabs(chain.sine.steps.back().factor),
+               squared = std::exp2(2 * chain.sine_scale_log2.back());
+  for (RefreshEnd end{1, 0, 0}; end.drop <= kMostLastDrop; ++end.drop) {
+    const std::uint32_t begin = refresh.limbs + end.drop;
+    if (begin > chain.network_limbs + chain.sine_drop.back()) break;
+    const double one =
+        squared / (factor * refresh.scale * product_of_primes(chain, refresh.limbs, begin));  // units of a factor 1
+    end.multiple = std::round(units / one);
+    if (end.multiple < kLeastMultiple) continue;
+    end.raise_scale = raise_scale_of(chain, end.multiple * one);
+    return end;
+  }
+  return std::nullopt;
+}
+
+double refresh_scale_in_log2(const RefreshChain& chain, const RefreshEnd& end, std::uint32_t limbs_in, double spare) {
+  double bits = std::log2(end.raise_scale * product_of_primes(chain, 1, limbs_in));
+  for (const double least : chain.weights_log2) bits -= least + spare;
+  return bits;
+}
+
+double refresh_noise(const RefreshChain& chain, const RefreshEnd& end, const Refresh& refresh) {
+  const double n = chain.parameters.ring_degree, units = value_units(chain, end.raise_scale);
+  const double bent = kBent * square(refresh.rms / units) * refresh.rms, sine = units * sine_error(chain, refresh.real);
+  const double weights = std::sqrt(static_cast<double>(chain.weights_log2.size())) * kPlainWeights *
+                         std::exp2(-spare_bits(chain, refresh, end.raise_scale)) * refresh.rms;
+  const double rounding = rounding_noise(n) * std::hypot(1 / end.raise_scale, 1 / refresh.scale);
+  return std::hypot(std::hypot(bent, sine), weights, rounding);
 }
 
 namespace {
@@ -251,16 +309,16 @@ class RefreshWriter {
       : chain_(chain),
         transforms_(transforms),
         refresh_(refresh),
+        end_(*refresh_end(chain, refresh)),
         layer_(layer),
-        next_(register_count),
-        slots_(chain.parameters.ring_degree / 2) {}
+        next_(register_count) {}
 
   std::vector<plan::Instruction> write(plan::Register in, plan::Register out) {
-    limbs_ = 1;
+    limbs_ = refresh_.limbs_in;
     scale_ = refresh_.scale_in;
-    const plan::Register raised = fresh();
-    emit(plan::Raise{in, raised, refresh_.limit}, chain_.top(), std::exp2(raised_scale_log2(chain_)));
-    sine(to_coefficients(raised), out);
+    const plan::Register coefficients = to_coefficients(in), raised = fresh();
+    emit(plan::Raise{coefficients, raised, refresh_.limit}, chain_.top(), std::exp2(raised_scale_log2(chain_)));
+    sine(to_slots(raised), out);
     return std::move(instructions_);
   }
 
@@ -272,127 +330,122 @@ class RefreshWriter {
     limbs_ = limbs_out;
     scale_ = scale_out;
   }
-  double primes(std::uint32_t first, std::uint32_t last) const {
-    double product = 1;
-    for (std::uint32_t i = first; i < last; ++i) product *= chain_.parameters.q[i];
-    return product;
-  }
-  plan::Register lift(plan::Register in) {
-    const plan::Register out = fresh();
-    emit(plan::Split{in, {out}}, limbs_, scale_);
-    return out;
-  }
   static plan::SlotVector constant(Complex value) { return plan::SlotVector::precise({&value, 1}); }
 
-  // One layer of a transform, which drops one limb.
-  void apply(plan::Linear layer, plan::Register in, plan::Register out, double scale_out, plan::SlotVector bias,
-             const char* name) {
+  /// One layer of a transform.
+  plan::Register apply(plan::Linear layer, plan::Register in, std::uint32_t drop, double scale_out,
+                       plan::SlotVector bias, const char* name) {
+    const plan::Register lifted = fresh(), out = fresh();
+    emit(plan::Split{in, {lifted}}, limbs_, scale_);
     layer.name = name;
-    layer.inputs = {in};
+    layer.inputs = {lifted};
     layer.outputs[0].out = out;
     layer.outputs[0].bias = std::move(bias);
-    layer.weight_scale = scale_out * primes(limbs_ - 1, limbs_) / scale_;
-    emit(std::move(layer), limbs_ - 1, scale_out);
+    layer.weight_scale = scale_out * product_of_primes(chain_, limbs_ - drop, limbs_) / scale_;
+    emit(std::move(layer), limbs_ - drop, scale_out);
+    return out;
   }
 
-  /// Slots turn (x_k - 1/4) + i turn (x_(n+k) - 1/4) of a raised message.
+  /// The last layers drop a prime each. Those behind the first have weights that many refreshes have, too; the first
+  /// takes what scale is left.
   plan::Register to_coefficients(plan::Register in) {
     const std::vector<plan::Linear>& layers = transforms_.to_coefficients;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      const double shift = -chain_.sine.turn / 4;
-      const plan::Register out = fresh(), lifted = lift(in);
-      apply(layers[i], lifted, out, std::exp2(chain_.transform_scale_log2[i]),
-            i + 1 == layers.size() ? constant({shift, shift}) : plan::SlotVector{}, "slots to coefficients");
-      in = out;
+    const std::size_t plain = layers.size() + 1 - limbs_;  // that drop nothing
+    const double spare = kSpareStep * std::floor(spare_bits(chain_, refresh_, end_.raise_scale) / kSpareStep);
+    std::vector<double> scales(layers.size(), end_.raise_scale);  // behind each layer
+    for (std::size_t i = layers.size() - 1; i > 0; --i) {
+      const auto limbs = static_cast<std::uint32_t>(layers.size() - i);  // that remain
+      scales[i - 1] = scales[i] * (i < plain ? 1 : product_of_primes(chain_, limbs, limbs + 1)) /
+                      std::exp2(chain_.weights_log2[i] + spare);
     }
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      in = apply(layers[i], in, i < plain ? 0 : 1, scales[i], {}, "slots to coefficients");
     return in;
   }
 
-  /// A weight for each input: those of the real parts and those of the imaginary ones.
-  plan::Linear constants(const std::vector<plan::Register>& inputs) {
-    plan::Linear linear;
-    linear.name = "sine";
-    linear.inputs = inputs;
-    linear.period = 1;
-    for (std::uint32_t i = 0; i < inputs.size(); ++i) linear.columns.push_back({i, 0});
-    return linear;
+  /// Slots turn (x_k - 1/4) + i turn (x_(n+k) - 1/4) of a raised message.
+  plan::Register to_slots(plan::Register in) {
+    const std::vector<plan::Linear>& layers = transforms_.to_slots;
+    const double shift = -chain_.sine.turn / 4;
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      in = apply(layers[i], in, 1, std::exp2(chain_.transform_scale_log2[i]),
+                 i + 1 == layers.size() ? constant({shift, shift}) : plan::SlotVector{}, "coefficients to slots");
+    return in;
   }
 
-  /// Both parts of `in` to their sines, side by side; the last step puts them together, in units of the message, and in
-  /// slots.
+  /// What comes before step k, squared: one register for each part.
+  std::vector<plan::Register> squares(const std::vector<plan::Register>& parts, std::size_t k) {
+    std::vector<plan::Register> out;
+    const double before = scale_;
+    for (const plan::Register part : parts) {
+      plan::Square square{part, {fresh()}, k == 0 && refresh_.real};
+      if (k == 0 && !refresh_.real) square.out.push_back(fresh());
+      out.insert(out.end(), square.out.begin(), square.out.end());
+      scale_ = before;
+      emit(std::move(square), limbs_, before * before);
+    }
+    return out;
+  }
+
+  /// The last step ends with fewer limbs where the refresh does.
+  void drop_to(std::uint32_t limbs, std::vector<plan::Register>& registers) {
+    if (limbs == limbs_) return;
+    const std::uint32_t before = limbs_;
+    for (plan::Register& r : registers) {
+      limbs_ = before;
+      const plan::Register dropped = fresh();
+      emit(plan::Drop{r, dropped}, limbs, scale_);
+      r = dropped;
+    }
+  }
+
+  /// The real part of `in` to its sine, or both parts side by side; the last step ends in units of the values, and puts
+  /// both parts together.
   void sine(plan::Register in, plan::Register out) {
     const std::size_t steps = chain_.sine.steps.size();
-    // Behind the last step: the message's coefficients as the transform to slots wants them.
-    const double units = message_units(chain_, refresh_.scale_in);
+    const double units = value_units(chain_, end_.raise_scale);
     std::vector<plan::Register> parts{in};
     for (std::size_t k = 0; k < steps; ++k) {
-      std::vector<plan::Register> squares;
-      const double squared = scale_ * scale_;
-      for (std::size_t i = 0; i < parts.size(); ++i) {
-        plan::Square square{parts[i], {fresh()}};
-        if (k == 0) square.out.push_back(fresh());
-        squares.insert(squares.end(), square.out.begin(), square.out.end());
-        const double before = scale_;
-        emit(std::move(square), limbs_, squared);
-        if (i + 1 < parts.size()) scale_ = before;
-      }
+      std::vector<plan::Register> squared = squares(parts, k);
       const bool last = k + 1 == steps;
       const SineStep& step = chain_.sine.steps[k];
+      if (last) drop_to(refresh_.limbs + end_.drop, squared);
       const double factor = step.factor * (last ? units : 1) / (k == 0 ? 4 : 1);
-      const std::uint32_t limbs_out = limbs_ - chain_.sine_drop[k];
-      const double dropped = primes(limbs_out, limbs_);
-      plan::Linear linear = constants(squares);
-      linear.weight_scale = chain_.sine_multiple[k] / std::fabs(factor);
       const double constant_part = step.constant * (last ? units : 1);
-      const double negative = k == 0 ? -1 : 1;  // the imaginary part's first square comes as -4 v^2
-      if (last) {
-        linear.vectors = {constant({factor, 0}), constant({0, factor})};
-        linear.outputs.push_back({fresh(), {0, 1}, 1, {0, 1}, constant({constant_part, constant_part})});
-      } else {
-        linear.vectors = {constant({factor, 0}), constant({negative * factor, 0})};
-        for (std::uint32_t i = 0; i < 2; ++i)
-          linear.outputs.push_back({fresh(), {i}, 1, {static_cast<std::int32_t>(i)}, constant({constant_part, 0})});
+      const std::uint32_t limbs_out = last ? refresh_.limbs : limbs_ - chain_.sine_drop[k];
+      plan::Linear linear;
+      linear.name = "sine";
+      linear.inputs = squared;
+      linear.period = 1;
+      linear.weight_scale = (last ? end_.multiple : chain_.sine_multiple[k]) / std::fabs(factor);
+      for (std::uint32_t i = 0; i < squared.size(); ++i) {
+        linear.columns.push_back({i, 0});
+        // The imaginary part's first square comes as -4 v^2.
+        const Complex weight = i == 0 ? Complex(factor)
+                               : last ? Complex(0, factor)
+                                      : Complex(k == 0 ? -factor : factor);
+        linear.vectors.push_back(constant(weight));
       }
       parts.clear();
-      for (const auto& output : linear.outputs) parts.push_back(output.out);
-      const double scale_out = squared * linear.weight_scale / dropped;
-      emit(std::move(linear), limbs_out, scale_out);
-    }
-    to_slots(parts.front(), out);
-  }
-
-  void to_slots(plan::Register in, plan::Register out) {
-    const std::vector<plan::Linear>& layers = transforms_.to_slots;
-    const auto count = static_cast<std::uint32_t>(layers.size());
-    // Behind the first layer weights are a little finer than they need to be, if there is enough for that, and so the
-    // same in all refreshes that end with as many limbs; the first takes what scale is left.
-    const std::uint32_t begin = refresh_.limbs + count;
-    const double left = std::log2(refresh_.scale * primes(refresh_.limbs, begin) / scale_) - least_weights_log2(layers);
-    const double spare = std::exp2(std::clamp(left / count, 0.0, kSpareWeightsLog2));
-    std::vector<double> scales(count, refresh_.scale);  // behind each layer
-    for (std::uint32_t i = count - 1; i > 0; --i)
-      scales[i - 1] =
-          scales[i] * primes(begin - i - 1, begin - i) / (spare * transform_weight_noise(layers[i]) / kPlainWeights);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      plan::Register lifted = lift(in);
-      if (limbs_ > begin) {
-        const plan::Register dropped = fresh();
-        emit(plan::Drop{lifted, dropped}, begin, scale_);
-        lifted = dropped;
+      if (last && squared.size() == 2) {
+        linear.outputs.push_back({out, {0, 1}, 1, {0, 1}, constant({constant_part, constant_part})});
+      } else {
+        for (std::uint32_t i = 0; i < squared.size(); ++i) {
+          parts.push_back(last ? out : fresh());
+          linear.outputs.push_back({parts.back(), {i}, 1, {static_cast<std::int32_t>(i)}, constant(constant_part)});
+        }
       }
-      const bool last = i + 1 == count;
-      const plan::Register result = last ? out : fresh();
-      apply(layers[i], lifted, result, scales[i], last ? refresh_.centre : plan::SlotVector{}, "coefficients to slots");
-      in = result;
+      const double scale_out = scale_ * linear.weight_scale / product_of_primes(chain_, limbs_out, limbs_);
+      emit(std::move(linear), limbs_out, last ? refresh_.scale : scale_out);
     }
   }
 
   const RefreshChain& chain_;
   const RefreshTransforms& transforms_;
   const Refresh& refresh_;
+  const RefreshEnd end_;
   const std::string& layer_;
   std::uint32_t& next_;
-  std::uint32_t slots_;
   std::uint32_t limbs_ = 0;
   double scale_ = 0;
   std::vector<plan::Instruction> instructions_;
@@ -401,16 +454,16 @@ class RefreshWriter {
 }  // namespace
 
 RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDepth depth) {
-  return {make_transform(Direction::kToCoefficients, ring_degree / 2, kBabies, depth),
-          make_transform(Direction::kToSlots, ring_degree / 2, kBabies, depth)};
+  return {make_transform(Direction::kSlotsToCoefficients, ring_degree / 2, kBabies, depth),
+          make_transform(Direction::kCoefficientsToSlots, ring_degree / 2, kBabies, depth)};
 }
 
 double refresh_plan_bytes(std::uint32_t ring_degree) {
-  double values = 2.0 * ring_degree / 2;  // of the centre, before and behind
+  double values = 0;
   const RefreshTransforms transforms = make_refresh_transforms(ring_degree, TransformDepth::kStructure);
-  for (const plan::Linear& layer : transforms.to_coefficients)
-    values += 2.0 * static_cast<double>(layer.vectors.size()) * layer.period;  // and rests
   for (const plan::Linear& layer : transforms.to_slots)
+    values += 2.0 * static_cast<double>(layer.vectors.size()) * layer.period;  // and rests
+  for (const plan::Linear& layer : transforms.to_coefficients)
     values += static_cast<double>(layer.vectors.size()) * layer.period;
   return values * sizeof(std::complex<float>);
 }

@@ -1,14 +1,16 @@
-// Bootstrapping: a ciphertext of one limb becomes one of many limbs with the same message.
+// Bootstrapping: a ciphertext of few limbs becomes one of many limbs with the same message.
 //
-//     Raise  ->  slots to coefficients  ->  sine of each coefficient  ->  coefficients to slots
+//     slots to coefficients  ->  Raise  ->  coefficients to slots  ->  sine of each coefficient
 //
 // All of it is instructions like any others (Cheon, Han, Kim, Kim, Song, "Bootstrapping for Approximate Homomorphic
 // Encryption", 2018): nothing but Raise is there for this alone. The secret is as dense as ever, so that the published
-// tables hold; what is to be taken away is the larger for it.
+// tables hold; what is to be taken away is the larger for it. Values are the coefficients that are raised, so each has
+// its multiple and its sine to itself: garbage beside them stays where it is, and the half of the coefficients that
+// real values leave empty needs no sine. Layers to coefficients come first, where limbs are few.
 //
-// The chain of primes, from its end: q[0], those of the network's layers, one for each layer back to slots, those of
-// the sine, one for each layer to coefficients. Primes of the sine are of the sizes that its steps want: what they cost
-// is bits, of which the security table grants so many.
+// The chain of primes, from its end: q[0], those of the network's layers, of which the layers to coefficients take the
+// first, those of the sine, one for each layer to slots. Primes of the sine are of the sizes that its steps want: what
+// they cost is bits, of which the security table grants so many.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +28,7 @@ namespace brainlock::compiler {
 struct RefreshShape {
   std::uint32_t ring_degree = 0;
   int q_bits = 0, p_limbs = 0, digit_limbs = 0;
-  int finer = 0;  ///< bits more in each step of the sine than messages whose coefficients are Gaussian need
+  int finer = 0;  ///< bits more in each step of the sine than values far below their largest need
 };
 
 struct RefreshChain {
@@ -34,15 +36,20 @@ struct RefreshChain {
   double log_qp = 0;
   std::uint32_t network_limbs = 0;  ///< limbs that a refresh may end with
   SineChain sine;
-  std::vector<std::uint32_t> sine_drop;      ///< limbs, per step
-  std::vector<double> sine_scale_log2;       ///< per step, the last one's in units of the sine
-  std::vector<double> sine_multiple;         ///< per step: its factor as an integer, which needs no rounding
-  std::vector<double> transform_scale_log2;  ///< behind each layer to coefficients
-  double slots_scale_log2 = 0;               ///< what the layers to slots need: of their weights less what they drop
-  double error = 0;                          ///< rms of the sine that it adds, all told
+  std::vector<std::uint32_t> sine_drop;      ///< limbs, per step; the last one's are the least
+  std::vector<double> sine_scale_log2;       ///< per step but the last, which ends at the scale that a refresh asks for
+  std::vector<double> sine_multiple;         ///< likewise: its factor as an integer, which needs no rounding
+  std::vector<double> transform_scale_log2;  ///< behind each layer to slots
+  std::vector<double> weights_log2;          ///< of each layer to coefficients: the least log2 of its weights' scale
+  double error = 0;                          ///< rms of the sine that is added to it, without what steps add
+  double step_error = 0;                     ///< and that, for each part of the slots that takes part
 
   [[nodiscard]] std::uint32_t top() const { return static_cast<std::uint32_t>(parameters.q.size()); }
+  [[nodiscard]] std::uint32_t slots() const { return parameters.ring_degree / 2; }
   [[nodiscard]] double q0() const { return parameters.q.front(); }
+  /// Limbs at which values are when their refresh begins: one for each layer to coefficients, or one less.
+  [[nodiscard]] std::uint32_t most_limbs_in() const { return 1 + static_cast<std::uint32_t>(weights_log2.size()); }
+  [[nodiscard]] std::uint32_t least_limbs_in() const { return most_limbs_in() - 1; }
 };
 
 /// Nothing if the ring has no such primes.
@@ -50,23 +57,31 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
 
 /// One refresh.
 struct Refresh {
-  double scale_in = 0;      ///< of the message at one limb: see refresh_scale()
-  std::uint32_t limbs = 0;  ///< afterwards, at most RefreshChain::network_limbs
+  double scale_in = 0;         ///< of the values
+  std::uint32_t limbs_in = 0;  ///< least_limbs_in() or most_limbs_in()
+  std::uint32_t limbs = 0;     ///< afterwards, at most RefreshChain::network_limbs
   double scale = 0;
-  double limit = 0;         ///< see plan::Raise
-  plan::SlotVector centre;  ///< added at the end, after somebody took it from the message before; empty: nothing
+  double largest = 0;  ///< |value|, over all inputs that are provided for
+  double rms = 0;      ///< of the values
+  bool real = false;   ///< imaginary parts are garbage, and one sine is enough
+  double limit = 0;    ///< see plan::Raise
 };
 
-/// The scale at which a message of coefficients up to `largest` (over all inputs that are provided for) is raised.
-double refresh_scale(const RefreshChain& chain, double largest);
+/// How a refresh gets to its scale: with the primes that its sine's last step drops, the factor of that step as an
+/// integer, and the scale that the message is raised at. Nothing: it cannot.
+struct RefreshEnd {
+  std::uint32_t drop = 0;
+  double multiple = 0;
+  double raise_scale = 0;
+};
+std::optional<RefreshEnd> refresh_end(const RefreshChain& chain, const Refresh& refresh);
 
-/// log2 of the least scale that a refresh of messages of scale `scale_in` may end with: below it there is not enough
-/// for its last layers' weights.
-double least_refreshed_scale_log2(const RefreshChain& chain, double scale_in);
+/// log2 of the scale of values that a refresh takes in, if the weights of its layers to coefficients have `spare` bits
+/// more than they need, each.
+double refresh_scale_in_log2(const RefreshChain& chain, const RefreshEnd& end, std::uint32_t limbs_in, double spare);
 
-/// Errors that a refresh adds per real part of a slot, in units of the message, for coefficients of the rms
-/// `coefficient_rms`; and what of it grows with the message itself.
-double refresh_noise(const RefreshChain& chain, const Refresh& refresh, double coefficient_rms);
+/// Errors that a refresh adds per real part of a slot, in units of the values.
+double refresh_noise(const RefreshChain& chain, const RefreshEnd& end, const Refresh& refresh);
 
 /// The layers of all refreshes of a ring. Cost with weights: a second or two.
 struct RefreshTransforms {
@@ -77,7 +92,8 @@ RefreshTransforms make_refresh_transforms(std::uint32_t ring_degree, TransformDe
 /// What the weights of one refresh take in a plan.
 double refresh_plan_bytes(std::uint32_t ring_degree);
 
-/// The instructions of one refresh, which make `out` of `in`. Registers are numbered from register_count on.
+/// The instructions of one refresh, which make `out` of `in`. Registers are numbered from register_count on. The
+/// refresh has an end.
 std::vector<plan::Instruction> make_refresh(const RefreshChain& chain, const RefreshTransforms& transforms,
                                             const Refresh& refresh, plan::Register in, plan::Register out,
                                             const std::string& layer, std::uint32_t& register_count);

@@ -21,7 +21,7 @@ struct Diagonals {
   std::map<std::int64_t, std::vector<Complex>> by_shift{{0, {1.0}}};
 };
 
-/// One stage, times 2^(-1/2) towards the slots and 2^(1/2) back.
+/// One stage of the FFT, times 2^(-1/2), or its inverse, times 2^(1/2).
 Diagonals stage(Direction direction, std::int64_t half) {
   Diagonals out{2 * half, {}};
   const auto zeros = [&](std::int64_t shift) -> std::vector<Complex>& {
@@ -33,7 +33,7 @@ Diagonals stage(Direction direction, std::int64_t half) {
     const auto low = static_cast<std::size_t>(j), high = static_cast<std::size_t>(j + half);
     const Complex root = plan::stage_root(static_cast<std::uint32_t>(half), static_cast<std::uint32_t>(j));
     own[low] = r;
-    if (direction == Direction::kToSlots) {
+    if (direction == Direction::kSlotsToCoefficients) {
       above[low] = r * root;
       below[high] = r;
       own[high] = -r * root;
@@ -115,14 +115,14 @@ std::vector<plan::Linear> make_transform(Direction direction, std::uint32_t slot
     Diagonals matrix;
     if (depth == TransformDepth::kStructure) matrix = structure(done, count, slots);
     for (int s = done; depth == TransformDepth::kWeights && s < done + count;
-         ++s) {  // halves from 1 up towards the slots, the other way back
+         ++s) {  // halves from 1 up, the other way back
       const Diagonals next = stage(direction, std::int64_t{1} << s);
-      matrix = direction == Direction::kToSlots ? after(next, matrix, slots) : after(matrix, next, slots);
+      matrix = direction == Direction::kSlotsToCoefficients ? after(next, matrix, slots) : after(matrix, next, slots);
     }
-    layers.push_back(to_layer(matrix, std::int64_t{1} << done, babies, direction == Direction::kToCoefficients));
+    layers.push_back(to_layer(matrix, std::int64_t{1} << done, babies, direction == Direction::kCoefficientsToSlots));
     done += count;
   }
-  if (direction == Direction::kToCoefficients) std::reverse(layers.begin(), layers.end());
+  if (direction == Direction::kCoefficientsToSlots) std::reverse(layers.begin(), layers.end());
   return layers;
 }
 

@@ -9,14 +9,15 @@
 
 namespace brainlock::compiler {
 
-/// Coefficients come and go at bit-reversed places: m_k + i m_(n + k) of a message m in slot reversed(k).
-enum class Direction : std::uint8_t { kToCoefficients, kToSlots };
+/// Slots to coefficients: what is in slot reversed(k), bit by bit, becomes m_k + i m_(n + k) of the message m.
+/// Coefficients to slots: the inverse.
+enum class Direction : std::uint8_t { kSlotsToCoefficients, kCoefficientsToSlots };
 
 /// The layers in the order in which they are applied, each with one input and one output (of registers that are yet to
-/// be named), no bias, no scale. All are unitary: together they make n^(1/2) times the coefficients, or n^(-1/2) times
-/// the slots. Each is made of up to kTransformStages = k stages and has up to 2^(k + 1) - 1 diagonals. `babies`:
-/// rotations that are hoisted. Weights to coefficients are in double precision: what is to be taken away there is a
-/// thousand times the message.
+/// be named), no bias, no scale. All are unitary: together they make n^(-1/2) times what is in the slots a coefficient,
+/// or n^(1/2) times the coefficients slots. Each is made of up to kTransformStages = k stages and has up to 2^(k + 1) -
+/// 1 diagonals. `babies`: rotations that are hoisted. Weights to slots are in double precision: behind them a thousand
+/// times the message is to be taken away.
 inline constexpr int kTransformStages = 5;
 /// With kStructure the vectors have no values: enough to count the cost.
 enum class TransformDepth : std::uint8_t { kStructure, kWeights };

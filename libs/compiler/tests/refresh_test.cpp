@@ -44,13 +44,13 @@ TEST_P(RefreshTransforms, LeadToCoefficientsAndBack) {
   const auto [slots, babies] = GetParam();
   const Slots in = random_slots(slots, 3);
   Slots value = in;
-  for (const plan::Linear& layer : make_transform(Direction::kToCoefficients, slots, babies))
+  for (const plan::Linear& layer : make_transform(Direction::kCoefficientsToSlots, slots, babies))
     value = transformed(layer, value);
   const Slots expected = plan::slot_coefficients(in);
   const double root = std::sqrt(static_cast<double>(slots));
   for (std::size_t k = 0; k < slots; ++k)
     ASSERT_LT(std::abs(value[reversed(k, slots)] - root * expected[k]), 1e-12 * root) << k;
-  for (const plan::Linear& layer : make_transform(Direction::kToSlots, slots, babies))
+  for (const plan::Linear& layer : make_transform(Direction::kSlotsToCoefficients, slots, babies))
     value = transformed(layer, value);
   for (std::size_t t = 0; t < slots; ++t) ASSERT_LT(std::abs(value[t] - in[t]), 1e-5) << t;
 }

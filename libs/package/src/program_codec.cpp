@@ -140,7 +140,7 @@ void common_fields(A& a, I& x) {
 
 // A Linear with masks has a kind of its own, so that others are written as they were before there were masks. It took the number after Add's. So has one
 // with numbers in double precision, which may have masks, too.
-constexpr std::uint8_t kMaskedLinear = 6, kRaise = 7, kPreciseLinear = 8;
+constexpr std::uint8_t kMaskedLinear = 6, kRaise = 7, kPreciseLinear = 8, kRealPartSquare = 9;
 
 bool is_precise(const plan::Linear& linear) {
   const auto has_rest = [](const plan::SlotVector& vector) { return !vector.rest.empty(); };
@@ -152,6 +152,7 @@ std::uint8_t kind_of(const plan::Instruction& x) {
   const auto* linear = std::get_if<plan::Linear>(&x.op);
   if (linear != nullptr && is_precise(*linear)) return kPreciseLinear;
   if (linear != nullptr && !linear->masks.empty()) return kMaskedLinear;
+  if (const auto* square = std::get_if<plan::Square>(&x.op); square != nullptr && square->real_part) return kRealPartSquare;
   return std::holds_alternative<plan::Raise>(x.op) ? kRaise : static_cast<std::uint8_t>(x.op.index());
 }
 
@@ -188,6 +189,7 @@ void fields(Reader& a, plan::Instruction& x) {
     case kMaskedLinear:
     case kPreciseLinear: x.op.emplace<plan::Linear>(); break;
     case kRaise: x.op.emplace<plan::Raise>(); break;
+    case kRealPartSquare: x.op.emplace<plan::Square>().real_part = true; break;
     default: a.fail("unknown instruction kind " + std::to_string(kind)); return;
   }
   std::visit([&](auto& op) { fields(a, op); }, x.op);
@@ -211,7 +213,9 @@ std::uint8_t program_version(const plan::Program& program) {
   for (const plan::Instruction& i : program.instructions) {
     if (std::holds_alternative<plan::Drop>(i.op) || std::holds_alternative<plan::Add>(i.op)) version = std::max(version, kBranchesVersion);
     if (const auto* linear = std::get_if<plan::Linear>(&i.op); linear != nullptr && !linear->masks.empty()) version = std::max(version, kMasksVersion);
-    if (const std::uint8_t kind = kind_of(i); kind == kRaise || kind == kPreciseLinear) version = std::max(version, kRaiseVersion);
+    const std::uint8_t kind = kind_of(i);
+    if (kind == kRaise || kind == kPreciseLinear) version = std::max(version, kRaiseVersion);
+    if (kind == kRealPartSquare) version = std::max(version, kRealPartVersion);
   }
   return version;
 }

@@ -114,6 +114,7 @@ void expect_survives(const plan::Program& p) {
     } else if (const auto* q = std::get_if<plan::Square>(&a.op)) {
       EXPECT_EQ(q->in, std::get<plan::Square>(b.op).in);
       EXPECT_EQ(q->out, std::get<plan::Square>(b.op).out);
+      EXPECT_EQ(q->real_part, std::get<plan::Square>(b.op).real_part);
     } else if (const auto* drop = std::get_if<plan::Drop>(&a.op)) {
       EXPECT_EQ(drop->in, std::get<plan::Drop>(b.op).in);
       EXPECT_EQ(drop->out, std::get<plan::Drop>(b.op).out);
@@ -152,6 +153,27 @@ TEST(ProgramCodec, TheVersionIsTheLeastThatHasAllInstructions) {
   claims_more[7] = 3;
   expect_refused(resealed(claims_less), ErrorCode::kMalformed, "version 2, but its instructions are those of version 3");
   expect_refused(resealed(claims_more), ErrorCode::kMalformed, "version 3, but its instructions are those of version 2");
+}
+
+TEST(ProgramCodec, SquaresOfRealPartsAreVersion6) {
+  plan::Program p = sample_program();
+  p.instructions[2].op = plan::Square{3, {4}, true};
+  p.instructions[3].op = plan::Combine{{{4, 1}, {4, 0}}, 5};
+  auto& last = std::get<plan::Linear>(p.instructions[4].op);
+  last.inputs = {5};
+  last.outputs[0].out = 6;
+  p.output_registers = {6};
+  p.register_count = 7;
+  p.keys = plan::collect_keys(p);
+  expect_survives(p);
+  Bytes claims_less = encode_program(p), claims_more = encode_program(sample_program());
+  EXPECT_EQ(claims_less[7], 6);
+  claims_less[7] = 5;
+  claims_more[7] = 6;
+  expect_refused(resealed(claims_less), ErrorCode::kMalformed, "version 5, but its instructions are those of version 6");
+  expect_refused(resealed(claims_more), ErrorCode::kMalformed, "version 6, but its instructions are those of version 2");
+  std::get<plan::Square>(p.instructions[2].op).out.push_back(5);
+  expect_refused(encode_program(p), ErrorCode::kMalformed, "the square of a real part has one output");
 }
 
 plan::Linear& linear(plan::Program& p, std::size_t instruction) {
@@ -292,8 +314,8 @@ TEST(ProgramCodec, ALinearOfAKindThatItDoesNotNeedIsRefused) {
   expect_refused(resealed(bytes), ErrorCode::kMalformed, "a linear of kind 6 without what that kind is for");
 
   bytes = encode_program(sample_program());
-  bytes[kind_at(bytes, "first")] = 9;
-  expect_refused(resealed(bytes), ErrorCode::kMalformed, "unknown instruction kind 9");
+  bytes[kind_at(bytes, "first")] = 10;
+  expect_refused(resealed(bytes), ErrorCode::kMalformed, "unknown instruction kind 10");
 }
 
 // What was written before version 5, byte for byte.
@@ -390,11 +412,11 @@ TEST(ProgramCodec, ForeignBytesAreNamed) {
   expect_refused({}, ErrorCode::kTruncated, "at least 40 bytes, got 0");
   Bytes foreign(good.size(), 'x');
   expect_refused(foreign, ErrorCode::kMalformed, "not a Brainlock plan");
-  for (const int version : {0, 1, 6, 255}) {
+  for (const int version : {0, 1, 7, 255}) {
     Bytes other = good;
     other[7] = static_cast<std::uint8_t>(version);
     expect_refused(resealed(other), ErrorCode::kUnsupported,
-                   ("version " + std::to_string(version) + ", expected 2 to 5").c_str());
+                   ("version " + std::to_string(version) + ", expected 2 to 6").c_str());
   }
   Bytes longer = good;
   longer.insert(longer.end() - kChecksum, {0, 0, 0});

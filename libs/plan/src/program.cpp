@@ -44,7 +44,7 @@ std::vector<KeyUse> collect_keys(const Program& program) {
     if (const auto* split = std::get_if<Split>(&instruction.op)) {
       if (split->out.size() == 2) use(keys, KeyUse::Kind::kConjugation, 0, limbs);
     } else if (const auto* square = std::get_if<Square>(&instruction.op)) {
-      if (square->out.size() == 2) use(keys, KeyUse::Kind::kConjugation, 0, limbs);
+      if (square->conjugates()) use(keys, KeyUse::Kind::kConjugation, 0, limbs);
       use(keys, KeyUse::Kind::kRelinearisation, 0, limbs);
     } else if (const auto* combine = std::get_if<Combine>(&instruction.op)) {
       for (const auto& term : combine->terms) use(keys, KeyUse::Kind::kRotation, term.rotation, limbs);
@@ -79,8 +79,8 @@ Cost count_cost(const Program& program, const Instruction& instruction) {
   } else if (const auto* square = std::get_if<Square>(&instruction.op)) {
     const std::uint64_t outs = square->out.size();
     cost.squarings = outs;
-    cost.key_switches = outs + (outs == 2 ? 1 : 0);
-    cost.ntts = outs * raise_packed + (outs == 2 ? raise_packed + lower(limbs) : 0);
+    cost.key_switches = outs + (square->conjugates() ? 1 : 0);
+    cost.ntts = outs * raise_packed + (square->conjugates() ? raise_packed + lower(limbs) : 0);
   } else if (std::holds_alternative<Raise>(instruction.op)) {
     cost.ntts = 2ULL * instruction.limbs_out;
   } else if (const auto* combine = std::get_if<Combine>(&instruction.op)) {

@@ -168,7 +168,7 @@ class Run {
   }
 
   void step(const Instruction& instruction, const Square& op) {
-    if (op.out.size() == 1) {
+    if (!op.conjugates()) {
       Slots z = packed_[op.in];
       for (auto& slot : z) slot *= slot;
       put_lifted(instruction, op.out[0], both_parts(z));
@@ -176,8 +176,9 @@ class Run {
     }
     auto [u, v] = parts(instruction, packed_[op.in]);
     square(u, 1);
-    square(v, -1);
     put_lifted(instruction, op.out[0], std::move(u));
+    if (op.real_part) return;
+    square(v, -1);
     put_lifted(instruction, op.out[1], std::move(v));
   }
 

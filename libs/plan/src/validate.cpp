@@ -151,7 +151,10 @@ class Checker {
   }
 
   Status check_op(const Instruction& i, const Split& op) { return check_unary(i, op.in, op.out); }
-  Status check_op(const Instruction& i, const Square& op) { return check_unary(i, op.in, op.out); }
+  Status check_op(const Instruction& i, const Square& op) {
+    if (op.real_part && op.out.size() != 1) return bad("the square of a real part has one output");
+    return check_unary(i, op.in, op.out);
+  }
   Status check_unary(const Instruction& i, Register in, const std::vector<Register>& out) {
     BRAINLOCK_TRY(expect(in, Form::kPacked, i.limbs_in));
     if (out.empty() || out.size() > 2) return bad("one or two outputs expected");

@@ -44,6 +44,20 @@ TEST(Cost, OfARaiseIsTransforms) {
   EXPECT_STREQ(op_name(p.instructions[0]), "raise");
 }
 
+// It needs the conjugate as the squares of both parts do, and one relinearisation less.
+TEST(Cost, OfASquareOfARealPart) {
+  Program p = test::small_program();
+  const Cost both = count_cost(p, p.instructions[2]);
+  p.instructions[2].op = Square{3, {4}, true};
+  const Cost real = count_cost(p, p.instructions[2]);
+  EXPECT_EQ(real.key_switches, 2U);
+  EXPECT_EQ(both.key_switches, 3U);
+  EXPECT_EQ(real.squarings, 1U);
+  EXPECT_LT(real.ntts, both.ntts);
+  std::get<Square>(p.instructions[2].op).real_part = false;
+  EXPECT_EQ(count_cost(p, p.instructions[2]).key_switches, 1U);
+}
+
 TEST(Keys, OfInstructionsBehindARaiseAreAtTheirLimbs) {
   const Program p = test::raised_program();
   using Kind = KeyUse::Kind;

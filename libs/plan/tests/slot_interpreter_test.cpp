@@ -47,7 +47,7 @@ std::map<Register, Slots> by_definition(const Program& program, std::span<const 
     } else if (const auto* square = std::get_if<Square>(&instruction.op)) {
       for (std::size_t part = 0; part < square->out.size(); ++part)
         for (const Complex z : r[square->in])
-          r[square->out[part]].push_back(square->out.size() == 1 ? z * z : part == 0 ? 4 * z.real() * z.real() : -4 * z.imag() * z.imag());
+          r[square->out[part]].push_back(!square->conjugates() ? z * z : part == 0 ? 4 * z.real() * z.real() : -4 * z.imag() * z.imag());
     } else if (const auto* combine = std::get_if<Combine>(&instruction.op)) {
       Slots& out = r[combine->out];
       out.resize(n);
@@ -172,6 +172,11 @@ TEST(SlotInterpreter, ComplexNumbersBehindARaiseToo) {
     last.outputs[0].out = 5;
     p.output_registers = {5};
     p.register_count = 6;
+    p.keys = collect_keys(p);
+    ASSERT_TRUE(validate(p).ok()) << validate(p).error().to_string();
+    expect_as_defined(p, seed);
+    // And of their real parts.
+    std::get<Square>(p.instructions[3].op).real_part = true;
     p.keys = collect_keys(p);
     ASSERT_TRUE(validate(p).ok()) << validate(p).error().to_string();
     expect_as_defined(p, seed);

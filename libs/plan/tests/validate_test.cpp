@@ -67,6 +67,7 @@ const std::vector<Case>& cases() {
       {"instruction 0: register 1 is written twice", [](Program& p) { std::get<Split>(p.instructions[0].op).out = {1, 1}; }},
       {"instruction 0: register 5 does not hold", [](Program& p) { std::get<Split>(p.instructions[0].op).in = 5; }},
       {"instruction 2: register out of range", [](Program& p) { std::get<Square>(p.instructions[2].op).in = 99; }},
+      {"instruction 2: the square of a real part has one output", [](Program& p) { std::get<Square>(p.instructions[2].op).real_part = true; }},
       {"instruction 2: register 1 does not hold", [](Program& p) { std::get<Square>(p.instructions[2].op).in = 1; }},
       {"instruction 3: combine needs terms", [](Program& p) { std::get<Combine>(p.instructions[3].op).terms.clear(); }},
       {"instruction 3: rotation", [](Program& p) { std::get<Combine>(p.instructions[3].op).terms[0].rotation = std::numeric_limits<std::int32_t>::min(); }},

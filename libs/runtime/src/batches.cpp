@@ -1,6 +1,7 @@
 #include "batches.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace brainlock::runtime {
@@ -10,14 +11,15 @@ namespace {
 constexpr std::size_t kMost = 16, kMostCombinations = 4;
 
 std::size_t end_of_parts(const plan::Program& program, std::size_t begin) {
-  const auto parts = [](const plan::Instruction& i) -> std::size_t {
-    if (const auto* split = std::get_if<plan::Split>(&i.op)) return split->out.size();
-    if (const auto* square = std::get_if<plan::Square>(&i.op)) return square->out.size();
-    return 0;
+  // What the instructions of a batch have in common.
+  const auto parts = [](const plan::Instruction& i) -> std::pair<std::size_t, bool> {
+    if (const auto* split = std::get_if<plan::Split>(&i.op)) return {split->out.size(), false};
+    if (const auto* square = std::get_if<plan::Square>(&i.op)) return {square->out.size(), square->real_part};
+    return {};
   };
   const plan::Instruction& first = program.instructions[begin];
   std::size_t end = begin + 1;
-  while (end < program.instructions.size() && parts(first) != 0 && end - begin < kMost) {
+  while (end < program.instructions.size() && parts(first).first != 0 && end - begin < kMost) {
     const plan::Instruction& next = program.instructions[end];
     if (next.op.index() != first.op.index() || parts(next) != parts(first) || next.limbs_in != first.limbs_in) break;
     ++end;

@@ -80,15 +80,17 @@ class Run {
     if (const auto* raise = std::get_if<plan::Raise>(&first.op)) return run_raise(*raise, first.limbs_out);
     std::vector<const ckks::DeviceCiphertext*> in;
     std::vector<plan::Register> out;
-    const bool square = std::holds_alternative<plan::Square>(first.op);
+    const auto* square = std::get_if<plan::Square>(&first.op);
     for (std::size_t i = begin; i < end; ++i) {
       const auto& op = program_.instructions[i].op;
-      in.push_back(&registers_[square ? std::get<plan::Square>(op).in : std::get<plan::Split>(op).in]);
-      const auto& outs = square ? std::get<plan::Square>(op).out : std::get<plan::Split>(op).out;
+      in.push_back(&registers_[square != nullptr ? std::get<plan::Square>(op).in : std::get<plan::Split>(op).in]);
+      const auto& outs = square != nullptr ? std::get<plan::Square>(op).out : std::get<plan::Split>(op).out;
       out.insert(out.end(), outs.begin(), outs.end());
     }
     const auto parts = static_cast<std::uint32_t>(out.size() / in.size());
-    BRAINLOCK_ASSIGN(auto results, square ? evaluator_.square(in, parts) : evaluator_.split(in, parts));
+    using Squared = ckks::Evaluator::Squared;
+    const auto what = [&] { return square->real_part ? Squared::kRealPart : parts == 2 ? Squared::kBothParts : Squared::kWhole; };
+    BRAINLOCK_ASSIGN(auto results, square != nullptr ? evaluator_.square(in, what()) : evaluator_.split(in, parts));
     for (std::size_t i = 0; i < out.size(); ++i) registers_[out[i]] = std::move(results[i]);
     return {};
   }

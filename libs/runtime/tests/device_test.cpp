@@ -75,6 +75,10 @@ TEST_P(ProgramsOnDevice, SplitLinearSquareLinear) {
   expect_equal(Builder(1, 2, 8).split(2).linear({.outputs = 3}).square(2).linear({.rotations = {0, -1, 9}, .drop = 3}).finish(), 1e-3);
 }
 
+TEST_P(ProgramsOnDevice, SquaresOfRealParts) {
+  expect_equal(Builder(3, 2, 6).square_real_part().linear({.drop = 2}).finish(), 1e-4);
+}
+
 TEST_P(ProgramsOnDevice, RealPartsCombinedSumsRotated) {
   expect_equal(Builder(2, 1, 5).split(1).combine({0, 7, -2}).linear({.giants = 1, .rotate_sums = {1, 64}}).finish(), 1e-4);
 }

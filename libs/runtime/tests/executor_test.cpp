@@ -76,6 +76,10 @@ TEST_P(SquareAtLimbs, SquareOnePart) {
   expect_matches_interpreter(Builder(2, 1, GetParam()).square(1).linear({.drop = 2}).finish(), 1e-5);
 }
 
+TEST_P(SquareAtLimbs, SquareOfTheRealPart) {
+  expect_matches_interpreter(Builder(2, 2, GetParam()).square_real_part().linear({.drop = 2}).finish(), 1e-5);
+}
+
 // A branch around two linears, dropped to fewer limbs before and after its own rescale.
 TEST(Executor, ShortcutsAreDroppedAndAdded) {
   for (const std::uint32_t limbs : {6U, 8U})
@@ -97,6 +101,14 @@ INSTANTIATE_TEST_SUITE_P(EveryLimbCount, SquareAtLimbs, ::testing::Range(5U, 9U)
 TEST(Executor, SplitThenSquareAfterLinear) {
   expect_matches_interpreter(
       Builder(1, 2, 8).split(2).linear({.outputs = 3}).square(2).linear({.rotations = {0, -1, 9}, .drop = 3}).finish(), 1e-3);
+}
+
+// A square of a real part does not share its batch with others.
+TEST(Executor, SquaresOfEachKindSideBySide) {
+  plan::Program program = Builder(3, 1, 6).square(1).linear({.drop = 2}).finish();
+  std::get<plan::Square>(program.instructions[1].op).real_part = true;
+  program.keys = plan::collect_keys(program);
+  expect_matches_interpreter(program, 1e-5);
 }
 
 TEST(Executor, EveryPeriodFromOneToAll) {

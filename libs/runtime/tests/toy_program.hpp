@@ -46,6 +46,13 @@ class Builder {
 
   Builder& split(std::uint32_t parts) { return unary<plan::Split>(parts, scale_); }
   Builder& square(std::uint32_t parts) { return unary<plan::Square>(parts, scale_ * scale_); }
+  /// Of the real parts alone.
+  Builder& square_real_part() {
+    const std::size_t first = program_.instructions.size();
+    square(1);
+    for (std::size_t i = first; i < program_.instructions.size(); ++i) std::get<plan::Square>(program_.instructions[i].op).real_part = true;
+    return *this;
+  }
 
   /// One limb to `limbs`: behind it slots are the message and multiples of q[0] / 2^34, which come to about 4.
   Builder& raise(std::uint32_t limbs) {

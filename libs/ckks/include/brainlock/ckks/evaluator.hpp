@@ -24,9 +24,11 @@ class Evaluator {
   /// Cost for each with two parts: one key switch without ModDown.
   Result<std::vector<DeviceCiphertext>> split(CiphertextRefs in, std::uint32_t parts) const;
 
-  /// Packed z = u + iv -> parts == 2: lifted 4 u^2, -4 v^2; parts == 1: lifted z^2. Order as split().
-  /// Cost for each: one relinearisation a part, and with two parts one conjugation with ModDown.
-  Result<std::vector<DeviceCiphertext>> square(CiphertextRefs in, std::uint32_t parts) const;
+  /// What a square is taken of: z as it is, its real part u, or both of its parts.
+  enum class Squared : std::uint8_t { kWhole, kRealPart, kBothParts };
+  /// Packed z = u + iv -> lifted z^2; or 4 u^2; or 4 u^2 and -4 v^2, in the order of split().
+  /// Cost for each: one relinearisation an output, and where z is taken apart one conjugation with ModDown.
+  Result<std::vector<DeviceCiphertext>> square(CiphertextRefs in, Squared what) const;
 
   /// Lifted sums of terms, each of at least one. Cost: one inner product for each rotated term.
   Result<std::vector<DeviceCiphertext>> sums(std::span<const std::vector<RotatedTerm>> all) const;

@@ -53,11 +53,15 @@ struct Split {
   std::vector<Register> out;  ///< 1 or 2
 };
 
-/// packed z = u + iv -> lifted 4 u^2 and -4 v^2 (two parts), or z^2 (one part). One conjugation key switch for two
-/// parts, one relinearisation per output.
+/// packed z = u + iv -> lifted 4 u^2 and -4 v^2 (two parts), or z^2 (one part), or 4 u^2 alone (one part, `real_part`). One conjugation key switch where
+/// z is taken apart, one relinearisation per output.
 struct Square {
   Register in;
   std::vector<Register> out;
+  bool real_part = false;   ///< of one part: v is garbage
+
+  /// Whether it needs the conjugate of z.
+  [[nodiscard]] bool conjugates() const { return real_part || out.size() == 2; }
 };
 
 /// lifted -> lifted: out = sum of rotated inputs, no multiplication (average pooling, pre-rotation).
