@@ -133,7 +133,7 @@ void add_package_commands(CLI::App& app) {
   command->add_option("model", compile->model, "ONNX file")->required();
   command->add_option("-o,--output,--out", compile->out, "package folder to write")->required();
   command->add_option("--profile", compile->profile, "precise (N = 2^15), fast (N = 2^14), or deep (N = 2^16, for some twenty layers, more than a hundred with refreshes)")->capture_default_str();
-  command->add_option("--refresh", compile->refresh, "needed: refresh ciphertexts on the way (bootstrapping) where no chain of primes is long enough; never; always: use a chain that has room for refreshes where a plain one would do")
+  command->add_option("--refresh", compile->refresh, "needed: refresh ciphertexts on the way (bootstrapping) where no chain of primes is long enough for the precision that is aimed at; never; always: use a chain that has room for refreshes where a plain one would do")
       ->check(CLI::IsMember({"needed", "never", "always"}))->capture_default_str();
   command->add_option("--dataset", compile->dataset, "CIFAR-10 folder to take value ranges from, besides synthetic images");
   command->add_option("--target-error", compile->target_error, "relative rms error of the logits to aim at; the profile's own without it")->check(CLI::PositiveNumber);

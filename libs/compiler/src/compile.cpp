@@ -27,8 +27,8 @@ namespace {
 // A megabyte of evaluation keys is uploaded once, read from memory at every inference and held for every client:
 // worth this many milliseconds of one core.
 constexpr double kMsPerKeyMegabyte = 0.15;
-// Of several gigabytes a server holds those of few clients only.
-constexpr double kManyKeyMegabytes = 2000, kMsPerMegabyteBeyond = 0.6;
+// Of several gigabytes of keys a server holds those of few clients only; of as many more of weights few servers hold one network's.
+constexpr double kManyKeyMegabytes = 2000, kManyWeightMegabytes = 6000, kMsPerMegabyteBeyond = 0.6;
 // Ranges are taken from a few calibration inputs; real inputs may reach further by this factor.
 constexpr double kRangeMargin = 4.0;
 // Positions that no later layer reads hold whatever the layers before made of the borders: they reach further and vary more. Their
@@ -115,7 +115,8 @@ class Compiler {
     say("levels");
     using Refreshes = CompileOptions::Refreshes;
     if (options_.refreshes != Refreshes::kAlways) BRAINLOCK_TRY(price(shortlist, Refreshing::kNever));
-    if (!found_ && options_.refreshes != Refreshes::kNever) BRAINLOCK_TRY(price(shortlist, Refreshing::kAllowed));
+    const bool needed = !found_ || !best_good_ || best_weight_megabytes_ > kManyWeightMegabytes;
+    if (needed && options_.refreshes != Refreshes::kNever) BRAINLOCK_TRY(price(shortlist, Refreshing::kAllowed));
     if (shortlist.empty())
       return Error{ErrorCode::kResource, "the weights of this network take more than a plan may have (" + std::to_string(static_cast<int>(kMostPlanBytes * 0x1p-20)) +
                                              " MiB); use fewer channels, or smaller maps"};
@@ -238,9 +239,7 @@ class Compiler {
   [[nodiscard]] Result<Ranked> at_nominal_chain(const LayoutChoice& choice) const {
     BRAINLOCK_ASSIGN(Lowered lowered, lower(stages_, slots_, choice, LowerDepth::kStructure));
     assign_levels(lowered, nominal_levels(choice.masks));
-    std::uint64_t weight_bytes = 0;
-    for (const plan::Instruction& instruction : lowered.program.instructions) weight_bytes += plan::count_cost(lowered.program, instruction).weight_bytes;
-    return Ranked{value_of(lowered.program), weight_bytes, choice};
+    return Ranked{value_of(lowered.program), weight_bytes_of(lowered.program), choice};
   }
 
   [[nodiscard]] LevelChoice nominal_levels(bool masks) const {
@@ -259,6 +258,12 @@ class Compiler {
       limbs -= drop;
     }
     return nominal;
+  }
+
+  static std::uint64_t weight_bytes_of(const plan::Program& program) {
+    std::uint64_t bytes = 0;
+    for (const plan::Instruction& instruction : program.instructions) bytes += plan::count_cost(program, instruction).weight_bytes;
+    return bytes;
   }
 
   static double value_of(const plan::Program& program) {
@@ -312,8 +317,7 @@ class Compiler {
         consider(lowered, choice, levels, ranges);
       }
     }
-    for (Candidate& candidate : report_.candidates)
-      if (&candidate == &report_.candidates[best_candidate_]) candidate.chosen = found_;
+    for (std::size_t i = 0; i < report_.candidates.size(); ++i) report_.candidates[i].chosen = found_ && i == best_candidate_;
     return {};
   }
 
@@ -487,7 +491,9 @@ class Compiler {
     candidate.key_bytes = predict_key_bytes(program);
     report_.candidates.push_back(candidate);
     const bool good = levels.relative_error <= options_.profile.target_error;
-    const double value = value_of(program) + kMsPerMegabyteBeyond * std::max(0.0, candidate.key_bytes * 1e-6 - kManyKeyMegabytes);
+    const double weight_megabytes = static_cast<double>(weight_bytes_of(program)) * 1e-6;
+    const double value = value_of(program) + kMsPerMegabyteBeyond * (std::max(0.0, candidate.key_bytes * 1e-6 - kManyKeyMegabytes) +
+                                                                     std::max(0.0, weight_megabytes - kManyWeightMegabytes));
     // Among those that meet the target the cheapest; otherwise the most precise, unless it costs far more.
     const double badness = good ? value : value * (levels.relative_error / options_.profile.target_error);
     if (found_ && (best_good_ && !good)) return;
@@ -504,6 +510,7 @@ class Compiler {
     best_.error_bound = kBoundDeviations * std::sqrt(calibration_.worst_gain_ratio) * best_.error_estimate;
     best_good_ = good;
     best_badness_ = badness;
+    best_weight_megabytes_ = weight_megabytes;
     best_candidate_ = report_.candidates.size() - 1;
     report_.predicted_ms = candidate.predicted_ms;
     found_ = true;
@@ -522,7 +529,7 @@ class Compiler {
   LevelChoice best_levels_;
   RefreshRanges best_ranges_;
   bool found_ = false, best_good_ = false;
-  double best_badness_ = 0;
+  double best_badness_ = 0, best_weight_megabytes_ = 0;
   std::size_t best_candidate_ = 0;
 };
 

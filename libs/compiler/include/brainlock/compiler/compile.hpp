@@ -35,8 +35,8 @@ struct CompileOptions {
   /// Called with a short text as stages finish; may be empty.
   std::function<void(const std::string&)> progress;
   unsigned threads = 0;   ///< 0: one a processor; the program does not depend on it
-  /// Whether values may be refreshed on the way (bootstrapping). Where needed: if no plain chain of primes holds the network. Always: plain chains are
-  /// not looked for, though a network may be so small that it needs no refresh on the other kind either.
+  /// Whether values may be refreshed on the way (bootstrapping). Where needed: if no plain chain of primes holds the network, as exactly as the profile asks for and with
+  /// weights that a server can hold. Always: plain chains are not looked for, though a network may be so small that it needs no refresh on the other kind either.
   enum class Refreshes : std::uint8_t { kWhereNeeded, kNever, kAlways };
   Refreshes refreshes = Refreshes::kWhereNeeded;
 };
