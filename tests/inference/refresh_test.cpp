@@ -307,5 +307,35 @@ TEST_P(DeepNets, AnswerAsInTheClear) {
 INSTANTIATE_TEST_SUITE_P(Nets, DeepNets, testing::Range<std::size_t>(0, deep_nets().size()),
                          [](const auto& test) { return std::string(deep_nets()[test.param].name); });
 
+// As deep as its chain of primes can be, a network is less exact than it is to be; with refreshes it is exact enough.
+TEST(DeepNet, IsRefreshedWhereAPlainChainIsNotExactEnough) {
+  const compiler::TensorShape input{64, 1, 1};
+  compiler::NetBuilder builder(7, input);
+  builder.dense(24);
+  for (int i = 0; i < 42; ++i) builder.quadratic().dense(24);
+  builder.dense(5);
+  const auto graph = compiler::normalise(builder.graph());
+  ASSERT_TRUE(graph.ok()) << graph.error().to_string();
+  compiler::CompileOptions options;
+  options.profile = {"toy", 1U << 12, 0.002, 1300};
+  options.calibration = calibration(input);
+  options.refreshes = compiler::CompileOptions::Refreshes::kNever;
+  compiler::CompileReport plain, refreshed;
+  const auto without = compiler::compile(*graph, options, &plain);
+  ASSERT_TRUE(without.ok()) << without.error().to_string();
+  ASSERT_EQ(plain.notes.size(), 1U);
+  EXPECT_NE(plain.notes.back().find("no chain is as exact"), std::string::npos) << plain.notes.back();
+
+  options.refreshes = compiler::CompileOptions::Refreshes::kWhereNeeded;
+  const auto with = compiler::compile(*graph, options, &refreshed);
+  ASSERT_TRUE(with.ok()) << with.error().to_string();
+  EXPECT_LT(with->error_estimate, without->error_estimate);
+  ASSERT_EQ(refreshed.notes.size(), 1U);
+  EXPECT_NE(refreshed.notes.back().find("ciphertexts are refreshed"), std::string::npos) << refreshed.notes.back();
+  EXPECT_EQ(
+      std::count_if(refreshed.candidates.begin(), refreshed.candidates.end(), [](const auto& c) { return c.chosen; }),
+      1);
+}
+
 }  // namespace
 }  // namespace brainlock
