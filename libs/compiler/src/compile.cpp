@@ -17,6 +17,7 @@
 #include "lowering.hpp"
 #include "machine_limits.hpp"
 #include "refreshes.hpp"
+#include "skeleton.hpp"
 #include "stages.hpp"
 #include "unread.hpp"
 #include "weight_rounding.hpp"
@@ -478,7 +479,7 @@ class Compiler {
 
   void consider(const Lowered& lowered, const LayoutChoice& choice, const LevelChoice& levels, const RefreshRanges& ranges) {
     if (levels.refresh_chain && plan_bytes(lowered.program) + refresh_bytes(lowered, levels) > kMostPlanBytes) return;
-    plan::Program program = lowered.program;
+    plan::Program program = skeleton_of(lowered.program);
     if (levels.refresh_chain) {
       write_refreshes(program, lowered.stages, levels, ranges, TransformDepth::kStructure);
       program.keys = plan::collect_keys(program);

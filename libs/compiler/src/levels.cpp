@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <optional>
 
 #include "brainlock/base/parallel.hpp"
@@ -158,7 +157,7 @@ class Search {
 
   // From states after stage l to states after stage l - 1: chooses the drop and weight rounding of stage l.
   std::vector<State> step_back(const std::vector<State>& states, std::size_t l) {
-    Kept kept;
+    Kept kept = none_kept();
     const std::vector<Rounding> options = roundings(l);
     const bool plain = request_.stages[l].plain;
     const double rms = request_.stages[l - 1].out_rms, head = std::log2(request_.stages[l - 1].out_max) + 2;
@@ -181,10 +180,10 @@ class Search {
         }
       }
     if (chain_ != nullptr && request_.stages[l - 1].refresh_ciphertexts != 0)
-      for (const auto& [key, alike] : Kept(kept))
+      for (const std::vector<State>& alike : Kept(kept))
         for (const State& state : alike) refresh_before(state, l - 1, kept);
     std::vector<State> out;
-    for (const auto& [key, alike] : kept)
+    for (const std::vector<State>& alike : kept)
       for (const State& state : alike) {
         decisions_.push_back(state.decision);
         out.push_back(state);
@@ -193,10 +192,11 @@ class Search {
     return out;
   }
 
-  // Of states with about one scale and the same limbs: the most exact of those that refresh as much, if it is far more exact than all that refresh less.
-  using Kept = std::map<std::pair<int, std::uint32_t>, std::vector<State>>;
-  static void keep(Kept& kept, const State& next) {
-    std::vector<State>& alike = kept[{static_cast<int>(std::floor(next.scale / kScaleBucket)), next.limbs}];
+  // By scale (about) and limbs: the most exact of those that refresh as much, if it is far more exact than all that refresh less.
+  using Kept = std::vector<std::vector<State>>;
+  [[nodiscard]] Kept none_kept() const { return Kept((static_cast<std::size_t>(kHighestScale / kScaleBucket) + 1) * (max_limbs_ + 1)); }
+  void keep(Kept& kept, const State& next) const {
+    std::vector<State>& alike = kept[static_cast<std::size_t>(next.scale / kScaleBucket) * (max_limbs_ + 1) + next.limbs];
     const auto beats = [](const State& a, const State& b) {
       return a.refreshed == b.refreshed ? a.error <= b.error : a.refreshed < b.refreshed && a.error * kWorthRefreshing <= b.error;
     };
