@@ -4,7 +4,7 @@
     /usr/bin/python3 export.py --checkpoint RUN/final.pt --output model.onnx [--data DIR]
 
 Input `image`: float NCHW, pixels in [0, 1] (byte / 255). Output `logits`. The pixel normalisation
-is folded into the first convolution, exactly, since no layer pads; ResNet-20, which pads, has none. Forms:
+is folded into the first convolution, exactly, since no layer pads; ResNets, which pad, have none. Forms:
 
     folded   batch normalisation folded into the linear layers, so that every pre-activation has
              about unit variance; activations are a x^2 + b x + c. This is what we ship.
@@ -85,7 +85,7 @@ def export(net, form="folded"):
 
 
 def export_resnet(net, form="folded"):
-    """The ONNX model of a ResNet20.
+    """The ONNX model of a ResNet.
 
     Sums have unit variance too: a block's input gets the next sum's gain per channel, which the quadratic before it takes up, and the
     next convolution takes it away again. A ReLU takes up no negative gain, so there the shortcut is multiplied by it.
@@ -121,18 +121,18 @@ def export_resnet(net, form="folded"):
 
     def input_scale(block):
         """The factor of a block's input."""
-        plain = form == "separate" or relu or block > 17 or block in (7, 13)
+        plain = form == "separate" or relu or block >= len(net.linear) or block in net.strided
         return 1.0 if plain else norm(block + 1)[0]
 
     x = conv("image", 0, f64(net.linear[0].weight), *norm(0), "layer1")
     x = activation(x, 0, input_scale(1))
-    for i in range(1, 19, 2):
+    for i in range(1, len(net.linear), 2):
         w = f64(net.linear[i].weight) / np.reshape(input_scale(i), (1, -1, 1, 1))
         y = activation(conv(x, i, w, *norm(i), f"layer{i + 1}"), i, 1.0)
         gain, offset = norm(i + 1)
         y = conv(y, i + 1, f64(net.second(i + 1)), gain, offset, f"branch{i + 2}")
-        if i in (7, 13):
-            w = f64(net.shortcut[i // 13].weight)
+        if i in net.strided:
+            w = f64(net.shortcut[net.strided.index(i)].weight)
             x = g.conv(x, f"shortcut{i + 2}", w if form == "separate" else w * gain.reshape(-1, 1, 1, 1), None, (2, 2))
         elif relu and form != "separate":
             x = g.node("Mul", [x, g.constant(f"shortcut{i + 2}.gain", gain.reshape(1, -1, 1, 1))], f"shortcut{i + 2}")
@@ -223,7 +223,7 @@ def main():
         p.error("--expect needs the images of --synthetic")
     torch.set_num_threads(1)
     net, state = load(args.checkpoint)
-    made = {"resnet20": export_resnet, "attention": export_attention}.get(net.config["net"], export)(net, args.form)
+    made = {"resnet20": export_resnet, "resnet32": export_resnet, "attention": export_attention}.get(net.config["net"], export)(net, args.form)
     onnx.save(made, args.output)
 
     if args.data:

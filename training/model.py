@@ -6,6 +6,7 @@ square, q(x) = a (x + b/2a)^2 - (a + b^2/4a), and evaluates nothing but the squa
 its precision when |b/2a| is small, so `project()` holds a >= A_MIN and |b/2a| <= SHIFT_MAX after
 every step. The sign of a is free to be positive: the next linear layer can flip a channel.
 """
+import functools
 import math
 
 import torch
@@ -158,6 +159,7 @@ class Quadratic(nn.Module):
             self.register_buffer("a", torch.zeros(channels), persistent=False)
             self.register_buffer("b", torch.ones(channels), persistent=False)
         self.blend = 1.0        # 1: quadratic, 0: ReLU; raised in a gradual replacement
+        self.gradual = True     # takes part in one
         # The ReLU to replace, of x: relu(gain x + shift) - offset. As given here, of about a fresh quadratic's size.
         self.relu = tuple(torch.full((channels,), v) for v in (1.6, 0.0, 0.64))
         self.noise = 0.0        # standard deviation added to x (x has unit variance)
@@ -303,22 +305,24 @@ class TinyCnn(nn.Module):
     forward = Vgg9.forward
 
 
-class ResNet20(nn.Module):
-    """The ResNet-20 of CIFAR-10 with an activation behind each sum: x = act(conv2(act(conv1(x))) + shortcut(x)).
+class ResNet(nn.Module):
+    """A ResNet of CIFAR-10 with an activation behind each sum: x = act(conv2(act(conv1(x))) + shortcut(x)).
 
-    Input: float NCHW pixels in [0, 1], as they are: black is what the padding means, in training as in use. `linear` holds the 19 3x3
-    convolutions in the order of their activations; the second one of a block has a gain per output channel, since an update never
-    changes a weight matrix's norm and the sum's normalisation takes none out.
+    Three groups of so many `blocks`: 3 make the ResNet-20, 5 the ResNet-32. Input: float NCHW pixels in [0, 1], as they are: black is what
+    the padding means, in training as in use. `linear` holds the 3x3 convolutions in the order of their activations; the second one of a block
+    has a gain per output channel, since an update never changes a weight matrix's norm and the sum's normalisation takes none out.
     """
 
-    def __init__(self, activation="quadratic", width=1.0, classes=10):
+    def __init__(self, blocks, activation="quadratic", width=1.0, classes=10):
         super().__init__()
         c = [int(round(width * k)) for k in (16, 32, 64)]
-        self.config = {"net": "resnet20", "activation": activation, "width": width}
-        sizes = [3] + [c[0]] * 7 + [c[1]] * 6 + [c[2]] * 6
+        self.config = {"net": f"resnet{6 * blocks + 2}", "activation": activation, "width": width}
+        self.blocks = blocks
+        self.strided = (2 * blocks + 1, 4 * blocks + 1)   # the first layers of groups 2 and 3
+        sizes = [3, c[0]] + [k for k in c for _ in range(2 * blocks)]
         self.linear = nn.ModuleList(
-            nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in (7, 13) else 1, 1, bias=False) for i in range(19))
-        # Nineteen squares in a row: milder ones to begin with.
+            nn.Conv2d(sizes[i], sizes[i + 1], 3, 2 if i in self.strided else 1, 1, bias=False) for i in range(6 * blocks + 1))
+        # Nineteen squares in a row or more: milder ones to begin with.
         self.act = nn.ModuleList(Quadratic(k, activation, 0.10) for k in sizes[1:])
         self.shortcut = nn.ModuleList(nn.Conv2d(c[i], c[i + 1], 1, 2, bias=False) for i in range(2))
         self.gain = nn.ParameterList(nn.Parameter(torch.full((k,), 0.5)) for k in sizes[3::2])
@@ -337,10 +341,10 @@ class ResNet20(nn.Module):
 
     def forward(self, x):
         x = self.act[0](self._conv(self.linear[0], x))
-        for i in range(1, 19, 2):
+        for i in range(1, len(self.linear), 2):
             y = self.act[i](self._conv(self.linear[i], x))
-            if i in (7, 13):
-                x = self._conv(self.shortcut[i // 13], x)
+            if i in self.strided:
+                x = self._conv(self.shortcut[self.strided.index(i)], x)
             x = self.act[i + 1](self._conv(self.linear[i + 1], y, self.second(i + 1)), x)
         return self._conv(self.head, x.mean((2, 3), keepdim=True)).flatten(1)
 
@@ -349,7 +353,8 @@ def build(config):
     from attention import AttentionNet   # which needs this file
 
     config = dict(config)
-    net = {"vgg9": Vgg9, "tiny": TinyCnn, "resnet20": ResNet20, "attention": AttentionNet}[config.pop("net")]
+    net = {"vgg9": Vgg9, "tiny": TinyCnn, "resnet20": functools.partial(ResNet, 3), "resnet32": functools.partial(ResNet, 5),
+           "attention": AttentionNet}[config.pop("net")]
     return net(**config)
 
 
@@ -372,7 +377,7 @@ def replace_relu(net, state):
     is best raised slowly from 0, where the net is still the ReLU network. A channel that is nearly straight is bent more, and a faint
     one is scaled up and the next layer's weights down, as far as the limits of `project()` ask for it.
 
-    In a ResNet20 an activation's size counts, in the next sum, and its padding means 0: there the quadratic is only bent more where it
+    In a ResNet an activation's size counts, in the next sum, and its padding means 0: there the quadratic is only bent more where it
     must be, and the blend keeps the ReLU's mean; the head's bias learns to do without it.
     """
     made = {k: v.clone() for k, v in state.items() if not (k.startswith("act.") and k.endswith(("norm.weight", "norm.bias")))}
@@ -384,7 +389,7 @@ def replace_relu(net, state):
         density = torch.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
         a, b, mean = 0.5 * size * density, g * below, h * below + size * density
         a = torch.maximum(a, b.abs() / (2.0 * SHIFT_MAX))
-        if net.config["net"] == "resnet20":
+        if isinstance(net, ResNet):
             made[f"act.{i}.a"], made[f"act.{i}.b"] = a.clamp_min(A_MIN), b
             act.relu = (g, h, torch.zeros_like(mean))
             continue
@@ -397,3 +402,62 @@ def replace_relu(net, state):
         made[f"act.{i}.a"], made[f"act.{i}.b"] = a * scale, b * scale
         act.relu = (g * scale, h * scale, mean * scale)
     net.load_state_dict(made)
+
+
+LINE = 20.0   # a ReLU's shift that leaves a straight line, in deviations
+
+
+@torch.no_grad()
+def deepen(net, shallow, pixels):
+    """Gives the ResNet `net` the weights of a `shallow` one with fewer blocks, and more blocks at the end of each group that pass their
+    input on (T. Chen and others, "Net2Net", 2016). Returns the median over `pixels` of an image's largest difference of a logit:
+    where squares blow an image up, rounding alone moves its logits.
+
+    The branch of a new block has gain 0 to begin with, and its activation takes the sum's normalisation back: by statistics of the values
+    on `pixels`. Behind a ReLU, another one changes nothing. A new quadratic is the straightest that project() allows, reached from a
+    straight line (`blend` 0). It turns the sign: outputs of a quadratic have a long tail above, which a parabola folds back at the third
+    deviation; without the turn it would stretch it, from block to block. So new ones come in pairs.
+    """
+    new = net.blocks - shallow.blocks
+    relu = net.config["activation"] == "relu"
+    if new < 0 or new % 2 and not relu:
+        raise SystemExit("so many blocks cannot be added: ReLU networks take any number, quadratic ones pairs")
+    ends = {}
+    for act in (shallow.act[2 * shallow.blocks * k] for k in (1, 2, 3)):
+        act.register_forward_hook(lambda act, x, y: ends.update({act: y}))
+    expected = shallow.eval()(pixels)
+    for act in net.act:
+        act.gradual = False
+
+    def set_statistics(act, x):
+        var, act.norm.running_mean[:] = torch.var_mean(x, (0, 2, 3))
+        act.norm.running_var.copy_(var)
+        return torch.sqrt(var + act.norm.eps)
+
+    for mine, theirs in ((net.linear[0], shallow.linear[0]), (net.act[0], shallow.act[0]), (net.shortcut, shallow.shortcut),
+                         (net.head, shallow.head)):
+        mine.load_state_dict(theirs.state_dict())
+    for group in range(3):
+        first, there = 1 + 2 * net.blocks * group, 1 + 2 * shallow.blocks * group
+        for i in range(2 * shallow.blocks):
+            net.linear[first + i].load_state_dict(shallow.linear[there + i].state_dict())
+            net.act[first + i].load_state_dict(shallow.act[there + i].state_dict())
+        for i in range(shallow.blocks):
+            net.gain[first // 2 + i].copy_(shallow.gain[there // 2 + i])
+        x = ends[shallow.act[there + 2 * shallow.blocks - 1]]
+        for i in range(first + 2 * shallow.blocks, first + 2 * net.blocks, 2):
+            set_statistics(net.act[i], net._conv(net.linear[i], x))
+            net.gain[i // 2].zero_()
+            act = net.act[i + 1]
+            size = set_statistics(act, x)
+            mean = act.norm.running_mean.clone()
+            if relu:
+                act.norm.weight.copy_(size)
+                act.norm.bias.copy_(mean)
+                continue
+            act.a.copy_((size / (2 * SHIFT_MAX)).clamp_min(A_MIN))
+            act.b.copy_(-size)
+            act.relu = (-size, LINE * size, LINE * size + mean)
+            act.gradual, act.blend = True, 0.0
+            x = -x
+    return (net.eval()(pixels) - expected).abs().amax(1).median().item()

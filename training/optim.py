@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
                 if self.clip:
                     # One that is far larger, from a single image that blows up, would fill the momentum for many steps.
                     size = p.grad.norm().item()
-                    usual = state.setdefault("size", size)
+                    usual = state.get("size") or size     # 0 in the first step, where the layer has no say yet
                     if size > self.clip * usual:
                         p.grad.mul_(self.clip * usual / size)
                     state["size"] = 0.95 * usual + 0.05 * min(size, self.clip * usual)

@@ -11,7 +11,7 @@ HINTS_FROM = 4
 class Teacher:
     """A trained network's logits, and with `hints` its normalised pre-activations from layer HINTS_FROM on.
 
-    Normalisation is folded into the convolutions, and scale and shift too where no hint is taken: fewer passes over memory. A ResNet-20
+    Normalisation is folded into the convolutions, and scale and shift too where no hint is taken: fewer passes over memory. A ResNet
     has no hints to give. With `half`, values are bfloat16.
     """
 
@@ -24,7 +24,7 @@ class Teacher:
         self.net.load_state_dict(loaded["model"])
         self.net.eval()
         self.folded = []
-        if self.config["net"] == "resnet20":
+        if isinstance(self.net, nets.ResNet):
             self._fold_resnet(torch.bfloat16 if half else torch.float32)
             return
         self.hints_from = HINTS_FROM if hints else len(self.net.act)
@@ -49,7 +49,8 @@ class Teacher:
                 gain, bias = gain * norm.weight, bias * norm.weight + norm.bias
             gain = gain.view(-1, 1, 1, 1)
             weight = (self.net.second(i) if i and i % 2 == 0 else linear.weight) * gain
-            short = self.net.shortcut[(i - 1) // 13].weight * gain if i in (8, 14) else gain.view(-1, 1, 1)
+            wide = i - 1 in self.net.strided
+            short = self.net.shortcut[self.net.strided.index(i - 1)].weight * gain if wide else gain.view(-1, 1, 1)
             self.folded.append([v.to(kind).contiguous(memory_format=torch.channels_last) if v.dim() == 4 else v.to(kind)
                                 for v in (weight, bias, short)])
 
@@ -58,7 +59,7 @@ class Teacher:
             if i % 2:
                 before = x
             x = F.conv2d(x.to(weight.dtype), weight, bias, linear.stride, linear.padding)
-            if i in (8, 14):
+            if i - 1 in self.net.strided:
                 x = x + F.conv2d(before, short, None, 2)
             elif i and i % 2 == 0:
                 x = torch.addcmul(x, short, before)
@@ -72,7 +73,7 @@ class Teacher:
     @torch.no_grad()
     def __call__(self, x):
         net, features = self.net, {}
-        if net.config["net"] == "resnet20":
+        if isinstance(net, nets.ResNet):
             return self._resnet(x), {}
         x = (x - net.mean) / net.std
         for i, ((weight, bias), act) in enumerate(zip(self.folded, net.act)):

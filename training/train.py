@@ -45,7 +45,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", required=True, help="folder with the CIFAR-10 binary files")
     p.add_argument("--out", required=True, help="folder for checkpoints and the log")
-    p.add_argument("--net", "--model", choices=("vgg9", "tiny", "resnet20", "attention"), default="vgg9")
+    p.add_argument("--net", "--model", choices=("vgg9", "tiny", "resnet20", "resnet32", "attention"), default="vgg9")
     p.add_argument("--heads", type=int, choices=(0, 1), default=1, help="of --net attention; 0: its control, which passes the tokens on")
     p.add_argument("--activation", choices=("quadratic", "relu"), default="quadratic")
     p.add_argument("--width", type=float, default=1.0, help="channel factor (a wide ReLU teacher)")
@@ -92,6 +92,8 @@ def arguments():
                    help="weight of the distance between the normalised pre-activations of net and teacher in the layers from the "
                         "fifth on (they need the same widths)")
     p.add_argument("--init", help="checkpoint to start from (fine-tuning); a ReLU network is converted (use --gradual)")
+    p.add_argument("--deepen", help="checkpoint of a ResNet with fewer blocks and the same activations to start from: the new blocks pass "
+                   "their input on at first (quadratics: use --gradual, for the new ones)")
     p.add_argument("--freeze", type=float, default=0,
                    help="fixed normalisation statistics, those of the moving average, in this last share of the run: what is trained "
                         "then is what is used")
@@ -221,14 +223,24 @@ def main():
             nets.replace_relu(model, loaded["model"])
         else:
             model.load_state_dict(loaded["model"])
+    if args.deepen:
+        loaded = torch.load(args.deepen, map_location=device)
+        shallow = nets.build(loaded["config"]).to(device)
+        if {type(model), type(shallow)} != {nets.ResNet} or loaded["config"]["activation"] != args.activation or args.init:
+            raise SystemExit("--deepen needs two ResNets of the same activations, and no --init")
+        shallow.load_state_dict(loaded["model"])
+        apart = nets.deepen(model, shallow, prepare(cifar.to_float(images[:512]), model).to(device))
+        print(f"deepened: logits are {apart:.1e} from the shallow net's (median of 512 images)", flush=True)
+        if not apart < 1e-3:
+            raise SystemExit("the deepened net does not answer as the shallow one")
     teacher = Teacher(args.teacher, device, args.bf16, args.hint > 0) if args.teacher else None
-    if args.hint and (teacher is None or {"resnet20", "attention"} & {args.net, teacher.config["net"]}):
-        raise SystemExit("--hint needs a --teacher, and is not for resnet20 or attention")
+    if args.hint and (teacher is None or {"resnet20", "resnet32", "attention"} & {args.net, teacher.config["net"]}):
+        raise SystemExit("--hint needs a --teacher, and is not for ResNets or attention")
     if args.hint and args.bf16:
         raise SystemExit("--hint compares in single precision: without --bf16")
     if args.hold and (device.type != "cpu" or fused.library() is None):
         raise SystemExit("--hold is done by fused.c alone: on the CPU, and with a C compiler named cc")
-    if args.early_every > 1 and args.net in ("resnet20", "attention"):
+    if args.early_every > 1 and args.net in ("resnet20", "resnet32", "attention"):
         raise SystemExit(f"--early-every is not for {args.net}, whose first layers are not half of the work")
     if args.gradual and args.net == "attention":
         raise SystemExit("--gradual is not for attention: it starts as it is")
@@ -254,7 +266,7 @@ def main():
         add_noise(model, args)
 
     matrices = [layer.weight for layer in model.linear]
-    if args.net == "resnet20":
+    if isinstance(model, nets.ResNet):
         matrices += [layer.weight for layer in model.shortcut]
     small = [p for p in model.parameters() if all(p is not m for m in matrices)]
     muon = Muon([{"params": matrices[:2], "factor": args.early_lr},
@@ -388,7 +400,7 @@ def main():
             for worker in workers:
                 worker.still = 2 if k % args.early_every else 0
                 for act in nets.activations(worker):
-                    act.blend = blend
+                    act.blend = blend if act.gradual else 1.0
             for act in nets.activations(workers[0]):
                 act.follow = 0 if k % FOLLOW_EVERY else args.micro_batch - augment.tinted(args.micro_batch)
             parts = [(part, pictures(part), odd_pictures(k)) for part in

@@ -297,6 +297,17 @@ TEST(ResNet20, RefreshedAnswersAsInTheClear) {
   for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
 }
 
+// Deeper than a chain of primes that a server could hold the weights of. Ten gigabytes and three minutes.
+TEST(ResNet32, IsRefreshedAndAnswersAsInTheClear) {
+  if (std::getenv("BRAINLOCK_SLOW_TESTS") == nullptr) GTEST_SKIP() << "only with BRAINLOCK_SLOW_TESTS=1";
+  const auto model = Model::make("resnet32-cifar10/resnet32.onnx", "deep");
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(model->parameters().security_bits(), 128);
+  const auto& instructions = model->program().instructions;
+  EXPECT_GE(std::count_if(instructions.begin(), instructions.end(), [](const auto& i) { return std::holds_alternative<plan::Raise>(i.op); }), 1);
+  for (std::uint64_t seed : {1, 2}) model->check(sample(seed, model->shape()), "synthetic " + std::to_string(seed));
+}
+
 TEST(Attention, FastAnswersAsInTheClear) {
   const auto model = Model::make("attention-cifar10/attention.onnx", "fast");
   ASSERT_NE(model, nullptr);
