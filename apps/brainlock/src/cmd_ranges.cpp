@@ -106,9 +106,11 @@ void run_ranges(const RangesOptions& options) {
   }
   std::printf("%s, profile %s: %s; the largest |value| of an image\n", program.model_name.c_str(), program.profile.c_str(), images.description.c_str());
   std::printf("  %-16s %10s %10s %10s %10s %8s %7s\n", "layer", "limit", "median", "99.9 %", "largest", "margin", "beyond");
-  for (const LayerSummary& layer : layers)
+  for (const LayerSummary& layer : layers) {
+    if (layer.limit == 0) continue;   // the steps of a refresh
     std::printf("  %-16s %10.4g %10.4g %10.4g %10.4g %7.2fx %7zu\n", layer.layer.c_str(), layer.limit, layer.median, layer.high, layer.largest,
                 layer.largest > 0 ? layer.limit / layer.largest : 0.0, layer.beyond);
+  }
   std::printf("  inside every limit: %zu of %zu; answers that may wrap around: %zu (at most %.2g of the room is used)\n", ranges.size() - outside.size(),
               ranges.size(), wraps, wrap);
   if (!outside.empty()) {

@@ -281,7 +281,7 @@ class Compiler {
   void note_refreshes() const {
     std::size_t count = 0;
     for (const plan::Instruction& instruction : best_.instructions) count += std::holds_alternative<plan::Raise>(instruction.op) ? 1 : 0;
-    report_.notes.push_back("deeper than a chain of primes: " + std::to_string(count) + " ciphertexts are refreshed on the way (bootstrapping)");
+    report_.notes.push_back(std::to_string(count) + " ciphertexts are refreshed on the way (bootstrapping)");
   }
 
   /// Layouts that turn out not to fit a plan are taken from the list.

@@ -120,6 +120,7 @@ std::vector<plan::Linear> structure_of(Direction direction, std::uint32_t slots)
   return make_transform(direction, slots, kBabies, TransformDepth::kStructure);
 }
 
+/// Of the sines of messages as large as is expected.
 double sine_rms() { return 2 * std::numbers::pi * kRmsShare; }
 
 /// log2 of the least scale for the weights of a layer to coefficients.
@@ -129,7 +130,7 @@ double least_weights_log2(const plan::Linear& layer) {
 
 double unitary(std::uint32_t slots) { return std::sqrt(static_cast<double>(slots)); }
 
-/// Of a value that is raised at this scale, in sines; and the other way round.
+/// One sine, in values that are raised at this scale; and the scale at which a sine is so much.
 double value_units(const RefreshChain& chain, double raise_scale) {
   return chain.q0() * unitary(chain.slots()) / (2 * std::numbers::pi * raise_scale);
 }
@@ -259,7 +260,7 @@ double sine_error(const RefreshChain& chain, bool real) {
   return std::hypot(chain.error, (real ? 1 : std::numbers::sqrt2) * chain.step_error);
 }
 
-/// Of a value, in sines: where what the sine bends and what is added to it are least, together.
+/// What one sine should be, in values: where what the sine bends and what is added to it are least, together.
 double best_units(const RefreshChain& chain, const Refresh& refresh) {
   const double bent = kBent * refresh.rms * refresh.rms * refresh.rms;
   return std::max(std::cbrt(std::numbers::sqrt2 * bent / sine_error(chain, refresh.real)),

@@ -28,7 +28,7 @@ namespace brainlock::compiler {
 struct RefreshShape {
   std::uint32_t ring_degree = 0;
   int q_bits = 0, p_limbs = 0, digit_limbs = 0;
-  int finer = 0;  ///< bits more in each step of the sine than values far below their largest need
+  int finer = 0;  ///< bits by which each step of the sine is more exact than it must be at least
 };
 
 struct RefreshChain {
