@@ -101,7 +101,8 @@ Status Encoder::round_trip(std::span<std::complex<float>* const> vectors, std::s
   for (std::complex<float>* vector : vectors) {   // one by one: coefficients too large for the fast rounding, or for any
     const std::vector<Complex> slots(vector, vector + period);
     BRAINLOCK_ASSIGN(const auto coefficients, to_coefficients(slots, scale));
-    std::ranges::transform(to_slots(coefficients, scale), vector, [](const Complex& v) { return std::complex<float>(v); });
+    const auto rounded = to_slots(coefficients, scale);
+    std::transform(rounded.begin(), rounded.end(), vector, [](const Complex& v) { return std::complex<float>(v); });
   }
   return {};
 }

@@ -10,7 +10,7 @@ using namespace brainlock;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const auto parameters =
       *ckks::Parameters::create_insecure_for_tests({8, {268435361, 536870849}, {1073741441}, 1});
-  (void)ckks_client::SecretKey::Impl::decode({data, size}, parameters);
+  (void)ckks_client::SecretKey::parse({data, size}, parameters);
   // Sealed and bound to the parameters, so that the coefficients are reached.
   if (size < 32 + 40) return 0;
   std::vector<std::uint8_t> sealed(data, data + size);
@@ -19,6 +19,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   hash.update({sealed.data(), size - 32});
   const auto digest = hash.finish();
   std::copy(digest.begin(), digest.end(), sealed.end() - 32);
-  (void)ckks_client::SecretKey::Impl::decode(sealed, parameters);
+  (void)ckks_client::SecretKey::parse(sealed, parameters);
   return 0;
 }

@@ -1,20 +1,12 @@
-// Secret keys and their files.
+// Secret keys and their form in bytes, which is that of their files.
 //
-// File form, version 1 (integers little-endian):
+// Version 1 (integers little-endian):
 //   "BRSK"  u32 version = 1  parameters id (32)  u32 N  N/4 bytes: coefficients + 1 in two bits, lowest first
 //   BLAKE2b-256 of everything before (32)
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cstring>
 
-#include "brainlock/base/file.hpp"
 #include "brainlock/crypto/blake2b.hpp"
 #include "brainlock/math/kernels.hpp"
 #include "sampling.hpp"
@@ -30,7 +22,7 @@ constexpr std::size_t kDigestBytes = 32;
 
 constexpr std::uint32_t kMinRingDegree = 8, kMaxRingDegree = 1u << 17;
 
-constexpr std::size_t file_size(std::uint32_t ring_degree) { return kHeaderBytes + ring_degree / 4 + kDigestBytes; }
+constexpr std::size_t size_of(std::uint32_t ring_degree) { return kHeaderBytes + ring_degree / 4 + kDigestBytes; }
 
 void put_u32(std::uint8_t* out, std::uint32_t value) {
   for (int i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(value >> (8 * i));
@@ -45,40 +37,9 @@ crypto::Digest256 digest_of(std::span<const std::uint8_t> bytes) {
   return hash.finish();
 }
 
-/// Reads the file straight into locked memory: a std::vector or stream buffer would leave copies behind.
-Result<crypto::SecretBuffer> read_secret(const std::filesystem::path& file) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) {
-    return {errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, std::string("cannot open: ") + std::strerror(errno)};
-  }
-  struct Closer {
-    int descriptor;
-    ~Closer() { ::close(descriptor); }
-  } closer{descriptor};
-  struct stat status {};
-  if (::fstat(descriptor, &status) != 0) return {ErrorCode::kIo, std::string("cannot read: ") + std::strerror(errno)};
-  if (!S_ISREG(status.st_mode)) return {ErrorCode::kInvalidArgument, "not a regular file"};
-  if ((status.st_mode & 077) != 0) {
-    char mode[8];
-    std::snprintf(mode, sizeof mode, "%04o", status.st_mode & 07777u);
-    return {ErrorCode::kDenied, std::string("mode ") + mode + ", expected 0600: others may read this secret key (chmod 600)"};
-  }
-  const auto size = static_cast<std::size_t>(status.st_size);
-  if (size > file_size(kMaxRingDegree)) {
-    return {ErrorCode::kTooLarge,
-            std::to_string(size) + " bytes, expected at most " + std::to_string(file_size(kMaxRingDegree))};
-  }
-  crypto::SecretBuffer buffer(size);
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t got = ::read(descriptor, buffer.data() + done, size - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return {ErrorCode::kIo, got < 0 ? std::strerror(errno) : "became shorter while it was read"};
-    done += static_cast<std::size_t>(got);
-  }
-  return buffer;
-}
-
 }  // namespace
+
+static_assert(SecretKey::kMaxBytes == size_of(kMaxRingDegree));
 
 SecretKey::Impl::Impl(std::shared_ptr<const ckks::Parameters> checked)
     : parameters(std::move(checked)),
@@ -109,9 +70,9 @@ Result<SecretKey> SecretKey::generate(std::shared_ptr<const ckks::Parameters> pa
   return SecretKey(std::move(impl));
 }
 
-Status SecretKey::save(const std::filesystem::path& file) const {
+crypto::SecretBuffer SecretKey::serialize() const {
   const std::uint32_t n = impl_->parameters->ring_degree();
-  crypto::SecretBuffer buffer(file_size(n));
+  crypto::SecretBuffer buffer(size_of(n));
   std::uint8_t* out = buffer.data();
   std::copy(kMagic.begin(), kMagic.end(), out);
   put_u32(out + 4, kVersion);
@@ -125,15 +86,14 @@ Status SecretKey::save(const std::filesystem::path& file) const {
   }
   const auto digest = digest_of(buffer.bytes().first(buffer.size() - kDigestBytes));
   std::copy(digest.begin(), digest.end(), out + buffer.size() - kDigestBytes);
-  return write_file(file, buffer.bytes(), {.overwrite = false, .mode = 0600});
+  return buffer;
 }
 
-Result<std::unique_ptr<SecretKey::Impl>> SecretKey::Impl::decode(std::span<const std::uint8_t> bytes,
-                                                                 std::shared_ptr<const ckks::Parameters> parameters) {
+Result<SecretKey> SecretKey::parse(std::span<const std::uint8_t> bytes, std::shared_ptr<const ckks::Parameters> parameters) {
   const std::uint8_t* in = bytes.data();
-  if (bytes.size() < file_size(kMinRingDegree)) {
+  if (bytes.size() < size_of(kMinRingDegree)) {
     return {ErrorCode::kTruncated, std::to_string(bytes.size()) + " bytes, expected at least " +
-                                       std::to_string(file_size(kMinRingDegree))};
+                                       std::to_string(size_of(kMinRingDegree))};
   }
   if (!std::equal(kMagic.begin(), kMagic.end(), in)) return {ErrorCode::kMalformed, "not a secret key file"};
   if (get_u32(in + 4) != kVersion) {
@@ -143,9 +103,9 @@ Result<std::unique_ptr<SecretKey::Impl>> SecretKey::Impl::decode(std::span<const
   if (!std::has_single_bit(degree) || degree < kMinRingDegree || degree > kMaxRingDegree) {
     return {ErrorCode::kMalformed, "ring degree " + std::to_string(degree) + ", expected a power of two"};
   }
-  if (bytes.size() != file_size(degree)) {
-    return {bytes.size() < file_size(degree) ? ErrorCode::kTruncated : ErrorCode::kMalformed,
-            std::to_string(bytes.size()) + " bytes, expected " + std::to_string(file_size(degree))};
+  if (bytes.size() != size_of(degree)) {
+    return {bytes.size() < size_of(degree) ? ErrorCode::kTruncated : ErrorCode::kMalformed,
+            std::to_string(bytes.size()) + " bytes, expected " + std::to_string(size_of(degree))};
   }
   const auto digest = digest_of(bytes.first(bytes.size() - kDigestBytes));
   if (!std::equal(digest.begin(), digest.end(), in + bytes.size() - kDigestBytes)) {
@@ -163,16 +123,7 @@ Result<std::unique_ptr<SecretKey::Impl>> SecretKey::Impl::decode(std::span<const
   }
   if (bad != 0) return {ErrorCode::kMalformed, "a coefficient is not -1, 0 or 1"};
   impl->transform();
-  return impl;
-}
-
-Result<SecretKey> SecretKey::load(const std::filesystem::path& file, std::shared_ptr<const ckks::Parameters> parameters) {
-  const std::string where = "secret key " + file.string();
-  const auto bytes = read_secret(file);
-  if (!bytes.ok()) return bytes.error().in(where);
-  auto impl = Impl::decode(bytes->bytes(), std::move(parameters));
-  if (!impl.ok()) return impl.error().in(where);
-  return SecretKey(std::move(impl).value());
+  return SecretKey(std::move(impl));
 }
 
 }  // namespace brainlock::ckks_client

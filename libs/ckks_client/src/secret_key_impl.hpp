@@ -12,9 +12,6 @@ namespace brainlock::ckks_client {
 
 struct SecretKey::Impl {
   explicit Impl(std::shared_ptr<const ckks::Parameters> checked);
-  /// The contents of a secret-key file.
-  static Result<std::unique_ptr<Impl>> decode(std::span<const std::uint8_t> bytes,
-                                              std::shared_ptr<const ckks::Parameters> checked);
   /// Fills `evaluation` from `coefficients`.
   void transform();
   /// Evaluation-domain words of the secret at modulus index m.

@@ -94,7 +94,7 @@ TEST_F(SecretKeyFile, EveryTruncationAndBitFlipIsRefused) {
   ASSERT_TRUE(key->save(file_).ok());
   const auto good = *read_file(file_, 1u << 20);
   // On the bytes: a thousand files would take seconds.
-  const auto decode = [&](std::span<const std::uint8_t> bytes) { return SecretKey::Impl::decode(bytes, parameters_); };
+  const auto decode = [&](std::span<const std::uint8_t> bytes) { return SecretKey::parse(bytes, parameters_); };
   ASSERT_TRUE(decode(good).ok());
   for (std::size_t size = 0; size < good.size(); ++size) {
     const auto cut = decode(std::span(good).first(size));

@@ -1,6 +1,5 @@
 #include "brainlock/crypto/hash.hpp"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 
 #define XXH_INLINE_ALL
@@ -29,17 +28,6 @@ std::array<std::uint8_t, N> twox(ByteView data) {
   return out;
 }
 
-Status pbkdf2(std::span<std::uint8_t> out, ByteView password, ByteView salt, std::uint32_t iterations,
-              const EVP_MD* digest) {
-  static const char kEmpty = 0;
-  const auto* pass = password.empty() ? &kEmpty : reinterpret_cast<const char*>(password.data());
-  if (PKCS5_PBKDF2_HMAC(pass, static_cast<int>(password.size()), salt.data(), static_cast<int>(salt.size()),
-                        static_cast<int>(iterations), digest, static_cast<int>(out.size()), out.data()) != 1) {
-    return Error{ErrorCode::kInternal, "PBKDF2 failed"};
-  }
-  return {};
-}
-
 }  // namespace
 
 Hash128 blake2b_128(ByteView data) { return blake2b<16>(data); }
@@ -62,14 +50,6 @@ std::uint64_t xxh64(ByteView data, std::uint64_t seed) { return XXH64(data.data(
 std::array<std::uint8_t, 8> twox_64(ByteView data) { return twox<8>(data); }
 Hash128 twox_128(ByteView data) { return twox<16>(data); }
 Hash256 twox_256(ByteView data) { return twox<32>(data); }
-
-Status pbkdf2_sha256_into(std::span<std::uint8_t> out, ByteView password, ByteView salt, std::uint32_t iterations) {
-  return pbkdf2(out, password, salt, iterations, EVP_sha256());
-}
-
-Status pbkdf2_sha512_into(std::span<std::uint8_t> out, ByteView password, ByteView salt, std::uint32_t iterations) {
-  return pbkdf2(out, password, salt, iterations, EVP_sha512());
-}
 
 Hash256 hmac_sha256(ByteView key, ByteView data) {
   Hash256 out{};

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <string>
 
-#include "brainlock/crypto/bip39.hpp"
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/crypto/merlin.hpp"
 #include "brainlock/crypto/random.hpp"
@@ -16,8 +15,6 @@
 namespace brainlock::crypto {
 namespace {
 
-constexpr std::string_view kDevelopmentPhrase =
-    "bottom drive obey lake curtain smoke basket hold race lonely fit walk";
 constexpr std::uint8_t kMarkerBit = 0x80;  // Set in the last byte so that the signature cannot pass for ed25519.
 
 bool is_zero(const std::uint8_t* bytes, std::size_t size) { return sodium_is_zero(bytes, size) == 1; }
@@ -120,40 +117,6 @@ Result<Sr25519KeyPair> Sr25519KeyPair::from_secret_key(ByteView secret_key,
   }
   if (expected) return Error{ErrorCode::kMismatch, "the expanded key does not belong to the stated public key"};
   return Error{ErrorCode::kMalformed, "the expanded key's scalar is not below the group order"};
-}
-
-Result<Sr25519KeyPair> Sr25519KeyPair::from_uri(std::string_view uri) {
-  if (uri.size() > 4096) return Error{ErrorCode::kTooLarge, "a secret URI has at most 4096 characters"};
-  std::string_view password;
-  if (const auto at = uri.find("///"); at != std::string_view::npos) {
-    password = uri.substr(at + 3);
-    uri = uri.substr(0, at);
-  }
-  const auto path_at = std::min(uri.find('/'), uri.size());
-  std::string_view path = uri.substr(path_at);
-  const std::string_view phrase = path_at == 0 ? kDevelopmentPhrase : uri.substr(0, path_at);
-  MiniSecret seed;
-  if (phrase.starts_with("0x")) {
-    BRAINLOCK_ASSIGN(auto raw, hex_decode_array<32>(phrase));
-    seed = MiniSecret(raw);
-    wipe(raw);
-  } else {
-    BRAINLOCK_ASSIGN(seed, mnemonic_to_mini_secret(phrase, password));
-  }
-  BRAINLOCK_ASSIGN(auto pair, from_mini_secret(seed.view()));
-  while (!path.empty()) {
-    if (!path.starts_with("//")) {
-      return Error{ErrorCode::kUnsupported, "only hard junctions (//name) are supported in a secret URI"};
-    }
-    path.remove_prefix(2);
-    const auto end = std::min(path.find('/'), path.size());
-    const std::string_view junction = path.substr(0, end);
-    if (junction.empty()) return Error{ErrorCode::kMalformed, "a secret URI has an empty junction"};
-    path = path.substr(end);
-    const MiniSecret child = pair.derive_hard(junction);
-    BRAINLOCK_ASSIGN(pair, from_mini_secret(child.view()));
-  }
-  return pair;
 }
 
 Result<Sr25519Signature> Sr25519KeyPair::sign(ByteView message) const {

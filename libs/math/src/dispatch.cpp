@@ -17,7 +17,7 @@ namespace {
 
 /// Whether this process may use AMX's byte products: the CPU has them, and the operating system saves tiles for those who ask. Asking makes
 /// room for the tiles of every thread that uses them (8 KB); a no, as in sandboxes and on older kernels, is an answer like any other.
-bool ask_for_tiles() {
+[[maybe_unused]] bool ask_for_tiles() {
 #if defined(__x86_64__) && defined(__linux__) && defined(SYS_arch_prctl)
   constexpr unsigned kTiles = 1u << 24, kBytes = 1u << 25;      // CPUID leaf 7, EDX
   constexpr int kRequestPermission = 0x1023, kTileData = 18;    // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
@@ -46,6 +46,7 @@ const Kernels& choose() {
 
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> tables = {&detail::kScalarKernels};
+#if defined(__x86_64__)
   __builtin_cpu_init();  // also asks the operating system whether it saves the wide registers
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
     tables.push_back(&detail::kAvx2Kernels);
@@ -56,6 +57,9 @@ std::vector<const Kernels*> available_kernels() {
       if (has_tiles) tables.push_back(&detail::amx_kernels());
     }
   }
+#elif defined(__wasm_simd128__)
+  tables.push_back(&detail::wasm_kernels());
+#endif
   return tables;
 }
 

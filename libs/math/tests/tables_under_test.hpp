@@ -12,8 +12,10 @@ std::vector<const Kernels*> emulated_tables();
 
 inline std::vector<const Kernels*> tables_under_test() {
   std::vector<const Kernels*> tables = available_kernels();
+#if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx2")) return tables;
   for (const Kernels* table : emulated_tables()) tables.push_back(table);
+#endif
   return tables;
 }
 

@@ -58,8 +58,9 @@ class Reader {
       in_ = {};
       return {};
     }
-    const auto out = in_.first(count);
-    in_ = in_.subspan(count);
+    const auto size = static_cast<std::size_t>(count);
+    const auto out = in_.first(size);
+    in_ = in_.subspan(size);
     return out;
   }
   Id id() {

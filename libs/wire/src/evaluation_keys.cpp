@@ -122,7 +122,7 @@ Status EvaluationKeyWriter::add(const ckks::EvaluationKey& key) {
     return invalid(std::to_string(key.b.size()) + " words, expected " + std::to_string(std::size_t{digits} * row * n));
   }
   record_.clear();
-  record_.reserve(record_bytes(request, *parameters_));
+  record_.reserve(static_cast<std::size_t>(record_bytes(request, *parameters_)));
   Writer out(record_);
   out.u32(key.galois_element);
   out.u32(key.limbs);
@@ -198,7 +198,7 @@ Result<std::optional<ckks::EvaluationKey>> EvaluationKeyReader::next() {
   const auto& request = manifest_[read_];
   const std::size_t index = read_;
   const auto read_one = [&]() -> Result<std::optional<ckks::EvaluationKey>> {
-    record_.resize(record_bytes(request, *parameters_));
+    record_.resize(static_cast<std::size_t>(record_bytes(request, *parameters_)));
     BRAINLOCK_TRY(source_(record_));
     const ByteView content(record_.data(), record_.size() - kDigest);
     const Id digest = record_digest(head_checksum_, index, content);

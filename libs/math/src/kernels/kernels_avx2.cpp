@@ -1,5 +1,6 @@
 // Built with AVX2 and FMA enabled; only dispatch.cpp refers to it, after asking the CPU.
 #include "kernels/kernel_table.hpp"
+#include "kernels/vector_avx2.hpp"
 
 namespace brainlock::math::detail {
 

@@ -10,5 +10,6 @@ extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 /// AVX-512 with AMX. The process must have asked the operating system for tiles.
 const Kernels& amx_kernels();
+const Kernels& wasm_kernels();
 
 }  // namespace brainlock::math::detail

@@ -3,13 +3,12 @@
 
 #ifndef BRAINLOCK_EMULATE_SIMD
 #include <immintrin.h>
-#define BRAINLOCK_INLINE [[gnu::always_inline]] inline
-#else
-#define BRAINLOCK_INLINE [[gnu::noinline]] inline  // a test: compile time counts, run time does not
 #endif
 
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/inline.hpp"
 
 namespace brainlock::math::detail {
 // Everything here has internal linkage: the same header is compiled with different instruction-set flags, and the

@@ -1,8 +1,11 @@
 // Modular arithmetic on vectors of words, shared by every vector kernel. V is a vector class such as Avx2.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+
 #include "brainlock/math/modulus.hpp"
-#include "kernels/vector_avx2.hpp"
+#include "kernels/inline.hpp"
 
 namespace brainlock::math::detail {
 namespace {

@@ -11,6 +11,7 @@
 #include "brainlock/base/result.hpp"
 #include "brainlock/ckks/encoder.hpp"
 #include "brainlock/ckks/objects.hpp"
+#include "brainlock/crypto/secret.hpp"
 
 namespace brainlock::ckks_client {
 
@@ -21,6 +22,11 @@ class SecretKey {
   static Result<SecretKey> generate(std::shared_ptr<const ckks::Parameters> parameters);
   static Result<SecretKey> load(const std::filesystem::path& file, std::shared_ptr<const ckks::Parameters> parameters);
   Status save(const std::filesystem::path& file) const;
+  /// The contents of such a file, for owners who keep it elsewhere. parse() reads them: kTruncated, kMalformed,
+  /// kUnsupported, kCorrupted, kMismatch (of other parameters).
+  crypto::SecretBuffer serialize() const;
+  static Result<SecretKey> parse(std::span<const std::uint8_t> bytes, std::shared_ptr<const ckks::Parameters> parameters);
+  static constexpr std::size_t kMaxBytes = 44 + (1U << 17) / 4 + 32;  ///< of the largest ring
 
   SecretKey(SecretKey&&) noexcept;
   SecretKey& operator=(SecretKey&&) noexcept;

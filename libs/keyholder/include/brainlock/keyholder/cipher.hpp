@@ -30,6 +30,8 @@ class Cipher {
 
   [[nodiscard]] const package::Package& package() const { return *package_; }
   [[nodiscard]] const std::shared_ptr<const package::Package>& shared_package() const { return package_; }
+  /// For making evaluation keys.
+  [[nodiscard]] const ckks_client::SecretKey& secret() const { return secret_; }
   /// Bytes of a question and of an honest answer.
   [[nodiscard]] std::uint64_t question_bytes() const;
   [[nodiscard]] std::uint64_t answer_bytes() const;
