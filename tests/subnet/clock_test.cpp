@@ -102,5 +102,34 @@ TEST_F(SetBack, KeysOfTheFutureDoNotServeUntilThen) {
   EXPECT_EQ(renewed, 1);
 }
 
+// What is kept is counted in days with requests: those that a clock skips make nothing old. This ledger has no clock, so nothing else keeps the
+// validator from asking, recording and deleting.
+TEST_F(SetBack, AClockThatWasAheadLeavesTheHistoryAlone) {
+  const auto honest = add("honest").self.account();
+  validator::ValidatorOptions options;
+  options.keep_ms = options.rule.window_ms;
+  options.round_pause_ms = 1;
+  const std::int64_t now_ms = client::system_wall_clock()();
+  for (std::int64_t hours = 71; hours >= 0; --hours) {
+    ahead_ms = -hours * 3'600'000;
+    record(*this->validator(), honest, Reason::kOk, 1, 1);
+  }
+  ahead_ms = 0;
+  const double score = standing_of(*this->validator(), honest).score;
+  std::int64_t rows = 72;
+  // Each time a validator that has just been started, and deletes after its first round; and one that goes on.
+  const auto running = this->validator({}, options);
+  for (const std::int64_t days : {0, 100, 0, 100, 0}) {
+    ahead_ms = days * kDayMs;
+    this->validator({}, options)->run({}, 1);
+    running->run({}, 1);
+    rows += 2;
+    EXPECT_EQ(running->parts().store->count_requests().value(), rows) << days;
+  }
+  EXPECT_EQ(running->parts().store->first_request_ms(0).value().value() / 3'600'000, now_ms / 3'600'000 - 71);
+  EXPECT_GE(standing_of(*running, honest).score, score);
+  EXPECT_EQ(standing_of(*running, honest).requests, options.rule.window_requests);
+}
+
 }  // namespace
 }  // namespace brainlock::test

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMaxSettingBytes = std::size_t{1} << 20;
 /// Rows in memory at once where a whole history is read.
 constexpr std::size_t kPageRows = 256;
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
 
 constexpr std::string_view kRequestColumns =
     "uuid, validator, miner, miner_uid, package, input_kind, input_seed, started_ms, finished_ms, success, reason, "
@@ -227,11 +228,19 @@ Result<std::optional<std::int64_t>> Store::first_request_ms(std::int64_t since_m
   return std::optional(rows[0][0].as_int());
 }
 
-Result<std::int64_t> Store::prune_requests(std::int64_t before_ms) {
+Result<std::int64_t> Store::prune_requests(std::int64_t now_ms, std::int64_t days) {
+  if (days < 1) return Error{ErrorCode::kInvalidArgument, "expected at least one day to keep, got " + std::to_string(days)};
   const std::lock_guard lock(mutex_);
   std::int64_t removed = 0;
   BRAINLOCK_TRY(transact(*database_, [&]() -> Status {
-    BRAINLOCK_ASSIGN(removed, database_->execute("DELETE FROM requests WHERE finished_ms < ?", {Value(before_ms)}));
+    removed = 0;
+    std::int64_t last_ms = now_ms;  // of what is not counted yet; a look into the index for each day
+    for (std::int64_t day = 0; day < days; ++day) {
+      BRAINLOCK_ASSIGN(const Rows newest, database_->query("SELECT MAX(finished_ms) FROM requests WHERE finished_ms <= ?", {Value(last_ms)}));
+      if (newest.at(0).at(0).is_null()) return {};
+      last_ms = newest[0][0].as_int() - kDayMs;
+    }
+    BRAINLOCK_ASSIGN(removed, database_->execute("DELETE FROM requests WHERE finished_ms <= ?", {Value(last_ms)}));
     return {};
   }));
   return removed;

@@ -108,10 +108,87 @@ TEST_P(StoreTest, FiltersCountsAndReasons) {
   EXPECT_EQ(store->reasons(filter).value(), (std::vector<std::pair<std::string, std::int64_t>>{{"ok", 2}}));
   filter.until_ms = 10'000;
   EXPECT_EQ(store->reasons(filter).value().at(0).second, 1);
-
-  EXPECT_EQ(store->prune_requests(6500).value(), 5);
-  EXPECT_EQ(store->count_requests().value(), 7);
 }
+
+// Age is counted in days that have rows: whatever the clock says, that takes as many of them as it should.
+class PruneTest : public StoreTest {
+ protected:
+  static constexpr std::int64_t kHour = 3'600'000, kDay = 24 * kHour, kKept = 90;
+  static constexpr std::int64_t kToday = 1'800'000'000'000, kYear2099 = 4'070'908'800'000;
+
+  /// A row an hour, over the days that end at `until_ms`.
+  static void fill(Store& store, std::int64_t until_ms, int days) {
+    std::vector<RequestRow> rows;
+    for (int hour = 0; hour < 24 * days; ++hour) {
+      rows.push_back(sample(1));
+      rows.back().finished_ms = until_ms - hour * kHour;
+      rows.back().uuid = std::to_string(rows.back().finished_ms);
+    }
+    ASSERT_EQ(store.record_requests(rows).value(), rows.size());
+  }
+  static std::int64_t deleted(Store& store, std::int64_t now_ms) { return store.prune_requests(now_ms, kKept).value(); }
+};
+
+TEST_P(PruneTest, AnHourCostsTheOldestHour) {
+  auto store = open();
+  fill(*store, kToday, 90);
+  EXPECT_EQ(deleted(*store, kToday + 1), 0);
+  fill(*store, kToday + kDay, 1);
+  EXPECT_EQ(deleted(*store, kToday + kDay), 24);
+  EXPECT_EQ(deleted(*store, kToday + kDay), 0);
+  EXPECT_EQ(store->first_request_ms(0).value(), kToday - 89 * kDay + kHour);
+  EXPECT_EQ(store->prune_requests(kToday + kDay, 1).value(), 89 * 24);
+  EXPECT_EQ(store->prune_requests(kToday + kDay, 0).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(store->count_requests().value(), 24);
+}
+
+TEST_P(PruneTest, AClockAheadDeletesNothing) {
+  auto store = open();
+  EXPECT_EQ(deleted(*store, kToday), 0) << "nor where there is nothing";
+  fill(*store, kToday, 90);
+  for (const std::int64_t now_ms : {kToday + 100 * kDay, kYear2099, INT64_MAX, kToday}) {
+    EXPECT_EQ(deleted(*open(), now_ms), 0) << now_ms;
+  }
+}
+
+TEST_P(PruneTest, RowsOfTheFutureCostADayAtMostAndNothingOnceTheClockIsRight) {
+  auto store = open();
+  fill(*store, kToday, 89);
+  fill(*store, kYear2099, 1);
+  fill(*store, kYear2099 + 100 * kDay, 1);   // once more, after it was right
+  EXPECT_EQ(deleted(*store, kYear2099), 0) << "with the one of 2099 there are 90";
+  EXPECT_EQ(deleted(*store, kToday), 0);
+  EXPECT_EQ(deleted(*store, kToday - 200 * kDay), 0) << "a clock that is behind: all is of the future";
+  fill(*store, kToday + kDay, 1);
+  EXPECT_EQ(deleted(*store, kToday + kDay), 0);
+  EXPECT_EQ(deleted(*store, kYear2099 + 5), 24) << "91 of them";
+}
+
+TEST_P(PruneTest, AClockThatStaysAheadLetsHistoryGoAtItsPace) {
+  auto store = open();
+  fill(*store, kToday, 90);
+  for (int day = 1; day <= 95; ++day) {
+    fill(*store, kYear2099 + day * kDay, 1);
+    // Another process each day: what is known of time is in the rows.
+    EXPECT_EQ(deleted(*open(), kYear2099 + day * kDay), 24) << day;
+  }
+  EXPECT_EQ(store->count_requests().value(), 90 * 24);
+  EXPECT_EQ(store->first_request_ms(0).value(), kYear2099 + 5 * kDay + kHour);
+}
+
+TEST_P(PruneTest, WhoWasAwayKeepsWhatIsOldUntilThereIsAsMuchThatIsNew) {
+  auto store = open();
+  fill(*store, kToday, 90);
+  const std::int64_t back_ms = kToday + 200 * kDay;
+  EXPECT_EQ(deleted(*store, back_ms), 0);
+  for (int day = 1; day <= 90; ++day) {
+    fill(*store, back_ms + day * kDay, 1);
+    EXPECT_EQ(deleted(*store, back_ms + day * kDay), 24) << day;
+  }
+  EXPECT_EQ(store->first_request_ms(0).value(), back_ms + kHour);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, PruneTest, kBothEngines, engine_name);
 
 TEST_P(StoreTest, BucketsHoldMediansPerMiner) {
   auto store = open();

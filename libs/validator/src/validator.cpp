@@ -23,7 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr std::int64_t kPruneEveryMs = 3'600'000;
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
+constexpr std::chrono::hours kPruneEvery{1};
 constexpr std::int64_t kRenewAgainMs = 600'000;   // after a failure
 constexpr std::chrono::seconds kUsualBlock{12};   // between two
 constexpr std::chrono::seconds kVoteEvery{60};    // within a round; the ledger is read for it
@@ -414,10 +415,12 @@ void Validator::renew_keys() {
 }
 
 Status Validator::prune() {
-  const std::int64_t now_ms = parts_.clock();
-  if (options_.keep_ms == 0 || (pruned_ms_ != 0 && now_ms < pruned_ms_ + kPruneEveryMs)) return {};
-  BRAINLOCK_ASSIGN(const std::int64_t removed, parts_.store->prune_requests(now_ms - options_.keep_ms));
-  pruned_ms_ = now_ms;
+  const auto now = Clock::now();
+  if (options_.keep_ms == 0 || (pruned_ && now < *pruned_ + kPruneEvery)) return {};
+  // One more, for the day that a wrong clock may write before it is set right.
+  const std::int64_t days = (options_.keep_ms + kDayMs - 1) / kDayMs + 1;
+  BRAINLOCK_ASSIGN(const std::int64_t removed, parts_.store->prune_requests(parts_.clock(), days));
+  pruned_ = now;
   if (removed > 0) net::log_event(parts_.log, "pruned", {{"requests", std::to_string(removed)}});
   return {};
 }

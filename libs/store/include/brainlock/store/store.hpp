@@ -100,8 +100,17 @@ class Store {
   /// Medians per miner and bucket of `bucket_ms`, by time then miner. Reads every row of the span, a bucket at a time: one
   /// query or more each, so the caller keeps (until - since) / bucket within reason.
   Result<std::vector<TimeBucket>> time_buckets(std::int64_t since_ms, std::int64_t until_ms, std::int64_t bucket_ms);
-  /// Deletes rows finished before `before_ms`; says how many.
-  Result<std::int64_t> prune_requests(std::int64_t before_ms);
+  /// Keeps the newest `days` days (at least one) that have rows, deletes what is older and says how many rows that were. A
+  /// day ends with its newest row and begins 24 hours before it; time without rows is no day. So rows are as old as what
+  /// was recorded after them says, up to `now_ms`, and no clock's word alone makes them older:
+  ///
+  ///     the clock jumps ahead            -> the same days as before are found and kept
+  ///     rows are recorded by it          -> each of their days costs the oldest one, as a day does anyway
+  ///     it is set back                   -> rows after now_ms stay, and count for nothing
+  ///     nothing was recorded for months  -> what is old stays until as many days of newer rows are there
+  ///
+  /// kInvalidArgument for no days.
+  Result<std::int64_t> prune_requests(std::int64_t now_ms, std::int64_t days);
 
   Result<bool> record_vote(const VoteRow& row);
   /// Notes that the vote was read back from the ledger at `block`. kNotFound for an unknown id.

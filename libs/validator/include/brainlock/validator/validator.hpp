@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stop_token>
 
@@ -47,7 +48,9 @@ struct ValidatorOptions {
   /// Age at which a task's keys give way to others: miners choose the answers and learn which are accepted, so a key that serves for
   /// ever would be asked about for ever. 0: never.
   std::int64_t key_life_ms = 7LL * 24 * 3600 * 1000;
-  std::int64_t keep_ms = 90LL * 24 * 3600 * 1000;  ///< requests that ended longer ago are deleted, once an hour; 0 keeps them all
+  /// How long requests are kept at least; once an hour older ones are deleted, by days in which anything was asked rather than by the clock
+  /// (Store::prune_requests). 0 keeps them all.
+  std::int64_t keep_ms = 90LL * 24 * 3600 * 1000;
 };
 
 struct ValidatorParts {
@@ -176,7 +179,7 @@ class Validator {
   std::vector<std::uint16_t> last_vote_;      ///< by uid
   bool nobody_scores_ = false;                ///< said already
   std::uint64_t last_vote_block_ = 0;
-  std::int64_t pruned_ms_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> pruned_;
   bool permit_was_missing_ = false;
   std::optional<std::uint64_t> permit_since_block_;   ///< of a permit that came while this validator ran
   std::unique_ptr<Turns> turns_;
