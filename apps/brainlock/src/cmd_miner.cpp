@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "brainlock/device_cuda/device_list.hpp"
+#include "brainlock/miner/browser_access.hpp"
 #include "brainlock/miner/device_engines.hpp"
 #include "brainlock/miner/fhe_engine.hpp"
 #include "brainlock/miner/misbehaving_engine.hpp"
@@ -90,7 +91,11 @@ void run_miner(const MinerFlags& flags) {
   const auto service = miner::Service::make(
       {hotkey.signer, std::move(engine), std::move(keys), std::move(who), std::move(fence), clock, log}, options);
 
-  const auto server = must(net::Server::start({.address = flags.listen, .port = flags.port, .tls = must(miner::make_server_tls(hotkey.signer))}, service));
+  const auto server = must(net::Server::start({.address = flags.listen,
+                                               .port = flags.port,
+                                               .tls = must(miner::make_server_tls(hotkey.signer)),
+                                               .browsers = must(miner::browser_access(flags.browser_origins))},
+                                              service));
   std::unique_ptr<net::Server> metrics;
   if (flags.metrics_port != 0) {
     metrics = must(net::Server::start({.address = flags.metrics_listen, .port = flags.metrics_port, .threads = 1},

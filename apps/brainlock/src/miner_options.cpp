@@ -1,6 +1,16 @@
 #include "miner_options.hpp"
 
+#include "brainlock/miner/browser_access.hpp"
+
 namespace brainlock::app {
+namespace {
+
+std::string complaint_about_origin(const std::string& text) {
+  const auto access = miner::browser_access(std::span(&text, 1));
+  return access.ok() ? std::string() : access.error().message;
+}
+
+}  // namespace
 
 void MinerFlags::add_to(CLI::App& command) {
   wallet.add_to(command, true);
@@ -13,6 +23,8 @@ void MinerFlags::add_to(CLI::App& command) {
   command.add_option("--external-port", external_port, "Port to announce, where it differs");
   command.add_option("--metrics-port", metrics_port, "Serve /metrics at this port");
   command.add_option("--metrics-listen", metrics_listen, "Address of /metrics; another one is for a container's own network")->capture_default_str();
+  command.add_option("--browser-origin", browser_origins, "Site whose pages may ask from a browser, as https://app.example.org; * for all; may be given several times")
+      ->check(complaint_about_origin);
   command.add_option("--device", devices, "Where requests run: cpu, cuda, cuda:N, auto; several with commas between, or cuda:all, share one queue")
       ->capture_default_str();
   command.add_option("--in-flight", in_flight, "Requests that each device runs at the same time; a GPU has memory to work in for each")

@@ -21,6 +21,7 @@ struct MinerFlags {
   std::uint16_t external_port = 0;
   std::uint16_t metrics_port = 0;
   std::string metrics_listen = "127.0.0.1";
+  std::vector<std::string> browser_origins;
   std::string devices = "cpu";
   unsigned threads = 0, in_flight = 1;
   double max_ram_gb = 0;

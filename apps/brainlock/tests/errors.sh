@@ -24,6 +24,11 @@ refused 1 "with room for refreshes.*try the profile deep" compile "$model" -o "$
 refused 2 "--synthetic" infer "$work/package" --synthetic -1
 refused 2 "--access-refresh-ms: Value 0 not in range" miner --package "$work/package" --access-refresh-ms 0   # a node would be asked without a pause
 refused 2 "--min-stake: Value -1 not in range" miner --package "$work/package" --min-stake -1
+refused 2 "--browser-origin: 'https://App.example.org/': expected a page's origin as browsers write it, which is https://app.example.org here" miner --package "$work/package" --browser-origin https://App.example.org/
+for text in null app.example.org https://user@app.example.org "https://app example.org" https://*.example.org ""; do
+  refused 2 "--browser-origin: '.*expected a page's origin.*https://app.example.org or http://localhost:8000, or \* for all" miner --package "$work/package" --browser-origin '*' --browser-origin "$text"
+  refused 2 "--browser-origin: " doctor miner --package "$work/package" --browser-origin "$text"
+done
 refused 2 "--limit-price: Value -1 not in range" subnet register --limit-price -1   # it would mean any price
 
 # No number of any command is infinite, or none at all. Each option is found in the command's own help.

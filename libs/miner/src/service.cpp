@@ -8,6 +8,7 @@
 #include <map>
 
 #include "arrivals.hpp"
+#include "brainlock/miner/browser_access.hpp"
 #include "brainlock/net/peer.hpp"
 #include "brainlock/net/rate_limiter.hpp"
 #include "brainlock/protocol/nonce_memory.hpp"
@@ -375,6 +376,13 @@ std::variant<net::Response, std::unique_ptr<net::Exchange>> ServiceImpl::begin(c
     return enough;
   }
   const auto route = protocol::parse_route(request.method, request.target);
+  // Browsers ask before a page's request whether it may be sent: unsigned, and nothing is looked up for it.
+  if (route.refusal == Refusal::kMethodNotAllowed) {
+    if (auto preflight = request.content_length == 0 ? answer_preflight(request) : std::nullopt) {
+      metrics_.request("preflight", "ok");
+      return std::move(*preflight);
+    }
+  }
   if (route.refusal != Refusal::kNone) return refuse("unknown", route.refusal, "");
   const std::string_view name = protocol::route_name(route.route.kind);
   const std::int64_t now_ms = parts_.wall_clock_ms();

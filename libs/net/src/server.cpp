@@ -190,6 +190,7 @@ class Session final : public Connection {
   void read_header() {
     if (shared_->stopping) return close();
     parser_.emplace();
+    allowed_origin_.clear();
     parser_->header_limit(static_cast<std::uint32_t>(shared_->options.max_header_bytes));
     parser_->body_limit(std::numeric_limits<std::uint64_t>::max());  // the application's business
     phase_ = Phase::kRequest;
@@ -219,6 +220,7 @@ class Session final : public Connection {
     head.target = std::string(message.target());
     head.peer_ip = seat_->ip;
     for (const auto& field : message) head.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
+    head.allowed_origin = allowed_origin_ = std::string(shared_->options.browsers.origins.allowed(head.headers));
     if (message.find(http::field::transfer_encoding) != message.end()) {
       ++shared_->bad;
       must_close_ = true;   // where its body ends is not known
@@ -345,15 +347,24 @@ class Session final : public Connection {
     answer_.result(static_cast<unsigned>(response.status));
     if (!response.content_type.empty()) answer_.set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : response.headers) answer_.insert(name, value);
+    if (!allowed_origin_.empty()) tell_browser();
     answer_.body() = std::move(response.body);
     must_close_ = must_close_ || response.close;
     answer_.keep_alive(!must_close_ && !shared_->stopping);
     answer_.prepare_payload();
+    if (response.status == 204) answer_.content_length(boost::none);   // which has no body, and may not say so
     shared_->out += answer_.body().size();
     tcp_stream().expires_after(shared_->transfer_time(answer_.body().size()));
     http::async_write(stream_, answer_, [self = me()](beast::error_code error, std::size_t) {
       self->on_written(error);
     });
+  }
+
+  /// Which page may read the answer. What the peer sent is compared and not repeated.
+  void tell_browser() {
+    answer_.set(http::field::access_control_allow_origin, allowed_origin_);
+    if (allowed_origin_ != "*") answer_.set(http::field::vary, "Origin");
+    answer_.set(http::field::access_control_expose_headers, shared_->options.browsers.answer_headers);
   }
 
   void on_written(beast::error_code error) {
@@ -439,6 +450,7 @@ class Session final : public Connection {
   http::response<http::vector_body<std::uint8_t>> answer_;
   std::unique_ptr<Exchange> exchange_;
   std::vector<std::uint8_t> piece_;
+  std::string allowed_origin_;   ///< RequestHead::allowed_origin of the request in work
   std::uint64_t lingered_ = 0;
   bool must_close_ = false, linger_ = false, gone_ = false, working_ = false;
   enum class Phase { kRequest, kAnswer, kWriting, kResting } phase_ = Phase::kRequest;

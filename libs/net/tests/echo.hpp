@@ -28,7 +28,7 @@ inline bool eventually(const std::function<bool()>& condition) {
   return false;
 }
 
-/// Echoes bodies; /refuse refuses before the body, /enough closes besides, /toolong refuses in the middle of it, /hold answers only when told,
+/// Echoes bodies; /nothing has no content, /refuse refuses before the body, /enough closes besides, /toolong refuses in the middle of it, /hold answers only when told,
 /// /ordinary is of an ordinary asker.
 struct Echo final : Application {
   struct One final : Exchange {
@@ -56,6 +56,7 @@ struct Echo final : Application {
       last = head;
     }
     if (head.target == "/enough") return Response{429, "text/plain", {}, text_bytes("enough"), /*close=*/true};
+    if (head.target == "/nothing") return Response{204, "", {}, {}};
     if (head.target == "/refuse") return Response{403, "text/plain", {}, text_bytes("no")};
     return std::make_unique<One>(*this, head.target);
   }

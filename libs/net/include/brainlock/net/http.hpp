@@ -19,6 +19,7 @@ struct RequestHead {
   Headers headers;
   std::uint64_t content_length = 0;
   std::string peer_ip;
+  std::string allowed_origin = {};   ///< what the server tells the browser of a page that may read the answer (BrowserOrigins::allowed); empty: there is no such page
 };
 
 /// An answer. `content_type` empty: none is sent.

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "brainlock/base/result.hpp"
+#include "brainlock/net/browser_origins.hpp"
 #include "brainlock/net/http.hpp"
 #include "brainlock/net/tls.hpp"
 
@@ -60,6 +61,7 @@ struct ServerOptions {
   std::int64_t body_grace_ms = 10'000;          ///< a body may take this long, and
   std::uint64_t min_bytes_per_s = 64 * 1024;    ///< in addition its length at this rate; answers likewise
   std::optional<TlsIdentity> tls = {};          ///< serves TLS 1.3 too, on the same port: the first byte tells
+  BrowserAccess browsers = {};                  ///< pages that may read answers, refusals of the server's own too; none: no answer has a word for browsers
 };
 
 /// What happened so far; all counters only grow but `connections`.
