@@ -2,7 +2,7 @@
 # brainlock_library() refuses a link that is not listed here.
 set(BRAINLOCK_LAYERS
   base crypto math device device_cuda ckks ckks_client plan compiler runtime wire package keyholder
-  score store ledger scale_codec chain net protocol sampler simulation miner client client_page client_c validator doctor update)
+  score store ledger scale_codec chain net protocol sampler simulation miner client client_page client_c client_wasm validator doctor update)
 
 set(BRAINLOCK_MAY_USE_base "")
 set(BRAINLOCK_MAY_USE_crypto base)
@@ -37,6 +37,8 @@ set(BRAINLOCK_MAY_USE_client base crypto math device ckks ckks_client plan wire 
 set(BRAINLOCK_MAY_USE_client_page base crypto plan package net protocol client)
 # What other languages embed: never the server's half (runtime, miner, device_cuda), and no compiler, so that nobody's process gets ONNX and protobuf.
 set(BRAINLOCK_MAY_USE_client_c base crypto math plan ckks ckks_client wire package keyholder ledger chain sampler net protocol client)
+# The same for a page in a browser, whose own network carries what the module signs.
+set(BRAINLOCK_MAY_USE_client_wasm base crypto math plan ckks ckks_client wire package keyholder protocol)
 # The doctor looks at all that a miner or a validator is made of, and makes no FHE keys.
 set(BRAINLOCK_MAY_USE_doctor base crypto math device device_cuda ckks plan runtime wire package store ledger chain net protocol sampler miner)
 # Releases and their signatures: stands beside the services, knows none of them.

@@ -34,4 +34,8 @@ if(BRAINLOCK_BUILD_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-find_package(Threads REQUIRED)
+if(BRAINLOCK_WASM)
+  add_library(Threads::Threads INTERFACE IMPORTED GLOBAL)   # there is one
+else()
+  find_package(Threads REQUIRED)
+endif()

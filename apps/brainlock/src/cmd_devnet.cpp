@@ -27,7 +27,7 @@ using nlohmann::json;
 constexpr const char* kDefaultModel = "models/test/mlp.onnx";
 
 struct DevnetFlags {
-  std::string package, model, profile = "fast", directory;
+  std::string package, model, profile = "fast", directory, browser_origin;
   bool once = false, as_json = false, keep = false;
   std::uint64_t rounds = 6;
   int page_port = 6971, metrics_port = 0;
@@ -189,14 +189,22 @@ bool order_holds(const json& board) {
   return true;
 }
 
-/// Of the miner with this name.
-std::size_t uid_of(const std::string& ledger_file, const std::map<std::string, std::string>& names, const std::string& name) {
+/// The miner with this name.
+ledger::Neuron find_miner(const std::string& ledger_file, const std::map<std::string, std::string>& names, const std::string& name) {
   const auto metagraph = must(must(ledger::EmbeddedLedger::open(ledger_file))->metagraph(false));
   for (const auto& neuron : metagraph.neurons) {
     const auto found = names.find(crypto::ss58_encode(neuron.hotkey));
-    if (found != names.end() && found->second == name) return neuron.uid;
+    if (found != names.end() && found->second == name) return neuron;
   }
   fail({ErrorCode::kInternal, "no " + name + " miner on the ledger"});
+}
+
+/// web/private.html on the site of `origin`, with the package's folder beside it, about this miner.
+std::string browser_address(const std::string& origin, const fs::path& package, const std::string& hash, const ledger::Neuron& miner) {
+  const fs::path folder = fs::absolute(package).lexically_normal();
+  const std::string name = folder.has_filename() ? folder.filename().string() : folder.parent_path().filename().string();
+  return origin + "/private.html?package=" + name + "&hash=" + hash + "&miner=http://127.0.0.1:" + std::to_string(miner.axon->port) +
+         "&hotkey=" + crypto::ss58_encode(miner.hotkey);
 }
 
 void print_table(const json& board) {
@@ -247,6 +255,7 @@ void run_devnet(const DevnetFlags& flags) {
   for (const auto& role : roles) {
     std::vector<std::string> arguments{"miner", "--listen", "127.0.0.1", "--port", "0", "--external-ip", "127.0.0.1", "--access-refresh-ms", "250",
                                        "--drain", "5", "--open", "--threads", std::to_string(flags.threads)};
+    if (!flags.browser_origin.empty() && role.name == "honest") arguments.insert(arguments.end(), {"--browser-origin", flags.browser_origin});
     if (flags.metrics_port != 0 && role.name == "honest") arguments.insert(arguments.end(), {"--metrics-port", std::to_string(flags.metrics_port)});
     for (const auto& more : {common(role.name), role.misbehave}) arguments.insert(arguments.end(), more.begin(), more.end());
     miners.push_back(must(Child::start(role.name, arguments, directory / (role.name + ".log"), false)));
@@ -275,8 +284,10 @@ void run_devnet(const DevnetFlags& flags) {
 
   if (!flags.once) {
     std::printf("page:    http://127.0.0.1:%d/\nmetrics: http://127.0.0.1:%d/metrics\nlogs:    %s/*.log\n", flags.page_port, flags.page_port, directory.c_str());
-    std::printf("ask:     brainlock page --package %s --ledger %s --uid %zu\nCtrl-C ends it.\n", package_directory.c_str(), ledger_file.c_str(),
-                uid_of(ledger_file, names, "honest"));
+    const ledger::Neuron honest = find_miner(ledger_file, names, "honest");
+    std::printf("ask:     brainlock page --package %s --ledger %s --uid %zu\n", package_directory.c_str(), ledger_file.c_str(), std::size_t{honest.uid});
+    if (!flags.browser_origin.empty()) std::printf("browser: %s\n", browser_address(flags.browser_origin, package_directory, package->hash_hex(), honest).c_str());
+    std::printf("Ctrl-C ends it.\n");
     std::fflush(stdout);
   }
   std::string output;
@@ -331,6 +342,7 @@ void add_devnet_commands(CLI::App& app) {
   up->add_flag("--json", flags->as_json, "Leaderboard as JSON");
   up->add_option("--page-port", flags->page_port, "Port of the page")->check(CLI::Range(1, 65'535))->capture_default_str();
   up->add_option("--metrics-port", flags->metrics_port, "Port of the honest miner's metrics; none otherwise")->check(CLI::Range(1, 65535));
+  up->add_option("--browser-origin", flags->browser_origin, "Site whose page may ask the honest miner from a browser, as http://127.0.0.1:8000; prints the page's address");
   up->add_option("--block-ms", flags->block_ms, "Milliseconds between blocks")->capture_default_str()->check(CLI::Range(50, 60'000));
   up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is at least")->capture_default_str();
   up->add_option("--slow-factor", flags->slow_factor, "How many times the engine's time the slow miner takes")->capture_default_str()->check(CLI::Range(1.0, 30.0));

@@ -1,0 +1,125 @@
+// The browser's client where it belongs: web/private.html in a real Chromium, from a web server of its own, asking a real miner. Under a policy that
+// lets the page talk to both and nobody else.
+// Usage: node browser_test.mjs BRAINLOCK DOCTOR_TOOL CLIENT_FOLDER SOURCES FOLDER_FOR_SCREENSHOTS
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { extname, join } from "node:path";
+import { client_folder, compile, free_port, make_hotkey, make_ledger, more, place, skip, sources, start_miner, stop_miners } from "./world.mjs";
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+if (!existsSync(executablePath)) skip("no browser at " + executablePath + " (Debian package chromium; ./dev setup test)");
+let chromium;
+try {
+  ({ chromium } = createRequire(join(sources, "web/package.json"))("playwright-core"));
+} catch { skip("playwright-core is not installed (npm ci in web/)"); }
+const [screenshots = "."] = more;
+mkdirSync(screenshots, { recursive: true });
+
+const port = await free_port(), origin = `http://127.0.0.1:${port}`;
+const hotkey = make_hotkey("Miner");
+make_ledger(make_hotkey("Validator"), hotkey);
+compile("other");
+const miner = await start_miner("Miner", ["other"], "--browser-origin", origin);
+const { hash } = JSON.parse(readFileSync(join(place("other"), "manifest.json")));
+
+// A static web server: the page, the client, a package.
+const types = { ".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+const roots = [["/brainlock-client/", client_folder + "/"], ["/packages/", place("") + "/"], ["/", join(sources, "web") + "/"]];
+const policy = `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' ${miner}`;
+const served = [];
+const server = createServer((request, response) => {
+  const path = new URL(request.url, origin).pathname, [prefix, root] = roots.find(([prefix]) => path.startsWith(prefix)), file = root + path.slice(prefix.length);
+  served.push(request.method + " " + path);
+  if (path.includes("..") || !existsSync(file)) return response.writeHead(404).end();
+  response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream", "content-security-policy": policy }).end(readFileSync(file));
+}).listen(port, "127.0.0.1");
+
+const profile = mkdtempSync(place("profile-"));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath, headless: true, viewport: { width: 900, height: 640 },
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+try {
+  const page = await context.newPage();
+  const complaints = [], to_miner = [];
+  page.on("console", message => { if (["error", "warning"].includes(message.type())) complaints.push(message.text()); });
+  page.on("pageerror", error => complaints.push(String(error)));
+  page.on("request", request => { if (request.url().startsWith(miner)) to_miner.push(request.method() + " " + new URL(request.url()).pathname); });
+  const phase = (text, timeout = 120000) =>
+    page.waitForFunction(wanted => document.querySelector("#phase").textContent === wanted, text, { timeout }).catch(async problem => {
+      throw new Error(`${await page.textContent("#phase")}: ${await page.textContent("#detail")}; ${complaints}\n${readFileSync(place("Miner.log"), "utf8")}`, { cause: problem });
+    });
+  const address = more => `${origin}/private.html?${new URLSearchParams({ package: "packages/other", miner, hotkey, ...more })}`;
+
+  // Keys are made, and sent.
+  await page.goto(address({ hash }));
+  await phase("Ready");
+  assert.match(await page.textContent("#about"), new RegExp(`128 bits of security.*${hash}`));
+  assert.ok(to_miner.some(what => what.startsWith("PUT ")), "keys were sent");
+  assert.equal(await page.isDisabled("#ask"), true, "nothing to ask about yet");
+
+  // A picture file, and its answer; the page's own computation says the same within the promise.
+  const png = await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(300, 100), context = canvas.getContext("2d");
+    context.fillStyle = "#ff0000"; context.fillRect(0, 0, 300, 100);
+    context.fillStyle = "#0000ff"; context.fillRect(100, 0, 100, 100);
+    return [...new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer())];
+  });
+  await page.setInputFiles("#file", { name: "wide.png", mimeType: "image/png", buffer: Buffer.from(png) });
+  await page.waitForFunction(() => !document.querySelector("#ask").disabled);
+  const middle = await page.$eval("#picture", canvas => [...canvas.getContext("2d").getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data]);
+  assert.ok(middle[2] > 200 && middle[0] < 50, "the middle square of the picture: " + middle);
+  await page.click("#ask");
+  await page.waitForSelector("#verdict", { timeout: 60000 });
+  const said = await page.textContent("#answer");
+  assert.match(said, /outputs differ by [\d.e-]+ at most \(promised: [\d.e-]+\)/);
+  assert.match(said, /The miner and the line took \d/);
+  assert.equal(await page.locator("#answer tr").count(), 5);
+  assert.ok(to_miner.some(what => /^POST \/v1\/packages\/[0-9a-f]{64}\/infer\//.test(what)));
+  await page.screenshot({ path: join(screenshots, "private.png"), fullPage: true });
+
+  // An example; the old answer is gone with the old picture.
+  await page.click("#example");
+  await page.waitForFunction(() => !document.querySelector("#verdict"));
+  await page.click("#ask");
+  await page.waitForSelector("#verdict", { timeout: 60000 });
+
+  // A second visit makes no keys and sends none.
+  to_miner.length = 0;
+  await page.goto(address());
+  await phase("Ready");
+  assert.ok(!to_miner.some(what => what.startsWith("PUT ")), "kept keys are used again: " + to_miner);
+  await page.click("#example");
+  await page.waitForFunction(() => !document.querySelector("#ask").disabled);
+  await page.click("#ask");
+  await page.waitForSelector("#verdict", { timeout: 60000 });
+  // Forgotten, they are gone.
+  await page.click("#forget");
+  await page.waitForEvent("load");
+  await phase("Ready");
+  assert.ok(to_miner.some(what => what.startsWith("PUT ")), "new keys were made and sent");
+
+  // Nothing but ciphertexts and keys left: the static server got no body, the miner nothing that is not of its protocol.
+  assert.ok(served.every(what => what.startsWith("GET ")), served.join());
+  assert.deepEqual(to_miner.filter(what => !/^(GET|PUT|POST|OPTIONS) \/v1\//.test(what)), []);
+  assert.deepEqual(complaints, [], "the console");
+
+  // What must not work, and what it says.
+  await page.goto(address({ hash: "0".repeat(64) }));
+  await phase("That did not work");
+  assert.match(await page.textContent("#detail"), /another package than the one that you wanted/);
+  await page.goto(address({ package: "packages/nowhere" }));
+  await phase("That did not work");
+  assert.match(await page.textContent("#detail"), /status 404/);
+  await page.goto(address({ hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY" }));
+  await phase("That did not work", 60000);
+  assert.match(await page.textContent("#detail"), /wrong_receiver/);
+  complaints.length = 0;
+} finally {
+  await context.close();
+  server.close();
+  stop_miners();
+}
+console.log("the page answers, keeps and forgets");
