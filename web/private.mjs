@@ -13,7 +13,7 @@ const bytes = n => (n >= 1e6 ? (n / 1e6).toFixed(1) + " MB" : (n / 1e3).toFixed(
 const seconds = s => (s < 1 ? (1e3 * s).toFixed(0) + " ms" : s.toFixed(1) + " s");
 const node = (name, text = "", kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
 
-let model, key, keys, miner, picture, work;
+let brainlock, model, key, identity, keys, made, miner, picture, work;
 
 function say(phase, detail = "", bad = false) {
   $("phase").textContent = words[phase] ?? phase;
@@ -34,7 +34,8 @@ function follow() {
   };
 }
 
-/// What this browser keeps between visits, by package: the secret key, who asks, and the name of the evaluation keys.
+/// What this browser keeps between visits, by package: the secret key, who asks, and the name of the evaluation keys. A browser that keeps nothing
+/// (a private window) is no error: keys then last as long as the page.
 const store = {
   async open() {
     const request = indexedDB.open("brainlock", 1);
@@ -42,12 +43,15 @@ const store = {
     return new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
   },
   async run(mode, act) {
-    const database = await this.open(), request = act(database.transaction("keys", mode).objectStore("keys"));
-    return new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); }).finally(() => database.close());
+    const database = await this.open(), transaction = database.transaction("keys", mode), request = act(transaction.objectStore("keys"));
+    return new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = () => reject(transaction.error);
+    }).finally(() => database.close());
   },
-  get: hash => store.run("readonly", keys => keys.get(hash)),
-  put: (hash, value) => store.run("readwrite", keys => keys.put(value, hash)),
-  forget: hash => store.run("readwrite", keys => keys.delete(hash)),
+  get: hash => store.run("readonly", keys => keys.get(hash)).catch(() => undefined),
+  put: (hash, value) => store.run("readwrite", keys => keys.put(value, hash)).then(() => true, () => false),
+  forget: hash => store.run("readwrite", keys => keys.delete(hash)).catch(() => undefined),
 };
 
 async function fetch_bytes(url) {
@@ -59,33 +63,42 @@ async function fetch_bytes(url) {
 async function begin() {
   const at = Object.fromEntries(kFields.map(id => [id, $(id).value.trim()]));
   say("loading");
+  work = new AbortController();
   const folder = new URL(at.package.replace(/\/*$/, "/"), location.href);
-  const [brainlock, plan, onnx] = await Promise.all([load(), fetch_bytes(new URL("plan.bin", folder)), fetch_bytes(new URL("model.onnx", folder))]);
-  model = await brainlock.openPackage(plan, onnx);
-  const { info } = model;
+  const [plan, onnx] = await Promise.all(["plan.bin", "model.onnx"].map(name => fetch_bytes(new URL(name, folder))));
+  brainlock ??= await load();
+  const opened = await brainlock.openPackage(plan, onnx), { info } = opened;
+  if (info.hash === model?.info.hash) await opened.close();   // begun before, and broken off
+  else [model, key, made] = [opened, undefined, undefined];
   if (at.hash && at.hash !== info.hash) throw new Error(`this is another package than the one that you wanted: its hash is ${info.hash}`);
   $("about").textContent = `${info.model}, profile ${info.profile}: ${info.securityBits} bits of security, ${bytes(info.evaluationKeyBytes)} of keys to send once, ` +
     `${bytes(info.questionBytes)} a question. Package ${info.hash}`;
 
   const kept = await store.get(info.hash);
-  key = kept ? await model.openKey(kept.secret) : await model.makeKey();
-  const identity = kept ? await brainlock.openIdentity(kept.identity) : await brainlock.makeIdentity();
-  miner = await brainlock.openMiner(at.miner, at.hotkey, identity);
-  await miner.status();   // is it there, and the one that it should be?
-  keys = kept?.names;
-  if (!keys) {
-    await send_keys();
-    await store.put(info.hash, { secret: await key.bytes(), identity: await identity.secret(), names: keys });
+  if (kept?.secret && kept.identity) {
+    key = await model.openKey(kept.secret);
+    identity = await brainlock.openIdentity(kept.identity);
+    keys = kept.names;
+  } else if (!key) {
+    key = await model.makeKey();
+    identity = await brainlock.makeIdentity();
+    keys = undefined;
   }
+  miner = await brainlock.openMiner(at.miner, at.hotkey, identity);
+  await miner.status({ signal: work.signal });   // is it there, and the one that it should be?
+  const will_be_kept = keys ? true : await send_keys();
   $("setup").hidden = true;
   $("work").hidden = false;
-  say("Ready");
+  say("Ready", will_be_kept ? "" : "This browser keeps nothing: the keys will last as long as this page.");
 }
 
-async function send_keys(options = {}) {
-  const made = await key.makeEvaluationKeys({ ...options, onProgress: follow() });
-  await miner.uploadKeys(made, { ...options, onProgress: follow() });
+/// Makes evaluation keys, unless an upload of some was broken off, sends them, and keeps all that belongs together. False: it could not be kept.
+async function send_keys() {
+  made ??= await key.makeEvaluationKeys({ signal: work.signal, onProgress: follow() });
+  await miner.uploadKeys(made, { signal: work.signal, onProgress: follow() });
   keys = { id: made.id, packageHash: made.packageHash };
+  made = undefined;
+  return store.put(model.info.hash, { secret: await key.bytes(), identity: await identity.secret(), names: keys });
 }
 
 function show_picture(bitmap) {
@@ -143,12 +156,10 @@ function show_answer(answer) {
 
 async function ask() {
   work = new AbortController();
-  const options = { signal: work.signal };
-  const once = () => miner.ask(key, keys, picture, { ...options, onProgress: follow() });
+  const once = () => miner.ask(key, keys, picture, { signal: work.signal, onProgress: follow() });
   show_answer(await once().catch(async problem => {
     if (problem.refusal !== "unknown_key") throw problem;
-    await send_keys(options);   // the miner has forgotten them
-    await store.put(model.info.hash, { ...(await store.get(model.info.hash)), names: keys });
+    await send_keys();   // the miner has forgotten them
     return once();
   }));
   say("Ready");
@@ -160,7 +171,7 @@ function on_demand(act) {
     event?.preventDefault();
     const buttons = [...document.querySelectorAll("button:not(#stop), input")], were = buttons.map(button => button.disabled);
     buttons.forEach(button => { button.disabled = true; });
-    $("stop").hidden = act !== ask;
+    $("stop").hidden = act !== ask && act !== begin;
     try {
       await act();
     } catch (problem) {

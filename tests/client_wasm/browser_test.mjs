@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { extname, join } from "node:path";
-import { client_folder, compile, free_port, make_hotkey, make_ledger, more, place, skip, sources, start_miner, stop_miners } from "./world.mjs";
+import { client_folder, compile, free_port, make_hotkey, make_ledger, more, place, skip, sources, start_devnet, start_miner, stop_miners } from "./world.mjs";
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 if (!existsSync(executablePath)) skip("no browser at " + executablePath + " (Debian package chromium; ./dev setup test)");
@@ -27,13 +27,15 @@ const { hash } = JSON.parse(readFileSync(join(place("other"), "manifest.json")))
 // A static web server: the page, the client, a package.
 const types = { ".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 const roots = [["/brainlock-client/", client_folder + "/"], ["/packages/", place("") + "/"], ["/", join(sources, "web") + "/"]];
-const policy = `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' ${miner}`;
+const miners = [miner];
+const policy = () =>
+  `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' ${miners.join(" ")}`;
 const served = [];
 const server = createServer((request, response) => {
   const path = new URL(request.url, origin).pathname, [prefix, root] = roots.find(([prefix]) => path.startsWith(prefix)), file = root + path.slice(prefix.length);
   served.push(request.method + " " + path);
   if (path.includes("..") || !existsSync(file)) return response.writeHead(404).end();
-  response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream", "content-security-policy": policy }).end(readFileSync(file));
+  response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream", "content-security-policy": policy() }).end(readFileSync(file));
 }).listen(port, "127.0.0.1");
 
 const profile = mkdtempSync(place("profile-"));
@@ -101,6 +103,26 @@ try {
   await phase("Ready");
   assert.ok(to_miner.some(what => what.startsWith("PUT ")), "new keys were made and sent");
 
+  // What is kept and makes no sense (another tab was in the middle of something) does not keep the page from working.
+  await page.evaluate(hash => new Promise(done => {
+    indexedDB.open("brainlock", 1).onsuccess = ({ target: { result: database } }) => {
+      database.transaction("keys", "readwrite").objectStore("keys").put({ names: { id: "0".repeat(64), packageHash: hash } }, hash).transaction.oncomplete = done;
+    };
+  }), hash);
+  await page.goto(address());
+  await phase("Ready");
+  // Nor a browser that keeps nothing.
+  const private_page = await context.newPage();
+  await private_page.addInitScript(() => { indexedDB.open = () => { throw new DOMException("no", "SecurityError"); }; });
+  await private_page.goto(address());
+  await private_page.waitForFunction(() => document.querySelector("#phase").textContent === "Ready", null, { timeout: 60000 });
+  assert.match(await private_page.textContent("#detail"), /keeps nothing/);
+  await private_page.click("#example");
+  await private_page.waitForFunction(() => !document.querySelector("#ask").disabled);
+  await private_page.click("#ask");
+  await private_page.waitForSelector("#verdict", { timeout: 60000 });
+  await private_page.close();
+
   // Nothing but ciphertexts and keys left: the static server got no body, the miner nothing that is not of its protocol.
   assert.ok(served.every(what => what.startsWith("GET ")), served.join());
   assert.deepEqual(to_miner.filter(what => !/^(GET|PUT|POST|OPTIONS) \/v1\//.test(what)), []);
@@ -116,7 +138,13 @@ try {
   await page.goto(address({ hotkey: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY" }));
   await phase("That did not work", 60000);
   assert.match(await page.textContent("#detail"), /wrong_receiver/);
-  complaints.length = 0;
+
+  // The address that a devnet prints.
+  const { address: printed, end } = await start_devnet("other", origin);
+  miners.push(new URL(printed).searchParams.get("miner"));
+  await page.goto(printed.replace("package=other", "package=packages/other"));
+  await phase("Ready");
+  await end();
 } finally {
   await context.close();
   server.close();

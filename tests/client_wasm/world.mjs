@@ -47,6 +47,24 @@ export function make_hotkey(name) {
 }
 export const make_ledger = (...hotkeys) => execFileSync(tool, ["ledger", place("ledger.sqlite"), ...hotkeys]);
 
+/// A whole subnet, whose honest miner a page of `origin` may ask: the page's address that it prints.
+export async function start_devnet(name, origin) {
+  const page_port = await free_port();
+  const child = spawn(brainlock, ["devnet", "up", "--package", place(name), "--threads", "1", "--dir", place("devnet"), "--page-port", String(page_port), "--browser-origin", origin],
+    { env: environment, stdio: ["ignore", "pipe", "inherit"] });
+  running.push(child);
+  let said = "";
+  for await (const text of child.stdout) {
+    said += text;
+    const address = /^browser: (\S+)$/m.exec(said)?.[1];
+    if (address) {
+      child.stdout.resume();
+      return { address, end: () => new Promise(done => { child.once("exit", done); child.kill("SIGINT"); }) };
+    }
+  }
+  throw new Error(said);
+}
+
 /// A miner that takes questions from everybody; its address, once it takes connections.
 export async function start_miner(name, packages, ...options) {
   const port = await free_port(), log = openSync(place(name + ".log"), "w");

@@ -19,7 +19,7 @@ export class BrainlockError extends Error {
 }
 
 export interface LoadOptions {
-  /** Where brainlock_client.wasm is, its bytes, or the compiled module; beside this script if not given. */
+  /** Where brainlock_client.wasm is, its bytes, or the compiled module; beside this script if not given. A place is taken from this script on, by brainlock_remote.mjs from the page. */
   wasm?: string | URL | BufferSource | WebAssembly.Module;
   /** brainlock_remote.mjs only: where brainlock_worker.mjs is. */
   worker?: string | URL;
@@ -110,10 +110,10 @@ export interface Key {
   readonly packageInfo: PackageInfo;
   /** The secret key, 8 KB for N = 32,768: who has it reads everything. Keep it where only this user's code reads it, or nowhere. */
   bytes(): Uint8Array;
-  /** Makes them, anew each time. VGG9: 168 MB, some seconds. */
+  /** Makes them, anew each time, one file at a time. VGG9: 168 MB, a second or two. */
   makeEvaluationKeys(options?: LongWork): Promise<EvaluationKeys>;
   /** A question for whoever runs the model (`brainlock run`, a miner). `range`: what happens to inputs that the model has no room for: they are refused, let
-   * pass after a look, or not looked at, which is much faster. */
+   * pass after a look, or not run in the clear to find out, which is much faster; then values beyond `inputBound` are still refused. */
   encrypt(values: ArrayLike<number>, options?: { range?: "refuse" | "allow" | "unchecked" }): Uint8Array;
   decrypt(answer: BufferSource): Float64Array;
   /** Decrypts, and compares with the model's own answer to the input that was asked: `wrong_answer` where they are further apart than promised. */
@@ -147,10 +147,11 @@ export interface Answer extends Partial<ComparedOutputs> {
 /** A miner, which must let this page's origin ask (`brainlock miner --browser-origin`). Its answers are signed, and checked here. */
 export interface Miner {
   status(options?: { signal?: AbortSignal }): Promise<Record<string, unknown>>;
-  /** Sends the keys once; goes on after breaks from where the miner has them. */
+  /** Sends the keys, from where the miner has them. What breaks off is taken up again, unless that fails four times without progress. */
   uploadKeys(keys: EvaluationKeys, options?: LongWork): Promise<void>;
   /** `range` as for encrypt(): with "unchecked" the answer is not compared with the clear one either. `timeout` in seconds, 120 by default. `not_found`: the miner
-   * has forgotten the keys; send them again. Of `keys` the names are enough. */
+   * has forgotten the keys; send them again. Of `keys` the names are enough. A miner that has no room is asked again until the time is up; an answer that breaks off is
+   * an error, and not asked for again. */
   ask(key: Key, keys: Pick<EvaluationKeys, "id" | "packageHash">, values: ArrayLike<number>,
       options?: LongWork & { range?: "refuse" | "allow" | "unchecked"; timeout?: number }): Promise<Answer>;
 }

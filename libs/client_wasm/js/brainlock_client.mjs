@@ -1,19 +1,21 @@
 // Private inference: keys, encryption and decryption where the data are, in a browser (or Node.js 18 and newer). Reference and types:
 // brainlock_client.d.ts. Computing is done at once, in the thread that calls; for a page, brainlock_remote.mjs has the same in a worker.
-import { Miner } from "./miner.mjs";
-import { BrainlockError, Module } from "./module.mjs";
+import { cancelled, Miner } from "./miner.mjs";
+import { BrainlockError, Module, utf8 } from "./module.mjs";
 
 export { BrainlockError, Miner };
 
 const kPolicies = { refuse: 0, allow: 1, unchecked: 2 };
 
-export async function load(options = {}) {
-  return new Brainlock(await Module.open(options.wasm));
+export async function load(options) {
+  return new Brainlock(await Module.open(options?.wasm));
 }
 
 function bytes_of(what, value) {
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  try {
+    if (value instanceof ArrayBuffer) return new Uint8Array(value);
+    if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  } catch { /* it was given away to another thread */ }
   throw new BrainlockError("invalid_argument", `${what}: expected an ArrayBuffer or a typed array`);
 }
 
@@ -24,7 +26,7 @@ function floats_of(values) {
 }
 
 function policy_of(options) {
-  const range = options.range ?? "refuse";
+  const range = options?.range ?? "refuse";
   if (!Object.hasOwn(kPolicies, range)) throw new BrainlockError("invalid_argument", `range: expected one of ${Object.keys(kPolicies).join(", ")}`);
   return range;
 }
@@ -84,6 +86,7 @@ export class Key {
   #module;
   #handle;
   #info;
+  #making = false;
   constructor(module, handle, info) {
     this.#module = module;
     this.#handle = handle;
@@ -96,22 +99,29 @@ export class Key {
     this.#module.call("brainlock_key_bytes", this.#handle);
     return this.#module.reply();
   }
-  async makeEvaluationKeys({ onProgress, signal } = {}) {
-    const total = this.#info.evaluationKeyBytes, parts = [];
-    this.#module.call("brainlock_evaluation_keys_begin", this.#handle);
-    for (let done = 0; done < total;) {
-      signal?.throwIfAborted();
-      this.#module.call("brainlock_evaluation_keys_next", this.#handle);
-      const part = this.#module.reply();
-      parts.push(new Blob([part]));   // which a browser may keep on its disk
-      done += part.length;
-      onProgress?.({ phase: "making_keys", done, total });
-      await new Promise(resume => setTimeout(resume));   // for others' turns, and to hear of an abort
+  async makeEvaluationKeys(options) {
+    if (this.#making) throw new BrainlockError("invalid_argument", "evaluation keys of this key are being made already");
+    this.#making = true;
+    try {
+      const total = this.#info.evaluationKeyBytes, parts = [];
+      this.#module.call("brainlock_evaluation_keys_begin", this.#handle);
+      for (let done = 0; done < total;) {
+        if (options?.signal?.aborted) throw cancelled();
+        this.#module.call("brainlock_evaluation_keys_next", this.#handle);
+        const part = this.#module.reply();
+        if (part.length === 0) throw new BrainlockError("internal", "evaluation keys ended early");
+        parts.push(new Blob([part]));   // which a browser may keep on its disk
+        done += part.length;
+        options?.onProgress?.({ phase: "making_keys", done, total });
+        await new Promise(resume => setTimeout(resume));   // for others' turns, and to hear of an abort
+      }
+      this.#module.call("brainlock_evaluation_keys_id", this.#handle);
+      return { id: this.#module.text(), packageHash: this.#info.hash, blob: new Blob(parts) };
+    } finally {
+      this.#making = false;
     }
-    this.#module.call("brainlock_evaluation_keys_id", this.#handle);
-    return { id: this.#module.text(), packageHash: this.#info.hash, blob: new Blob(parts) };
   }
-  encrypt(values, options = {}) {
+  encrypt(values, options) {
     this.#module.call("brainlock_encrypt", this.#handle, [floats_of(values)], [kPolicies[policy_of(options)]]);
     return this.#module.reply();
   }
@@ -146,14 +156,13 @@ export class Identity {
   }
   /// For Miner: signs a request of docs/protocol.md. Gives its uuid, its headers, and a judge of the answer.
   sign(receiver, method, target, body) {
-    const encode = text => new TextEncoder().encode(text);
-    const request = this.#module.call("brainlock_request_sign", this.#handle, [encode(receiver), encode(method), encode(target), body], [Date.now()]);
+    const request = this.#module.call("brainlock_request_sign", this.#handle, [utf8(receiver), utf8(method), utf8(target), body], [Date.now()]);
     const [uuid, headers] = this.#module.text().split("\n");
     return {
       uuid,
       headers: JSON.parse(headers),
       check: (status, answer_headers, answer) =>
-        this.#module.call("brainlock_request_check", request, [encode(JSON.stringify(answer_headers)), answer], [status, Date.now()]),
+        this.#module.call("brainlock_request_check", request, [utf8(JSON.stringify(answer_headers)), answer], [status, Date.now()]),
       close: () => this.#module.close("brainlock_request_close", request),
     };
   }

@@ -1,42 +1,41 @@
 // The worker behind brainlock_remote.mjs: calls methods of objects that stay here.
-import { Brainlock, Identity, Key, load, Miner, Package } from "./brainlock_client.mjs";
+import { Brainlock, BrainlockError, Identity, Key, load, Miner, Package } from "./brainlock_client.mjs";
 
-const kObject = "brainlock object";
-/// What a page may call, and which properties go with an object.
+/// What a page may call, and which properties go with an object. `long`: the methods whose last argument may be about progress and stopping.
 const kinds = new Map([
-  [Brainlock, { methods: ["openPackage", "makeIdentity", "openIdentity", "openMiner"], properties: [] }],
-  [Package, { methods: ["checkInput", "runClear", "makeKey", "openKey", "close"], properties: ["info"] }],
-  [Key, { methods: ["bytes", "makeEvaluationKeys", "encrypt", "decrypt", "decryptAndCompare", "close"], properties: ["packageInfo"] }],
-  [Identity, { methods: ["secret", "close"], properties: ["address"] }],
-  [Miner, { methods: ["status", "uploadKeys", "ask"], properties: [] }],
+  [Brainlock, { methods: ["openPackage", "makeIdentity", "openIdentity", "openMiner"], long: [], properties: [] }],
+  [Package, { methods: ["checkInput", "runClear", "makeKey", "openKey", "close"], long: [], properties: ["info"] }],
+  [Key, { methods: ["bytes", "makeEvaluationKeys", "encrypt", "decrypt", "decryptAndCompare", "close"], long: ["makeEvaluationKeys"], properties: ["packageInfo"] }],
+  [Identity, { methods: ["secret", "close"], long: [], properties: ["address"] }],
+  [Miner, { methods: ["status", "uploadKeys", "ask"], long: ["status", "uploadKeys", "ask"], properties: [] }],
 ]);
-const objects = new Map([[0, { load }]]);
-const running = new Map();
+/// How many arguments of a long method stand before its options.
+const kBeforeOptions = { makeEvaluationKeys: 0, status: 0, uploadKeys: 1, ask: 3 };
+const objects = new Map(), running = new Map();
 let last = 0;
 
-function sendable(value) {
-  const kind = kinds.get(value?.constructor);
-  if (!kind) return value;
-  objects.set(++last, value);
-  return { [kObject]: last, methods: kind.methods, properties: Object.fromEntries(kind.properties.map(name => [name, value[name]])) };
+function object_of(id) {
+  const object = objects.get(id);
+  if (object === undefined) throw new BrainlockError("invalid_argument", "this object is closed");
+  return object;
 }
 
-async function run({ id, target, method, args, progress }) {
-  const object = objects.get(target), allowed = target === 0 ? ["load"] : kinds.get(object?.constructor)?.methods ?? [];
-  if (!allowed.includes(method)) throw Object.assign(new Error(`this object is closed, or has no ${method}`), { code: "invalid_argument" });
-  const given = args.map(argument => (argument?.[kObject] === undefined ? argument : objects.get(argument[kObject])));
+async function call({ id, target, method, args, progress }) {
+  const given = args.map(argument => (argument.object === undefined ? argument.value : object_of(argument.object)));
+  if (target === 0 && method === "load") return load(...given);
+  if (method === "close" && !objects.has(target)) return undefined;   // no error, however often
+  const object = object_of(target), kind = kinds.get(object.constructor);
+  if (!kind.methods.includes(method)) throw new BrainlockError("invalid_argument", `there is no ${method}`);
   const abort = new AbortController();
-  running.set(id, abort);
+  if (kind.long.includes(method)) {
+    const before = kBeforeOptions[method];
+    given[before] = { ...given[before], signal: abort.signal, ...(progress && { onProgress: report => postMessage({ id, progress: report }) }) };
+    running.set(id, abort);
+  }
   try {
-    // Methods without options of this kind ignore them.
-    const options = given.at(-1);
-    if (options !== null && typeof options === "object" && Object.getPrototypeOf(options) === Object.prototype) {
-      options.signal = abort.signal;
-      if (progress) options.onProgress = report => postMessage({ id, progress: report });
-    }
     const result = await object[method](...given);
     if (method === "close") objects.delete(target);
-    return sendable(result);
+    return result;
   } finally {
     running.delete(id);
   }
@@ -45,9 +44,12 @@ async function run({ id, target, method, args, progress }) {
 onmessage = async ({ data }) => {
   if (data.abort) return running.get(data.abort)?.abort();
   try {
-    postMessage({ id: data.id, result: await run(data) });
+    const result = await call(data), kind = kinds.get(result?.constructor);
+    if (!kind) return postMessage({ id: data.id, value: result });
+    objects.set(++last, result);
+    postMessage({ id: data.id, object: { id: last, methods: kind.methods, properties: Object.fromEntries(kind.properties.map(name => [name, result[name]])) } });
   } catch (error) {
-    const { code = "internal", message, name, stack, ...more } = error;
-    postMessage({ id: data.id, error: { code: name === "AbortError" ? "cancelled" : code, message, more } });
+    const { code, message, refusal } = error;
+    postMessage({ id: data.id, error: { code: error instanceof BrainlockError ? code : "internal", message, more: refusal === undefined ? {} : { refusal } } });
   }
 };

@@ -27,16 +27,16 @@ export class Module {
   /// and wipes them there. Gives what the function returns; 0 throws what the module says of it.
   call(name, handle, arrays = [], numbers = []) {
     if (this.broken) throw this.broken;
-    const places = [];
+    const views = arrays.map(view_of), places = [];
     try {
       const given = handle === undefined ? [] : [handle];
-      for (const array of arrays) {
-        const size = Math.max(1, array.byteLength), place = this.exports.brainlock_allocate(size) >>> 0;
+      views.forEach((view, i) => {
+        const size = Math.max(1, view.length), place = this.exports.brainlock_allocate(size) >>> 0;
         if (place === 0) throw new BrainlockError("resource", `no memory for ${size} bytes`);
         places.push([place, size]);
-        new Uint8Array(this.exports.memory.buffer, place, array.byteLength).set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-        given.push(place, array.length);
-      }
+        new Uint8Array(this.exports.memory.buffer, place, view.length).set(view);
+        given.push(place, arrays[i].length);
+      });
       const result = this.exports[name](...given, ...numbers) >>> 0;
       if (result !== 0) return result;
       const [code, ...message] = this.text().split("\n");
@@ -65,6 +65,16 @@ export class Module {
   }
   text() {
     return new TextDecoder().decode(this.reply());
+  }
+}
+
+/// The bytes of an array that somebody gave.
+function view_of(array) {
+  if (array.byteLength > 0x7fffffff) throw new BrainlockError("too_large", `${array.byteLength} bytes are more than the module takes`);
+  try {
+    return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  } catch {
+    throw new BrainlockError("invalid_argument", "this array was given away to another thread");
   }
 }
 

@@ -86,6 +86,8 @@ export async function sodium_imports(memory) {
       absorb("_crypto_generichash_update", from, length);
       sodium._crypto_generichash_final(state, small[0], out_length);
       get(out, small[0], out_length);
+      wipe(state, kBlakeState);
+      wipe(small[0], 64);
       return 0;
     },
     crypto_hash_sha256_init: at_state => with_state(at_state, kShaState, () => sodium._crypto_hash_sha256_init(state)),
@@ -93,12 +95,14 @@ export async function sodium_imports(memory) {
     crypto_hash_sha256_final: (at_state, out) => with_state(at_state, kShaState, () => {
       sodium._crypto_hash_sha256_final(state, small[0]);
       get(out, small[0], 32);
+      wipe(small[0], 64);
     }),
     crypto_hash_sha256(out, from, length) {
       sodium._crypto_hash_sha256_init(state);
       absorb("_crypto_hash_sha256_update", from, length);
       sodium._crypto_hash_sha256_final(state, small[0]);
       get(out, small[0], 32);
+      wipe(small[0], 64);
       wipe(state, kShaState);
       return 0;
     },

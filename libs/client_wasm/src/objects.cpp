@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "brainlock/crypto/bytes.hpp"
 #include "brainlock/wire/ciphertext.hpp"
 
 namespace brainlock::client_wasm {
@@ -55,10 +56,16 @@ Status PackageObject::prepare() {
 Result<PackageObject::Judged> PackageObject::judge(std::span<const float> values) {
   BRAINLOCK_TRY(prepare());
   if (!std::equal(values.begin(), values.end(), judged_input_.begin(), judged_input_.end())) {
+    forget();
     judged_ = {checker_->check(values), keyholder::check_input_bound(package_->program().input, values).ok()};
     judged_input_.assign(values.begin(), values.end());
   }
   return judged_;
+}
+
+void PackageObject::forget() {
+  crypto::wipe(judged_input_.data(), judged_input_.size() * sizeof(float));
+  judged_input_.clear();
 }
 
 Result<std::vector<double>> PackageObject::run_clear(std::span<const float> values) {

@@ -22,6 +22,9 @@ namespace brainlock::client_wasm {
 class PackageObject {
  public:
   explicit PackageObject(std::shared_ptr<const package::Package> package) : package_(std::move(package)) {}
+  PackageObject(const PackageObject&) = delete;
+  PackageObject& operator=(const PackageObject&) = delete;
+  ~PackageObject() { forget(); }
 
   [[nodiscard]] const std::shared_ptr<const package::Package>& package() const { return package_; }
   [[nodiscard]] std::size_t input_count() const { return keyholder::size_of(package_->program().input); }
@@ -42,6 +45,7 @@ class PackageObject {
 
  private:
   Status prepare();
+  void forget();  ///< the last input, which is nobody else's business
   std::shared_ptr<const package::Package> package_;
   std::shared_ptr<const package::Simulator> simulator_;
   std::optional<package::RangeChecker> checker_;

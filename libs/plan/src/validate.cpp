@@ -215,7 +215,7 @@ class Checker {
     BRAINLOCK_TRY(check_masks(op));
     for (const auto& output : op.outputs) {
       if (output.giants == 0 || output.giants > slots_ || output.columns.empty() ||
-          output.weights.size() != output.columns.size() * output.giants)
+          output.weights.size() != std::uint64_t{output.columns.size()} * output.giants)
         return bad("weight table does not match columns and giants");
       for (std::uint32_t c : output.columns)
         if (c >= op.columns.size()) return bad("column index out of range");

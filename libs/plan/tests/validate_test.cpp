@@ -91,6 +91,13 @@ const std::vector<Case>& cases() {
       {"instruction 1: weight table", [](Program& p) { linear(p, 1).outputs[0].giants = 0; }},
       {"instruction 1: weight table", [](Program& p) { linear(p, 1).outputs[0].giants = 0x80000000U; }},
       {"instruction 1: weight table", [](Program& p) { linear(p, 1).outputs[0].weights.pop_back(); }},
+      {"instruction 1: weight table", [](Program& p) {   // 2^32 products more than there are: where sizes have 32 bits, too
+         p.parameters.ring_degree = 1 << 16;
+         auto& output = linear(p, 1).outputs[0];
+         output.giants = p.parameters.ring_degree / 2;
+         output.columns.assign((std::uint64_t{1} << 32) / output.giants + 1, 0);
+         output.weights.assign(output.giants, 0);
+       }},
       {"instruction 1: column index", [](Program& p) { linear(p, 1).outputs[0].columns[0] = 3; }},
       {"instruction 1: weight index", [](Program& p) { linear(p, 1).outputs[0].weights[0] = 4; }},
       {"instruction 1: weight index", [](Program& p) { linear(p, 1).outputs[0].weights[0] = -2; }},
