@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { client, compile, make_hotkey, make_ledger, model_of, place, plan_of, run, start_miner, stop_miners } from "./world.mjs";
+import { pathToFileURL } from "node:url";
+import { client, client_folder, compile, make_hotkey, make_ledger, model_of, place, plan_of, run, sources, start_miner, stop_miners } from "./world.mjs";
 
 const { BrainlockError, load } = client;
 after(stop_miners);
@@ -158,6 +159,18 @@ test("memory is given back", () => {
   assert.ok(memory() - before_all < 20e6, `${memory() - before_all} bytes more after 60 keys`);
 });
 
+test("the types and the worker name what there is", () => {
+  const types = readFileSync(join(client_folder, "brainlock_client.d.ts"), "utf8"), worker = readFileSync(join(client_folder, "brainlock_worker.mjs"), "utf8");
+  for (const kind of ["Brainlock", "Package", "Key", "Identity", "Miner"]) {
+    const written = [...new RegExp(`export interface ${kind} \\{([^]*?)\\n\\}`).exec(types)[1].matchAll(/^ {2}(\w+)\(/gm)].map(match => match[1]).sort();
+    const members = Object.getOwnPropertyNames(client[kind].prototype).filter(name => name !== "constructor");
+    const methods = members.filter(name => Object.getOwnPropertyDescriptor(client[kind].prototype, name).value && name !== "sign").sort();   // sign() is Miner's
+    const called = new RegExp(`\\[${kind}, \\{ methods: (\\[[^\\]]*\\])`).exec(worker)[1];
+    assert.deepEqual(written, methods, kind);
+    assert.deepEqual(JSON.parse(called).sort(), methods, kind);
+  }
+});
+
 test("identities", async () => {
   const one = brainlock.makeIdentity(), two = brainlock.makeIdentity();
   assert.match(one.address, /^5[1-9A-HJ-NP-Za-km-z]{47}$/);
@@ -199,6 +212,24 @@ test("a miner", async context => {
     assert.ok(difference(fast.outputs, model.runClear(second)) <= info.errorBound && fast.clear === undefined);
     const stranger = brainlock.openMiner(url, hotkeys.Miner, brainlock.makeIdentity());
     assert.equal(await code_of(() => stranger.ask(key, keys, input)), "not_found", "keys belong to who sent them");
+  });
+  await context.test("answers the document's JavaScript", async () => {
+    let text = /## In a browser[\s\S]*?```js\n([\s\S]*?)```/.exec(readFileSync(join(sources, "docs/client-library.md"), "utf8"))[1];
+    const swaps = [   // what a reader puts in, too
+      ["./brainlock-client/brainlock_remote.mjs", pathToFileURL(join(client_folder, "brainlock_client.mjs")).href],
+      ["(await fetch(url)).arrayBuffer()", `(await import("node:fs")).readFileSync(url)`],
+      ["vgg9/plan.bin", join(place("package"), "plan.bin")], ["vgg9/model.onnx", join(place("package"), "model.onnx")],
+      ['"34b5..."', `"${info.hash}"`], ["https://miner.example.org", url], ["5F...", hotkeys.Miner],
+      ["key, keys, values)", `key, keys, [${input}])`],
+    ];
+    for (const [from, to] of swaps) {
+      assert.ok(text.includes(from), from);
+      text = text.replace(from, to);
+    }
+    writeFileSync(place("document.mjs"), text.replace(/console\.log\(answer.*/, "export { answer, model };"));
+    const { answer, model: theirs } = await import(pathToFileURL(place("document.mjs")));
+    assert.equal(theirs.info.hash, info.hash);
+    assert.ok(difference(answer.outputs, model.runClear(input)) <= info.errorBound && answer.seconds.response > 0);
   });
   await context.test("is stopped, and given up", async () => {
     const stop = new AbortController();
