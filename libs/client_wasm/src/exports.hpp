@@ -1,7 +1,6 @@
 // What JavaScript calls, in *_exports.cpp. Bytes go in through memory that it asks for; every function that can fail
-// returns 0 for an error, and leaves bytes of an answer, or "code\nmessage", in the reply. JavaScript's side, which
-// nobody should call around:
-// ../js/module.mjs.
+// returns 0 for an error, and leaves bytes of an answer, or "code\nmessage", in the reply. ../js/module.mjs is the one
+// caller.
 #pragma once
 
 #include <cstddef>
