@@ -50,7 +50,7 @@ add_executable(demo client.c)
 target_link_libraries(demo PRIVATE brainlock::client)
 TEXT
 cp "$sources/examples/client.c" project/
-"$cmake" -S project -B project/build -DCMAKE_PREFIX_PATH="$work/usr" >cmake.log 2>&1 || { cat cmake.log; exit 1; }
+"$cmake" -G Ninja -S project -B project/build -DCMAKE_PREFIX_PATH="$work/usr" >cmake.log 2>&1 || { cat cmake.log; exit 1; }
 "$cmake" --build project/build >cmake.log 2>&1 || { cat cmake.log; exit 1; }
 project/build/demo decrypt package keys answer.ct >/dev/null
 echo "installed, built with pkg-config and with CMake, and run"

@@ -24,6 +24,7 @@ async function within(seconds, signal, act) {
   if (signal?.aborted) stop();
   signal?.addEventListener("abort", stop, { once: true });
   try {
+    if (end.signal.aborted) throw end.signal.reason;
     return await act(end.signal);
   } finally {
     clearTimeout(timer);
@@ -197,11 +198,16 @@ export class Miner {
         };
         if (method !== "GET") options.body = body;
         let response, answer;
-        try {
+        // Some versions of fetch() may lose a signal to their garbage collector, and then wait for ever.
+        const ended = new Promise((_, reject) => until.addEventListener("abort", () => reject(until.reason), { once: true }));
+        const exchange = async () => {
           const sent = fetch(this.#base + target, options);
           began?.(request.uuid);
           response = await sent;
           answer = await read_body(response, response.status === 200 ? limit : kMaxJson);
+        };
+        try {
+          await Promise.race([exchange(), ended]);
         } catch (error) {
           if (until.aborted) throw until.reason;
           if (error instanceof BrainlockError) throw error;
