@@ -68,8 +68,12 @@ async function begin() {
   const [plan, onnx] = await Promise.all(["plan.bin", "model.onnx"].map(name => fetch_bytes(new URL(name, folder))));
   brainlock ??= await load();
   const opened = await brainlock.openPackage(plan, onnx), { info } = opened;
-  if (info.hash === model?.info.hash) await opened.close();   // begun before, and broken off
-  else [model, key, made] = [opened, undefined, undefined];
+  if (info.hash === model?.info.hash) {   // begun before, and broken off
+    await opened.close();
+  } else {
+    for (const old of [key, identity, model]) await old?.close();
+    [model, key, identity, made] = [opened, undefined, undefined, undefined];
+  }
   if (at.hash && at.hash !== info.hash) throw new Error(`this is another package than the one that you wanted: its hash is ${info.hash}`);
   $("about").textContent = `${info.model}, profile ${info.profile}: ${info.securityBits} bits of security, ${bytes(info.evaluationKeyBytes)} of keys to send once, ` +
     `${bytes(info.questionBytes)} a question. Package ${info.hash}`;

@@ -2,18 +2,12 @@
 // lets the page talk to both and nobody else.
 // Usage: node browser_test.mjs BRAINLOCK DOCTOR_TOOL CLIENT_FOLDER SOURCES FOLDER_FOR_SCREENSHOTS
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { extname, join } from "node:path";
-import { client_folder, compile, free_port, make_hotkey, make_ledger, more, place, skip, sources, start_devnet, start_miner, stop_miners } from "./world.mjs";
+import { open_browser } from "../../web/tests/chromium.mjs";
+import { client_folder, compile, free_port, make_hotkey, make_ledger, more, place, sources, start_devnet, start_miner, stop_miners } from "./world.mjs";
 
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-if (!existsSync(executablePath)) skip("no browser at " + executablePath + " (Debian package chromium; ./dev setup test)");
-let chromium;
-try {
-  ({ chromium } = createRequire(join(sources, "web/package.json"))("playwright-core"));
-} catch { skip("playwright-core is not installed (npm ci in web/)"); }
 const [screenshots = "."] = more;
 mkdirSync(screenshots, { recursive: true });
 
@@ -38,11 +32,7 @@ const server = createServer((request, response) => {
   response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream", "content-security-policy": policy() }).end(readFileSync(file));
 }).listen(port, "127.0.0.1");
 
-const profile = mkdtempSync(place("profile-"));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath, headless: true, viewport: { width: 900, height: 640 },
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const { context, close } = await open_browser(900, 640);
 try {
   const page = await context.newPage();
   const complaints = [], to_miner = [];
@@ -146,7 +136,7 @@ try {
   await phase("Ready");
   await end();
 } finally {
-  await context.close();
+  await close();
   server.close();
   stop_miners();
 }

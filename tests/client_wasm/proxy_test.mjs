@@ -2,17 +2,13 @@
 // Usage: node proxy_test.mjs BRAINLOCK DOCTOR_TOOL CLIENT_FOLDER SOURCES. Exit code 77: something it needs is not here.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { open_browser } from "../../web/tests/chromium.mjs";
 import { client_folder, compile, free_port, make_hotkey, make_ledger, place, skip, sources, start_miner, stop_miners } from "./world.mjs";
 
-const nginx = "/usr/sbin/nginx", executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-for (const program of [nginx, "/usr/bin/openssl", executablePath]) if (!existsSync(program)) skip(`no ${program}`);
-let chromium;
-try {
-  ({ chromium } = createRequire(join(sources, "web/package.json"))("playwright-core"));
-} catch { skip("playwright-core is not installed (npm ci in web/)"); }
+const nginx = "/usr/sbin/nginx";
+for (const program of [nginx, "/usr/bin/openssl"]) if (!existsSync(program)) skip(`no ${program}`);
 
 const hotkey = make_hotkey("Miner");
 make_ledger(make_hotkey("Validator"), hotkey);
@@ -38,10 +34,7 @@ const user = process.getuid() === 0 ? "user root;" : "";   // its workers read a
 writeFileSync(place("nginx.conf"), `${user} daemon off; pid ${place("nginx")}/pid; error_log stderr; events {}\nhttp { access_log off; ${temporary}\ninclude ${place("site.conf")}; }\n`);
 const server = spawn(nginx, ["-e", "stderr", "-p", place("nginx"), "-c", place("nginx.conf")], { stdio: ["ignore", "inherit", "inherit"] });
 
-const context = await chromium.launchPersistentContext(mkdtempSync(place("profile-")), {
-  executablePath, headless: true, ignoreHTTPSErrors: true, viewport: { width: 900, height: 640 },
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const { context, close } = await open_browser(900, 640, { ignoreHTTPSErrors: true });
 try {
   const page = await context.newPage(), complaints = [];
   page.on("console", message => { if (["error", "warning"].includes(message.type())) complaints.push(message.text()); });
@@ -60,7 +53,7 @@ try {
   const statuses = await page.evaluate(() => Promise.all(Array.from({ length: 200 }, () => fetch("/v1/status").then(answer => answer.status))));
   assert.ok(statuses.includes(200) && statuses.includes(429), "" + statuses);
 } finally {
-  await context.close();
+  await close();
   server.kill("SIGTERM");
   stop_miners();
 }

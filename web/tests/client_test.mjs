@@ -1,22 +1,14 @@
 // The client's page in a real Chromium, with the program and a miner behind it: a picture is chosen, asked about and answered; what must not work does not.
 // Usage: node tests/client_test.mjs URL FOLDER_FOR_SCREENSHOTS EXPECTED_CLASS_OF_EXAMPLE_1. Exit code 77: something it needs is not here.
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import assert from "node:assert/strict";
+import { open_browser } from "./chromium.mjs";
 
-const skip = reason => { console.log("skipped: " + reason); process.exit(77); };
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-if (!existsSync(executablePath)) skip("no browser at " + executablePath + " (Debian package chromium; ./dev setup test)");
-const { chromium } = await import("playwright-core").catch(() => skip("playwright-core is not installed (npm ci in web/)"));
 const [, , url, shots = ".", expected] = process.argv;
 mkdirSync(shots, { recursive: true });
 
-const profile = mkdtempSync(join(tmpdir(), "brainlock-client-page-"));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath, headless: true, viewport: { width: 1060, height: 900 },
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const { context, close } = await open_browser(1060, 900);
 try {
   const page = await context.newPage();
   const complaints = [], elsewhere = [];
@@ -95,6 +87,5 @@ try {
   assert.equal(sent, 0, "no picture left");
   console.log("client page: all good, " + verdict);
 } finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
+  await close();
 }

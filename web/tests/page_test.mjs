@@ -1,16 +1,11 @@
 // The leaderboard page in a real Chromium: data drawn, sorting by click, hostile text harmless, no console error; with the chart library
 // and without it. Usage: node tests/page_test.mjs PAGE.html FOLDER_FOR_SCREENSHOTS. Exit code 77: something it needs is not here.
-// CHROMIUM names another browser than /usr/bin/chromium.
 import { createServer } from "node:http";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import assert from "node:assert/strict";
+import { open_browser } from "./chromium.mjs";
 
-const skip = reason => { console.log("skipped: " + reason); process.exit(77); };
-const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-if (!existsSync(executablePath)) skip("no browser at " + executablePath + " (Debian package chromium; ./dev setup test)");
-const { chromium } = await import("playwright-core").catch(() => skip("playwright-core is not installed (npm ci in web/)"));
 const built = readFileSync(process.argv[2] ?? new URL("../leaderboard.html", import.meta.url), "utf8");
 const plain = readFileSync(new URL("../leaderboard.html", import.meta.url), "utf8");
 const shots = process.argv[3] ?? ".";
@@ -111,11 +106,7 @@ async function library_chart(page) {
   assert.ok(Math.abs(await span() - whole) < 1);
 }
 
-const profile = mkdtempSync(join(tmpdir(), "brainlock-page-"));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath, headless: true, viewport: { width: 1180, height: 1330 },
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const { context, close } = await open_browser(1180, 1330);
 try {
   const cases = [["plain", "/plain/", plain_chart]];
   if (built.includes("uPlot")) cases.push(["library", "/", library_chart]);
@@ -139,7 +130,6 @@ try {
     await page.close();
   }
 } finally {
-  await context.close();
+  await close();
   server.close();
-  rmSync(profile, { recursive: true, force: true });
 }

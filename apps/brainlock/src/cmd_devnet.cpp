@@ -15,6 +15,7 @@
 #include "brainlock/ledger/embedded_ledger.hpp"
 #include "brainlock/package/package.hpp"
 #include "commands.hpp"
+#include "miner_options.hpp"
 #include "node.hpp"
 #include "ui.hpp"
 
@@ -199,11 +200,23 @@ ledger::Neuron find_miner(const std::string& ledger_file, const std::map<std::st
   fail({ErrorCode::kInternal, "no " + name + " miner on the ledger"});
 }
 
+/// A text as a value in an address.
+std::string percent_encoded(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("-_.~").find(c) != std::string_view::npos;
+    char code[4];
+    std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned char>(c));
+    out += plain ? std::string(1, c) : code;
+  }
+  return out;
+}
+
 /// web/private.html on the site of `origin`, with the package's folder beside it, about this miner.
 std::string browser_address(const std::string& origin, const fs::path& package, const std::string& hash, const ledger::Neuron& miner) {
   const fs::path folder = fs::absolute(package).lexically_normal();
   const std::string name = folder.has_filename() ? folder.filename().string() : folder.parent_path().filename().string();
-  return origin + "/private.html?package=" + name + "&hash=" + hash + "&miner=http://127.0.0.1:" + std::to_string(miner.axon->port) +
+  return origin + "/private.html?package=" + percent_encoded(name) + "&hash=" + hash + "&miner=http://127.0.0.1:" + std::to_string(miner.axon->port) +
          "&hotkey=" + crypto::ss58_encode(miner.hotkey);
 }
 
@@ -342,7 +355,8 @@ void add_devnet_commands(CLI::App& app) {
   up->add_flag("--json", flags->as_json, "Leaderboard as JSON");
   up->add_option("--page-port", flags->page_port, "Port of the page")->check(CLI::Range(1, 65'535))->capture_default_str();
   up->add_option("--metrics-port", flags->metrics_port, "Port of the honest miner's metrics; none otherwise")->check(CLI::Range(1, 65535));
-  up->add_option("--browser-origin", flags->browser_origin, "Site whose page may ask the honest miner from a browser, as http://127.0.0.1:8000; prints the page's address");
+  up->add_option("--browser-origin", flags->browser_origin, "Site whose page may ask the honest miner from a browser, as http://127.0.0.1:8000; prints the page's address")
+      ->check([](const std::string& text) { return text == "*" ? "expected one site" : complaint_about_origin(text); });
   up->add_option("--block-ms", flags->block_ms, "Milliseconds between blocks")->capture_default_str()->check(CLI::Range(50, 60'000));
   up->add_option("--delay-ms", flags->delay_ms, "How late the slow miner is at least")->capture_default_str();
   up->add_option("--slow-factor", flags->slow_factor, "How many times the engine's time the slow miner takes")->capture_default_str()->check(CLI::Range(1.0, 30.0));

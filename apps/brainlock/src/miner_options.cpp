@@ -3,14 +3,11 @@
 #include "brainlock/miner/browser_access.hpp"
 
 namespace brainlock::app {
-namespace {
 
 std::string complaint_about_origin(const std::string& text) {
   const auto access = miner::browser_access(std::span(&text, 1));
   return access.ok() ? std::string() : access.error().message;
 }
-
-}  // namespace
 
 void MinerFlags::add_to(CLI::App& command) {
   wallet.add_to(command, true);

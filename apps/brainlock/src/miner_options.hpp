@@ -10,6 +10,9 @@
 
 namespace brainlock::app {
 
+/// Empty, or what keeps a text from being an origin of `--browser-origin`.
+std::string complaint_about_origin(const std::string& text);
+
 struct MinerFlags {
   WalletOptions wallet;
   LedgerOptions ledger;

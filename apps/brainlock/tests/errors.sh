@@ -29,6 +29,8 @@ for text in null app.example.org https://user@app.example.org "https://app examp
   refused 2 "--browser-origin: '.*expected a page's origin.*https://app.example.org or http://localhost:8000, or \* for all" miner --package "$work/package" --browser-origin '*' --browser-origin "$text"
   refused 2 "--browser-origin: " doctor miner --package "$work/package" --browser-origin "$text"
 done
+refused 2 "--browser-origin: expected one site" devnet up --browser-origin '*'
+refused 2 "--browser-origin: .*expected a page's origin" devnet up --browser-origin app.example.org
 refused 2 "--limit-price: Value -1 not in range" subnet register --limit-price -1   # it would mean any price
 
 # No number of any command is infinite, or none at all. Each option is found in the command's own help.

@@ -72,7 +72,7 @@ function address_of(url) {
   let base;
   try { base = new URL(url); } catch { /* said below */ }
   if (!base || !["http:", "https:"].includes(base.protocol) || base.pathname !== "/" || base.search || base.hash || base.username) {
-    throw new BrainlockError("invalid_argument", `${url}: expected http://HOST:PORT or https://HOST:PORT`);
+    throw new BrainlockError("invalid_argument", "the miner's address: expected http://HOST:PORT or https://HOST:PORT");
   }
   return base.origin;
 }

@@ -9,13 +9,14 @@
 #include <cstdint>
 
 #include "kernels/inline.hpp"
+#include "kernels/one_block.hpp"
 
 namespace brainlock::math::detail {
 // Everything here has internal linkage: the same header is compiled with different instruction-set flags, and the
 // linker must never merge two such copies.
 namespace {
 
-struct Avx2 {
+struct Avx2 : OneBlock<Avx2> {
   using Reg = __m256i;
   static constexpr std::size_t kLanes = 8;
   static constexpr std::size_t kGemmOutputs = 6;  ///< 12 accumulators of the 16 registers
@@ -104,19 +105,6 @@ struct Avx2 {
     }
   }
   BRAINLOCK_INLINE static Reg permute(Reg v, Reg lanes) { return _mm256_permutevar8x32_epi32(v, lanes); }
-
-  // The NTT's blocks of 64 words, kLanes / 8 of them at once: register k holds vector k of each.
-  BRAINLOCK_INLINE static void load_blocks(Reg (&v)[8], const std::uint32_t* x) {
-    for (int k = 0; k < 8; ++k) v[k] = load(x + 8 * k);
-  }
-  /// place(b): where the first, and the second block if there is one, goes.
-  template <typename Place>
-  BRAINLOCK_INLINE static void store_blocks(const Place& place, const Reg (&v)[8]) {
-    std::uint32_t* const x = place(0);
-    for (int k = 0; k < 8; ++k) store(x + 8 * k, v[k]);
-  }
-  /// w[g] for the first block (and w[per_block + g] for the second, where there is one).
-  BRAINLOCK_INLINE static Reg set_blocks(const std::uint32_t* w, int g, int /*per_block*/) { return set1(w[g]); }
 
   /// In each eight lanes: word l of register k becomes word k of register l.
   BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) {

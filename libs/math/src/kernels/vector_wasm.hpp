@@ -8,11 +8,12 @@
 #include <cstdint>
 
 #include "kernels/inline.hpp"
+#include "kernels/one_block.hpp"
 
 namespace brainlock::math::detail {
 namespace {
 
-struct Simd128 {
+struct Simd128 : OneBlock<Simd128> {
   struct Reg {
     v128_t low, high;  ///< words 0 to 3 and 4 to 7
   };
@@ -82,16 +83,6 @@ struct Simd128 {
     return {wasm_v128_or(wasm_i8x16_swizzle(v.low, at.low), wasm_i8x16_swizzle(v.high, at.low_from_high)),
             wasm_v128_or(wasm_i8x16_swizzle(v.low, at.high), wasm_i8x16_swizzle(v.high, at.high_from_high))};
   }
-  // The NTT's blocks of 64 words: register k holds vector k.
-  BRAINLOCK_INLINE static void load_blocks(Reg (&v)[8], const std::uint32_t* x) {
-    for (int k = 0; k < 8; ++k) v[k] = load(x + 8 * k);
-  }
-  template <typename Place>
-  BRAINLOCK_INLINE static void store_blocks(const Place& place, const Reg (&v)[8]) {
-    std::uint32_t* const x = place(0);
-    for (int k = 0; k < 8; ++k) store(x + 8 * k, v[k]);
-  }
-  BRAINLOCK_INLINE static Reg set_blocks(const std::uint32_t* w, int g, int /*per_block*/) { return set1(w[g]); }
 
   /// Word l of register k becomes word k of register l: four squares of four, of which two change places.
   BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) {
