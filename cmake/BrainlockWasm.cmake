@@ -10,7 +10,6 @@ set(BRAINLOCK_LAYERS base crypto math ckks ckks_client plan wire package keyhold
 set(BRAINLOCK_LEFT_OUT
   base/src/control_group base/src/file base/src/processors
   crypto/src/bip39 crypto/src/ed25519 crypto/src/password_box crypto/src/pbkdf2 crypto/src/sr25519_uri
-  math/src/kernels/kernels_avx math/src/kernels/kernels_amx
   ckks/src/evaluator ckks/src/key_switching ckks/src/loaded_keys
   ckks_client/src/secret_key_file wire/src/file package/src/package_files keyholder/src/key_files protocol/src/tls_proof)
 

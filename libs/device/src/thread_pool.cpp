@@ -12,6 +12,8 @@ constexpr int kSpins = 1500;  // about 30..60 us with the pause instruction
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");  // waits for the pipeline, about as long; "yield" does nothing on most processors
 #endif
 }
 

@@ -57,6 +57,8 @@ std::vector<const Kernels*> available_kernels() {
       if (has_tiles) tables.push_back(&detail::amx_kernels());
     }
   }
+#elif defined(__aarch64__)
+  tables.push_back(&detail::kNeonKernels);
 #elif defined(__wasm_simd128__)
   tables.push_back(&detail::wasm_kernels());
 #endif

@@ -5,7 +5,7 @@
 #include "tables_under_test.hpp"
 
 #if defined(__has_include)
-#if __has_include(<simde/x86/avx512.h>)
+#if defined(__x86_64__) && __has_include(<simde/x86/avx512.h>)
 #define BRAINLOCK_HAVE_SIMDE
 #endif
 #endif

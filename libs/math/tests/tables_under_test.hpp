@@ -1,4 +1,4 @@
-// The kernel tables the tests run: those of this CPU, and the AVX-512 and AMX sources run by emulation where it can be built.
+// The kernel tables the tests run: those of this CPU, and the sources for others run by emulation where it can be built.
 #pragma once
 
 #include <vector>
@@ -7,11 +7,14 @@
 
 namespace brainlock::math {
 
-/// None where SIMDe is not installed. Need AVX2 to run.
+/// AVX-512 and AMX. None where SIMDe is not installed. Need AVX2 to run.
 std::vector<const Kernels*> emulated_tables();
+/// nullptr where SIMDe is not installed.
+const Kernels* emulated_neon();
 
 inline std::vector<const Kernels*> tables_under_test() {
   std::vector<const Kernels*> tables = available_kernels();
+  if (const Kernels* neon = emulated_neon()) tables.push_back(neon);
 #if defined(__x86_64__)
   if (!__builtin_cpu_supports("avx2")) return tables;
   for (const Kernels* table : emulated_tables()) tables.push_back(table);

@@ -19,7 +19,10 @@ inline plan::SlotVector dense_vector(std::uint32_t period, std::mt19937_64& rand
   std::uniform_real_distribution<float> uniform(-0.5F, 0.5F);
   plan::SlotVector v;
   v.period = period;
-  for (std::uint32_t i = 0; i < period; ++i) v.values.emplace_back(uniform(random), uniform(random));
+  for (std::uint32_t i = 0; i < period; ++i) {
+    const float im = uniform(random), re = uniform(random);  // in this order wherever it is compiled
+    v.values.emplace_back(re, im);
+  }
   return v;
 }
 
@@ -34,7 +37,10 @@ inline plan::SlotVector sparse_vector(std::uint32_t count, std::mt19937_64& rand
 inline plan::SlotVector precise_vector(std::uint32_t period, std::mt19937_64& random) {
   std::uniform_real_distribution<double> uniform(-0.5, 0.5);
   std::vector<std::complex<double>> values;
-  for (std::uint32_t i = 0; i < period; ++i) values.emplace_back(uniform(random), uniform(random));
+  for (std::uint32_t i = 0; i < period; ++i) {
+    const double im = uniform(random), re = uniform(random);  // in this order wherever it is compiled
+    values.emplace_back(re, im);
+  }
   return plan::SlotVector::precise(values);
 }
 

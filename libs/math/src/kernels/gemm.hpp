@@ -20,7 +20,7 @@ struct GemmShape {
 template <class V, std::size_t kOutputs>
 void gemm_tile(U32* const* out, const GemmShape& s, const U32* w, const MontgomeryReducer<V>& reducer, std::size_t j) {
   WideSum<V> acc[kOutputs];
-  for (std::size_t m = 0; m < kOutputs; ++m) acc[m] = {V::zero(), V::zero()};
+  for (std::size_t m = 0; m < kOutputs; ++m) acc[m] = WideSum<V>::zero();
   const U32* const* x = s.x;
   for (std::size_t k = 0; k < s.inputs;) {
     const std::size_t stop = s.inputs - k > s.between_folds ? k + s.between_folds : s.inputs;

@@ -97,7 +97,7 @@ template <class V, bool kFromMemory>
 BRAINLOCK_INLINE typename V::Reg mul_twiddle_lazy(typename V::Reg a, const Twiddle<V>& t, typename V::Reg q) {
   if constexpr (!kFromMemory) return V::keep(mul_uniform_lazy<V>(a, t.w, t.w_shoup, q));
   const auto high = V::merge_high(V::mul_even_from(a, t.w_shoup), V::mul_even_from(V::odd_to_even(a), t.w_shoup));
-  return V::keep(V::sub(V::mul_low_from(a, t.w), V::mul_low(high, q)));
+  return V::keep(V::sub_mul(V::mul_low_from(a, t.w), high, q));
 }
 
 /// x, y to x + w y, x - w y.
@@ -122,8 +122,8 @@ BRAINLOCK_INLINE void inverse_butterfly(typename V::Reg& x, typename V::Reg& y, 
 template <class V>
 BRAINLOCK_INLINE typename V::Reg mul_tail_lazy(typename V::Reg y, const U32* p, typename V::Reg q) {
   const auto high = V::merge_high(V::mul_even(y, V::load(p + kTailShoup)),
-                                  V::mul_even(V::odd_to_even(y), V::load(p + kTailShoup + 1)));
-  return V::keep(V::sub(V::mul_low(y, V::load(p)), V::mul_low(high, q)));
+                                  V::mul_even(V::odd_to_even(y), V::load_odd(p + kTailShoup)));
+  return V::keep(V::sub_mul(V::mul_low(y, V::load(p)), high, q));
 }
 
 template <class V>

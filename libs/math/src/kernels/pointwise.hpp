@@ -92,7 +92,7 @@ void reduce_centred_range(U32* out, const U32* x, U32 q_src, const Modulus& m, s
   const auto limit = V::set1(q_src / 2);
   for (std::size_t j = begin; j < end; j += V::kLanes) {
     const auto v = V::load(x + j);
-    const auto r = reduce_once<V>(V::sub(v, V::mul_low(mul_high_uniform<V>(v, reciprocal), q)), q);
+    const auto r = reduce_once<V>(V::sub_mul(v, mul_high_uniform<V>(v, reciprocal), q), q);
     V::store(out + j, subtract<V>(r, V::if_greater(v, limit, wrap), q));
   }
 }

@@ -93,8 +93,8 @@ template <class V, std::size_t kDigits>
 BRAINLOCK_INLINE SumPair<V> inner_product_at(const U32* const* digit, const U32* const* key0, const U32* const* key1,
                                              std::size_t digits, const U32* addend0,
                                              const MontgomeryReducer<V>& reducer, std::size_t j) {
-  WideSum<V> acc0 = {V::zero(), V::zero()};
-  WideSum<V> acc1 = {V::zero(), V::zero()};
+  WideSum<V> acc0 = WideSum<V>::zero();
+  WideSum<V> acc1 = WideSum<V>::zero();
   const std::size_t count = kDigits != 0 ? kDigits : digits;
   for (std::size_t d = 0; d < count; ++d) {
     if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
@@ -148,8 +148,8 @@ BRAINLOCK_INLINE void inner_product_unit_of(U32* out0, U32* out1, const U32* dig
     const auto places = V::places(table, (begin + t) / 8);
     const U32* const from = digits + places.block;
     const U32* const by = key + t;
-    WideSum<V> acc0 = {V::zero(), V::zero()};
-    WideSum<V> acc1 = {V::zero(), V::zero()};
+    WideSum<V> acc0 = WideSum<V>::zero();
+    WideSum<V> acc1 = WideSum<V>::zero();
     for (std::size_t d = 0; d < count; ++d) {
       if (kDigits == 0 && d % kMaxShortSum == 0 && d != 0) {
         acc0 = reducer.fold(acc0);
@@ -203,8 +203,8 @@ void mac_full_range(U32* out0, U32* out1, const U32* const* w, const U32* const*
   const MontgomeryReducer<V> reducer(m);
   const std::size_t between = MontgomeryReducer<V>::products_between_folds(m);
   for (std::size_t j = begin; j < end; j += V::kLanes) {
-    WideSum<V> acc0 = {V::zero(), V::zero()};
-    WideSum<V> acc1 = {V::zero(), V::zero()};
+    WideSum<V> acc0 = WideSum<V>::zero();
+    WideSum<V> acc1 = WideSum<V>::zero();
     for (std::size_t k = 0; k < inputs;) {
       const std::size_t stop = k + between < inputs ? k + between : inputs;
       for (; k < stop; ++k) {

@@ -8,6 +8,7 @@ namespace brainlock::math::detail {
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kNeonKernels;
 /// AVX-512 with AMX. The process must have asked the operating system for tiles.
 const Kernels& amx_kernels();
 const Kernels& wasm_kernels();

@@ -18,10 +18,13 @@ namespace {
 
 struct Avx2 : OneBlock<Avx2> {
   using Reg = __m256i;
+  using Wide = Reg;  ///< a register as four 64-bit lanes
   static constexpr std::size_t kLanes = 8;
   static constexpr std::size_t kGemmOutputs = 6;  ///< 12 accumulators of the 16 registers
 
   BRAINLOCK_INLINE static Reg load(const std::uint32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+  /// Words whose even ones are p[1], p[3], ...
+  BRAINLOCK_INLINE static Reg load_odd(const std::uint32_t* p) { return load(p + 1); }
   BRAINLOCK_INLINE static void store(std::uint32_t* p, Reg v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   BRAINLOCK_INLINE static Reg zero() { return _mm256_setzero_si256(); }
   BRAINLOCK_INLINE static Reg set1(std::uint32_t x) { return _mm256_set1_epi32(static_cast<int>(x)); }
@@ -31,6 +34,8 @@ struct Avx2 : OneBlock<Avx2> {
   BRAINLOCK_INLINE static Reg min(Reg a, Reg b) { return _mm256_min_epu32(a, b); }
   BRAINLOCK_INLINE static Reg shift_right32_1(Reg a) { return _mm256_srli_epi32(a, 1); }
   BRAINLOCK_INLINE static Reg mul_low(Reg a, Reg b) { return _mm256_mullo_epi32(a, b); }
+  /// a - b c, modulo 2^32.
+  BRAINLOCK_INLINE static Reg sub_mul(Reg a, Reg b, Reg c) { return sub(a, mul_low(b, c)); }
   /// The value of x, from an expression the compiler must not take apart: it would rewrite a - (b - c) as a + c - b
   /// wherever it can, which costs an instruction each time b - c is needed twice.
   BRAINLOCK_INLINE static Reg keep(Reg x) {
@@ -65,6 +70,8 @@ struct Avx2 : OneBlock<Avx2> {
   // 64-bit halves: a register is also four 64-bit lanes; "even" words are their low halves.
   BRAINLOCK_INLINE static Reg add64(Reg a, Reg b) { return _mm256_add_epi64(a, b); }
   BRAINLOCK_INLINE static Reg mul_even(Reg a, Reg b) { return _mm256_mul_epu32(a, b); }
+  /// Even words: the low words of a's lanes times b's even words, modulo 2^32.
+  BRAINLOCK_INLINE static Reg mul_low_halves(Reg a, Reg b) { return mul_even(a, b); }
   BRAINLOCK_INLINE static Reg odd_to_even(Reg a) { return _mm256_srli_epi64(a, 32); }
   BRAINLOCK_INLINE static Reg low_halves(Reg a) { return _mm256_blend_epi32(a, _mm256_setzero_si256(), 0xAA); }
   BRAINLOCK_INLINE static Reg shift_right64(Reg a, int bits) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(bits)); }

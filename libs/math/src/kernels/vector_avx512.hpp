@@ -10,11 +10,13 @@ namespace {
 
 struct Avx512 {
   using Reg = __m512i;
+  using Wide = Reg;
   using Half = Avx2;
   static constexpr std::size_t kLanes = 16;
   static constexpr std::size_t kGemmOutputs = 12;  ///< 24 accumulators of the 32 registers
 
   BRAINLOCK_INLINE static Reg load(const std::uint32_t* p) { return _mm512_loadu_si512(p); }
+  BRAINLOCK_INLINE static Reg load_odd(const std::uint32_t* p) { return load(p + 1); }
   BRAINLOCK_INLINE static void store(std::uint32_t* p, Reg v) { _mm512_storeu_si512(p, v); }
   BRAINLOCK_INLINE static Reg zero() { return _mm512_setzero_si512(); }
   BRAINLOCK_INLINE static Reg set1(std::uint32_t x) { return _mm512_set1_epi32(static_cast<int>(x)); }
@@ -31,6 +33,7 @@ struct Avx512 {
   BRAINLOCK_INLINE static Reg odd_bytes_of(Reg a, Reg b) { return _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaa, a, b); }
   BRAINLOCK_INLINE static Reg odd_halves_of(Reg a, Reg b) { return _mm512_mask_blend_epi16(0xaaaaaaaa, a, b); }
   BRAINLOCK_INLINE static Reg mul_low(Reg a, Reg b) { return _mm512_mullo_epi32(a, b); }
+  BRAINLOCK_INLINE static Reg sub_mul(Reg a, Reg b, Reg c) { return sub(a, mul_low(b, c)); }
   BRAINLOCK_INLINE static Reg keep(Reg x) {
 #ifndef BRAINLOCK_EMULATE_SIMD
     asm("" : "+v"(x));
@@ -46,6 +49,7 @@ struct Avx512 {
 
   BRAINLOCK_INLINE static Reg add64(Reg a, Reg b) { return _mm512_add_epi64(a, b); }
   BRAINLOCK_INLINE static Reg mul_even(Reg a, Reg b) { return _mm512_mul_epu32(a, b); }
+  BRAINLOCK_INLINE static Reg mul_low_halves(Reg a, Reg b) { return mul_even(a, b); }
   BRAINLOCK_INLINE static Reg odd_to_even(Reg a) { return _mm512_srli_epi64(a, 32); }
   BRAINLOCK_INLINE static Reg low_halves(Reg a) { return _mm512_maskz_mov_epi32(0x5555, a); }
   BRAINLOCK_INLINE static Reg shift_right64(Reg a, int bits) { return _mm512_srl_epi64(a, _mm_cvtsi32_si128(bits)); }

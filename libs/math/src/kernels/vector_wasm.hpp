@@ -17,9 +17,11 @@ struct Simd128 : OneBlock<Simd128> {
   struct Reg {
     v128_t low, high;  ///< words 0 to 3 and 4 to 7
   };
+  using Wide = Reg;
   static constexpr std::size_t kLanes = 8;
 
   BRAINLOCK_INLINE static Reg load(const std::uint32_t* p) { return {wasm_v128_load(p), wasm_v128_load(p + 4)}; }
+  BRAINLOCK_INLINE static Reg load_odd(const std::uint32_t* p) { return load(p + 1); }
   BRAINLOCK_INLINE static void store(std::uint32_t* p, Reg v) {
     wasm_v128_store(p, v.low);
     wasm_v128_store(p + 4, v.high);
@@ -40,6 +42,7 @@ struct Simd128 : OneBlock<Simd128> {
   BRAINLOCK_INLINE static Reg mul_low(Reg a, Reg b) {
     return {wasm_i32x4_mul(a.low, b.low), wasm_i32x4_mul(a.high, b.high)};
   }
+  BRAINLOCK_INLINE static Reg sub_mul(Reg a, Reg b, Reg c) { return sub(a, mul_low(b, c)); }
   // Engines compile once more, and do what they like with expressions and registers.
   BRAINLOCK_INLINE static Reg keep(Reg x) { return x; }
   BRAINLOCK_INLINE static Reg mul_even_from(Reg a, const Reg& b) { return mul_even(a, b); }

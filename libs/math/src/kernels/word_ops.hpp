@@ -36,7 +36,7 @@ BRAINLOCK_INLINE typename V::Reg mul_high_uniform(typename V::Reg a, typename V:
 template <class V>
 BRAINLOCK_INLINE typename V::Reg mul_uniform_lazy(typename V::Reg a, typename V::Reg w, typename V::Reg w_shoup,
                                                   typename V::Reg q) {
-  return V::sub(V::mul_low(a, w), V::mul_low(mul_high_uniform<V>(a, w_shoup), q));
+  return V::sub_mul(V::mul_low(a, w), mul_high_uniform<V>(a, w_shoup), q);
 }
 
 template <class V>
@@ -67,15 +67,16 @@ struct ProductReducer {
     const auto odd = V::shift_right64(V::mul_even(V::odd_to_even(a), V::odd_to_even(b)), shift);
     const auto high = V::merge_high(V::mul_even(even, reciprocal), V::mul_even(odd, reciprocal));
     const auto quotient = V::shift_right32_1(high);
-    return reduce_once<V>(V::sub(V::mul_low(a, b), V::mul_low(quotient, q)), q);
+    return reduce_once<V>(V::sub_mul(V::mul_low(a, b), quotient, q), q);
   }
 };
 
-/// Sums of products kept as 64-bit lanes: `even` for words 0, 2, ..., `odd` for words 1, 3, ...
+/// Sums of products kept as 64-bit lanes: `even` for words 0, 2, ..., `odd` for words 1, 3, ... (or what V calls so).
 template <class V>
 struct WideSum {
-  typename V::Reg even;
-  typename V::Reg odd;
+  typename V::Wide even;
+  typename V::Wide odd;
+  BRAINLOCK_INLINE static WideSum zero() { return {typename V::Wide{}, typename V::Wide{}}; }
 };
 
 /// Turns wide sums into words: x * 2^-32 mod q.
@@ -90,15 +91,15 @@ struct MontgomeryReducer {
       : q(V::set1(m.q)), twice_q(V::add(q, q)), neg_inv(V::set1(m.neg_inv)), r1(V::set1(m.r1)) {}
 
   /// Any 64-bit lanes to congruent ones below 2^32 q.
-  BRAINLOCK_INLINE typename V::Reg fold(typename V::Reg x) const {
+  BRAINLOCK_INLINE typename V::Wide fold(typename V::Wide x) const {
     return V::add64(V::low_halves(x), V::mul_even(V::odd_to_even(x), r1));
   }
   BRAINLOCK_INLINE WideSum<V> fold(WideSum<V> x) const { return {fold(x.even), fold(x.odd)}; }
 
   /// Lanes x with x + 2^32 q < 2^64 to words in [0, x / 2^32 + q).
   BRAINLOCK_INLINE typename V::Reg reduce_lazy(WideSum<V> x) const {
-    const auto even = V::add64(x.even, V::mul_even(V::mul_even(x.even, neg_inv), q));
-    const auto odd = V::add64(x.odd, V::mul_even(V::mul_even(x.odd, neg_inv), q));
+    const auto even = V::add64(x.even, V::mul_even(V::mul_low_halves(x.even, neg_inv), q));
+    const auto odd = V::add64(x.odd, V::mul_even(V::mul_low_halves(x.odd, neg_inv), q));
     return V::merge_high(even, odd);
   }
   /// Any lanes to [0, q).
