@@ -135,7 +135,7 @@ class Refreshes : public testing::TestWithParam<RefreshCase> {};
 TEST_P(Refreshes, ValuesWithinTheErrorThatIsForetold) {
   const auto [degree, real, spared, dropped] = GetParam();
   const std::uint32_t n = degree / 2;
-  const auto chain = compiler::make_refresh_chain({degree, 29, 9, 9, 2}, kLimbs);
+  const auto chain = compiler::make_refresh_chain(compiler::make_refresh_ring(degree), {29, 9, 9, 2}, kLimbs);
   ASSERT_TRUE(chain.has_value());
   const Slots message = random_slots(n, 5);
   const compiler::Refresh refresh =
@@ -157,7 +157,8 @@ TEST_P(Refreshes, ValuesWithinTheErrorThatIsForetold) {
     imaginary += got[s].imag() * got[s].imag();
   }
   error = std::sqrt(error / (2 * n));
-  const double foretold = compiler::refresh_noise(*chain, *compiler::refresh_end(*chain, refresh), refresh);
+  const double foretold =
+      compiler::RefreshNoise(*chain, *compiler::refresh_end(*chain, refresh), refresh).of(refresh.limbs_in, refresh.scale_in);
   RecordProperty("error", std::to_string(error));
   EXPECT_LT(error, 1.5 * foretold);
   EXPECT_GT(error, foretold / 3);
@@ -185,7 +186,7 @@ TEST_P(RefreshOnDevice, GivesTheWordsOfTheCpu) {
   if (kind == DeviceChoice::Kind::kCuda)
     if (const auto devices = device_cuda::list_devices(); !devices) GTEST_SKIP() << devices.error().message;
   constexpr std::uint32_t kDegree = 1U << 10;
-  const auto chain = compiler::make_refresh_chain({kDegree, 29, 6, 6, 2}, kLimbs);
+  const auto chain = compiler::make_refresh_chain(compiler::make_refresh_ring(kDegree), {29, 6, 6, 2}, kLimbs);
   ASSERT_TRUE(chain.has_value());
   const Slots message = random_slots(kDegree / 2, 6);
   const compiler::Refresh refresh = refresh_of(*chain, largest_part(message), real, chain->least_limbs_in(), kLimbs);

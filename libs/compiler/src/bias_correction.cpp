@@ -52,11 +52,16 @@ void subtract_means(plan::Linear& linear, const LoweredStage& stage, std::size_t
 
 Status correct_biases(plan::Program& program, const std::vector<LoweredStage>& stages, const StagePlan& plan,
                       std::span<const std::vector<float>> samples, unsigned threads) {
-  BRAINLOCK_ASSIGN(const RoundingDifferences differences, rounding_differences(program, samples, threads));
+  BRAINLOCK_ASSIGN(const WeightRounding rounding, WeightRounding::create(program.parameters.ring_degree));
+  LayerRuns runs(program, samples, threads);
+  std::vector<RoundingDifferences> differences;   // of every stage: biases stay as they are until all is run
+  while (runs.advance()) {
+    BRAINLOCK_ASSIGN(differences.emplace_back(), rounding.differences(program, runs, Rounded::kBoth, threads));
+  }
   for (std::size_t l = 0; l < stages.size(); ++l) {
     auto& linear = std::get<plan::Linear>(program.instructions[stages[l].linear].op);
     const auto plane = static_cast<std::size_t>(plan.stages[l].out.height) * static_cast<std::size_t>(plan.stages[l].out.width);
-    subtract_means(linear, stages[l], plane, differences, static_cast<double>(samples.size()), program.parameters.ring_degree / 2);
+    subtract_means(linear, stages[l], plane, differences[l], static_cast<double>(samples.size()), program.parameters.ring_degree / 2);
   }
   return {};
 }

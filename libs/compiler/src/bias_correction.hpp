@@ -14,8 +14,8 @@
 namespace brainlock::compiler {
 
 /// Changes the biases of `program` (levels and scales assigned), whose stages are `stages`, by the mean difference that
-/// rounded weights make to each channel on the samples, layer by layer on exact inputs. Cost: that of
-/// rounding_differences.
+/// rounded weights make to each channel on the samples, layer by layer on exact inputs. Cost: that of LayerRuns and, for every layer,
+/// of WeightRounding::differences().
 Status correct_biases(plan::Program& program, const std::vector<LoweredStage>& stages, const StagePlan& plan,
                       std::span<const std::vector<float>> samples, unsigned threads);
 

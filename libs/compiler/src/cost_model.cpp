@@ -16,6 +16,8 @@ constexpr double kSwitchNsPerWordDigit = 1.1;    // besides, where the digits ar
 constexpr double kSquareNsPerWordDigit = 0.5;
 constexpr double kWeightNsPerByte = 0.3;         // from memory
 constexpr double kCopyNsPerWord = 0.6;
+// A megabyte of evaluation keys is worth this many milliseconds of one core.
+constexpr double kMsPerKeyMegabyte = 0.15;
 
 }  // namespace
 
@@ -49,5 +51,13 @@ double predict_key_bytes(const plan::Program& program) {
     words += std::ceil(key.limbs / static_cast<double>(program.parameters.digit_limbs)) * (key.limbs + k) * program.parameters.ring_degree;
   return words * 30 / 8;
 }
+
+std::uint64_t weight_bytes_of(const plan::Program& program) {
+  std::uint64_t bytes = 0;
+  for (const plan::Instruction& instruction : program.instructions) bytes += plan::count_cost(program, instruction).weight_bytes;
+  return bytes;
+}
+
+double value_of(const plan::Program& program) { return predict_ms(program) + kMsPerKeyMegabyte * predict_key_bytes(program) * 1e-6; }
 
 }  // namespace brainlock::compiler

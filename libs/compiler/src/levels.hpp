@@ -81,6 +81,10 @@ inline constexpr std::uint32_t kMostDropped = 15;
 enum class Refreshing : std::uint8_t { kNever, kAllowed };
 std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing refreshing, unsigned threads);
 
+/// Whether any plain chain has a limb for each of so many ranks: otherwise search_levels() without refreshes finds nothing, whatever the request says
+/// else.
+bool plain_chain_may_hold(double max_log_qp, std::size_t ranks);
+
 /// Writes limbs, scales and weight scales into a lowered program.
 void assign_levels(Lowered& lowered, const LevelChoice& choice);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "brainlock/base/parallel.hpp"
 #include "layout.hpp"
 
 namespace brainlock::compiler {
@@ -27,16 +28,30 @@ LinearBuilder::Vector& LinearBuilder::term(int output, std::uint32_t input, std:
   return vector;
 }
 
+std::int64_t LinearBuilder::before_giant(std::int64_t slot, std::int64_t shift) const {
+  return slot + floor_div(shift, babies_) * babies_;
+}
+
 void LinearBuilder::add(int output, std::uint32_t input, std::int64_t shift, std::int64_t slot, std::complex<double> value) {
-  // The vector lives before its giant rotation, so its own index is slot + giant * babies.
-  const std::int64_t own = slot + floor_div(shift, babies_) * babies_;
+  const std::int64_t own = before_giant(slot, shift);
   Vector& vector = term(output, input, shift);
   if (period_ == slots_) {
-    vector.sparse[floor_mod(own, slots_)] += value;
+    vector.sparse.push_back({kNoPattern, static_cast<std::uint32_t>(own & (slots_ - 1)), value});
   } else {
     if (vector.dense.empty()) vector.dense.resize(static_cast<std::size_t>(period_));
-    vector.dense[static_cast<std::size_t>(floor_mod(own, period_))] += value;
+    vector.dense[static_cast<std::size_t>(own & (period_ - 1))] += value;
   }
+}
+
+LinearBuilder::Pattern LinearBuilder::pattern(std::span<const std::int64_t> slots) {
+  std::vector<std::uint32_t>& reduced = patterns_.emplace_back();
+  reduced.reserve(slots.size());
+  for (const std::int64_t slot : slots) reduced.push_back(static_cast<std::uint32_t>(slot & (slots_ - 1)));
+  return {static_cast<std::uint32_t>(patterns_.size() - 1)};
+}
+
+void LinearBuilder::add(int output, std::uint32_t input, std::int64_t shift, std::int64_t slot, Pattern pattern, std::complex<double> value) {
+  term(output, input, shift).sparse.push_back({pattern.index, static_cast<std::uint32_t>(before_giant(slot, shift) & (slots_ - 1)), value});
 }
 
 void LinearBuilder::expect(int output, std::uint32_t input, std::int64_t first, std::int64_t last) {
@@ -60,7 +75,7 @@ std::size_t LinearBuilder::place(std::size_t input, std::int64_t shift) const {
   return input * static_cast<std::size_t>(babies_) + static_cast<std::size_t>(floor_mod(shift, babies_));
 }
 
-plan::Linear LinearBuilder::build(const std::vector<plan::Register>& outputs) const {
+plan::Linear LinearBuilder::build(const std::vector<plan::Register>& outputs, unsigned threads) const {
   plan::Linear linear;
   linear.inputs = inputs_;
   linear.giant_step = static_cast<std::int32_t>(babies_);
@@ -76,15 +91,22 @@ plan::Linear LinearBuilder::build(const std::vector<plan::Register>& outputs) co
     linear.columns.push_back({static_cast<std::uint32_t>(at / static_cast<std::size_t>(babies_)),
                               static_cast<std::int32_t>(at % static_cast<std::size_t>(babies_))});
   }
+  std::vector<const Vector*> vectors;
   for (std::size_t j = 0; j < terms_.size(); ++j) {
-    linear.outputs.push_back(build_output(j, lowest, column_of, linear));
+    linear.outputs.push_back(build_output(j, lowest, column_of, linear, vectors));
     linear.outputs.back().out = outputs[j];
   }
+  linear.vectors.resize(vectors.size());
+  // Short vectors are made faster than threads begin.
+  const bool sparse = std::any_of(vectors.begin(), vectors.end(), [](const Vector* vector) { return !vector->sparse.empty(); });
+  parallel_for(
+      vectors.size(), sparse ? threads : 1, [&] { return SlotSums(sparse ? slots_ : 0); },
+      [&](std::size_t i, SlotSums& sums) { linear.vectors[i] = to_slot_vector(*vectors[i], sums); });
   return linear;
 }
 
 plan::Linear::Output LinearBuilder::build_output(std::size_t j, std::int64_t lowest, const std::vector<std::int64_t>& column_of,
-                                                 plan::Linear& linear) const {
+                                                 const plan::Linear& linear, std::vector<const Vector*>& vectors) const {
   struct Term {
     std::int64_t giant;
     std::int64_t column;
@@ -112,23 +134,28 @@ plan::Linear::Output LinearBuilder::build_output(std::size_t j, std::int64_t low
   for (const Term& term : ordered) {
     const auto row = static_cast<std::size_t>(row_of[static_cast<std::size_t>(term.column)]);
     output.weights[row * output.giants + static_cast<std::size_t>(term.giant - lowest)] =
-        static_cast<std::int32_t>(linear.vectors.size());
-    linear.vectors.push_back(to_slot_vector(*term.vector));
+        static_cast<std::int32_t>(vectors.size());
+    vectors.push_back(term.vector);
   }
   return output;
 }
 
-plan::SlotVector LinearBuilder::to_slot_vector(const Vector& vector) const {
+plan::SlotVector LinearBuilder::to_slot_vector(const Vector& vector, SlotSums& sums) const {
+  if (!vector.sparse.empty()) {
+    const auto mask = static_cast<std::uint32_t>(slots_ - 1);
+    for (const Entry& entry : vector.sparse) {
+      if (entry.pattern == kNoPattern) {
+        sums.add(entry.slot, entry.value);
+      } else {
+        for (const std::uint32_t slot : patterns_[entry.pattern]) sums.add((slot + entry.slot) & mask, entry.value);
+      }
+    }
+    return sums.take_sparse();
+  }
   plan::SlotVector out;
   out.period = static_cast<std::uint32_t>(period_);
-  out.values.reserve(vector.dense.size() + vector.sparse.size());
+  out.values.reserve(vector.dense.size());
   for (const auto& v : vector.dense) out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
-  std::vector<std::pair<std::int64_t, std::complex<double>>> ordered(vector.sparse.begin(), vector.sparse.end());
-  std::sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (const auto& [slot, v] : ordered) {
-    out.slots.push_back(static_cast<std::uint32_t>(slot));
-    out.values.emplace_back(static_cast<float>(v.real()), static_cast<float>(v.imag()));
-  }
   return out;
 }
 

@@ -1,17 +1,19 @@
 #include "lowering.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cassert>
 #include <cmath>
 #include <complex>
 #include <map>
 #include <optional>
 
+#include "biases_and_masks.hpp"
+#include "conv_terms.hpp"
 #include "dense_terms.hpp"
 #include "input_windows.hpp"
 #include "linear_builder.hpp"
+#include "pooling.hpp"
 #include "value_table.hpp"
+#include "zero_borders.hpp"
 
 namespace brainlock::compiler {
 namespace {
@@ -22,11 +24,10 @@ Error unsupported(std::string message) { return Error{ErrorCode::kUnsupported, s
 
 class Lowering {
  public:
-  Lowering(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, bool structure_only)
-      : plan_(plan), slots_(slots), choice_(choice), structure_only_(structure_only) {}
+  Lowering(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, bool structure_only, unsigned threads)
+      : plan_(plan), slots_(slots), choice_(choice), structure_only_(structure_only), threads_(threads) {}
 
   Result<Lowered> run() {
-    find_borders();
     out_.plain_ranks = plan_.plain_ranks;
     for (std::size_t i = 0; i < plan_.stages.size(); ++i)
       if (Status status = lower_stage(i); !status.ok()) return status.error().in(plan_.stages[i].name);
@@ -50,14 +51,13 @@ class Lowering {
     lowered.carried = stage.carried;
     lowered.first = out_.program.instructions.size();
     emitter_.layer = stage.name;
-    stage_ = &stage;
-    counts_ = borders_[i] ? read_[i] : Extent{stage.out.height, stage.out.width};
+    counts_ = borders_.counts(i);
     if (i == 0) BRAINLOCK_TRY(make_input(stage));
     BRAINLOCK_ASSIGN(current_, values_.read(stage));
     BRAINLOCK_TRY(!stage.diagonal.empty() && current_.vector ? diagonal(stage)
-                  : i == 0 && !stage.is_dense                ? first_conv(stage, borders_[i])
+                  : i == 0 && !stage.is_dense                ? first_conv(stage, borders_.around(i))
                   : stage.is_dense                           ? dense(stage)
-                                                             : conv(stage, borders_[i]));
+                                                             : conv(stage, borders_.around(i)));
     lowered.linear = out_.program.instructions.size() - 1;
     if (!structure_only_) lowered.places = places_of(stage);
     if (stage.addend >= 0) {
@@ -98,88 +98,6 @@ class Lowering {
     }
     while (emitter_.next < map.ciphertexts) image.registers.push_back(fresh());
     values_.set_image(std::move(image));
-    return {};
-  }
-
-  /// What a stage reads of a map: pools leave out the last rows and columns where their size does not divide the map's.
-  struct Extent {
-    int height = 0, width = 0;
-    friend bool operator==(const Extent&, const Extent&) = default;
-  };
-  static Extent extent_read(const Stage& stage) {
-    Extent e{stage.pooled.height, stage.pooled.width};
-    for (const PoolParams& p : stage.pools) e = {e.height * p.kernel_h, e.width * p.kernel_w};
-    return e;
-  }
-
-  /// Where a value is read by padded convolutions, zeros lie around it, and around what of it is read.
-  void find_borders() {
-    borders_.assign(plan_.stages.size(), false);
-    read_.assign(plan_.stages.size(), {});
-    for (std::size_t i = plan_.stages.size(); i-- > 0;) {
-      const Stage& stage = plan_.stages[i];
-      if (stage.addend >= 0) {
-        borders_[static_cast<std::size_t>(stage.addend)] = borders_[i];
-        read_[static_cast<std::size_t>(stage.addend)] = read_[i];
-      }
-      const Extent extent = extent_read(stage);
-      for (const int read : stage.reads) {
-        Extent& all = read_[static_cast<std::size_t>(read)];
-        all = {std::max(all.height, extent.height), std::max(all.width, extent.width)};
-        if (stage.needs_zero_border()) borders_[static_cast<std::size_t>(read)] = true;
-      }
-    }
-  }
-  Status check_extent(const Stage& stage) const {
-    for (const int read : stage.reads)
-      if (read_[static_cast<std::size_t>(read)] != extent_read(stage))
-        return unsupported("a padded convolution reads a pool that leaves out rows or columns which another layer reads: let the pool's size divide the map's");
-    return {};
-  }
-
-  // --- pools -----------------------------------------------------------------------------------------------------
-
-  Status pool(const PoolParams& p) {
-    if (!current_.grid) return unsupported("a pool needs a feature map");
-    BRAINLOCK_TRY(pool_axis(p.kernel_h, /*rows=*/true));
-    BRAINLOCK_TRY(pool_axis(p.kernel_w, /*rows=*/false));
-    GridLayout& grid = *current_.grid;
-    grid.shape.height /= p.kernel_h;
-    grid.shape.width /= p.kernel_w;
-    for (double& f : current_.factor) f *= p.kernel_h * p.kernel_w;   // sums, not means
-    return {};
-  }
-
-  // Sums k neighbours along one axis: whole ciphertexts where the phases allow it, rotations otherwise.
-  Status pool_axis(int k, bool rows) {
-    if (k == 1) return {};
-    GridLayout& grid = *current_.grid;
-    int& phases = rows ? grid.fy : grid.fx;
-    std::int64_t& stride = rows ? grid.sy : grid.sx;
-    GridLayout next = grid;
-    const bool by_phase = phases % k == 0;
-    if (!by_phase && phases != 1) return unsupported("pool size does not divide the phases of this layout");
-    if (by_phase) (rows ? next.fy : next.fx) = phases / k;
-    else (rows ? next.sy : next.sx) = stride * k;
-
-    std::vector<Register> registers(static_cast<std::size_t>(next.ciphertexts() * next.parts));
-    for (int block = 0; block < next.blocks(); ++block)
-      for (int a = 0; a < next.fy; ++a)
-        for (int b = 0; b < next.fx; ++b)
-          for (int part = 0; part < next.parts; ++part) {
-            plan::Combine combine;
-            for (int i = 0; i < k; ++i) {
-              const int aa = by_phase && rows ? a * k + i : a;
-              const int bb = by_phase && !rows ? b * k + i : b;
-              combine.terms.push_back({current_.reg(grid.ciphertext(block, aa, bb), part),
-                                       by_phase ? 0 : static_cast<std::int32_t>(i * stride)});
-            }
-            combine.out = fresh();
-            registers[static_cast<std::size_t>(next.ciphertext(block, a, b) * next.parts + part)] = combine.out;
-            emit(std::move(combine));
-          }
-    current_.registers = std::move(registers);
-    grid = next;
     return {};
   }
 
@@ -234,15 +152,18 @@ class Lowering {
     if (zero_fill) BRAINLOCK_TRY(check_phases(out));
     const ConvParams& c = stage.conv;
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
+    ConvTerms terms = conv_terms(stage, out, zero_fill, builder);
     for (int a = 0; a < out.fy; ++a)
-      for (int b = 0; b < out.fx; ++b)
+      for (int b = 0; b < out.fx; ++b) {
+        terms.begin_phase(a, b);
         for (int ky = 0; ky < c.kernel_h; ++ky)
           for (int kx = 0; kx < c.kernel_w; ++kx)
             for (int ic = 0; ic < c.in_channels; ++ic) {
               const auto from = in.channel(window_.channel(a * c.stride_h + ky, b * c.stride_w + kx, ic, c.in_channels));
               const std::uint32_t input = builder.input(current_.reg(in.ciphertext(from.block, 0, 0), from.part));
-              add_channels(builder, stage, out, a, b, ky, kx, ic, input, from.offset, current_.factor[from.part], zero_fill);
+              terms.add(ky, kx, ic, input, from.offset, current_.factor[from.part]);
             }
+      }
     finish_grid(stage, builder, out, zero_fill, masked);
     return {};
   }
@@ -250,7 +171,7 @@ class Lowering {
   // `zero_border`: zeros wherever no value of the map is.
   Status conv(const Stage& stage, bool zero_border) {
     const std::int64_t row = current_.grid ? current_.grid->sy : 0;   // before pools, of what has zeros around it
-    for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
+    for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(lower_pool(p, current_, emitter_));
     if (!current_.grid) return unsupported("a convolution after a dense layer is not covered");
     const GridLayout in = *current_.grid;
     ConvParams one;   // of a diagonal stage
@@ -263,7 +184,7 @@ class Lowering {
     BRAINLOCK_ASSIGN(GridLayout out, output_grid(stage, in, fy, fx, sy, sx));
     if (stage.needs_zero_border()) {
       BRAINLOCK_TRY(check_border(in, c, row));
-      BRAINLOCK_TRY(check_extent(stage));
+      BRAINLOCK_TRY(borders_.check(stage));
     }
     const std::int64_t turn = turn_to_addend(stage, c, in, out);
     out.base -= turn;
@@ -272,33 +193,18 @@ class Lowering {
     if (zero_fill) BRAINLOCK_TRY(check_phases(out));
 
     LinearBuilder builder(slots_, zero_fill ? slots_ : out.sx, choice_.baby_steps, out.ciphertexts());
+    ConvTerms terms = conv_terms(stage, out, zero_fill, builder);
     for (int a = 0; a < fy; ++a)
-      for (int b = 0; b < fx; ++b)
+      for (int b = 0; b < fx; ++b) {
+        terms.begin_phase(a, b);
         for_each_tap(c, in, a, b, [&](const Tap& tap) {
           const auto from = in.channel(tap.channel);
           const Register source = rotated(current_.reg(in.ciphertext(from.block, tap.a, tap.b), from.part), wrapped(tap.row_shift + turn, turn));
-          add_channels(builder, stage, out, a, b, tap.ky, tap.kx, tap.channel, builder.input(source), tap.column_shift + from.offset,
-                       current_.factor[from.part], zero_fill);
+          terms.add(tap.ky, tap.kx, tap.channel, builder.input(source), tap.column_shift + from.offset, current_.factor[from.part]);
         });
+      }
     finish_grid(stage, builder, out, zero_fill, masked);
     return {};
-  }
-
-  /// One weight position of a convolution for one phase of its output.
-  struct Tap {
-    int ky, kx, channel;
-    int a, b;                                // phase of the input
-    std::int64_t row_shift, column_shift;
-  };
-  template <typename Visit>
-  static void for_each_tap(const ConvParams& c, const GridLayout& in, int a, int b, Visit&& visit) {
-    for (int ky = 0; ky < c.kernel_h; ++ky)
-      for (int kx = 0; kx < c.kernel_w; ++kx) {
-        const std::int64_t y = a * c.stride_h + ky - c.pad_top, x = b * c.stride_w + kx - c.pad_left;
-        for (int ic = 0; ic < c.in_channels; ++ic)
-          visit(Tap{ky, kx, ic, static_cast<int>(floor_mod(y, in.fy)), static_cast<int>(floor_mod(x, in.fx)),
-                    floor_div(y, in.fy) * in.sy, floor_div(x, in.fx) * in.sx});
-      }
   }
 
   /// How far the inputs of a stage have to be turned so that its output comes to where its addend lies.
@@ -351,123 +257,33 @@ class Lowering {
     return {};
   }
 
-  // Adds the taps of one input channel to every output channel. `offset` is where the tap lies relative to the
-  // position's first slot.
-  void add_channels(LinearBuilder& builder, const Stage& stage, const GridLayout& out, int a, int b, int ky, int kx, int ic,
-                    std::uint32_t input, std::int64_t offset, double factor, bool zero_fill) const {
-    if (!stage.diagonal.empty()) {
-      const auto to = out.channel(ic);
-      const int output = out.ciphertext(to.block, a, b);
-      if (structure_only_) {
-        builder.expect(output, input, offset - to.offset, offset - to.offset);
-      } else {
-        add_weight(builder, out, a, b, to, output, input, offset, static_cast<double>(stage.diagonal[static_cast<std::size_t>(ic)]) / factor, zero_fill);
-      }
-      return;
-    }
-    const ConvParams& c = stage.conv;
-    if (structure_only_) {   // the channels of a block lie side by side
-      for (int block = 0; block < out.blocks(); ++block) {
-        const int channels = std::min(out.channels_per_block, c.out_channels - block * out.channels_per_block * out.parts);
-        builder.expect(out.ciphertext(block, a, b), input, offset - channels + 1, offset);
-      }
-      return;
-    }
-    for (int oc = 0; oc < c.out_channels; ++oc) {
-      const auto to = out.channel(oc);
-      const double w = static_cast<double>(
-          c.weights[static_cast<std::size_t>(((oc * c.in_channels + ic) * c.kernel_h + ky) * c.kernel_w + kx)]) / factor;
-      add_weight(builder, out, a, b, to, out.ciphertext(to.block, a, b), input, offset, w, zero_fill);
-    }
-  }
-
-  /// One weight, at every position of its phase.
-  void add_weight(LinearBuilder& builder, const GridLayout& out, int a, int b, const GridLayout::Channel& to, int output,
-                  std::uint32_t input, std::int64_t offset, double w, bool zero_fill) const {
-    const std::complex<double> value = turned(to.part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w));
-    const std::int64_t shift = offset - to.offset;
-    if (!zero_fill) {
-      builder.add(output, input, shift, out.base + to.offset, value);
-      return;
-    }
-    for (int y = a; y < counts_.height; y += out.fy)
-      for (int x = b; x < counts_.width; x += out.fx)
-        builder.add(output, input, shift, out.base + (y / out.fy) * out.sy + (x / out.fx) * out.sx + to.offset, value);
-  }
-
-  /// A value of this stage as it is kept: times i if its square is to count as negative.
-  [[nodiscard]] std::complex<double> turned(std::complex<double> value) const {
-    return stage_->negated ? std::complex<double>(-value.imag(), value.real()) : value;
+  [[nodiscard]] ConvTerms conv_terms(const Stage& stage, const GridLayout& out, bool zero_fill, LinearBuilder& builder) const {
+    return {stage, out, zero_fill ? std::optional(counts_) : std::nullopt, structure_only_, builder};
   }
 
   void finish_grid(const Stage& stage, const LinearBuilder& builder, GridLayout out, bool zero_fill, bool masked) {
     value_.registers.clear();
     for (int j = 0; j < out.ciphertexts(); ++j) value_.registers.push_back(fresh());
-    plan::Linear linear = builder.build(value_.registers);
+    plan::Linear linear = builder.build(value_.registers, threads_);
     linear.name = stage.name;
     out.base = floor_mod(out.base + builder.lowest_giant() * choice_.baby_steps, slots_);
-    set_grid_bias(stage, out, zero_fill || masked, linear);
-    if (masked) set_masks(out, linear);
+    if (masked) linear.mask_scale = 1;   // until levels are chosen
+    if (structure_only_) {
+      if (masked) linear.masks.assign(linear.outputs.size(), plan::SlotVector{static_cast<std::uint32_t>(slots_), {0}, {1.0F}, {}});
+    } else {
+      std::vector<plan::SlotVector> biases = grid_biases(stage, out, counts_, zero_fill || masked, slots_);
+      for (std::size_t j = 0; j < biases.size(); ++j) linear.outputs[j].bias = std::move(biases[j]);
+      if (masked) linear.masks = grid_masks(out, counts_, slots_);
+    }
     value_.grid = out;
     value_.vector.reset();
     emit(std::move(linear));
   }
 
-  void set_grid_bias(const Stage& stage, const GridLayout& out, bool zero_fill, plan::Linear& linear) const {
-    const auto plane = static_cast<std::size_t>(stage.out.height * stage.out.width);
-    bool uniform = !zero_fill;
-    for (std::size_t e = 0; e < stage.bias.size() && uniform; ++e)
-      uniform = std::fabs(stage.bias[e] - stage.bias[e / plane * plane]) <= 1e-9 * (1 + std::fabs(stage.bias[e]));
-    std::vector<std::map<std::int64_t, std::complex<double>>> values(linear.outputs.size());
-    const std::int64_t period = uniform ? out.sx : slots_;
-    for (int c = 0; c < stage.out.channels; ++c)
-      for (int y = 0; y < (uniform ? std::min(out.fy, stage.out.height) : counts_.height); ++y)
-        for (int x = 0; x < (uniform ? std::min(out.fx, stage.out.width) : counts_.width); ++x) {
-          const Where w = out.where(c, y, x);
-          const double bias = stage.bias[static_cast<std::size_t>(c) * plane + static_cast<std::size_t>(y * stage.out.width + x)];
-          values[static_cast<std::size_t>(w.ciphertext)][floor_mod(w.slot, period)] +=
-              turned(w.part == 0 ? std::complex<double>(bias, 0) : std::complex<double>(0, bias));
-        }
-    for (std::size_t j = 0; j < values.size(); ++j) linear.outputs[j].bias = to_vector(values[j], period);
-  }
-
-  /// Ones where values of the map lie.
-  void set_masks(const GridLayout& out, plan::Linear& linear) const {
-    linear.mask_scale = 1;   // until levels are chosen
-    if (structure_only_) {
-      linear.masks.assign(linear.outputs.size(), plan::SlotVector{static_cast<std::uint32_t>(slots_), {0}, {1.0F}, {}});
-      return;
-    }
-    std::vector<std::map<std::int64_t, std::complex<double>>> ones(linear.outputs.size());
-    for (int c = 0; c < out.shape.channels; ++c)
-      for (int y = 0; y < counts_.height; ++y)
-        for (int x = 0; x < counts_.width; ++x) {
-          const Where w = out.where(c, y, x);
-          ones[static_cast<std::size_t>(w.ciphertext)][floor_mod(w.slot, slots_)] = 1.0;
-        }
-    for (const auto& values : ones) linear.masks.push_back(to_vector(values, slots_));
-  }
-
-  [[nodiscard]] plan::SlotVector to_vector(const std::map<std::int64_t, std::complex<double>>& values, std::int64_t period) const {
-    plan::SlotVector out;
-    out.period = static_cast<std::uint32_t>(period);
-    const auto narrow = [](std::complex<double> v) { return std::complex<float>(static_cast<float>(v.real()), static_cast<float>(v.imag())); };
-    if (period == slots_) {
-      for (const auto& [slot, v] : values) {
-        out.slots.push_back(static_cast<std::uint32_t>(slot));
-        out.values.push_back(narrow(v));
-      }
-    } else {
-      out.values.resize(static_cast<std::size_t>(period));
-      for (const auto& [slot, v] : values) out.values[static_cast<std::size_t>(slot)] = narrow(v);
-    }
-    return out;
-  }
-
   // --- dense layers ----------------------------------------------------------------------------------------------
 
   Status dense(const Stage& stage) {
-    for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(pool(p));
+    for (const PoolParams& p : stage.pools) BRAINLOCK_TRY(lower_pool(p, current_, emitter_));
     VectorLayout out;
     out.size = stage.dense.out_features;
     out.parts = out.size > 1 ? 2 : 1;
@@ -492,16 +308,10 @@ class Lowering {
 
   void finish_dense(const Stage& stage, const LinearBuilder& builder, const VectorLayout& out, std::vector<std::int32_t> sums) {
     value_.registers = {fresh()};
-    plan::Linear linear = builder.build(value_.registers);
+    plan::Linear linear = builder.build(value_.registers, threads_);
     linear.name = stage.name;
     linear.rotate_sums = std::move(sums);
-    std::map<std::int64_t, std::complex<double>> bias;
-    for (int e = 0; e < out.size; ++e) {
-      const Where w = out.where(e);
-      const double b = stage.bias[static_cast<std::size_t>(e)];
-      bias[w.slot] += turned(w.part == 0 ? std::complex<double>(b, 0) : std::complex<double>(0, b));
-    }
-    linear.outputs[0].bias = to_vector(bias, out.period);
+    if (!structure_only_) linear.outputs[0].bias = vector_bias(stage, out, slots_);
     value_.vector = out;
     value_.grid.reset();
     emit(std::move(linear));
@@ -520,7 +330,7 @@ class Lowering {
       }
       for (int s = 0; s < v.half && part * v.half + s < v.size; ++s) {
         const double w = static_cast<double>(stage.diagonal[static_cast<std::size_t>((part * v.half + s) / plane)]) / current_.factor[part];
-        builder.add(0, input, 0, s, turned(part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w)));
+        builder.add(0, input, 0, s, turned(stage, part == 0 ? std::complex<double>(w, 0) : std::complex<double>(0, w)));
       }
     }
     finish_dense(stage, builder, v, {});
@@ -558,14 +368,13 @@ class Lowering {
   std::int64_t slots_;
   LayoutChoice choice_;
   bool structure_only_;
+  unsigned threads_;
   Lowered out_;
   Emitter emitter_{out_.program, {}, 0};
   ValueTable values_{plan_, emitter_};
-  const Stage* stage_ = nullptr;    // the one being lowered
   LiftedTensor current_;            // what it reads
   PackedTensor value_;              // what it made
-  std::vector<bool> borders_;       // per stage: zeros around its value
-  std::vector<Extent> read_;        // per stage: of its value
+  ZeroBorders borders_{plan_};
   Extent counts_;                   // of the value being lowered: beyond it there may be zeros
   std::map<std::pair<Register, std::int64_t>, Register> rotated_;
   WindowInput window_;              // of a first layer that is a convolution
@@ -573,8 +382,8 @@ class Lowering {
 
 }  // namespace
 
-Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, LowerDepth depth) {
-  return Lowering(plan, slots, choice, depth == LowerDepth::kStructure).run();
+Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice, LowerDepth depth, unsigned threads) {
+  return Lowering(plan, slots, choice, depth == LowerDepth::kStructure, threads).run();
 }
 
 }  // namespace brainlock::compiler

@@ -49,10 +49,10 @@ struct Lowered {
 };
 
 /// kUnsupported with the reason if this choice cannot hold the network.
-/// With kStructure the weight vectors stay empty: enough to count the cost.
+/// With kStructure weight vectors and biases stay empty: enough to count the cost. The same program for any number of threads.
 enum class LowerDepth { kStructure, kWeights };
 Result<Lowered> lower(const StagePlan& plan, std::uint32_t slots, const LayoutChoice& choice,
-                      LowerDepth depth = LowerDepth::kWeights);
+                      LowerDepth depth = LowerDepth::kWeights, unsigned threads = 1);
 
 /// All placements worth trying for a network (at 16 baby steps and a packed input; the compiler varies those after).
 std::vector<LayoutChoice> enumerate_choices(const StagePlan& plan, std::uint32_t slots);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <iterator>
 #include <limits>
 #include <numbers>
 
@@ -36,7 +37,7 @@ constexpr std::uint32_t kMostLastDrop = 3;
 constexpr double kLimbCost = 3;     // bits that a limb more is worth
 constexpr int kSmallestPrime = 21;  // log2
 
-// As in levels.cpp: error of a division with rounding, per real part of a slot.
+// As in level_search.cpp: error of a division with rounding, per real part of a slot.
 double rounding_noise(double n) { return std::sqrt(n / 2 * (1 + 2 * n / 3) / 12); }
 
 double log2_of(std::uint32_t prime) { return std::log2(static_cast<double>(prime)); }
@@ -44,26 +45,24 @@ double log2_of(std::uint32_t prime) { return std::log2(static_cast<double>(prime
 /// Primes of one ring, each given away once.
 class PrimePool {
  public:
-  PrimePool(std::uint32_t ring_degree, const std::vector<std::uint32_t>& taken) {
-    for (std::uint64_t candidate = 2ULL * ring_degree + 1; candidate < (1ULL << 30); candidate += 2ULL * ring_degree)
-      if (candidate > (1ULL << kSmallestPrime) && math::is_prime(candidate) &&
-          std::find(taken.begin(), taken.end(), static_cast<std::uint32_t>(candidate)) == taken.end())
-        primes_.push_back(static_cast<std::uint32_t>(candidate));
+  PrimePool(const std::vector<RefreshRing::Prime>& primes, const std::vector<std::uint32_t>& taken) {
+    std::copy_if(primes.begin(), primes.end(), std::back_inserter(primes_), [&](const RefreshRing::Prime& prime) {
+      return std::find(taken.begin(), taken.end(), prime.value) == taken.end();
+    });
   }
   /// The nearest to 2^bits; 0: there is none.
   std::uint32_t take(double bits) {
-    std::size_t best = primes_.size();
-    for (std::size_t i = 0; i < primes_.size(); ++i)
-      if (best == primes_.size() || std::fabs(log2_of(primes_[i]) - bits) < std::fabs(log2_of(primes_[best]) - bits))
-        best = i;
-    if (best == primes_.size()) return 0;
-    const std::uint32_t prime = primes_[best];
-    primes_.erase(primes_.begin() + static_cast<std::ptrdiff_t>(best));
+    const auto best = std::min_element(primes_.begin(), primes_.end(), [&](const auto& a, const auto& b) {
+      return std::fabs(a.log2 - bits) < std::fabs(b.log2 - bits);
+    });
+    if (best == primes_.end()) return 0;
+    const std::uint32_t prime = best->value;
+    primes_.erase(best);
     return prime;
   }
 
  private:
-  std::vector<std::uint32_t> primes_;
+  std::vector<RefreshRing::Prime> primes_;
 };
 
 /// log2 of the factor of a step, as the square before it comes: the first as 4 v^2.
@@ -90,19 +89,24 @@ std::optional<SineDrops> plan_drops(const SineChain& sine, double start, const s
   const auto first = static_cast<std::size_t>(start / kGrid);
   if (first >= states) return std::nullopt;
   table[0][first].cost = 0;
-  for (std::size_t k = 0; k < steps; ++k)
+  for (std::size_t k = 0; k < steps; ++k) {
+    const double factor = factor_log2(sine, k);
     for (std::size_t s = 0; s < states; ++s) {
       if (!std::isfinite(table[k][s].cost)) continue;
-      for (std::uint32_t limbs = 1; limbs <= 3; ++limbs)
-        for (double bits = limbs == 1 ? 29.5 : 23.5 * limbs; bits <= 29.8 * limbs; bits += kGrid) {
-          const double least =
-              std::max(2 * kGrid * static_cast<double>(s) - bits + kStepSlack - factor_log2(sine, k), needs[k]);
+      for (std::uint32_t limbs = 1; limbs <= 3; ++limbs) {
+        const double fewest = limbs == 1 ? 29.5 : 23.5 * limbs, most = 29.8 * limbs;
+        const auto choices = static_cast<int>((most - fewest) / kGrid);  // beyond the fewest bits
+        for (int i = 0; i <= choices; ++i) {
+          const double bits = fewest + kGrid * i;
+          const double least = std::max(2 * kGrid * static_cast<double>(s) - bits + kStepSlack - factor, needs[k]);
           const auto to = static_cast<std::size_t>(std::ceil(least / kGrid));
           if (least < 0 || to >= states) continue;
           const double cost = table[k][s].cost + bits + kLimbCost * limbs;
           if (cost < table[k + 1][to].cost) table[k + 1][to] = {cost, bits, limbs, s};
         }
+      }
     }
+  }
   std::size_t best = 0;
   for (std::size_t s = 0; s <= static_cast<std::size_t>(kHighestEnd / kGrid); ++s)
     if (table[steps][s].cost < table[steps][best].cost) best = s;
@@ -116,17 +120,8 @@ std::optional<SineDrops> plan_drops(const SineChain& sine, double start, const s
   return out;
 }
 
-std::vector<plan::Linear> structure_of(Direction direction, std::uint32_t slots) {
-  return make_transform(direction, slots, kBabies, TransformDepth::kStructure);
-}
-
 /// Of the sines of messages as large as is expected.
 double sine_rms() { return 2 * std::numbers::pi * kRmsShare; }
-
-/// log2 of the least scale for the weights of a layer to coefficients.
-double least_weights_log2(const plan::Linear& layer) {
-  return std::log2(transform_weight_noise(layer) / kPlainWeights);
-}
 
 double unitary(std::uint32_t slots) { return std::sqrt(static_cast<double>(slots)); }
 
@@ -143,10 +138,10 @@ double raised_scale_log2(const RefreshChain& chain) {
 
 /// Scales behind the layers to slots, each of which drops one prime of q_bits. Returns the last: of the sine's
 /// argument.
-double plan_transforms(RefreshChain& chain, int q_bits, double least) {
+double plan_transforms(RefreshChain& chain, const RefreshRing& ring, int q_bits, double least) {
   double scale = raised_scale_log2(chain);
-  for (const plan::Linear& layer : structure_of(Direction::kCoefficientsToSlots, chain.slots())) {
-    scale = std::max(scale + std::log2(transform_weight_noise(layer) / kFineWeights) - q_bits, kLowestScale);
+  for (const double weights_log2 : ring.to_slots_log2) {
+    scale = std::max(scale + weights_log2 - q_bits, kLowestScale);
     chain.transform_scale_log2.push_back(scale);
   }
   return chain.transform_scale_log2.back() = std::clamp(scale, least, kHighestScale - 1);
@@ -203,29 +198,48 @@ double product_of_primes(const RefreshChain& chain, std::uint32_t first, std::ui
 }
 
 /// Bits that the weights of each layer to coefficients have beyond the least.
-double spare_bits(const RefreshChain& chain, const Refresh& refresh, double raise_scale) {
-  double bits = std::log2(raise_scale * product_of_primes(chain, 1, refresh.limbs_in) / refresh.scale_in);
+double spare_bits(const RefreshChain& chain, std::uint32_t limbs_in, double scale_in, double raise_scale) {
+  double bits = std::log2(raise_scale * product_of_primes(chain, 1, limbs_in) / scale_in);
   for (const double least : chain.weights_log2) bits -= least;
   return bits / static_cast<double>(chain.weights_log2.size());
 }
 
 }  // namespace
 
-std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::uint32_t network_limbs) {
+RefreshRing make_refresh_ring(std::uint32_t ring_degree) {
+  RefreshRing ring;
+  ring.ring_degree = ring_degree;
+  for (std::uint64_t candidate = 2ULL * ring_degree + 1; candidate < (1ULL << 30); candidate += 2ULL * ring_degree) {
+    const auto prime = static_cast<std::uint32_t>(candidate);
+    if (candidate > (1ULL << kSmallestPrime) && math::is_prime(candidate)) ring.primes.push_back({prime, log2_of(prime)});
+  }
+  ring.sine = make_sine_chain(ring_degree);
+  const auto structure = [&](Direction direction) {
+    return make_transform(direction, ring_degree / 2, kBabies, TransformDepth::kStructure);
+  };
+  for (const plan::Linear& layer : structure(Direction::kCoefficientsToSlots))
+    ring.to_slots_log2.push_back(std::log2(transform_weight_noise(layer) / kFineWeights));
+  for (const plan::Linear& layer : structure(Direction::kSlotsToCoefficients))
+    ring.to_coefficients_log2.push_back(std::log2(transform_weight_noise(layer) / kPlainWeights));
+  return ring;
+}
+
+std::optional<RefreshChain> make_refresh_chain(const RefreshRing& ring, const RefreshShape& shape, std::uint32_t network_limbs) {
   RefreshChain chain;
   chain.network_limbs = network_limbs;
-  chain.sine = make_sine_chain(shape.ring_degree);
+  chain.sine = ring.sine;
+  chain.weights_log2 = ring.to_coefficients_log2;
   plan::ParameterChoice& parameters = chain.parameters;
-  parameters.ring_degree = shape.ring_degree;
+  parameters.ring_degree = ring.ring_degree;
   parameters.digit_limbs = static_cast<std::uint32_t>(shape.digit_limbs);
-  parameters.p = math::ntt_primes(30, shape.p_limbs, shape.ring_degree);
+  parameters.p = math::ntt_primes(30, shape.p_limbs, ring.ring_degree);
   if (parameters.p.size() != static_cast<std::size_t>(shape.p_limbs)) return std::nullopt;
-  PrimePool pool(shape.ring_degree, parameters.p);
+  PrimePool pool(ring.primes, parameters.p);
   parameters.q.push_back(pool.take(30));
 
-  const double noise = rounding_noise(shape.ring_degree),
+  const double noise = rounding_noise(ring.ring_degree),
                step_error = std::exp2(-shape.finer) * kStepError * sine_rms();
-  const double scale = plan_transforms(chain, shape.q_bits, std::log2(noise * chain.sine.input_gain / step_error));
+  const double scale = plan_transforms(chain, ring, shape.q_bits, std::log2(noise * chain.sine.input_gain / step_error));
   std::vector<double> needs;
   for (const SineStep& step : chain.sine.steps)
     needs.push_back(std::min(kHighestScale - 1, std::log2(noise * step.noise_gain / step_error)));
@@ -242,8 +256,6 @@ std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::u
       if (prime == 0) return std::nullopt;
       chain.log_qp += log2_of(prime);
     }
-  for (const plan::Linear& layer : structure_of(Direction::kSlotsToCoefficients, chain.slots()))
-    chain.weights_log2.push_back(least_weights_log2(layer));
   chain.error = error_of(chain);
   chain.step_error = step_error_of(chain);
   return chain;
@@ -292,13 +304,17 @@ double refresh_scale_in_log2(const RefreshChain& chain, const RefreshEnd& end, s
   return bits;
 }
 
-double refresh_noise(const RefreshChain& chain, const RefreshEnd& end, const Refresh& refresh) {
+RefreshNoise::RefreshNoise(const RefreshChain& chain, const RefreshEnd& end, const Refresh& refresh)
+    : chain_(chain), raise_scale_(end.raise_scale), rms_(refresh.rms) {
   const double n = chain.parameters.ring_degree, units = value_units(chain, end.raise_scale);
   const double bent = kBent * square(refresh.rms / units) * refresh.rms, sine = units * sine_error(chain, refresh.real);
-  const double weights = std::sqrt(static_cast<double>(chain.weights_log2.size())) * kPlainWeights *
-                         std::exp2(-spare_bits(chain, refresh, end.raise_scale)) * refresh.rms;
-  const double rounding = rounding_noise(n) * std::hypot(1 / end.raise_scale, 1 / refresh.scale);
-  return std::hypot(std::hypot(bent, sine), weights, rounding);
+  behind_ = std::hypot(bent, sine);
+  weights_ = std::sqrt(static_cast<double>(chain.weights_log2.size())) * kPlainWeights;
+  rounding_ = rounding_noise(n) * std::hypot(1 / end.raise_scale, 1 / refresh.scale);
+}
+
+double RefreshNoise::of(std::uint32_t limbs_in, double scale_in) const {
+  return std::hypot(behind_, weights_ * std::exp2(-spare_bits(chain_, limbs_in, scale_in, raise_scale_)) * rms_, rounding_);
 }
 
 namespace {
@@ -352,7 +368,7 @@ class RefreshWriter {
   plan::Register to_coefficients(plan::Register in) {
     const std::vector<plan::Linear>& layers = transforms_.to_coefficients;
     const std::size_t plain = layers.size() + 1 - limbs_;  // that drop nothing
-    const double spare = kSpareStep * std::floor(spare_bits(chain_, refresh_, end_.raise_scale) / kSpareStep);
+    const double spare = kSpareStep * std::floor(spare_bits(chain_, refresh_.limbs_in, refresh_.scale_in, end_.raise_scale) / kSpareStep);
     std::vector<double> scales(layers.size(), end_.raise_scale);  // behind each layer
     for (std::size_t i = layers.size() - 1; i > 0; --i) {
       const auto limbs = static_cast<std::uint32_t>(layers.size() - i);  // that remain

@@ -26,7 +26,6 @@ namespace brainlock::compiler {
 
 /// Key switching and size of the primes that networks use.
 struct RefreshShape {
-  std::uint32_t ring_degree = 0;
   int q_bits = 0, p_limbs = 0, digit_limbs = 0;
   int finer = 0;  ///< bits by which each step of the sine is more exact than it must be at least
 };
@@ -52,8 +51,22 @@ struct RefreshChain {
   [[nodiscard]] std::uint32_t least_limbs_in() const { return most_limbs_in() - 1; }
 };
 
+/// What all chains of one ring have in common, since it takes longer to make than the rest of a chain.
+struct RefreshRing {
+  struct Prime {
+    std::uint32_t value = 0;
+    double log2 = 0;
+  };
+  std::uint32_t ring_degree = 0;
+  std::vector<Prime> primes;                ///< all that a chain may have, ascending
+  SineChain sine;
+  std::vector<double> to_slots_log2;        ///< of each layer to slots: log2 of its weights' scale
+  std::vector<double> to_coefficients_log2; ///< of each layer to coefficients: the least
+};
+RefreshRing make_refresh_ring(std::uint32_t ring_degree);
+
 /// Nothing if the ring has no such primes.
-std::optional<RefreshChain> make_refresh_chain(const RefreshShape& shape, std::uint32_t network_limbs);
+std::optional<RefreshChain> make_refresh_chain(const RefreshRing& ring, const RefreshShape& shape, std::uint32_t network_limbs);
 
 /// One refresh.
 struct Refresh {
@@ -80,8 +93,18 @@ std::optional<RefreshEnd> refresh_end(const RefreshChain& chain, const Refresh& 
 /// more than they need, each.
 double refresh_scale_in_log2(const RefreshChain& chain, const RefreshEnd& end, std::uint32_t limbs_in, double spare);
 
-/// Errors that a refresh adds per real part of a slot, in units of the values.
-double refresh_noise(const RefreshChain& chain, const RefreshEnd& end, const Refresh& refresh);
+/// Errors that a refresh with this end adds, for all scales that it may begin with. The chain must outlive this.
+class RefreshNoise {
+ public:
+  RefreshNoise(const RefreshChain& chain, const RefreshEnd& end, const Refresh& refresh);
+  /// Per real part of a slot, in units of the values.
+  [[nodiscard]] double of(std::uint32_t limbs_in, double scale_in) const;
+
+ private:
+  const RefreshChain& chain_;
+  double raise_scale_, rms_;
+  double behind_ = 0, weights_ = 0, rounding_ = 0;   // of the sine; of layers to coefficients, without what limbs and scale make of it
+};
 
 /// The layers of all refreshes of a ring. Cost with weights: a second or two.
 struct RefreshTransforms {

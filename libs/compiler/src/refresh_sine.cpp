@@ -32,16 +32,17 @@ double largest_multiple(std::uint32_t ring_degree) { return std::ceil(kDeviation
 SineChain make_sine_chain(std::uint32_t ring_degree) {
   SineChain chain;
   chain.steps.assign(std::begin(kBase), std::end(kBase));
-  const double pi = std::numbers::pi, largest = largest_multiple(ring_degree) + 0.5;
+  const double pi = std::numbers::pi;
+  const auto largest = static_cast<int>(largest_multiple(ring_degree));
   double angle = kAngle;  // at v = 1
-  while (angle < 2 * pi * largest) {
+  while (angle < 2 * pi * (largest + 0.5)) {
     chain.steps.push_back({2, -1, 0});
     angle *= 2;
   }
   chain.turn = 2 * pi / angle;
   const double deviation = multiple_deviation(ring_degree);
   double weights = 0, error = 0;
-  for (double multiple = -largest + 0.5; multiple < largest; ++multiple) {
+  for (int multiple = -largest; multiple <= largest; ++multiple) {
     const double weight = std::exp(-0.5 * multiple * multiple / (deviation * deviation));
     weights += weight;
     double v = chain.turn * (multiple - 0.25), gain = 1;

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <map>
 
-#include "brainlock/plan/slot_interpreter.hpp"
-
 namespace brainlock::compiler {
 namespace {
 
@@ -57,9 +55,7 @@ void replace_reads(plan::Instruction& instruction, const std::map<plan::Register
 }  // namespace
 
 RefreshRanges find_refresh_ranges(const StagePlan& plan, const Lowered& lowered, const Calibration& calibration,
-                                  std::span<const float> sample, unsigned threads) {
-  plan::SlotTrace trace;
-  (void)plan::SlotInterpreter(lowered.program).run(sample, &trace, nullptr, threads);
+                                  const plan::SlotTrace& trace) {
   RefreshRanges out;
   out.ranks.resize(plan.ranks());
   for (std::size_t l = 0; l < lowered.stages.size(); ++l) {

@@ -1,9 +1,9 @@
 // Which values of a network can be refreshed, how large they are, and the program with its refreshes written out.
 #pragma once
 
-#include <span>
 #include <vector>
 
+#include "brainlock/plan/slot_interpreter.hpp"
 #include "calibration.hpp"
 #include "levels.hpp"
 #include "lowering.hpp"
@@ -24,10 +24,10 @@ struct RefreshRanges {
   std::vector<Rank> ranks;
 };
 
-/// A rank can be refreshed if no later one reads lower ranks, so that all that goes on is its own values. Runs the
-/// program for `sample`.
+/// A rank can be refreshed if no later one reads lower ranks, so that all that goes on is its own values. `trace`: of the
+/// program's run for one input.
 RefreshRanges find_refresh_ranges(const StagePlan& plan, const Lowered& lowered, const Calibration& calibration,
-                                  std::span<const float> sample, unsigned threads);
+                                  const plan::SlotTrace& trace);
 
 /// Writes the refreshes of `choice` out behind the stages whose values they refresh. The program has its levels
 /// assigned. With kStructure transforms have no weights: enough to count the cost.

@@ -20,11 +20,18 @@ plan::Linear without_values(const plan::Linear& linear) {
   return out;
 }
 
+/// All but the places.
+plan::TensorMap without_places(const plan::TensorMap& map) {
+  return {map.channels, map.height, map.width, map.ciphertexts, map.parts, {}, map.limbs, map.scale, map.bound};
+}
+
 }  // namespace
 
 plan::Program skeleton_of(const plan::Program& program) {
   plan::Program out;
   out.parameters = program.parameters;
+  out.input = without_places(program.input);
+  out.output = without_places(program.output);
   out.register_count = program.register_count;
   out.keys = program.keys;
   for (const plan::Instruction& instruction : program.instructions) {

@@ -5,7 +5,7 @@
 
 namespace brainlock::compiler {
 
-/// `program` with as many weight vectors, masks and biases as it has, all of them empty, and without maps of its input and output.
+/// `program` with as many weight vectors, masks and biases as it has, all of them empty, and without places in the maps of its input and output.
 plan::Program skeleton_of(const plan::Program& program);
 
 }  // namespace brainlock::compiler

@@ -66,7 +66,7 @@ TEST(RefreshSine, TakesAwayEveryMultiple) {
     EXPECT_GT(largest, 8.5 * multiple_deviation(degree));
     double worst = 0, sum = 0;
     int count = 0;
-    for (double multiple = -largest; multiple <= largest; ++multiple)
+    for (int multiple = -static_cast<int>(largest); multiple <= static_cast<int>(largest); ++multiple)
       for (const double e : {-0.08, -0.01, 0.0, 0.02, 0.08}) {
         double v = chain.turn * (multiple + e - 0.25);
         ASSERT_LE(std::fabs(v), 1);
