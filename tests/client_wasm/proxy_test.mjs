@@ -2,13 +2,17 @@
 // Usage: node proxy_test.mjs BRAINLOCK DOCTOR_TOOL CLIENT_FOLDER SOURCES. Exit code 77: something it needs is not here.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { open_browser } from "../../web/tests/chromium.mjs";
 import { client_folder, compile, free_port, make_hotkey, make_ledger, place, skip, sources, start_miner, stop_miners } from "./world.mjs";
 
-const nginx = "/usr/sbin/nginx";
-for (const program of [nginx, "/usr/bin/openssl"]) if (!existsSync(program)) skip(`no ${program}`);
+// Installed, or unpacked beside the build with the libraries that are not installed, because its package would start a server.
+const unpacked = join(sources, "build/tools/nginx/usr"), root = ["/usr", unpacked].find(each => existsSync(join(each, "sbin/nginx")));
+if (!root) skip("no /usr/sbin/nginx (`cmake/unpack-debian build/tools/nginx $(dpkg --print-architecture) nginx` gets it without installing it)");
+if (!existsSync("/usr/bin/openssl")) skip("no /usr/bin/openssl");
+const nginx = join(root, "sbin/nginx"), environment = { ...process.env };
+if (root === unpacked && existsSync(join(root, "lib"))) environment.LD_LIBRARY_PATH = readdirSync(join(root, "lib")).map(each => join(root, "lib", each)).join(":");
 
 const hotkey = make_hotkey("Miner");
 make_ledger(make_hotkey("Validator"), hotkey);
@@ -32,7 +36,7 @@ writeFileSync(place("site.conf"), text);
 const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(name => `${name}_temp_path ${place("nginx")}/${name};`).join(" ");
 const user = process.getuid() === 0 ? "user root;" : "";   // its workers read a folder that is ours alone
 writeFileSync(place("nginx.conf"), `${user} daemon off; pid ${place("nginx")}/pid; error_log stderr; events {}\nhttp { access_log off; ${temporary}\ninclude ${place("site.conf")}; }\n`);
-const server = spawn(nginx, ["-e", "stderr", "-p", place("nginx"), "-c", place("nginx.conf")], { stdio: ["ignore", "inherit", "inherit"] });
+const server = spawn(nginx, ["-e", "stderr", "-p", place("nginx"), "-c", place("nginx.conf")], { env: environment, stdio: ["ignore", "inherit", "inherit"] });
 
 const { context, close } = await open_browser(900, 640, { ignoreHTTPSErrors: true });
 try {

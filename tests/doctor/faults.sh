@@ -193,6 +193,7 @@ fault reach "something on the way ends TLS" "${third[@]}" --external-port "$port
 healthy "a miner that runs" "${third[@]}"
 says '^ok    reach '
 says '^ok    certificate '
+with third --proxy-from 127.0.0.1; fault port "runs without --proxy-from 127.0.0.1" "${changed[@]}"
 # And from outside.
 healthy "a miner as others see it" reach "127.0.0.1:$right" --miner-hotkey "$miner_key"
 says '^ok    clock '

@@ -4,6 +4,7 @@
 
 #include "brainlock/chain/wallet.hpp"
 #include "brainlock/net/client.hpp"
+#include "brainlock/net/proxy_header.hpp"
 #include "command.hpp"
 #include "node_process.hpp"
 
@@ -81,6 +82,35 @@ TEST_F(MinerProgram, LetsThePagesAskThatItWasToldOf) {
   }
   EXPECT_EQ(told_of("OPTIONS", "http://localhost:8001", 405), "");
   EXPECT_EQ(told_of("GET", "http://localhost:8001", 200), "");
+  EXPECT_EQ(miner.stop(), 0) << miner.err();
+}
+
+TEST_F(MinerProgram, TakesAHeaderFromTheProxiesThatItWasToldOfAndSaysWhereThereIsNone) {
+  // The other number comes from a port that is free at the moment.
+  std::uint16_t metrics_port = 0;
+  {
+    const auto server = net::Server::start({.address = "127.0.0.1"}, miner::make_metrics_application([] { return std::string(); }));
+    metrics_port = (*server)->port();
+  }
+  Command miner(command({"--proxy-from", "192.0.2.0/24", "--proxy-from", "127.0.0.1", "--metrics-port", std::to_string(metrics_port)}), place("miner"));
+  for (int i = 0; i < 600 && port_in(miner.err()) == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ASSERT_NE(port_in(miner.err()), 0) << miner.err();
+  const auto bad_headers = [&] {
+    net::Client client("127.0.0.1", metrics_port);
+    const auto answer = client.send({"GET", "/metrics", {}, {}}, {});
+    const std::string text = answer.ok() ? std::string(answer->body.begin(), answer->body.end()) : "", name = "\nbrainlock_http_bad_proxy_headers_total ";
+    const std::size_t at = text.find(name);
+    return at == std::string::npos ? -1 : std::stoi(text.substr(at + name.size()));
+  };
+  net::Client proxy("127.0.0.1", port_in(miner.err())), silent("127.0.0.1", port_in(miner.err()));
+  proxy.begin_with(net::own_proxy_header());
+  const auto answer = proxy.send({"GET", "/v1/status", {}, {}}, {});
+  ASSERT_TRUE(answer.ok()) << answer.error().to_string();
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(bad_headers(), 0);
+  EXPECT_FALSE(silent.send({"GET", "/v1/status", {}, {}}, {}).ok()) << "no header came";
+  EXPECT_EQ(bad_headers(), 1);
+  EXPECT_NE(miner.err().find(" warning miner proxy_header reason=no_header proxy=127.0.0.1\n"), std::string::npos) << miner.err();
   EXPECT_EQ(miner.stop(), 0) << miner.err();
 }
 

@@ -125,7 +125,8 @@ void examine_miner(const DoctorFlags& flags) {
   setup.packages.assign(miner.packages.begin(), miner.packages.end());
   setup.state = miner.state;
   setup.threads = miner.threads;
-  setup.miner = {miner.listen, miner.port, miner.external_ip, miner.external_port, miner.metrics_port, miner.devices, miner.in_flight, miner.max_ram_gb};
+  setup.miner = {miner.listen, miner.port, miner.external_ip, miner.external_port, miner.metrics_port, miner.devices, miner.in_flight, miner.max_ram_gb,
+                 must(net::AddressNetworks::parse(miner.proxy_from))};
   examine(doctor::make_checks(std::move(setup), std::move(machine)), flags.json, "miner");
 }
 

@@ -94,7 +94,9 @@ void run_miner(const MinerFlags& flags) {
   const auto server = must(net::Server::start({.address = flags.listen,
                                                .port = flags.port,
                                                .tls = must(miner::make_server_tls(hotkey.signer)),
-                                               .browsers = must(miner::browser_access(flags.browser_origins))},
+                                               .browsers = must(miner::browser_access(flags.browser_origins)),
+                                               .proxies = must(net::AddressNetworks::parse(flags.proxy_from)),
+                                               .log = log},
                                               service));
   std::unique_ptr<net::Server> metrics;
   if (flags.metrics_port != 0) {

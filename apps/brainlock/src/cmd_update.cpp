@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "brainlock/doctor/service_files.hpp"
+#include "brainlock/net/address_networks.hpp"
 #include "brainlock/store/inspect.hpp"
 #include "brainlock/update/updater.hpp"
 #include "commands.hpp"
@@ -167,6 +168,12 @@ std::string health_of(const std::string& role, const std::vector<std::string>& w
   if (role == "miner") {
     const auto flags = parsed<MinerFlags>(words);
     url = {false, local_address(flags.listen), flags.port, "/v1/status"};
+    if (must(net::AddressNetworks::parse(flags.proxy_from)).contains(url.host)) {
+      fail({ErrorCode::kInvalidArgument,
+            "--proxy-from takes " + url.host +
+                " for a proxy: nobody on this machine could see whether a new release works; have the proxy connect "
+                "from an address of its own (HAProxy: `source 127.0.0.2`), and name that one"});
+    }
   } else {
     const auto flags = parsed<ValidatorFlags>(words);
     if (flags.page_port <= 0)

@@ -1,12 +1,18 @@
 #include "miner_options.hpp"
 
 #include "brainlock/miner/browser_access.hpp"
+#include "brainlock/net/address_networks.hpp"
 
 namespace brainlock::app {
 
 std::string complaint_about_origin(const std::string& text) {
   const auto access = miner::browser_access(std::span(&text, 1));
   return access.ok() ? std::string() : access.error().message;
+}
+
+std::string complaint_about_network(const std::string& text) {
+  const auto networks = net::AddressNetworks::parse(std::span(&text, 1));
+  return networks.ok() ? std::string() : networks.error().message;
 }
 
 void MinerFlags::add_to(CLI::App& command) {
@@ -22,6 +28,8 @@ void MinerFlags::add_to(CLI::App& command) {
   command.add_option("--metrics-listen", metrics_listen, "Address of /metrics; another one is for a container's own network")->capture_default_str();
   command.add_option("--browser-origin", browser_origins, "Site whose pages may ask from a browser, as https://app.example.org; * for all; may be given several times")
       ->check(complaint_about_origin);
+  command.add_option("--proxy-from", proxy_from, "Address or network (10.0.0.0/8) of a proxy in front: connections from there must begin with a PROXY header, and count for the address in it; may be given several times")
+      ->check(complaint_about_network);
   command.add_option("--device", devices, "Where requests run: cpu, cuda, cuda:N, auto; several with commas between, or cuda:all, share one queue")
       ->capture_default_str();
   command.add_option("--in-flight", in_flight, "Requests that each device runs at the same time; a GPU has memory to work in for each")

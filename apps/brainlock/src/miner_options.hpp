@@ -12,6 +12,8 @@ namespace brainlock::app {
 
 /// Empty, or what keeps a text from being an origin of `--browser-origin`.
 std::string complaint_about_origin(const std::string& text);
+/// Empty, or what keeps a text from being a network of `--proxy-from`.
+std::string complaint_about_network(const std::string& text);
 
 struct MinerFlags {
   WalletOptions wallet;
@@ -25,6 +27,7 @@ struct MinerFlags {
   std::uint16_t metrics_port = 0;
   std::string metrics_listen = "127.0.0.1";
   std::vector<std::string> browser_origins;
+  std::vector<std::string> proxy_from;
   std::string devices = "cpu";
   unsigned threads = 0, in_flight = 1;
   double max_ram_gb = 0;

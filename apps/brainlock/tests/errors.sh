@@ -29,6 +29,17 @@ for text in null app.example.org https://user@app.example.org "https://app examp
   refused 2 "--browser-origin: '.*expected a page's origin.*https://app.example.org or http://localhost:8000, or \* for all" miner --package "$work/package" --browser-origin '*' --browser-origin "$text"
   refused 2 "--browser-origin: " doctor miner --package "$work/package" --browser-origin "$text"
 done
+for command in miner "doctor miner"; do
+  # shellcheck disable=SC2086  # Two words.
+  refused 2 "--proxy-from: '10.0.0.7/8': has more than 8 bits; the network is 10.0.0.0/8, the address alone 10.0.0.7" $command --package "$work/package" --proxy-from 192.0.2.1 --proxy-from 10.0.0.7/8
+  # shellcheck disable=SC2086
+  for text in balancer.example.org 10.0.0.0/33 10.0.0 fe80::1%eth0 ""; do refused 2 "--proxy-from: '$text': expected" $command --package "$work/package" --proxy-from "$text"; done
+done
+refused 2 "--proxy-from: '0.0.0.0/0': that would be everybody" miner --package "$work/package" --proxy-from 0.0.0.0/0
+# Nobody could see whether a release works that answers nobody on its machine.
+mkdir -p "$work/home"
+printf "BRAINLOCK_MINER='--package %s --proxy-from 127.0.0.0/8'\n" "$work/package" >"$work/home/miner.env"
+refused 1 "--proxy-from takes 127.0.0.1 for a proxy.*source 127.0.0.2" update setup --home "$work/home" --source "$work" --key "$(printf 'd%.0s' {1..64})" --threshold 1 --role miner
 refused 2 "--browser-origin: expected one site" devnet up --browser-origin '*'
 refused 2 "--browser-origin: .*expected a page's origin" devnet up --browser-origin app.example.org
 refused 2 "--limit-price: Value -1 not in range" subnet register --limit-price -1   # it would mean any price

@@ -12,6 +12,7 @@
 
 #include "brainlock/crypto/ss58.hpp"
 #include "brainlock/net/client.hpp"
+#include "brainlock/net/proxy_header.hpp"
 #include "brainlock/protocol/messages.hpp"
 #include "brainlock/protocol/tls_proof.hpp"
 #include "patient.hpp"
@@ -54,8 +55,9 @@ int bind_obstacle(const std::string& ip, std::uint16_t port) {
 }
 
 /// The words of whoever answers a GET over plain HTTP; empty if nobody does.
-std::string ask(const std::string& ip, std::uint16_t port, const std::string& target) {
+std::string ask(const std::string& ip, std::uint16_t port, const std::string& target, const std::string& beginning = {}) {
   net::Client client(ip, port);
+  client.begin_with(beginning);
   const auto answer = client.send({"GET", target, {}, {}}, kPatience);
   return answer.ok() ? std::string(answer->body.begin(), answer->body.end()) : std::string();
 }
@@ -71,12 +73,19 @@ std::optional<Finding> free_port(const std::string& listen, std::uint16_t port, 
   return failure("cannot listen on " + where(listen, port) + ": " + std::strerror(why), next);
 }
 
+/// What the miner wants to hear first from this machine itself, if it takes it for a proxy: who connects to one of his own addresses comes from that one.
+std::string beginning_for(const Setup::Miner& miner, const std::string& own_ip) { return miner.proxies.contains(own_ip) ? net::own_proxy_header() : std::string(); }
+
 Finding port_of(const PatientPtr& shared) {
   const auto& miner = shared->setup.miner;
   if (!ledger::canonical_ip(miner.listen).ok()) return failure("--listen " + miner.listen + " is not an IP address", "--listen 0.0.0.0, ::, or an address of this machine");
   if (miner.port == 0) return warning("--port 0 takes another port at each start", "--port 5000, so that routers and firewalls can let it through");
   if (const auto free = free_port(miner.listen, miner.port, "--port")) return *free;
-  const auto status = protocol::parse_status(ask(from_here(miner.listen), miner.port, "/v1/status"));
+  const std::string here = from_here(miner.listen), beginning = beginning_for(miner, here);
+  const auto status = protocol::parse_status(ask(here, miner.port, "/v1/status", beginning));
+  if (!status.ok() && !beginning.empty() && protocol::parse_status(ask(here, miner.port, "/v1/status")).ok()) {
+    return failure("the miner on port " + std::to_string(miner.port) + " runs without --proxy-from " + here, "start the miner anew: `systemctl restart brainlock-miner`");
+  }
   if (!status.ok()) return failure("port " + std::to_string(miner.port) + " is taken by a program that is no miner", "another --port, or end that program; " + find_program(miner.port));
   if (!shared->account) return skipped("a miner answers on port " + std::to_string(miner.port) + "; without the hotkey nobody can tell whether it is this one");
   const auto account = crypto::ss58_decode(status->hotkey);
@@ -99,7 +108,9 @@ Finding certificate_of(const PatientPtr& shared) {
   const Patient& patient = *shared;
   if (!patient.running) return skipped("the miner does not run; it makes its certificate when it starts");
   const auto& miner = patient.setup.miner;
-  net::Client client(from_here(miner.listen), miner.port, bound_to(*patient.account));
+  const std::string here = from_here(miner.listen);
+  net::Client client(here, miner.port, bound_to(*patient.account));
+  client.begin_with(beginning_for(miner, here));
   const Status connected = client.connect(kPatience.connect_timeout_ms);
   if (connected.ok()) {
     Finding finding = ok("bound to this hotkey");
@@ -128,13 +139,16 @@ Finding reach_of(const Patient& patient) {
   const std::string address = where(*ip, port), probe = "from another machine: `brainlock doctor reach " + address + "`, or `curl -m 5 http://" + address + "/v1/status`";
   if (!patient.running) return skipped("the miner does not run; " + probe);
   if (!patient.bound) return skipped("not looked at: 'certificate' comes first");
+  const auto& own = patient.machine.addresses;
+  const bool is_own = ip->starts_with("127.") || *ip == "::1" || std::find(own.begin(), own.end(), *ip) != own.end();
   net::Client client(*ip, port, bound_to(*patient.account));
+  // Elsewhere, and at another port, it is the proxy that is asked, and that says the header.
+  if (is_own && port == miner.port) client.begin_with(beginning_for(miner, *ip));
   const Status connected = client.connect(kPatience.connect_timeout_ms);
   if (connected.ok()) {
     const std::string answered = answered_so_far(miner);
     if (ledger::is_non_public_ip(*ip)) return ok(address + " answers" + answered);
-    const auto& own = patient.machine.addresses;
-    if (std::find(own.begin(), own.end(), *ip) != own.end()) return ok(address + " answers; asked from this machine, whose own address it is, that says nothing of firewalls: " + probe + answered);
+    if (is_own) return ok(address + " answers; asked from this machine, whose own address it is, that says nothing of firewalls: " + probe + answered);
     return ok(address + " answers, by the way through the router; asked from this machine, that says nothing of rules for strangers: " + probe + answered);
   }
   if (connected.error().code == ErrorCode::kDenied) {

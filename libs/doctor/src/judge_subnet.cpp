@@ -76,6 +76,7 @@ std::string non_public_kind(std::string_view ip) {
 Finding judge_address(const Setup& setup, const std::vector<std::string>& own_addresses) {
   const auto& miner = setup.miner;
   const bool on_chain = setup.ledger_file.empty();
+  if (miner.external_ip.empty() && !miner.proxies.empty()) return ok("no address is announced here: one machine behind the proxy does it for all, or `brainlock subnet axon`");
   if (miner.external_ip.empty()) {
     return warning("no address is announced: validators find this miner only if the ledger has one from before", "--external-ip ADDRESS, the public address of this machine");
   }
@@ -88,7 +89,8 @@ Finding judge_address(const Setup& setup, const std::vector<std::string>& own_ad
   }
   if (!kind.empty()) return ok(where(*ip, port) + " is " + kind + ", as an embedded ledger takes it");
   const bool own = std::find(own_addresses.begin(), own_addresses.end(), *ip) != own_addresses.end();
-  return ok(where(*ip, port) + (own ? " is an address of this machine" : " is on no interface here: a router has to pass port " + std::to_string(port) + " on to port " + std::to_string(miner.port)));
+  const std::string between = miner.proxies.empty() ? "a router" : "the proxy";
+  return ok(where(*ip, port) + (own ? " is an address of this machine" : " is on no interface here: " + between + " has to pass port " + std::to_string(port) + " on to port " + std::to_string(miner.port)));
 }
 
 Finding judge_registration(const Setup& setup, const ledger::Metagraph& graph, const ledger::AccountId& account) {

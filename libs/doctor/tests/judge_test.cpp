@@ -182,6 +182,11 @@ TEST(JudgeAddress, WhatOthersCannotReachIsNamedByItsKind) {
   expect(judge_address(setup, {}), Level::kFailure, "not an IP address");
   setup.miner.external_ip.clear();
   expect(judge_address(setup, {}), Level::kWarning, "no address is announced");
+  setup.miner.proxies = net::AddressNetworks::parse(std::vector<std::string>{"10.0.0.2"}).value();
+  expect(judge_address(setup, {}), Level::kOk, "one machine behind the proxy does it for all");
+  setup.miner.external_ip = "8.8.4.4";
+  setup.ledger_file.clear();
+  expect(judge_address(setup, {"10.0.0.3"}), Level::kOk, "the proxy has to pass port 5000");
 }
 
 ledger::Metagraph graph_of_two() {

@@ -88,6 +88,7 @@ std::string Metrics::text(const Snapshot& now, const net::ServerCounters* server
     single(out, "brainlock_http_accepted_connections_total", "counter", "Connections taken.", static_cast<double>(server->accepted));
     single(out, "brainlock_http_refused_connections_total", "counter", "Connections over a limit.", static_cast<double>(server->refused_connections));
     single(out, "brainlock_http_bad_requests_total", "counter", "Bytes that were not HTTP.", static_cast<double>(server->bad_requests));
+    single(out, "brainlock_http_bad_proxy_headers_total", "counter", "Connections of proxies that did not begin with a header.", static_cast<double>(server->bad_proxy_headers));
     single(out, "brainlock_http_timeouts_total", "counter", "Peers that were too slow.", static_cast<double>(server->timeouts));
     single(out, "brainlock_http_cancelled_requests_total", "counter", "Peers that did not wait.", static_cast<double>(server->cancelled));
     single(out, "brainlock_http_received_body_bytes_total", "counter", "Bytes of request bodies.", static_cast<double>(server->bytes_in));

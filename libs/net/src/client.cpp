@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -42,6 +43,7 @@ struct Client::Impl {
   std::string ip;
   std::uint16_t port = 0;
   TlsPeerCheck check;
+  std::string beginning;
   asio::io_context context{1};
   std::optional<asio::ssl::context> tls;
   std::optional<beast::tcp_stream> plain;    ///< one of the two
@@ -124,6 +126,12 @@ struct Client::Impl {
     if (error || stopped) return failure("connect to", error, false);
     round_trip_s = seconds(Clock::now() - begun);
     stream()->socket().set_option(tcp::no_delay(true), error);
+    if (!beginning.empty()) {
+      error = asio::error::operation_aborted;
+      asio::async_write(*stream(), asio::buffer(beginning), [&error](beast::error_code result, std::size_t) { error = result; });
+      run(stop);
+      if (error || stopped) return failure("begin with", error, false);
+    }
     if (!secure) return {};
     error = asio::error::operation_aborted;
     denied = false;
@@ -174,6 +182,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 
 Status Client::connect(std::int64_t timeout_ms, std::stop_token stop) { return impl_->connect(timeout_ms, stop); }
 void Client::close() { impl_->close(); }
+void Client::begin_with(std::string bytes) { impl_->beginning = std::move(bytes); }
 double Client::round_trip_s() const { return impl_->round_trip_s; }
 std::optional<Clock::time_point> Client::heard_at() const { return impl_->heard; }
 

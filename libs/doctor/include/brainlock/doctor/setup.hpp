@@ -10,6 +10,7 @@
 #include "brainlock/chain/wallet.hpp"
 #include "brainlock/doctor/check.hpp"
 #include "brainlock/doctor/machine.hpp"
+#include "brainlock/net/address_networks.hpp"
 #include "brainlock/store/store.hpp"
 
 namespace brainlock::doctor {
@@ -47,6 +48,7 @@ struct Setup {
     std::string devices = "cpu";
     unsigned in_flight = 1;
     double max_ram_gb = 0;                   ///< 0: no limit of its own
+    net::AddressNetworks proxies;            ///< whose connections must begin with a PROXY header
   } miner;
 
   struct Validator {

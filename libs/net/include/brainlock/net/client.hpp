@@ -46,6 +46,8 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
+  /// What each connection from now on begins with, before TLS: the header of a proxy (proxy_header.hpp), for a server that takes this machine for one.
+  void begin_with(std::string bytes);
   /// Connects now, so that a later send() need not. kUnavailable, kTimeout, kCancelled,
   /// kDenied (another server than the expected one).
   Status connect(std::int64_t timeout_ms, std::stop_token stop = {});

@@ -8,7 +8,9 @@
 #include <variant>
 
 #include "brainlock/base/result.hpp"
+#include "brainlock/net/address_networks.hpp"
 #include "brainlock/net/browser_origins.hpp"
+#include "brainlock/net/event_log.hpp"
 #include "brainlock/net/http.hpp"
 #include "brainlock/net/tls.hpp"
 
@@ -62,6 +64,11 @@ struct ServerOptions {
   std::uint64_t min_bytes_per_s = 64 * 1024;    ///< in addition its length at this rate; answers likewise
   std::optional<TlsIdentity> tls = {};          ///< serves TLS 1.3 too, on the same port: the first byte tells
   BrowserAccess browsers = {};                  ///< pages that may read answers, refusals of the server's own too; none: no answer has a word for browsers
+  /// Connections from here must begin with a PROXY header (proxy_header.hpp), within the time of a header; limits and RequestHead::peer_ip are then of the address
+  /// in it. Before it has come they count among all, and against no address. From elsewhere such a header is no HTTP. An address in it is never this machine's own:
+  /// it has all limits.
+  AddressNetworks proxies = {};
+  EventLog log = {};                            ///< `proxy_header` (reason, proxy): a proxy's connection that began otherwise was closed
 };
 
 /// What happened so far; all counters only grow but `connections`.
@@ -70,6 +77,7 @@ struct ServerCounters {
   std::uint64_t refused_connections = 0;   ///< over a limit: closed without a word, or to make room
   std::uint64_t requests = 0;
   std::uint64_t bad_requests = 0;          ///< not HTTP, or headers too large
+  std::uint64_t bad_proxy_headers = 0;     ///< of proxies: connections that began with none, or with one that does not hold
   std::uint64_t timeouts = 0;
   std::uint64_t cancelled = 0;             ///< peers that did not wait for their answer
   std::uint64_t bytes_in = 0, bytes_out = 0;  ///< of bodies
