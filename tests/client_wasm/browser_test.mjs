@@ -2,11 +2,11 @@
 // lets the page talk to both and nobody else.
 // Usage: node browser_test.mjs BRAINLOCK DOCTOR_TOOL CLIENT_FOLDER SOURCES FOLDER_FOR_SCREENSHOTS
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { extname, join } from "node:path";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { open_browser } from "../../web/tests/chromium.mjs";
-import { client_folder, compile, free_port, make_hotkey, make_ledger, more, place, sources, start_devnet, start_miner, stop_miners } from "./world.mjs";
+import { serve_site } from "./site.mjs";
+import { compile, free_port, make_hotkey, make_ledger, more, place, start_devnet, start_miner, stop_miners } from "./world.mjs";
 
 const [screenshots = "."] = more;
 mkdirSync(screenshots, { recursive: true });
@@ -18,19 +18,7 @@ compile("other");
 const miner = await start_miner("Miner", ["other"], "--browser-origin", origin);
 const { hash } = JSON.parse(readFileSync(join(place("other"), "manifest.json")));
 
-// A static web server: the page, the client, a package.
-const types = { ".html": "text/html; charset=utf-8", ".mjs": "text/javascript", ".wasm": "application/wasm" };
-const roots = [["/brainlock-client/", client_folder + "/"], ["/packages/", place("") + "/"], ["/", join(sources, "web") + "/"]];
-const miners = [miner];
-const policy = () =>
-  `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'unsafe-inline'; img-src data:; connect-src 'self' ${miners.join(" ")}`;
-const served = [];
-const server = createServer((request, response) => {
-  const path = new URL(request.url, origin).pathname, [prefix, root] = roots.find(([prefix]) => path.startsWith(prefix)), file = root + path.slice(prefix.length);
-  served.push(request.method + " " + path);
-  if (path.includes("..") || !existsSync(file)) return response.writeHead(404).end();
-  response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream", "content-security-policy": policy() }).end(readFileSync(file));
-}).listen(port, "127.0.0.1");
+const miners = [miner], { served, close: close_site } = serve_site(port, miners);
 
 const { context, close } = await open_browser(900, 640);
 try {
@@ -137,7 +125,7 @@ try {
   await end();
 } finally {
   await close();
-  server.close();
+  close_site();
   stop_miners();
 }
 console.log("the page answers, keeps and forgets");
