@@ -27,7 +27,7 @@ from typing import Any, Optional, Union
 
 __all__ = ["Answer", "BrainlockError", "Identity", "Keys", "Miner", "Package", "PackageInfo", "Phase", "Range", "RangePolicy", "Status", "abi_version", "version"]
 
-ABI_MAJOR, ABI_MINOR = 1, 0
+ABI_MAJOR, ABI_MINOR = 1, 1
 
 PathLike = Union[str, "os.PathLike[str]"]
 Values = Union[Sequence[float], Iterable[float], Any]
@@ -103,7 +103,7 @@ _u32, _u64, _f64 = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_double
 class _PackageInfo(ctypes.Structure):
     _fields_ = [
         ("struct_size", _u32), ("security_bits", _u32), ("ring_degree", _u32), ("input_channels", _u32), ("input_height", _u32), ("input_width", _u32),
-        ("input_count", _u32), ("output_count", _u32), ("evaluation_key_count", _u32), ("reserved", _u32), ("input_bound", _f64), ("error_bound", _f64),
+        ("input_count", _u32), ("output_count", _u32), ("evaluation_key_count", _u32), ("is_client_half", _u32), ("input_bound", _f64), ("error_bound", _f64),
         ("error_estimate", _f64), ("evaluation_key_bytes", _u64), ("question_bytes", _u64), ("answer_bytes", _u64), ("hash", ctypes.c_char * 72),
         ("model", ctypes.c_char * 128), ("profile", ctypes.c_char * 32),
     ]
@@ -150,6 +150,7 @@ _p = ctypes.POINTER
 
 _FUNCTIONS: dict[str, list[Any]] = {
     "brainlock_package_open": [_path, _out],
+    "brainlock_client_half_open": [_path, _out],
     "brainlock_package_close": [_handle],
     "brainlock_package_get_info": [_handle, _p(_PackageInfo)],
     "brainlock_package_output_name": [_handle, _u32, ctypes.c_char_p, _size, _p(_size)],
@@ -187,15 +188,15 @@ def _load() -> ctypes.CDLL:
             problem = error
     else:
         raise ImportError(f"{problem}; install the library (cmake --install BUILD --component client_library), or name its file in BRAINLOCK_CLIENT_LIBRARY")
-    for function, arguments in _FUNCTIONS.items():
-        bound = getattr(library, function)
-        bound.argtypes, bound.restype = arguments, ctypes.c_int32
     library.brainlock_abi_version.restype = _u32
-    library.brainlock_version.restype = library.brainlock_last_error.restype = ctypes.c_char_p
-    library.brainlock_free.argtypes, library.brainlock_free.restype = [ctypes.c_void_p], None
     there = library.brainlock_abi_version()
     if there >> 16 != ABI_MAJOR or there & 0xFFFF < ABI_MINOR:
         raise ImportError(f"{library._name} has ABI {there >> 16}.{there & 0xFFFF}, this module needs {ABI_MAJOR}.{ABI_MINOR}")
+    for function, arguments in _FUNCTIONS.items():
+        bound = getattr(library, function)
+        bound.argtypes, bound.restype = arguments, ctypes.c_int32
+    library.brainlock_version.restype = library.brainlock_last_error.restype = ctypes.c_char_p
+    library.brainlock_free.argtypes, library.brainlock_free.restype = [ctypes.c_void_p], None
     return library
 
 
@@ -337,6 +338,8 @@ class PackageInfo:
     input_bound: float
     error_bound: float
     error_estimate: float
+    whole: bool = True
+    """False: the client's half alone, which the model cannot be run with."""
 
 
 @dataclass(frozen=True)
@@ -364,9 +367,20 @@ class Package(_Handle):
     _close_function = "brainlock_package_close"
 
     def __init__(self, folder: PathLike) -> None:
+        self._open(_library.brainlock_package_open, folder)
+
+    @classmethod
+    def from_client_half(cls, file: PathLike) -> Package:
+        """The client's half of a package alone, a file of ``brainlock client-half``: keys, and with ``RangePolicy.UNCHECKED`` questions; UNSUPPORTED is what takes
+        the model."""
+        package = cls.__new__(cls)
+        package._open(_library.brainlock_client_half_open, file)
+        return package
+
+    def _open(self, function: Any, place: PathLike) -> None:
         super().__init__(None)
         handle = ctypes.c_void_p()
-        _check(_library.brainlock_package_open(_bytes_of(folder), ctypes.byref(handle)))
+        _check(function(_bytes_of(place), ctypes.byref(handle)))
         self._handle = handle.value
         report = _PackageInfo(struct_size=ctypes.sizeof(_PackageInfo))
         _check(_library.brainlock_package_get_info(self._handle, ctypes.byref(report)))
@@ -374,7 +388,7 @@ class Package(_Handle):
             report.hash.decode(), report.model.decode(errors="replace"), report.profile.decode(errors="replace"),
             (report.input_channels, report.input_height, report.input_width), tuple(self._name(i) for i in range(report.output_count)), report.security_bits,
             report.ring_degree, report.evaluation_key_count, report.evaluation_key_bytes, report.question_bytes, report.answer_bytes, report.input_bound,
-            report.error_bound, report.error_estimate)
+            report.error_bound, report.error_estimate, not report.is_client_half)
 
     def _name(self, output: int) -> str:
         needed = ctypes.c_size_t()

@@ -9,6 +9,8 @@ const words = {
   loading: "Loading the package", making_keys: "Making your keys", uploading_keys: "Sending the keys that the miner computes with (they decrypt nothing)",
   encrypting: "Looking at the picture, and encrypting it", waiting: "The miner computes on what it cannot read", decrypting: "Decrypting, and comparing with the model in the clear",
 };
+// With the client's half of a package alone, nothing is run in the clear.
+const words_of_half = { encrypting: "Encrypting the picture", decrypting: "Decrypting" };
 const bytes = n => (n >= 1e6 ? (n / 1e6).toFixed(1) + " MB" : (n / 1e3).toFixed(0) + " KB");
 const seconds = s => (s < 1 ? (1e3 * s).toFixed(0) + " ms" : s.toFixed(1) + " s");
 const node = (name, text = "", kind = "") => Object.assign(document.createElement(name), { textContent: text, className: kind });
@@ -16,7 +18,7 @@ const node = (name, text = "", kind = "") => Object.assign(document.createElemen
 let brainlock, model, key, identity, keys, made, miner, picture, work;
 
 function say(phase, detail = "", bad = false) {
-  $("phase").textContent = words[phase] ?? phase;
+  $("phase").textContent = (model?.info.whole === false ? words_of_half[phase] : undefined) ?? words[phase] ?? phase;
   $("phase").className = bad ? "bad" : "";
   $("detail").textContent = detail;
   $("progress").hidden = !(phase in words);
@@ -56,8 +58,24 @@ const store = {
 
 async function fetch_bytes(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: status ${response.status}`);
+  if (!response.ok) throw Object.assign(new Error(`${url}: status ${response.status}`), { status: response.status });
   return response.arrayBuffer();
+}
+
+/// The whole package where it lies there, for it checks more, or else its client's half.
+async function open_from(folder) {
+  const get = name => fetch_bytes(new URL(name, folder));
+  let files;
+  try {
+    files = await Promise.all(["plan.bin", "model.onnx"].map(get));
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    const half = await get("client.bin").catch(() => { throw problem; });   // what is wanted first is what is missing
+    brainlock ??= await load();
+    return brainlock.openClientHalf(half);
+  }
+  brainlock ??= await load();
+  return brainlock.openPackage(...files);
 }
 
 async function begin() {
@@ -65,10 +83,8 @@ async function begin() {
   say("loading");
   work = new AbortController();
   const folder = new URL(at.package.replace(/\/*$/, "/"), location.href);
-  const [plan, onnx] = await Promise.all(["plan.bin", "model.onnx"].map(name => fetch_bytes(new URL(name, folder))));
-  brainlock ??= await load();
-  const opened = await brainlock.openPackage(plan, onnx), { info } = opened;
-  if (info.hash === model?.info.hash) {   // begun before, and broken off
+  const opened = await open_from(folder), { info } = opened;
+  if (info.hash === model?.info.hash && info.whole === model.info.whole) {   // begun before, and broken off
     await opened.close();
   } else {
     for (const old of [key, identity, model]) await old?.close();
@@ -76,7 +92,8 @@ async function begin() {
   }
   if (at.hash && at.hash !== info.hash) throw new Error(`this is another package than the one that you wanted: its hash is ${info.hash}`);
   $("about").textContent = `${info.model}, profile ${info.profile}: ${info.securityBits} bits of security, ${bytes(info.evaluationKeyBytes)} of keys to send once, ` +
-    `${bytes(info.questionBytes)} a question. Package ${info.hash}`;
+    `${bytes(info.questionBytes)} a question. Package ${info.hash}` +
+    (info.whole ? "" : ", as its file says. That is the client's half alone, without the model: not checked is whether it is of this package, whether the model has room for a picture, and whether an answer is the model's.");
 
   const kept = await store.get(info.hash);
   if (kept?.secret && kept.identity) {
@@ -152,15 +169,17 @@ function show_answer(answer) {
   best.id = "verdict";
   $("answer").className = "";
   $("answer").replaceChildren(best, table,
-    node("p", `The miner and the line took ${seconds(took.response)}; looked at and encrypted here in ${seconds(took.encrypt)}, decrypted and compared in ${seconds(took.decrypt)}. ` +
+    node("p", `The miner and the line took ${seconds(took.response)}; ${model.info.whole ? "looked at and " : ""}encrypted here in ${seconds(took.encrypt)}, decrypted${model.info.whole ? " and compared" : ""} in ${seconds(took.decrypt)}. ` +
               `${bytes(answer.questionBytes)} went out, ${bytes(answer.answerBytes)} came back.`, "soft"),
-    node("p", `Checked against the same model run here, unencrypted: outputs differ by ${answer.maxError.toPrecision(2)} at most` +
-              (answer.inside ? ` (promised: ${model.info.errorBound.toPrecision(2)}).` : "; the picture is beyond what the package promises anything about."), "good"));
+    model.info.whole
+      ? node("p", `Checked against the same model run here, unencrypted: outputs differ by ${answer.maxError.toPrecision(2)} at most` +
+                  (answer.inside ? ` (promised: ${model.info.errorBound.toPrecision(2)}).` : "; the picture is beyond what the package promises anything about."), "good")
+      : node("p", "Not checked against the model, which is not here: the miner may have computed something else.", "soft"));
 }
 
 async function ask() {
   work = new AbortController();
-  const once = () => miner.ask(key, keys, picture, { signal: work.signal, onProgress: follow() });
+  const once = () => miner.ask(key, keys, picture, { range: model.info.whole ? "refuse" : "unchecked", signal: work.signal, onProgress: follow() });
   show_answer(await once().catch(async problem => {
     if (problem.refusal !== "unknown_key") throw problem;
     await send_keys();   // the miner has forgotten them

@@ -52,6 +52,9 @@ static void null_pointers(brainlock_keys* keys) {
   brainlock_identity* identity = NULL;
   brainlock_miner* miner = NULL;
   EXPECT_REFUSED(brainlock_package_open(package_folder, NULL));
+  EXPECT_REFUSED(brainlock_client_half_open(package_folder, NULL));
+  brainlock_package* half = NULL;
+  EXPECT_REFUSED(brainlock_client_half_open(NULL, &half));
   EXPECT_REFUSED(brainlock_package_get_info(NULL, &some_info));
   EXPECT_REFUSED(brainlock_package_get_info(package, NULL));
   EXPECT_REFUSED(brainlock_package_output_name(NULL, 0, text, sizeof text, NULL));
@@ -355,6 +358,12 @@ static void packages(void) {
   EXPECT(system(command) == 0);
   EXPECT_STATUS(BRAINLOCK_CORRUPTED, brainlock_package_open(folder, &bad));
   EXPECT_SAYS("from its maker");
+  EXPECT_STATUS(BRAINLOCK_NOT_FOUND, brainlock_client_half_open("/nowhere", &bad));
+  EXPECT_SAYS("brainlock client-half");
+  EXPECT_REFUSED(brainlock_client_half_open(package_folder, &bad));
+  FORMAT(folder, "%s/plan.bin", package_folder);
+  EXPECT_STATUS(BRAINLOCK_MALFORMED, brainlock_client_half_open(folder, &bad));
+  EXPECT(bad == NULL);
   setenv("BRAINLOCK_ISA", "sse9", 1);
   EXPECT_REFUSED(brainlock_package_open(package_folder, &bad));
   EXPECT_SAYS("BRAINLOCK_ISA=sse9");

@@ -5,6 +5,7 @@ usage: python_test.py BRAINLOCK DOCTOR_TOOL LIBRARY SOURCES
 import array
 import contextlib
 import ctypes
+import dataclasses
 import importlib.util
 import json
 import math
@@ -162,7 +163,7 @@ class Test(unittest.TestCase):
     # --- This machine alone ----------------------------------------------------------------------------------------------------------------
 
     def test_versions_and_sizes(self):
-        self.assertEqual(bl.abi_version(), (1, 0))
+        self.assertEqual(bl.abi_version(), (1, 1))
         self.assertRegex(bl.version(), r"^\d+\.\d+\.\d+$")
         sizes = {"_PackageInfo": 320, "_Range": 120, "_KeysOptions": 32, "_EncryptOptions": 8, "_MinerOptions": 8, "_UploadOptions": 24, "_AskOptions": 32, "_Answer": 112}
         for name, size in sizes.items():
@@ -208,6 +209,40 @@ class Test(unittest.TestCase):
             self.assertEqual(modes, {"secret.key": 0o600, "evaluation.keys": 0o644}, "the same files, with the same modes")
         with self.fails(bl.Status.WRONG_ANSWER, "keys that encrypted the question"):
             world.keys.decrypt((folder / "a2.ct").read_bytes())
+
+    def test_client_half_alone(self):
+        """Keys, questions and answers as with the package; nothing that takes the model."""
+        world, folder, unchecked = self.world, self.world.folder, bl.RangePolicy.UNCHECKED
+        values = values_of(world.package)
+        run("client-half", folder / "package", "-o", folder / "client.bin")
+        with bl.Package.from_client_half(folder / "client.bin") as half, half.keys(folder / "half_keys", make=True) as keys:
+            self.assertEqual(half.info, dataclasses.replace(world.package.info, whole=False))
+            (folder / "q3.ct").write_bytes(keys.encrypt(values, range_policy=unchecked))
+            run("run", folder / "package", "--keys", folder / "half_keys/evaluation.keys", "--in", folder / "q3.ct", "-o", folder / "a3.ct")
+            outputs = keys.decrypt((folder / "a3.ct").read_bytes())
+            self.assertLessEqual(difference(outputs, world.package.run_clear(values)), half.info.error_bound)
+            with world.package.keys(folder / "half_keys") as same:
+                self.assertEqual(same.decrypt((folder / "a3.ct").read_bytes()), outputs)
+            for act in (lambda: half.check(values), lambda: half.run_clear(values), lambda: keys.encrypt(values), lambda: keys.encrypt(values, range_policy=bl.RangePolicy.ALLOW)):
+                with self.fails(bl.Status.UNSUPPORTED, "client's half alone", "open the whole package", "BRAINLOCK_RANGE_UNCHECKED"):
+                    act()
+            with bl.Identity() as identity, self.miner(identity) as miner:
+                with self.fails(bl.Status.UNSUPPORTED, "BRAINLOCK_RANGE_UNCHECKED"):
+                    miner.ask(keys, values)
+                answer = miner.ask(keys, values, range_policy=unchecked)
+                self.assertLessEqual(difference(answer.outputs, world.package.run_clear(values)), half.info.error_bound)
+                self.assertIsNone(answer.max_error)
+            with self.fails(bl.Status.OUT_OF_RANGE):
+                keys.encrypt([1e9] * len(values), range_policy=unchecked)
+            with self.fails(bl.Status.WRONG_ANSWER), half.keys(folder / "other_keys", make=True) as strangers:
+                strangers.decrypt((folder / "a3.ct").read_bytes())
+        with self.fails(bl.Status.NOT_FOUND, "brainlock client-half"):
+            bl.Package.from_client_half("/nowhere")
+        with self.fails(bl.Status.MALFORMED, "get the file again"):
+            bl.Package.from_client_half(folder / "package/plan.bin")
+        (folder / "cut.bin").write_bytes((folder / "client.bin").read_bytes()[:-1])
+        with self.fails(bl.Status.CORRUPTED, "cut.bin"):
+            bl.Package.from_client_half(folder / "cut.bin")
 
     def test_clear_run_is_near_the_model(self):
         """Off from what the network itself says by the rounding of weights, which the error bound contains."""

@@ -2,11 +2,11 @@
 // lets the page talk to both and nobody else.
 // Usage: node browser_test.mjs BRAINLOCK DOCTOR_TOOL CLIENT_FOLDER SOURCES FOLDER_FOR_SCREENSHOTS
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { open_browser } from "../../web/tests/chromium.mjs";
 import { serve_site } from "./site.mjs";
-import { compile, free_port, make_hotkey, make_ledger, more, place, start_devnet, start_miner, stop_miners } from "./world.mjs";
+import { compile, free_port, half_of, make_hotkey, make_ledger, more, place, start_devnet, start_miner, stop_miners } from "./world.mjs";
 
 const [screenshots = "."] = more;
 mkdirSync(screenshots, { recursive: true });
@@ -100,6 +100,25 @@ try {
   await private_page.click("#ask");
   await private_page.waitForSelector("#verdict", { timeout: 60000 });
   await private_page.close();
+
+  // Of the client's half alone, keys that are kept are the same, and the page says what it does not check. (What is missing is looked for first, and the
+  // browser writes that to its console.)
+  const so_far = complaints.splice(0);
+  mkdirSync(place("half"));
+  writeFileSync(join(place("half"), "client.bin"), half_of("other"));
+  to_miner.length = 0;
+  await page.goto(address({ package: "packages/half", hash }));
+  await phase("Ready");
+  assert.match(await page.textContent("#about"), /client's half alone, without the model: not checked is/);
+  assert.ok(!to_miner.some(what => what.startsWith("PUT ")), "kept keys are used again: " + to_miner);
+  await page.click("#example");
+  await page.waitForFunction(() => !document.querySelector("#ask").disabled);
+  await page.click("#ask");
+  await page.waitForSelector("#verdict", { timeout: 60000 });
+  assert.match(await page.textContent("#answer"), /Not checked against the model/);
+  assert.doesNotMatch(await page.textContent("#answer"), /outputs differ|looked at|compared/);
+  assert.deepEqual(complaints.splice(0).filter(text => !/404/.test(text)), []);
+  complaints.push(...so_far);
 
   // Nothing but ciphertexts and keys left: the static server got no body, the miner nothing that is not of its protocol.
   assert.ok(served.every(what => what.startsWith("GET ")), served.join());

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { client, client_folder, compile, make_hotkey, make_ledger, model_of, place, plan_of, run, sources, start_miner, stop_miners } from "./world.mjs";
+import { client, client_folder, compile, half_of, make_hotkey, make_ledger, model_of, place, plan_of, run, sources, start_miner, stop_miners } from "./world.mjs";
 
 const { BrainlockError, load } = client;
 after(stop_miners);
@@ -94,6 +94,41 @@ test("keys of the command, and its questions and answers", () => {
   run(["decrypt", place("package"), "--keys", place("ours"), "--in", place("out.ct")]);
 });
 
+test("the client's half alone: keys, questions and answers, and nothing that takes the model", async () => {
+  const bytes = half_of("package"), half = brainlock.openClientHalf(bytes);
+  assert.ok(bytes.length < plan_of("package").length / 2, `${bytes.length} bytes`);
+  assert.deepEqual(half.info, { ...info, whole: false });
+  assert.equal(info.whole, true);
+  // A key of its own, computed on by the command.
+  const own = half.makeKey(), own_keys = await own.makeEvaluationKeys();
+  assert.equal(own_keys.packageHash, info.hash);
+  writeFileSync(place("half.keys"), await bytes_of(own_keys));
+  const answer = compute(own.encrypt(input, { range: "unchecked" }), place("half.keys")), outputs = own.decrypt(answer);
+  assert.ok(difference(outputs, model.runClear(input)) <= info.errorBound, `${outputs}`);
+  // Keys of the whole package are its keys, and the other way round.
+  assert.deepEqual(model.openKey(own.bytes()).decrypt(answer), outputs);
+  assert.ok(model.openKey(own.bytes()).decryptAndCompare(input, answer).inside);
+  assert.ok(difference(half.openKey(key.bytes()).decrypt(compute(key.encrypt(input), place("evaluation.keys"))), outputs) <= 2 * info.errorBound);
+  // What takes the model says so, whatever else is wrong with the input.
+  for (const act of [() => half.checkInput(input), () => half.runClear(input), () => own.encrypt(input), () => own.encrypt(input, { range: "allow" }),
+                     () => own.decryptAndCompare(input, answer)]) {
+    assert.throws(act, error => error instanceof BrainlockError && error.code === "unsupported" && /whole package/.test(error.message));
+  }
+  // What needs none is looked at all the same.
+  assert.equal(await code_of(() => own.encrypt(input.map(() => 1e9), { range: "unchecked" })), "out_of_range");
+  assert.equal(await code_of(() => own.encrypt(input.subarray(1), { range: "unchecked" })), "invalid_argument");
+  assert.equal(await code_of(() => own.encrypt(input.map(() => NaN), { range: "unchecked" })), "invalid_argument");
+  assert.equal(await code_of(() => half.makeKey().decrypt(answer)), "wrong_answer", "under another key");
+  assert.equal(await code_of(() => brainlock.openClientHalf(half_of("other")).openKey(key.bytes())), "mismatch");
+  assert.equal(await code_of(() => brainlock.openClientHalf(bytes.subarray(0, 100))), "corrupted");
+  assert.equal(await code_of(() => brainlock.openClientHalf(bytes.subarray(0, 10))), "truncated");
+  assert.equal(await code_of(() => brainlock.openClientHalf(plan_of("package"))), "malformed");
+  assert.equal(await code_of(() => brainlock.openPackage(bytes, model_of("package"))), "malformed");
+  half.close();
+  assert.equal(await code_of(() => half.makeKey()), "invalid_argument");
+  assert.equal(own.encrypt(second, { range: "unchecked" }).length, info.questionBytes, "its keys go on");
+});
+
 test("questions have nothing in common", () => {
   const [a, b] = [key.encrypt(input), key.encrypt(input)];
   const header = 200, equal = a.subarray(header).reduce((sum, byte, i) => sum + (byte === b[header + i]), 0);
@@ -137,6 +172,7 @@ test("hostile bytes end in errors, and the module goes on", async () => {
   const random = below => { seed = (Math.imul(seed, 1103515245) + 12345) >>> 0; return (seed >>> 8) % below; };
   const answer = compute(key.encrypt(input), place("evaluation.keys")), targets = [
     [plan_of("package"), bytes => brainlock.openPackage(bytes, new Uint8Array(0)).close()],
+    [half_of("package"), bytes => brainlock.openClientHalf(bytes).close()],
     [key.bytes(), bytes => model.openKey(bytes).close()],
     [answer, bytes => key.decrypt(bytes)],
   ];
@@ -212,6 +248,13 @@ test("a miner", async context => {
     assert.ok(difference(fast.outputs, model.runClear(second)) <= info.errorBound && fast.clear === undefined);
     const stranger = brainlock.openMiner(url, hotkeys.Miner, brainlock.makeIdentity());
     assert.equal(await code_of(() => stranger.ask(key, keys, input)), "not_found", "keys belong to who sent them");
+  });
+  await context.test("answers who has the client's half alone", async () => {
+    const half = brainlock.openClientHalf(half_of("package")), own = half.makeKey(), own_keys = await own.makeEvaluationKeys();
+    await miner.uploadKeys(own_keys);
+    assert.equal(await code_of(() => miner.ask(own, own_keys, input)), "unsupported", "unless it is asked not to compare");
+    const answer = await miner.ask(own, own_keys, input, { range: "unchecked" });
+    assert.ok(difference(answer.outputs, model.runClear(input)) <= info.errorBound && answer.clear === undefined);
   });
   await context.test("answers the document's JavaScript", async () => {
     let text = /## In a browser[\s\S]*?```js\n([\s\S]*?)```/.exec(readFileSync(join(sources, "docs/client-library.md"), "utf8"))[1];

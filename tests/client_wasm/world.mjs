@@ -39,6 +39,11 @@ export function compile(name, profile = "fast", model = models[name]) {
 }
 export const plan_of = name => readFileSync(join(place(name), "plan.bin"));
 export const model_of = name => readFileSync(join(place(name), "model.onnx"));
+/// The client's half of a package, alone.
+export function half_of(name) {
+  run(["client-half", place(name), "-o", place(name + ".client.bin"), "--overwrite"]);
+  return readFileSync(place(name + ".client.bin"));
+}
 
 /// A wallet's hotkey; its address.
 export function make_hotkey(name) {

@@ -1,4 +1,4 @@
-// compile, inspect: from a model to a package, and what a package says of itself.
+// compile, inspect, client-half: from a model to a package, what a package says of itself, and what its clients need of it.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -9,6 +9,7 @@
 #include "brainlock/compiler/compile.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
+#include "brainlock/package/client_codec.hpp"
 #include "brainlock/package/package.hpp"
 #include "brainlock/plan/op_name.hpp"
 #include "brainlock/runtime/loaded_program.hpp"
@@ -125,6 +126,37 @@ void run_inspect(const std::string& directory, bool json) {
   }
 }
 
+struct ClientHalfOptions {
+  std::string package, out, check;
+  bool overwrite = false, json = false;
+};
+
+void run_client_half(const ClientHalfOptions& options) {
+  const auto package = must(package::Package::load(options.package));
+  const auto bytes = must(package->client_bytes());
+  const bool checks = !options.check.empty();
+  if (checks) {
+    const auto found = must(read_file(options.check, package::kMaxClientBytes));
+    if (found != bytes) {
+      // Damage, and another version or package, have words of their own; what remains was made to deceive.
+      const auto half = package::ClientHalf::from_bytes(found);
+      if (!half.ok()) fail(half.error().in(options.check));
+      if ((*half)->hash() != package->hash())
+        fail({ErrorCode::kMismatch, options.check + ": the client's half of another package, " + (*half)->hash_hex() + "; this is " + package->hash_hex()});
+      fail({ErrorCode::kCorrupted, options.check + ": names this package, but is not its client's half; write it again, and do not trust who gave you this one"});
+    }
+  } else {
+    must(write_file(options.out, bytes, {.overwrite = options.overwrite}));
+  }
+  const std::string& file = checks ? options.check : options.out;
+  if (options.json) {
+    std::printf("%s\n", nlohmann::json{{"file", file}, {"bytes", bytes.size()}, {"package", package->hash_hex()}}.dump(2).c_str());
+    return;
+  }
+  std::printf("%s: the client's half of package %s, %s%s\n", file.c_str(), package->hash_hex().c_str(), human_bytes(bytes.size()).c_str(),
+              checks ? ", as it should be" : "");
+}
+
 }  // namespace
 
 void add_package_commands(CLI::App& app) {
@@ -148,6 +180,17 @@ void add_package_commands(CLI::App& app) {
   inspect->add_option("package", *directory, "package folder")->required();
   inspect->add_flag("--json", *json, "the manifest as JSON");
   inspect->callback([directory, json] { run_inspect(*directory, *json); });
+
+  auto half = std::make_shared<ClientHalfOptions>();
+  auto* client = app.add_subcommand("client-half", "write what a package's clients need of it (client.bin: no weights, no model), or check such a file");
+  client->add_option("package", half->package, "package folder")->required();
+  auto* mode = client->add_option_group("what to do");
+  mode->add_option("-o,--output,--out", half->out, "file to write");
+  mode->add_option("--check", half->check, "a file that must be this package's client half, byte for byte");
+  mode->require_option(1);
+  client->add_flag("--overwrite", half->overwrite, "replace the file if it is there");
+  client->add_flag("--json", half->json, "report as JSON");
+  client->callback([half] { run_client_half(*half); });
 }
 
 }  // namespace brainlock::app

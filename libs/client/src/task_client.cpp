@@ -23,16 +23,16 @@ class FheTaskClient final : public TaskClient {
   FheTaskClient(std::shared_ptr<const keyholder::Cipher> cipher, fs::path key_file, const protocol::ContentId& key_id)
       : cipher_(std::move(cipher)), key_file_(std::move(key_file)), key_id_(key_id) {}
 
-  const protocol::ContentId& package() const override { return cipher_->package().hash(); }
+  const protocol::ContentId& package() const override { return cipher_->client().hash(); }
   const protocol::ContentId& key_id() const override { return key_id_; }
   const fs::path& key_file() const override { return key_file_; }
   std::uint64_t max_answer_bytes() const override { return cipher_->answer_bytes(); }
   Shape input_shape() const override {
-    const auto& input = cipher_->package().program().input;
+    const auto& input = cipher_->client().input();
     return {input.channels, input.height, input.width};
   }
   Result<std::vector<std::uint8_t>> encrypt(std::span<const float> tensor) const override {
-    BRAINLOCK_TRY(keyholder::check_input_bound(cipher_->package().program().input, tensor));
+    BRAINLOCK_TRY(keyholder::check_input_bound(cipher_->client().input(), tensor));
     return cipher_->encrypt(tensor);
   }
   Result<std::vector<double>> decrypt(std::span<const std::uint8_t> answer) const override { return cipher_->decrypt(answer); }

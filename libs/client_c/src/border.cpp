@@ -62,6 +62,11 @@ const char* next_step(Act act, brainlock_status status) {
       if (damaged(status)) return "get the package again from its maker, and compare its hash";
       if (status == BRAINLOCK_INSECURE) return "ask its maker for one of 128 bits";
       break;
+    case Act::kOpenClientHalf:
+      if (status == BRAINLOCK_NOT_FOUND) return "give the file that `brainlock client-half PACKAGE -o FILE` wrote";
+      if (damaged(status)) return "get the file again from the package's maker";
+      if (status == BRAINLOCK_INSECURE) return "ask the package's maker for one of 128 bits";
+      break;
     case Act::kMakeKeys:
       if (status == BRAINLOCK_DENIED)
         return "choose another folder, or set `overwrite`, which loses what the old keys encrypted";
@@ -98,6 +103,10 @@ const char* next_step(Act act, brainlock_status status) {
       if (status == BRAINLOCK_UNAVAILABLE) return "ask again later, or another miner";
       if (status == BRAINLOCK_WRONG_ANSWER) return "ask another miner, and tell this one nothing of it";
       if (status == BRAINLOCK_CANCELLED) return "what the miner has of the keys stays there; ask again to go on";
+      break;
+    case Act::kRunClear:
+      if (status == BRAINLOCK_UNSUPPORTED)
+        return "open the whole package, or encrypt and ask with BRAINLOCK_RANGE_UNCHECKED";
       break;
     case Act::kLook:
     case Act::kAnything:

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,22 +19,13 @@
 
 namespace brainlock::client_c {
 
-/// How the inside of a call ended. Errors of the libraries turn into one by themselves.
-struct Outcome {
-  brainlock_status status = BRAINLOCK_OK;
-  std::string message;
-
-  Outcome() = default;
-  Outcome(brainlock_status code, std::string text) : status(code), message(std::move(text)) {}
-  Outcome(const Error& error);
-  [[nodiscard]] bool ok() const { return status == BRAINLOCK_OK; }
-};
-
 /// What a caller was about, for the next step that an error names.
 enum class Act {
   kAnything,
   kOpenPackage,
+  kOpenClientHalf,
   kLook,
+  kRunClear,
   kMakeKeys,
   kOpenKeys,
   kEncrypt,
@@ -41,6 +33,19 @@ enum class Act {
   kIdentity,
   kOpenMiner,
   kAsk
+};
+
+/// How the inside of a call ended. Errors of the libraries turn into one by themselves.
+struct Outcome {
+  brainlock_status status = BRAINLOCK_OK;
+  std::string message;
+  std::optional<Act> act;  ///< what was tried where that is not what the caller called for
+
+  Outcome() = default;
+  Outcome(brainlock_status code, std::string text) : status(code), message(std::move(text)) {}
+  Outcome(Act tried, brainlock_status code, std::string text) : status(code), message(std::move(text)), act(tried) {}
+  Outcome(const Error& error);
+  [[nodiscard]] bool ok() const { return status == BRAINLOCK_OK; }
 };
 
 /// Keeps the message with its next step for brainlock_last_error(); gives the status back. Allocates nothing.
@@ -51,7 +56,7 @@ template <typename Body>
 brainlock_status guarded(Act act, const Body& body) {
   try {
     const Outcome outcome = body();
-    return outcome.ok() ? BRAINLOCK_OK : record(act, outcome.status, outcome.message);
+    return outcome.ok() ? BRAINLOCK_OK : record(outcome.act.value_or(act), outcome.status, outcome.message);
   } catch (const abi::__forced_unwind&) {
     throw;  // this thread is being cancelled: glibc ends the process if anybody keeps that
   } catch (const std::bad_alloc&) {

@@ -21,7 +21,7 @@ Registry<brainlock_keys, KeysObject>& key_pairs() {
 Result<std::shared_ptr<const client::TaskClient>> KeysObject::task() {
   const std::lock_guard lock(mutex_);
   if (task_ == nullptr) {
-    BRAINLOCK_TRY(keyholder::check_evaluation_keys(evaluation_keys_, cipher_->package()));
+    BRAINLOCK_TRY(keyholder::check_evaluation_keys(evaluation_keys_, cipher_->client()));
     BRAINLOCK_ASSIGN(auto made, client::make_task_client(cipher_, evaluation_keys_));
     task_ = std::move(made);
   }
@@ -50,11 +50,11 @@ brainlock_status brainlock_keys_make(brainlock_package* package, const char* fol
     }
     return with_progress(
         chosen.progress, chosen.user, [&](const Report& report, const std::stop_token& stop) -> Outcome {
-          report(BRAINLOCK_PHASE_MAKING_KEYS, 0, object->package()->key_requests().size());
+          report(BRAINLOCK_PHASE_MAKING_KEYS, 0, object->client()->key_requests().size());
           const keyholder::KeyFileOptions files{chosen.threads == 0 ? usable_processors() : chosen.threads,
                                                 chosen.overwrite != 0};
           const auto made = keyholder::make_key_files(
-              *object->package(), folder, files,
+              *object->client(), folder, files,
               [&](std::size_t done, std::size_t total) { report(BRAINLOCK_PHASE_MAKING_KEYS, done, total); }, stop);
           return made.ok() ? Outcome() : Outcome(made.error());
         });
@@ -70,10 +70,10 @@ brainlock_status brainlock_keys_open(brainlock_package* package, const char* fol
     if (folder == nullptr) return is_null("folder");
     const std::filesystem::path place(folder), evaluation = place / keyholder::kEvaluationKeysFile;
     BRAINLOCK_ASSIGN(auto secret,
-                     ckks_client::SecretKey::load(place / keyholder::kSecretKeyFile, object->package()->parameters()));
-    const Status status = keyholder::check_evaluation_keys(evaluation, *object->package());
+                     ckks_client::SecretKey::load(place / keyholder::kSecretKeyFile, object->client()->parameters()));
+    const Status status = keyholder::check_evaluation_keys(evaluation, *object->client());
     if (!status.ok() && status.error().code != ErrorCode::kNotFound) return status.error();
-    auto cipher = std::make_shared<const keyholder::Cipher>(object->package(), std::move(secret));
+    auto cipher = std::make_shared<const keyholder::Cipher>(object->client(), std::move(secret));
     *keys = key_pairs().add(std::make_shared<KeysObject>(object, std::move(cipher), evaluation));
     return {};
   });
@@ -98,7 +98,7 @@ brainlock_status brainlock_encrypt(brainlock_keys* keys, const float* values, si
     Judged judged;
     Outcome admitted = judge(object->package(), {values, count}, chosen.range, judged);
     if (range != nullptr && (admitted.ok() || admitted.status == BRAINLOCK_OUT_OF_RANGE))
-      write_report(range, range_report(judged, object->cipher().package().program()));
+      write_report(range, range_report(judged, object->cipher().client().fields().error_bound));
     if (!admitted.ok()) return admitted;
     BRAINLOCK_ASSIGN(const auto question, object->cipher().encrypt({values, count}));
     auto* copy = static_cast<std::uint8_t*>(std::malloc(question.size()));
@@ -118,7 +118,7 @@ brainlock_status brainlock_decrypt(brainlock_keys* keys, const uint8_t* bytes, s
     if (bytes == nullptr) return is_null("bytes");
     BRAINLOCK_CHECK(check_outputs(outputs, output_count, object->package().output_count()));
     BRAINLOCK_ASSIGN(const auto decrypted, object->cipher().decrypt({bytes, size}));
-    const Status plausible = keyholder::check_plausible(object->cipher().package().program().output, decrypted);
+    const Status plausible = keyholder::check_plausible(object->cipher().client().output(), decrypted);
     if (!plausible.ok()) return {BRAINLOCK_WRONG_ANSWER, plausible.error().message};
     std::copy(decrypted.begin(), decrypted.end(), outputs);
     return {};

@@ -81,9 +81,9 @@ Outcome inquire(MinerObject& miner, const KeysObject& keys, const client::TaskCl
 }
 
 /// Compares, and fills in what is known then. WRONG_ANSWER.
-Outcome verify(const Judged& judged, const plan::Program& program, const Inquiry& inquiry, brainlock_answer& answer) {
+Outcome verify(const Judged& judged, const plan::TensorMap& output, const Inquiry& inquiry, brainlock_answer& answer) {
   if (!judged.checked) {
-    const Status plausible = keyholder::check_plausible(program.output, inquiry.outputs);
+    const Status plausible = keyholder::check_plausible(output, inquiry.outputs);
     return plausible.ok() ? Outcome() : Outcome(BRAINLOCK_WRONG_ANSWER, plausible.error().message);
   }
   const auto comparison = keyholder::compare(inquiry.outputs, judged.range.clear);
@@ -165,7 +165,7 @@ brainlock_status brainlock_miner_ask(brainlock_miner* miner, brainlock_keys* key
     BRAINLOCK_CHECK(check_values(values, count, pair->package().input_count()));
     BRAINLOCK_CHECK(check_outputs(outputs, output_count, pair->package().output_count()));
     const std::span<const float> input(values, count);
-    const plan::Program& program = pair->cipher().package().program();
+    const plan::ClientFields& fields = pair->cipher().client().fields();
     return with_progress(
         chosen.progress, chosen.user, [&](const Report& report, const std::stop_token& stop) -> Outcome {
           report(BRAINLOCK_PHASE_CHECKING, 0, 0);
@@ -176,8 +176,8 @@ brainlock_status brainlock_miner_ask(brainlock_miner* miner, brainlock_keys* key
           BRAINLOCK_CHECK(inquire(*object, *pair, *task, input, chosen.timeout_s, report, stop, inquiry));
           brainlock_answer told{};
           told.max_error = -1;
-          told.error_bound = program.error_bound;
-          BRAINLOCK_CHECK(verify(judged, program, inquiry, told));
+          told.error_bound = fields.error_bound;
+          BRAINLOCK_CHECK(verify(judged, fields.output, inquiry, told));
           std::copy(inquiry.outputs.begin(), inquiry.outputs.end(), outputs);
           if (answer == nullptr) return {};
           told.latency_s = inquiry.call.response_s;

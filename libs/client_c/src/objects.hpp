@@ -18,24 +18,29 @@
 
 namespace brainlock::client_c {
 
-/// A package, and what it takes to run it in the clear, made when it is first needed. Safe from many threads.
+/// A package or its client's half alone, and what it takes to run a whole one in the clear, made when it is first
+/// needed. Safe from many threads.
 class PackageObject {
  public:
-  explicit PackageObject(std::shared_ptr<const package::Package> package) : package_(std::move(package)) {}
+  explicit PackageObject(std::shared_ptr<const package::Package> package)
+      : client_(package), package_(std::move(package)) {}
+  explicit PackageObject(std::shared_ptr<const package::ClientHalf> client) : client_(std::move(client)) {}
 
-  [[nodiscard]] const std::shared_ptr<const package::Package>& package() const { return package_; }
-  [[nodiscard]] std::size_t input_count() const { return keyholder::size_of(package_->program().input); }
-  [[nodiscard]] std::size_t output_count() const { return keyholder::size_of(package_->program().output); }
+  [[nodiscard]] const std::shared_ptr<const package::ClientHalf>& client() const { return client_; }
+  [[nodiscard]] bool is_whole() const { return package_ != nullptr; }
+  [[nodiscard]] std::size_t input_count() const { return keyholder::size_of(client_->input()); }
+  [[nodiscard]] std::size_t output_count() const { return keyholder::size_of(client_->output()); }
 
   struct Clear {
     std::shared_ptr<const package::Simulator> simulator;
     std::shared_ptr<const package::RangeChecker> checker;
   };
-  /// Cost: the first time, all weights are rounded.
+  /// Of a whole package. Cost: the first time, all weights are rounded.
   Result<Clear> clear();
 
  private:
-  std::shared_ptr<const package::Package> package_;
+  std::shared_ptr<const package::ClientHalf> client_;
+  std::shared_ptr<const package::Package> package_;  ///< the same, whole; null: there is the half alone
   std::mutex mutex_;
   Clear clear_;
 };
@@ -114,7 +119,9 @@ struct Judged {
 /// Judges checked values by one of BRAINLOCK_RANGE_... OUT_OF_RANGE: refused, with `judged` filled as far as it was
 /// looked at.
 Outcome judge(PackageObject& package, std::span<const float> values, std::uint32_t policy, Judged& judged);
-brainlock_range range_report(const Judged& judged, const plan::Program& program);
+/// UNSUPPORTED: there is the client's half alone, which cannot be run in the clear.
+Outcome check_whole(const PackageObject& package);
+brainlock_range range_report(const Judged& judged, double error_bound);
 
 /// What a function that takes its time tells: a phase, and how much of it is done.
 using Report = std::function<void(std::int32_t phase, std::uint64_t done, std::uint64_t total)>;

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/base/processors.hpp"
 #include "brainlock/math/kernels.hpp"
+#include "brainlock/package/client_codec.hpp"
 #include "brainlock/sampler/cifar10.hpp"
 #include "brainlock/wire/ciphertext.hpp"
 #include "brainlock/wire/evaluation_keys.hpp"
@@ -29,36 +31,36 @@ Outcome check_instruction_set() {
 
 /// A package has no names of its outputs. Pictures of 3 x 32 x 32 in ten classes are CIFAR-10's as a rule; ten outputs
 /// alone say nothing (digits have ten as well).
-bool looks_like_cifar10(const plan::Program& program, std::size_t outputs) {
-  const plan::TensorMap& input = program.input;
+bool looks_like_cifar10(const plan::TensorMap& input, std::size_t outputs) {
   return outputs == sampler::kCifar10Classes && input.channels == 3 && input.height == 32 && input.width == 32;
 }
 
 brainlock_package_info info_of(const PackageObject& object) {
-  const package::Package& package = *object.package();
-  const plan::Program& program = package.program();
-  const auto& parameters = *package.parameters();
-  const auto requests = package.key_requests();
+  const package::ClientHalf& client = *object.client();
+  const plan::ClientFields& fields = client.fields();
+  const auto& parameters = *client.parameters();
+  const auto requests = client.key_requests();
   brainlock_package_info info{};
   info.security_bits = static_cast<std::uint32_t>(parameters.security_bits());
   info.ring_degree = parameters.ring_degree();
-  info.input_channels = program.input.channels;
-  info.input_height = program.input.height;
-  info.input_width = program.input.width;
+  info.input_channels = fields.input.channels;
+  info.input_height = fields.input.height;
+  info.input_width = fields.input.width;
   info.input_count = static_cast<std::uint32_t>(object.input_count());
   info.output_count = static_cast<std::uint32_t>(object.output_count());
   info.evaluation_key_count = static_cast<std::uint32_t>(requests.size());
-  info.input_bound = program.input.bound;
-  info.error_bound = program.error_bound;
-  info.error_estimate = program.error_estimate;
+  info.is_client_half = object.is_whole() ? 0 : 1;
+  info.input_bound = fields.input.bound;
+  info.error_bound = fields.error_bound;
+  info.error_estimate = fields.error_estimate;
   info.evaluation_key_bytes = wire::evaluation_keys_bytes(requests, parameters);
   info.question_bytes =
-      wire::ciphertexts_bytes(parameters, program.input.ciphertexts, program.input.limbs, /*seeded=*/true);
+      wire::ciphertexts_bytes(parameters, fields.input.ciphertexts, fields.input.limbs, /*seeded=*/true);
   info.answer_bytes =
-      wire::ciphertexts_bytes(parameters, program.output.ciphertexts, program.output.limbs, /*seeded=*/false);
-  copy_text(package.hash_hex(), info.hash);
-  copy_text(program.model_name, info.model);
-  copy_text(program.profile, info.profile);
+      wire::ciphertexts_bytes(parameters, fields.output.ciphertexts, fields.output.limbs, /*seeded=*/false);
+  copy_text(client.hash_hex(), info.hash);
+  copy_text(fields.model_name, info.model);
+  copy_text(fields.profile, info.profile);
   return info;
 }
 
@@ -82,14 +84,21 @@ Result<PackageObject::Clear> PackageObject::clear() {
   return clear_;
 }
 
+Outcome check_whole(const PackageObject& package) {
+  if (package.is_whole()) return {};
+  return {Act::kRunClear, BRAINLOCK_UNSUPPORTED,
+          "running the model needs the whole package, and this is its client's half alone"};
+}
+
 Outcome judge(PackageObject& package, std::span<const float> values, std::uint32_t policy, Judged& judged) {
-  const plan::TensorMap& input = package.package()->program().input;
+  const plan::TensorMap& input = package.client()->input();
   if (policy > BRAINLOCK_RANGE_UNCHECKED) {
     return {BRAINLOCK_INVALID_ARGUMENT, "range is " + std::to_string(policy) + ", expected one of BRAINLOCK_RANGE_..."};
   }
   const Status bound = keyholder::check_input_bound(input, values);
   judged.inside_bound = bound.ok();
   if (policy != BRAINLOCK_RANGE_UNCHECKED) {
+    BRAINLOCK_CHECK(check_whole(package));
     BRAINLOCK_ASSIGN(const auto clear, package.clear());
     judged.range = clear.checker->check(values);
     judged.checked = true;
@@ -101,14 +110,14 @@ Outcome judge(PackageObject& package, std::span<const float> values, std::uint32
   return {};
 }
 
-brainlock_range range_report(const Judged& judged, const plan::Program& program) {
+brainlock_range range_report(const Judged& judged, double error_bound) {
   brainlock_range out{};
   const package::ValueRange& range = judged.range;
   out.inside = judged.checked && judged.inside() ? 1 : 0;
   out.wraps = judged.checked && range.wraps() ? 1 : 0;
   out.wrap = range.wrap;
   out.foretold_error = range.error;
-  out.error_bound = program.error_bound;
+  out.error_bound = error_bound;
   if (const auto* worst = range.worst(); worst != nullptr) {
     out.worst_value = worst->largest;
     out.worst_limit = worst->limit;
@@ -132,6 +141,20 @@ brainlock_status brainlock_package_open(const char* folder, brainlock_package** 
     BRAINLOCK_CHECK(check_instruction_set());
     BRAINLOCK_ASSIGN(auto loaded, package::Package::load(folder));
     *package = packages().add(std::make_shared<PackageObject>(std::move(loaded)));
+    return {};
+  });
+}
+
+brainlock_status brainlock_client_half_open(const char* file, brainlock_package** package) {
+  return guarded(Act::kOpenClientHalf, [&]() -> Outcome {
+    if (package == nullptr) return is_null("package");
+    *package = nullptr;
+    if (file == nullptr) return is_null("file");
+    BRAINLOCK_CHECK(check_instruction_set());
+    BRAINLOCK_ASSIGN(const auto bytes, read_file(file, package::kMaxClientBytes));
+    auto half = package::ClientHalf::from_bytes(bytes);
+    if (!half.ok()) return half.error().in(file);
+    *package = packages().add(std::make_shared<PackageObject>(std::move(*half)));
     return {};
   });
 }
@@ -160,7 +183,7 @@ brainlock_status brainlock_package_output_name(brainlock_package* package, uint3
     if (output >= outputs) {
       return {BRAINLOCK_INVALID_ARGUMENT, "output " + std::to_string(output) + " of " + std::to_string(outputs)};
     }
-    const std::string name = looks_like_cifar10(object->package()->program(), outputs)
+    const std::string name = looks_like_cifar10(object->client()->input(), outputs)
                                  ? std::string(sampler::cifar10_class_name(static_cast<int>(output)))
                                  : std::to_string(output);
     if (needed != nullptr) *needed = name.size() + 1;
@@ -184,7 +207,7 @@ brainlock_status brainlock_check_input(brainlock_package* package, const float* 
     BRAINLOCK_CHECK(check_values(values, count, object->input_count()));
     Judged judged;
     BRAINLOCK_CHECK(judge(*object, {values, count}, BRAINLOCK_RANGE_ALLOW, judged));
-    write_report(range, range_report(judged, object->package()->program()));
+    write_report(range, range_report(judged, object->client()->fields().error_bound));
     return {};
   });
 }
@@ -196,6 +219,7 @@ brainlock_status brainlock_run_clear(brainlock_package* package, const float* va
     if (object == nullptr) return bad_handle(package, "package");
     BRAINLOCK_CHECK(check_values(values, count, object->input_count()));
     BRAINLOCK_CHECK(check_outputs(outputs, output_count, object->output_count()));
+    BRAINLOCK_CHECK(check_whole(*object));
     BRAINLOCK_ASSIGN(const auto clear, object->clear());
     const auto computed = clear.simulator->run_without_errors({values, count});
     std::copy(computed.begin(), computed.end(), outputs);

@@ -6,7 +6,9 @@
 
 #include <filesystem>
 
+#include "brainlock/base/file.hpp"
 #include "brainlock/brainlock_client.h"
+#include "brainlock/package/program_codec.hpp"
 #include "sample_program.hpp"
 
 namespace brainlock::client_c {
@@ -71,6 +73,35 @@ TEST(ClientPackage, NamesThatAreTooLongAreCutBetweenCharacters) {
   std::string name;
   for (int i = 0; i < 50; ++i) name += "\xE2\x82\xAC";  // three bytes each
   EXPECT_EQ(Opened(name, 2, 5, 4).info.model, name.substr(0, 126));
+}
+
+TEST(ClientPackage, OfTheClientsHalfAloneSaysTheSame) {
+  const auto package =
+      package::Package::from_bytes(package::encode_program(package::test::sample_program()), {}).value();
+  std::string folder = (std::filesystem::temp_directory_path() / "half-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string file = folder + "/client.bin";
+  ASSERT_TRUE(write_file(file, package->client_bytes().value()).ok());
+  brainlock_package* half = nullptr;
+  ASSERT_EQ(brainlock_client_half_open(file.c_str(), &half), BRAINLOCK_OK) << brainlock_last_error();
+  std::filesystem::remove_all(folder);
+  brainlock_package_info info{};
+  info.struct_size = sizeof info;
+  ASSERT_EQ(brainlock_package_get_info(half, &info), BRAINLOCK_OK);
+  EXPECT_EQ(info.hash, package->hash_hex());
+  EXPECT_EQ(info.is_client_half, 1U);
+  EXPECT_EQ(info.evaluation_key_count, package->key_requests().size());
+  EXPECT_EQ(info.input_count, 8U);
+  EXPECT_EQ(info.error_bound, 0.25);
+  const std::vector<float> values(info.input_count, 0.5F);
+  std::vector<double> outputs(info.output_count);
+  EXPECT_EQ(brainlock_run_clear(half, values.data(), values.size(), outputs.data(), outputs.size()),
+            BRAINLOCK_UNSUPPORTED);
+  brainlock_range range{};
+  range.struct_size = sizeof range;
+  EXPECT_EQ(brainlock_check_input(half, values.data(), values.size(), &range), BRAINLOCK_UNSUPPORTED);
+  EXPECT_EQ(brainlock_package_close(half), BRAINLOCK_OK);
+  EXPECT_EQ(Opened("whole", 2, 5, 4).info.is_client_half, 0U);
 }
 
 }  // namespace

@@ -29,6 +29,11 @@ export function load(options?: LoadOptions): Promise<Brainlock>;
 export interface Brainlock {
   /** Opens a package: the bytes of its plan.bin and model.onnx. Compare `info.hash` with the one that you were told: it is the package's name. */
   openPackage(plan: BufferSource, model: BufferSource): Package;
+  /** Opens the client's half of a package alone: the bytes of a client.bin (`brainlock client-half`), which has neither weights nor model. VGG9: 260 KB, a fifth of
+   * that on a line that compresses.
+   * What needs the model fails as `unsupported`: checkInput(), runClear(), decryptAndCompare(), and encrypt() and ask() unless `range` is "unchecked". `info.hash` is
+   * what the file says: whether it is of that package shows by `brainlock client-half PKG --check FILE` to those who have the package, and otherwise not. */
+  openClientHalf(half: BufferSource): Package;
   /** Who asks a miner: a fresh key pair (sr25519), or one from the 32 bytes that `secret()` gave. */
   makeIdentity(): Identity;
   openIdentity(secret: BufferSource): Identity;
@@ -40,6 +45,8 @@ export interface Brainlock {
 
 export interface PackageInfo {
   readonly hash: string;
+  /** False: the client's half alone (openClientHalf), which the model cannot be run with. */
+  readonly whole: boolean;
   readonly model: string;
   readonly profile: string;
   /** Classical, at least 128. */

@@ -39,6 +39,9 @@ export class Brainlock {
   openPackage(plan, model) {
     return new Package(this.#module, this.#module.call("brainlock_package_open", undefined, [bytes_of("plan", plan), bytes_of("model", model)]));
   }
+  openClientHalf(half) {
+    return new Package(this.#module, this.#module.call("brainlock_client_half_open", undefined, [bytes_of("half", half)]));
+  }
   makeIdentity() {
     return new Identity(this.#module, this.#module.call("brainlock_identity_make"));
   }

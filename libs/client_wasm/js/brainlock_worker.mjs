@@ -3,7 +3,7 @@ import { Brainlock, BrainlockError, Identity, Key, load, Miner, Package } from "
 
 /// What a page may call, and which properties go with an object. `long`: the methods whose last argument may be about progress and stopping.
 const kinds = new Map([
-  [Brainlock, { methods: ["openPackage", "makeIdentity", "openIdentity", "openMiner"], long: [], properties: [] }],
+  [Brainlock, { methods: ["openPackage", "openClientHalf", "makeIdentity", "openIdentity", "openMiner"], long: [], properties: [] }],
   [Package, { methods: ["checkInput", "runClear", "makeKey", "openKey", "close"], long: [], properties: ["info"] }],
   [Key, { methods: ["bytes", "makeEvaluationKeys", "encrypt", "decrypt", "decryptAndCompare", "close"], long: ["makeEvaluationKeys"], properties: ["packageInfo"] }],
   [Identity, { methods: ["secret", "close"], long: [], properties: ["address"] }],

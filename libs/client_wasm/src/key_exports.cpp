@@ -9,7 +9,7 @@ enum class RangePolicy : std::uint32_t { kRefuse = 0, kAllow = 1, kUnchecked = 2
 
 /// False: they are nobody's answer, and the reply says so.
 bool is_plausible(const KeyObject& key, std::span<const double> outputs) {
-  const Status plausible = keyholder::check_plausible(key.cipher().package().program().output, outputs);
+  const Status plausible = keyholder::check_plausible(key.cipher().client().output(), outputs);
   if (!plausible.ok()) reply().fail("wrong_answer", plausible.error().message);
   return plausible.ok();
 }
@@ -23,7 +23,7 @@ using namespace brainlock::client_wasm;
 BRAINLOCK_EXPORT(brainlock_key_make) std::uint32_t brainlock_key_make(std::uint32_t package) {
   const auto object = registry<PackageObject>().find(package);
   if (object == nullptr) return closed("package");
-  auto key = ckks_client::SecretKey::generate(object->package()->parameters());
+  auto key = ckks_client::SecretKey::generate(object->client()->parameters());
   if (!key.ok()) return reply().fail(key.error());
   return registry<KeyObject>().add(std::make_shared<KeyObject>(object, std::move(*key)));
 }
@@ -32,7 +32,7 @@ BRAINLOCK_EXPORT(brainlock_key_open)
 std::uint32_t brainlock_key_open(std::uint32_t package, const std::uint8_t* bytes, std::size_t size) {
   const auto object = registry<PackageObject>().find(package);
   if (object == nullptr) return closed("package");
-  auto key = ckks_client::SecretKey::parse({bytes, size}, object->package()->parameters());
+  auto key = ckks_client::SecretKey::parse({bytes, size}, object->client()->parameters());
   if (!key.ok()) return reply().fail(key.error().in("secret key"));
   return registry<KeyObject>().add(std::make_shared<KeyObject>(object, std::move(*key)));
 }
@@ -81,7 +81,7 @@ std::uint32_t brainlock_encrypt(std::uint32_t key, const float* values, std::siz
     const Status admitted = keyholder::admit(judged->range, allow, warning);
     if (!admitted.ok()) return reply().fail("out_of_range", admitted.error().message);
   }
-  if (const Status bound = keyholder::check_input_bound(package.package()->program().input, {values, count});
+  if (const Status bound = keyholder::check_input_bound(package.client()->input(), {values, count});
       !bound.ok() && !allow) {
     return reply().fail("out_of_range", bound.error().message);
   }

@@ -10,27 +10,28 @@
 namespace brainlock::client_wasm {
 
 std::string PackageObject::info() const {
-  const plan::Program& program = package_->program();
-  const auto& parameters = *package_->parameters();
-  const auto requests = package_->key_requests();
+  const plan::ClientFields& fields = client_->fields();
+  const auto& parameters = *client_->parameters();
+  const auto requests = client_->key_requests();
   return nlohmann::json{
-      {"hash", package_->hash_hex()},
-      {"model", program.model_name},
-      {"profile", program.profile},
+      {"hash", client_->hash_hex()},
+      {"whole", package_ != nullptr},
+      {"model", fields.model_name},
+      {"profile", fields.profile},
       {"securityBits", parameters.security_bits()},
       {"ringDegree", parameters.ring_degree()},
-      {"inputShape", {program.input.channels, program.input.height, program.input.width}},
+      {"inputShape", {fields.input.channels, fields.input.height, fields.input.width}},
       {"inputCount", input_count()},
-      {"outputCount", keyholder::size_of(program.output)},
-      {"inputBound", program.input.bound},
-      {"errorBound", program.error_bound},
-      {"errorEstimate", program.error_estimate},
+      {"outputCount", keyholder::size_of(fields.output)},
+      {"inputBound", fields.input.bound},
+      {"errorBound", fields.error_bound},
+      {"errorEstimate", fields.error_estimate},
       {"evaluationKeyCount", requests.size()},
       {"evaluationKeyBytes", wire::evaluation_keys_bytes(requests, parameters)},
       {"questionBytes",
-       wire::ciphertexts_bytes(parameters, program.input.ciphertexts, program.input.limbs, /*seeded=*/true)},
+       wire::ciphertexts_bytes(parameters, fields.input.ciphertexts, fields.input.limbs, /*seeded=*/true)},
       {"answerBytes",
-       wire::ciphertexts_bytes(parameters, program.output.ciphertexts, program.output.limbs, /*seeded=*/false)},
+       wire::ciphertexts_bytes(parameters, fields.output.ciphertexts, fields.output.limbs, /*seeded=*/false)},
   }
       .dump();
 }
@@ -48,6 +49,12 @@ Status PackageObject::check_values(std::span<const float> values) const {
 
 Status PackageObject::prepare() {
   if (checker_) return {};
+  if (package_ == nullptr) {
+    return {ErrorCode::kUnsupported,
+            "running the model in the clear needs the whole package (plan.bin and model.onnx), and this is its "
+            "client's half alone; "
+            "encrypt with range \"unchecked\", and decrypt without comparing"};
+  }
   BRAINLOCK_ASSIGN(simulator_, package::Simulator::make(package_));
   checker_.emplace(package_, package::Foretelling{simulator_, {}, 1});
   return {};
@@ -57,7 +64,7 @@ Result<PackageObject::Judged> PackageObject::judge(std::span<const float> values
   BRAINLOCK_TRY(prepare());
   if (!std::equal(values.begin(), values.end(), judged_input_.begin(), judged_input_.end())) {
     forget();
-    judged_ = {checker_->check(values), keyholder::check_input_bound(package_->program().input, values).ok()};
+    judged_ = {checker_->check(values), keyholder::check_input_bound(client_->input(), values).ok()};
     judged_input_.assign(values.begin(), values.end());
   }
   return judged_;
@@ -73,14 +80,10 @@ Result<std::vector<double>> PackageObject::run_clear(std::span<const float> valu
   return simulator_->run_without_errors(values);
 }
 
-std::string range_report(const PackageObject::Judged& judged, const plan::Program& program) {
+std::string range_report(const PackageObject::Judged& judged) {
   const package::ValueRange& range = judged.range;
-  nlohmann::json out{{"inside", judged.inside()},
-                     {"wraps", range.wraps()},
-                     {"wrap", range.wrap},
-                     {"foretoldError", range.error},
-                     {"errorBound", program.error_bound},
-                     {"worstLayer", nullptr}};
+  nlohmann::json out{{"inside", judged.inside()},    {"wraps", range.wraps()},          {"wrap", range.wrap},
+                     {"foretoldError", range.error}, {"errorBound", range.error_bound}, {"worstLayer", nullptr}};
   if (const auto* worst = range.worst(); worst != nullptr) {
     out["worstLayer"] = {{"name", worst->layer}, {"value", worst->largest}, {"limit", worst->limit}};
   }
@@ -89,8 +92,8 @@ std::string range_report(const PackageObject::Judged& judged, const plan::Progra
 
 KeyObject::KeyObject(std::shared_ptr<PackageObject> package, ckks_client::SecretKey key)
     : package_(std::move(package)),
-      cipher_(package_->package(), std::move(key)),
-      requests_(package_->package()->key_requests()) {}
+      cipher_(package_->client(), std::move(key)),
+      requests_(package_->client()->key_requests()) {}
 
 Status KeyObject::begin_evaluation_keys() {
   written_.clear();
@@ -102,7 +105,7 @@ Status KeyObject::begin_evaluation_keys() {
     written_.insert(written_.end(), part.begin(), part.end());
     return {};
   };
-  BRAINLOCK_ASSIGN(auto writer, wire::EvaluationKeyWriter::begin(sink, package_->package()->parameters(), requests_));
+  BRAINLOCK_ASSIGN(auto writer, wire::EvaluationKeyWriter::begin(sink, package_->client()->parameters(), requests_));
   writer_.emplace(std::move(writer));
   return {};
 }

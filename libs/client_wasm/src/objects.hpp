@@ -18,16 +18,19 @@
 
 namespace brainlock::client_wasm {
 
-/// A package, and what it takes to run it in the clear, made when it is first needed.
+/// A package or its client's half alone, and what it takes to run a whole one in the clear, made when it is first
+/// needed.
 class PackageObject {
  public:
-  explicit PackageObject(std::shared_ptr<const package::Package> package) : package_(std::move(package)) {}
+  explicit PackageObject(std::shared_ptr<const package::Package> package)
+      : client_(package), package_(std::move(package)) {}
+  explicit PackageObject(std::shared_ptr<const package::ClientHalf> client) : client_(std::move(client)) {}
   PackageObject(const PackageObject&) = delete;
   PackageObject& operator=(const PackageObject&) = delete;
   ~PackageObject() { forget(); }
 
-  [[nodiscard]] const std::shared_ptr<const package::Package>& package() const { return package_; }
-  [[nodiscard]] std::size_t input_count() const { return keyholder::size_of(package_->program().input); }
+  [[nodiscard]] const std::shared_ptr<const package::ClientHalf>& client() const { return client_; }
+  [[nodiscard]] std::size_t input_count() const { return keyholder::size_of(client_->input()); }
   /// kInvalidArgument: of another size than the model's input, or a value that is not finite.
   [[nodiscard]] Status check_values(std::span<const float> values) const;
   /// What a page wants to know of it, as JSON.
@@ -39,14 +42,16 @@ class PackageObject {
     [[nodiscard]] bool inside() const { return inside_bound && range.inside(); }
   };
   /// Three runs in the clear; the first time, all weights are rounded besides. The last input's judgement is kept.
+  /// kUnsupported: there is the client's half alone.
   Result<Judged> judge(std::span<const float> values);
-  /// With weights as they are encoded, and no errors.
+  /// With weights as they are encoded, and no errors. kUnsupported as above.
   Result<std::vector<double>> run_clear(std::span<const float> values);
 
  private:
   Status prepare();
   void forget();  ///< the last input, which is nobody else's business
-  std::shared_ptr<const package::Package> package_;
+  std::shared_ptr<const package::ClientHalf> client_;
+  std::shared_ptr<const package::Package> package_;  ///< the same, whole; null: there is the half alone
   std::shared_ptr<const package::Simulator> simulator_;
   std::optional<package::RangeChecker> checker_;
   std::vector<float> judged_input_;
@@ -54,7 +59,7 @@ class PackageObject {
 };
 
 /// JSON of a range.
-std::string range_report(const PackageObject::Judged& judged, const plan::Program& program);
+std::string range_report(const PackageObject::Judged& judged);
 
 /// A secret key, and its evaluation keys while they are made one after the other.
 class KeyObject {

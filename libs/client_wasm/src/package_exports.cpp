@@ -11,6 +11,14 @@ std::uint32_t brainlock_package_open(const std::uint8_t* plan, std::size_t plan_
   return registry<PackageObject>().add(std::make_shared<PackageObject>(std::move(*package)));
 }
 
+/// The client's half alone (client.bin).
+BRAINLOCK_EXPORT(brainlock_client_half_open)
+std::uint32_t brainlock_client_half_open(const std::uint8_t* bytes, std::size_t size) {
+  auto half = package::ClientHalf::from_bytes({bytes, size});
+  if (!half.ok()) return reply().fail(half.error());
+  return registry<PackageObject>().add(std::make_shared<PackageObject>(std::move(*half)));
+}
+
 BRAINLOCK_EXPORT(brainlock_package_close) void brainlock_package_close(std::uint32_t package) {
   registry<PackageObject>().remove(package);
 }
@@ -27,7 +35,7 @@ std::uint32_t brainlock_package_check(std::uint32_t package, const float* values
   if (const Status status = object->check_values({values, count}); !status.ok()) return reply().fail(status.error());
   const auto judged = object->judge({values, count});
   if (!judged.ok()) return reply().fail(judged.error());
-  return reply().give_text(range_report(*judged, object->package()->program()));
+  return reply().give_text(range_report(*judged));
 }
 
 BRAINLOCK_EXPORT(brainlock_package_run_clear)

@@ -11,8 +11,8 @@ namespace brainlock::keyholder {
 namespace {
 
 /// Count, level and scale are the package's, and nothing is a ciphertext in form only.
-Status check_answer_form(const package::Package& package, std::span<const ckks::Ciphertext> ciphertexts) {
-  const plan::TensorMap& map = package.program().output;
+Status check_answer_form(const package::ClientHalf& client, std::span<const ckks::Ciphertext> ciphertexts) {
+  const plan::TensorMap& map = client.output();
   for (const ckks::Ciphertext& ciphertext : ciphertexts) {
     if (ciphertexts.size() != map.ciphertexts || ciphertext.limbs != map.limbs ||
         !ciphertext.scale.matches(ckks::Scale::from_value(map.scale))) {
@@ -25,7 +25,7 @@ Status check_answer_form(const package::Package& package, std::span<const ckks::
       return {ErrorCode::kMismatch, text};
     }
     // c0 + c1 s with c1 = 0 in any limb reads the same under every key there.
-    const std::size_t n = package.parameters()->ring_degree();
+    const std::size_t n = client.parameters()->ring_degree();
     for (std::size_t limb = 0; limb < ciphertext.limbs; ++limb) {
       const auto begin = ciphertext.c1.begin() + static_cast<std::ptrdiff_t>(limb * n);
       if (std::all_of(begin, begin + static_cast<std::ptrdiff_t>(n), [](std::uint32_t word) { return word == 0; })) {
@@ -40,11 +40,12 @@ Status check_answer_form(const package::Package& package, std::span<const ckks::
 
 std::size_t size_of(const plan::TensorMap& map) { return std::size_t{map.channels} * map.height * map.width; }
 
-Result<std::vector<ckks::Ciphertext>> encrypt_tensor(const package::Package& package, const ckks_client::SecretKey& key,
-                                                     const ckks::Encoder& encoder, std::span<const float> values) {
-  const plan::TensorMap& map = package.program().input;
+Result<std::vector<ckks::Ciphertext>> encrypt_tensor(const package::ClientHalf& client,
+                                                     const ckks_client::SecretKey& key, const ckks::Encoder& encoder,
+                                                     std::span<const float> values) {
+  const plan::TensorMap& map = client.input();
   std::vector<ckks::Ciphertext> out;
-  for (const auto& slots : plan::pack(map, package.parameters()->slots(), values)) {
+  for (const auto& slots : plan::pack(map, client.parameters()->slots(), values)) {
     BRAINLOCK_ASSIGN(ckks::Ciphertext ciphertext,
                      ckks_client::encrypt(key, encoder, slots, ckks::Scale::from_value(map.scale), map.limbs));
     out.push_back(std::move(ciphertext));
@@ -52,9 +53,9 @@ Result<std::vector<ckks::Ciphertext>> encrypt_tensor(const package::Package& pac
   return out;
 }
 
-Result<std::vector<double>> decrypt_tensor(const package::Package& package, const ckks_client::SecretKey& key,
+Result<std::vector<double>> decrypt_tensor(const package::ClientHalf& client, const ckks_client::SecretKey& key,
                                            const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs) {
-  const plan::TensorMap& map = package.program().output;
+  const plan::TensorMap& map = client.output();
   if (outputs.size() != map.ciphertexts) {
     return Error{ErrorCode::kMismatch, "expected " + std::to_string(map.ciphertexts) + " output ciphertexts, got " +
                                            std::to_string(outputs.size())};
@@ -67,21 +68,21 @@ Result<std::vector<double>> decrypt_tensor(const package::Package& package, cons
   return plan::unpack(map, decrypted.slots());
 }
 
-Cipher::Cipher(std::shared_ptr<const package::Package> package, ckks_client::SecretKey secret)
-    : package_(std::move(package)), secret_(std::move(secret)), encoder_(package_->parameters()) {}
+Cipher::Cipher(std::shared_ptr<const package::ClientHalf> client, ckks_client::SecretKey secret)
+    : client_(std::move(client)), secret_(std::move(secret)), encoder_(client_->parameters()) {}
 
 std::uint64_t Cipher::question_bytes() const {
-  const auto& input = package_->program().input;
-  return wire::ciphertexts_bytes(*package_->parameters(), input.ciphertexts, input.limbs, /*seeded=*/true);
+  const auto& input = client_->input();
+  return wire::ciphertexts_bytes(*client_->parameters(), input.ciphertexts, input.limbs, /*seeded=*/true);
 }
 
 std::uint64_t Cipher::answer_bytes() const {
-  const auto& output = package_->program().output;
-  return wire::ciphertexts_bytes(*package_->parameters(), output.ciphertexts, output.limbs, /*seeded=*/false);
+  const auto& output = client_->output();
+  return wire::ciphertexts_bytes(*client_->parameters(), output.ciphertexts, output.limbs, /*seeded=*/false);
 }
 
 Result<std::vector<std::uint8_t>> Cipher::encrypt(std::span<const float> tensor) const {
-  const std::size_t takes = size_of(package_->program().input);
+  const std::size_t takes = size_of(client_->input());
   if (tensor.size() != takes) {
     return {ErrorCode::kInvalidArgument,
             "the model takes " + std::to_string(takes) + " values, got " + std::to_string(tensor.size())};
@@ -89,15 +90,15 @@ Result<std::vector<std::uint8_t>> Cipher::encrypt(std::span<const float> tensor)
   for (const float value : tensor) {
     if (!std::isfinite(value)) return {ErrorCode::kInvalidArgument, "an input value is not finite"};
   }
-  BRAINLOCK_ASSIGN(const auto ciphertexts, encrypt_tensor(*package_, secret_, encoder_, tensor));
-  return wire::serialize_ciphertexts(ciphertexts, *package_->parameters());
+  BRAINLOCK_ASSIGN(const auto ciphertexts, encrypt_tensor(*client_, secret_, encoder_, tensor));
+  return wire::serialize_ciphertexts(ciphertexts, *client_->parameters());
 }
 
 Result<std::vector<double>> Cipher::decrypt(std::span<const std::uint8_t> answer) const {
   BRAINLOCK_ASSIGN(const auto ciphertexts,
-                   wire::parse_ciphertexts(answer, *package_->parameters(), package_->program().output.ciphertexts));
-  BRAINLOCK_TRY(check_answer_form(*package_, ciphertexts));
-  return decrypt_tensor(*package_, secret_, encoder_, ciphertexts);
+                   wire::parse_ciphertexts(answer, *client_->parameters(), client_->output().ciphertexts));
+  BRAINLOCK_TRY(check_answer_form(*client_, ciphertexts));
+  return decrypt_tensor(*client_, secret_, encoder_, ciphertexts);
 }
 
 }  // namespace brainlock::keyholder

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "brainlock/crypto/bytes.hpp"
 #include "brainlock/crypto/hash.hpp"
 #include "brainlock/package/program_codec.hpp"
 
@@ -30,29 +29,9 @@ nlohmann::json tensor_json(const plan::TensorMap& map) {
 
 }  // namespace
 
-Result<std::shared_ptr<const ckks::Parameters>> make_parameters(const plan::ParameterChoice& choice) {
-  return ckks::Parameters::create({choice.ring_degree, choice.q, choice.p, choice.digit_limbs});
-}
-
-std::string Package::hash_hex() const { return crypto::hex_encode(hash_); }
-
-std::vector<ckks::KeyRequest> Package::key_requests() const {
-  std::vector<ckks::KeyRequest> requests;
-  const std::uint32_t n = program_.parameters.ring_degree;
-  for (const plan::KeyUse& key : program_.keys) {
-    std::uint32_t element = 0;
-    if (key.kind == plan::KeyUse::Kind::kRotation) element = ckks::rotation_element(n, key.rotation);
-    if (key.kind == plan::KeyUse::Kind::kConjugation) element = ckks::conjugation_element(n);
-    bool merged = false;   // two rotations may be one element (modulo N/2)
-    for (auto& request : requests)
-      if (request.galois_element == element) {
-        request.limbs = std::max(request.limbs, key.limbs);
-        merged = true;
-      }
-    if (!merged) requests.push_back({element, key.limbs});
-  }
-  return requests;
-}
+Package::Package(plan::Program program, std::shared_ptr<const ckks::Parameters> parameters, std::vector<std::uint8_t> model,
+                 const std::array<std::uint8_t, 32>& hash)
+    : ClientHalf(plan::client_fields(program), std::move(parameters), hash), program_(std::move(program)), model_(std::move(model)) {}
 
 std::string Package::manifest() const {
   nlohmann::json layers = nlohmann::json::array();
@@ -74,10 +53,10 @@ std::string Package::manifest() const {
       {"model", program_.model_name},
       {"profile", program_.profile},
       {"security",
-       {{"bits", parameters_->security_bits()},
-        {"ring_degree", parameters_->ring_degree()},
-        {"log_qp", parameters_->log_qp()},
-        {"log_qp_limit", ckks::max_log_qp_128(parameters_->ring_degree())},
+       {{"bits", parameters()->security_bits()},
+        {"ring_degree", parameters()->ring_degree()},
+        {"log_qp", parameters()->log_qp()},
+        {"log_qp_limit", ckks::max_log_qp_128(parameters()->ring_degree())},
         {"secret", "uniform ternary"},
         {"table", "Security Guidelines for Implementing Homomorphic Encryption (2024), classical"}}},
       {"parameters",
@@ -94,12 +73,10 @@ std::string Package::manifest() const {
 
 Result<std::shared_ptr<const Package>> Package::from_bytes(std::vector<std::uint8_t> plan_bytes, std::vector<std::uint8_t> model) {
   if (model.size() > kMaxModelBytes) return Error{ErrorCode::kTooLarge, "model.onnx is above the limit of 512 MiB"};
-  auto package = std::shared_ptr<Package>(new Package());
-  BRAINLOCK_ASSIGN(package->program_, decode_program(plan_bytes));
-  BRAINLOCK_ASSIGN(package->parameters_, make_parameters(package->program_.parameters));
-  package->hash_ = package_hash(plan_bytes, model);
-  package->model_ = std::move(model);
-  return std::shared_ptr<const Package>(package);
+  BRAINLOCK_ASSIGN(plan::Program program, decode_program(plan_bytes));
+  BRAINLOCK_ASSIGN(auto parameters, make_parameters(program.parameters));
+  const auto hash = package_hash(plan_bytes, model);
+  return std::shared_ptr<const Package>(new Package(std::move(program), std::move(parameters), std::move(model), hash));
 }
 
 }  // namespace brainlock::package

@@ -7,13 +7,15 @@
 #include <cstring>
 #include <new>
 
+#include "allocations.hpp"
 #include "brainlock/crypto/bytes.hpp"
 #include "brainlock/crypto/hash.hpp"
 #include "sample_program.hpp"
 
-namespace {
-std::size_t largest_allocation = 0;   // since it was last set to zero
+namespace brainlock::package::test {
+std::size_t largest_allocation = 0;
 }
+using brainlock::package::test::largest_allocation;
 
 // Every allocation of this binary goes through here, so that a test can see what was asked for. Not inlined: the
 // compiler would take malloc and delete for a pair that does not match.

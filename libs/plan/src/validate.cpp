@@ -3,7 +3,9 @@
 #include <bit>
 #include <cmath>
 #include <string>
+#include <tuple>
 
+#include "brainlock/plan/client_fields.hpp"
 #include "brainlock/plan/program.hpp"
 
 namespace brainlock::plan {
@@ -53,8 +55,9 @@ bool good_name(const std::string& name) {
   return true;
 }
 
-Status check_map(const TensorMap& map, std::uint32_t slots, const char* what) {
+Status check_map(const TensorMap& map, const ParameterChoice& parameters, const char* what) {
   const std::string name = what;
+  const std::uint32_t slots = parameters.ring_degree / 2;
   const std::uint64_t size = 1ULL * map.channels * map.height * map.width;
   if (map.channels == 0 || map.height == 0 || map.width == 0 || map.channels > (1U << 20) || map.height > (1U << 16) ||
       map.width > (1U << 16) || size > (1U << 24))
@@ -62,6 +65,7 @@ Status check_map(const TensorMap& map, std::uint32_t slots, const char* what) {
   if (map.ciphertexts == 0 || map.ciphertexts > kMaxCiphertexts) return bad(name + ": ciphertext count out of range");
   if (map.parts != 1 && map.parts != 2) return bad(name + ": parts must be 1 or 2");
   if (!finite_positive(map.scale) || map.scale > 0x1p60) return bad(name + ": scale out of range");
+  if (map.limbs == 0 || map.limbs > parameters.q.size()) return bad(name + " limbs out of range");
   if (!std::isfinite(map.bound) || map.bound < 0) return bad(name + ": bound out of range");
   if (map.places.size() > (1U << 24)) return bad(name + ": too many places");
   for (const Place& place : map.places)
@@ -107,8 +111,6 @@ class Checker {
       : program_(program), slots_(program.parameters.ring_degree / 2), registers_(program.register_count) {}
 
   Status run() {
-    const auto limbs = static_cast<std::uint32_t>(program_.parameters.q.size());
-    if (program_.input.limbs == 0 || program_.input.limbs > limbs) return bad("input limbs out of range");
     if (program_.input.ciphertexts > registers_.size()) return bad("fewer registers than inputs");
     for (std::uint32_t i = 0; i < program_.input.ciphertexts; ++i) registers_[i] = {Form::kPacked, program_.input.limbs, program_.input.scale};
     for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
@@ -245,22 +247,52 @@ class Checker {
   std::vector<Slot> registers_;
 };
 
-}  // namespace
-
-Status validate(const Program& program) {
-  const ParameterChoice& p = program.parameters;
+/// What a Program and the ClientFields of one have alike.
+template <typename T>
+Status check_client_fields(const T& x) {
+  const ParameterChoice& p = x.parameters;
   if (!std::has_single_bit(p.ring_degree) || p.ring_degree < 16 || p.ring_degree > (1U << 17))
     return bad("ring degree must be a power of two in 2^4..2^17, got " + std::to_string(p.ring_degree));
-  if (!good_name(program.model_name) || !good_name(program.profile)) return bad("model or profile name is too long or not printable");
+  if (!good_name(x.model_name) || !good_name(x.profile)) return bad("model or profile name is too long or not printable");
   if (p.q.empty() || p.q.size() > kMaxLimbs || p.p.empty() || p.p.size() > kMaxLimbs || p.digit_limbs == 0 ||
       p.digit_limbs > kMaxLimbs)
     return bad("modulus chain out of range");
+  BRAINLOCK_TRY(check_map(x.input, p, "input"));
+  BRAINLOCK_TRY(check_map(x.output, p, "output"));
+  if (!std::isfinite(x.error_bound) || x.error_bound < 0) return bad("error bound out of range");
+  if (!std::isfinite(x.error_estimate) || x.error_estimate < 0) return bad("error estimate out of range");
+  return {};
+}
+
+/// Ascending and without two alike, so that there are no more of them than a ring has rotations.
+Status check_keys(const std::vector<KeyUse>& keys, const ParameterChoice& parameters) {
+  const std::int64_t slots = parameters.ring_degree / 2;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const KeyUse& key = keys[i];
+    if (key.kind > KeyUse::Kind::kRelinearisation) return bad("a key of unknown kind");
+    const bool rotates = key.rotation != 0 && key.rotation > -slots && key.rotation < slots;
+    if (key.kind == KeyUse::Kind::kRotation ? !rotates : key.rotation != 0) return bad("a key's rotation is out of range");
+    if (key.limbs == 0 || key.limbs > parameters.q.size()) return bad("a key's limbs are out of range");
+    if (i > 0 && std::tie(key.kind, key.rotation) <= std::tie(keys[i - 1].kind, keys[i - 1].rotation)) return bad("the keys are not in ascending order");
+  }
+  return {};
+}
+
+}  // namespace
+
+ClientFields client_fields(const Program& program) {
+  return {program.model_name, program.profile, program.parameters, program.input, program.output, program.keys, program.error_bound, program.error_estimate};
+}
+
+Status validate(const ClientFields& client) {
+  BRAINLOCK_TRY(check_client_fields(client));
+  return check_keys(client.keys, client.parameters);
+}
+
+Status validate(const Program& program) {
   if (program.register_count > kMaxRegisters || program.instructions.size() > kMaxInstructions)
     return bad("program is larger than the limits");
-  BRAINLOCK_TRY(check_map(program.input, p.ring_degree / 2, "input"));
-  BRAINLOCK_TRY(check_map(program.output, p.ring_degree / 2, "output"));
-  if (!std::isfinite(program.error_bound) || program.error_bound < 0) return bad("error bound out of range");
-  if (!std::isfinite(program.error_estimate) || program.error_estimate < 0) return bad("error estimate out of range");
+  BRAINLOCK_TRY(check_client_fields(program));
   // The count sizes tables here and wherever the program runs: it may not promise more than there is.
   if (program.register_count > written_registers(program)) return bad("more registers than are written");
   BRAINLOCK_TRY(Checker(program).run());

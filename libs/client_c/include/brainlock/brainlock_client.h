@@ -49,7 +49,7 @@ extern "C" {
 
 /* Programs built for one ABI run with libraries of the same major number and of an equal or larger minor one. */
 #define BRAINLOCK_ABI_MAJOR 1
-#define BRAINLOCK_ABI_MINOR 0
+#define BRAINLOCK_ABI_MINOR 1
 #define BRAINLOCK_ABI_VERSION ((BRAINLOCK_ABI_MAJOR << 16) | BRAINLOCK_ABI_MINOR)
 
 /* BRAINLOCK_ABI_VERSION of the library that is there at run time. */
@@ -68,7 +68,7 @@ enum {
   BRAINLOCK_CORRUPTED = 5,        /* a checksum does not match */
   BRAINLOCK_MISMATCH = 6,         /* of another package, key or owner */
   BRAINLOCK_INSECURE = 7,         /* below 128 bits, or a ciphertext that hides nothing */
-  BRAINLOCK_UNSUPPORTED = 8,      /* of a later version */
+  BRAINLOCK_UNSUPPORTED = 8,      /* of a later version; or it takes the model, and there is the client's half alone */
   BRAINLOCK_NOT_FOUND = 9,
   BRAINLOCK_IO = 10,
   BRAINLOCK_DENIED = 11, /* by permissions, because something is there already, or: the miner is not who it should be */
@@ -115,6 +115,13 @@ typedef struct brainlock_package brainlock_package;
  * weights stay in memory. */
 BRAINLOCK_API BRAINLOCK_CHECK_RESULT brainlock_status brainlock_package_open(const char* folder,
                                                                              brainlock_package** package);
+/* Opens the client's half of a package alone: a file that `brainlock client-half` wrote, without weights and model. For
+ * keys, encryption, decryption and questions. What takes the model is BRAINLOCK_UNSUPPORTED: brainlock_check_input(),
+ * brainlock_run_clear(), and brainlock_encrypt() and brainlock_miner_ask() unless `range` is BRAINLOCK_RANGE_UNCHECKED.
+ * The file is believed: whether it is of the package that it names shows by `brainlock client-half PACKAGE --check
+ * FILE` to those who have the package. Since ABI 1.1. */
+BRAINLOCK_API BRAINLOCK_CHECK_RESULT brainlock_status brainlock_client_half_open(const char* file,
+                                                                                 brainlock_package** package);
 BRAINLOCK_API brainlock_status brainlock_package_close(brainlock_package* package);
 
 typedef struct brainlock_package_info {
@@ -125,7 +132,7 @@ typedef struct brainlock_package_info {
   uint32_t input_count;                               /* that product */
   uint32_t output_count;
   uint32_t evaluation_key_count;
-  uint32_t reserved;
+  uint32_t is_client_half;       /* 1: opened from the client's half alone; 0 before ABI 1.1 */
   double input_bound;            /* largest |value| of inputs that the package promises anything about; 0: not stated */
   double error_bound;            /* promised largest |encrypted - clear| of an output; 0: not stated */
   double error_estimate;         /* predicted root mean square of that */

@@ -1,4 +1,4 @@
-// Tensors to ciphertexts and back, for one package under one secret key.
+// Tensors to ciphertexts and back, for one package (or its client's half alone) under one secret key.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 #include "brainlock/base/result.hpp"
 #include "brainlock/ckks/encoder.hpp"
 #include "brainlock/ckks_client/client.hpp"
-#include "brainlock/package/package.hpp"
+#include "brainlock/package/client_half.hpp"
 
 namespace brainlock::keyholder {
 
@@ -17,19 +17,19 @@ namespace brainlock::keyholder {
 std::size_t size_of(const plan::TensorMap& map);
 
 /// Encrypts a tensor (C, H, W order; its size is the caller's promise) as the package's input ciphertexts.
-Result<std::vector<ckks::Ciphertext>> encrypt_tensor(const package::Package& package, const ckks_client::SecretKey& key,
-                                                     const ckks::Encoder& encoder, std::span<const float> values);
+Result<std::vector<ckks::Ciphertext>> encrypt_tensor(const package::ClientHalf& client,
+                                                     const ckks_client::SecretKey& key, const ckks::Encoder& encoder,
+                                                     std::span<const float> values);
 /// Decrypts the package's output ciphertexts. kMismatch: another number of them.
-Result<std::vector<double>> decrypt_tensor(const package::Package& package, const ckks_client::SecretKey& key,
+Result<std::vector<double>> decrypt_tensor(const package::ClientHalf& client, const ckks_client::SecretKey& key,
                                            const ckks::Encoder& encoder, std::span<const ckks::Ciphertext> outputs);
 
 /// Owns the secret key. Safe from many threads.
 class Cipher {
  public:
-  Cipher(std::shared_ptr<const package::Package> package, ckks_client::SecretKey secret);
+  Cipher(std::shared_ptr<const package::ClientHalf> client, ckks_client::SecretKey secret);
 
-  [[nodiscard]] const package::Package& package() const { return *package_; }
-  [[nodiscard]] const std::shared_ptr<const package::Package>& shared_package() const { return package_; }
+  [[nodiscard]] const package::ClientHalf& client() const { return *client_; }
   /// For making evaluation keys.
   [[nodiscard]] const ckks_client::SecretKey& secret() const { return secret_; }
   /// Bytes of a question and of an honest answer.
@@ -45,7 +45,7 @@ class Cipher {
   [[nodiscard]] Result<std::vector<double>> decrypt(std::span<const std::uint8_t> answer) const;
 
  private:
-  std::shared_ptr<const package::Package> package_;
+  std::shared_ptr<const package::ClientHalf> client_;
   ckks_client::SecretKey secret_;
   ckks::Encoder encoder_;
 };

@@ -9,7 +9,7 @@
 #include "brainlock/base/file.hpp"
 #include "brainlock/base/result.hpp"
 #include "brainlock/ckks_client/client.hpp"
-#include "brainlock/package/package.hpp"
+#include "brainlock/package/client_half.hpp"
 
 namespace brainlock::keyholder {
 
@@ -38,18 +38,18 @@ struct KeyFiles {
 /// Both appear under their names when all is there; a run that was stopped or failed leaves none, and an old pair
 /// whole. kDenied: keys are there and `overwrite` is not set; kCancelled: stopped between two keys. Cost: seconds to
 /// minutes; memory: a key a thread.
-Result<KeyFiles> make_key_files(const package::Package& package, const std::filesystem::path& directory,
+Result<KeyFiles> make_key_files(const package::ClientHalf& client, const std::filesystem::path& directory,
                                 const KeyFileOptions& options, const KeyProgress& progress = {},
                                 const std::stop_token& stop = {});
 
 /// The evaluation keys alone, for a secret key that is there.
-Status write_evaluation_keys(const std::filesystem::path& file, const package::Package& package,
+Status write_evaluation_keys(const std::filesystem::path& file, const package::ClientHalf& client,
                              const ckks_client::SecretKey& secret, unsigned threads, AtomicFileOptions options,
                              const KeyProgress& progress = {}, const std::stop_token& stop = {});
 
 /// Whether the file has a beginning and a length as this package's evaluation keys have. Whose they are, and whether
 /// all bytes are right, shows when somebody reads all of it. kNotFound, kTruncated, kMalformed, kMismatch, kCorrupted,
 /// kTooLarge. Cost: a few KB are read.
-Status check_evaluation_keys(const std::filesystem::path& file, const package::Package& package);
+Status check_evaluation_keys(const std::filesystem::path& file, const package::ClientHalf& client);
 
 }  // namespace brainlock::keyholder

@@ -13,16 +13,16 @@
 #include <vector>
 
 #include "brainlock/base/result.hpp"
-#include "brainlock/ckks/objects.hpp"
-#include "brainlock/ckks/parameters.hpp"
+#include "brainlock/package/client_half.hpp"
 #include "brainlock/plan/program.hpp"
 
 namespace brainlock::package {
 
 inline constexpr std::uint64_t kMaxModelBytes = 512ULL << 20;
 
-/// Immutable after load; share between threads.
-class Package {
+/// Immutable after load; share between threads. Whoever needs the client's half alone takes a ClientHalf: a whole package is one, whose hash() is
+/// BLAKE2b-256 of "brainlock-package-1", the BLAKE2b-256 of plan.bin and that of model.onnx.
+class Package : public ClientHalf {
  public:
   /// Reads and checks a package: sizes, checksums, plan::validate(), parameters (kInsecure below 128 bits), and that
   /// manifest.json names the hash that the files have (kCorrupted).
@@ -36,25 +36,15 @@ class Package {
   static Result<std::shared_ptr<const Package>> from_bytes(std::vector<std::uint8_t> plan, std::vector<std::uint8_t> model);
 
   [[nodiscard]] const plan::Program& program() const { return program_; }
-  [[nodiscard]] const std::shared_ptr<const ckks::Parameters>& parameters() const { return parameters_; }
   [[nodiscard]] const std::vector<std::uint8_t>& model() const { return model_; }
-  /// BLAKE2b-256 of "brainlock-package-1", the BLAKE2b-256 of plan.bin and that of model.onnx.
-  [[nodiscard]] const std::array<std::uint8_t, 32>& hash() const { return hash_; }
-  [[nodiscard]] std::string hash_hex() const;
-  /// The evaluation keys the program needs, as Galois elements.
-  [[nodiscard]] std::vector<ckks::KeyRequest> key_requests() const;
   /// manifest.json's text.
   [[nodiscard]] std::string manifest() const;
 
  private:
-  Package() = default;
+  Package(plan::Program program, std::shared_ptr<const ckks::Parameters> parameters, std::vector<std::uint8_t> model,
+          const std::array<std::uint8_t, 32>& hash);
   plan::Program program_;
-  std::shared_ptr<const ckks::Parameters> parameters_;
   std::vector<std::uint8_t> model_;
-  std::array<std::uint8_t, 32> hash_{};
 };
-
-/// Scheme parameters of a plan, checked.
-Result<std::shared_ptr<const ckks::Parameters>> make_parameters(const plan::ParameterChoice& choice);
 
 }  // namespace brainlock::package
