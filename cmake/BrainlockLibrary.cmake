@@ -11,7 +11,7 @@ function(brainlock_library name)
       message(FATAL_ERROR "Layer violation: ${name} may not use ${dep} (cmake/BrainlockLayers.cmake)")
     endif()
   endforeach()
-  if(BRAINLOCK_LEFT_OUT)   # a build of some libraries, and of those some files (BrainlockWasm.cmake)
+  if(BRAINLOCK_LEFT_OUT)   # a build of some libraries (BrainlockWasm.cmake), or without another processor's files
     foreach(dep IN LISTS ARG_DEPS)
       if(NOT dep IN_LIST BRAINLOCK_LAYERS)
         list(REMOVE_ITEM ARG_DEPS ${dep})

@@ -24,6 +24,7 @@ export async function open_firefox() {
   writeFileSync(join(profile, "user.js"), Object.entries(quiet).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`).join("\n"));
   const browser = spawn(program, ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0"], { env: { ...process.env, HOME: profile, MOZ_CRASHREPORTER_DISABLE: "1" }, stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise(resolve => browser.once("exit", resolve));
+  process.once("exit", () => browser.kill("SIGKILL"));   // a test that fails on the way must not leave it behind
   const address = await new Promise((resolve, reject) => {
     let said = "";
     browser.stderr.on("data", bytes => {

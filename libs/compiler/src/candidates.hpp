@@ -86,8 +86,8 @@ class Candidates {
   CompileReport& report_;
   std::vector<Layout> layouts_;
   std::optional<Best> best_;
-  std::optional<Weights>
-      kept_;  // of the best layout of those whose weights were made: made once more if another turns out best
+  /// Of the best layout of those whose weights were made: made once more if another turns out best.
+  std::optional<Weights> kept_;
 };
 
 }  // namespace brainlock::compiler

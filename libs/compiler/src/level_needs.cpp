@@ -28,8 +28,8 @@ constexpr double kUnreadErrorMargin = 16.0;
 constexpr double kCarriedError = 1.0 / 8192;
 // Weights are rounded to about this share of the values that they make, to measure what rounding does.
 constexpr double kProbeError = 1.0 / 512;
-constexpr double kFinestProbe =
-    0x1p24;  // times the largest of them: the floats that rounded ones are kept in are no finer
+// Times the largest of them: the floats that rounded ones are kept in are no finer.
+constexpr double kFinestProbe = 0x1p24;
 constexpr double kLeastShare = 1.0 / 64;  // of the plain estimate that a measured one is taken for
 // Where so few coefficients are rounded all of them may come out right by chance, at the scale that is measured. A
 // single weight makes coefficients that are all alike: their errors add up to sqrt(period) times those of independent

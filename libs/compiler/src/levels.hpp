@@ -76,9 +76,9 @@ struct LevelRequest {
 /// Special primes and ciphertext primes that one rescale divides by (a base conversion has so many source limbs).
 inline constexpr std::uint32_t kMostDropped = 15;
 
-/// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one. `refreshing`: values may be
-/// refreshed where the request allows it, as few ciphertexts as do.
+/// Whether values may be refreshed where the request allows it, as few ciphertexts as do.
 enum class Refreshing : std::uint8_t { kNever, kAllowed };
+/// All chains worth pricing: for each key-switching shape the cheapest that meets the target, or the most precise one. The same for any number of threads.
 std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing refreshing, unsigned threads);
 
 /// Whether any plain chain has a limb for each of so many ranks: otherwise search_levels() without refreshes finds nothing, whatever the request says

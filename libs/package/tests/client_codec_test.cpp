@@ -9,17 +9,19 @@
 
 #include "allocations.hpp"
 #include "brainlock/crypto/bytes.hpp"
-#include "brainlock/crypto/hash.hpp"
 #include "brainlock/package/program_codec.hpp"
+#include "resealed.hpp"
 #include "sample_program.hpp"
 
 namespace brainlock::package {
 namespace {
 
+using test::kChecksum;
+using test::resealed;
 using ::testing::HasSubstr;
 using Bytes = std::vector<std::uint8_t>;
 
-constexpr std::size_t kHead = 40, kChecksum = 32;
+constexpr std::size_t kHead = 40;
 
 std::array<std::uint8_t, 32> sample_hash() {
   std::array<std::uint8_t, 32> hash{};
@@ -28,14 +30,6 @@ std::array<std::uint8_t, 32> sample_hash() {
 }
 
 Bytes sample_bytes() { return encode_client(sample_hash(), plan::client_fields(test::sample_program())).value(); }
-
-/// The bytes with a right checksum, so that damage reaches the parser.
-Bytes resealed(Bytes bytes) {
-  const auto body = std::span<const std::uint8_t>(bytes).first(bytes.size() - kChecksum);
-  const crypto::Hash256 checksum = crypto::blake2b_256(body);
-  std::copy(checksum.begin(), checksum.end(), bytes.end() - kChecksum);
-  return bytes;
-}
 
 void expect_refused(const Bytes& bytes, ErrorCode code, const char* text) {
   const auto decoded = decode_client(bytes);

@@ -10,6 +10,7 @@
 #include "allocations.hpp"
 #include "brainlock/crypto/bytes.hpp"
 #include "brainlock/crypto/hash.hpp"
+#include "resealed.hpp"
 #include "sample_program.hpp"
 
 namespace brainlock::package::test {
@@ -31,21 +32,13 @@ namespace brainlock::package {
 namespace {
 
 using test::branched_program;
+using test::kChecksum;
 using test::masked_program;
 using test::raised_program;
+using test::resealed;
 using test::sample_program;
 using ::testing::HasSubstr;
 using Bytes = std::vector<std::uint8_t>;
-
-constexpr std::size_t kChecksum = 32;
-
-/// The bytes with a right checksum, so that damage reaches the parser.
-Bytes resealed(Bytes bytes) {
-  const auto body = std::span<const std::uint8_t>(bytes).first(bytes.size() - kChecksum);
-  const crypto::Hash256 checksum = crypto::blake2b_256(body);
-  std::copy(checksum.begin(), checksum.end(), bytes.end() - kChecksum);
-  return bytes;
-}
 
 void expect_refused(const Bytes& bytes, ErrorCode code, const char* text) {
   const auto decoded = decode_program(bytes);

@@ -14,6 +14,7 @@
 
 #include "kernels/inline.hpp"
 #include "kernels/one_block.hpp"
+#include "kernels/two_halves.hpp"
 
 namespace brainlock::math::detail {
 namespace {
@@ -127,21 +128,14 @@ struct Neon : OneBlock<Neon> {
     }
   }
 
-  /// Word l of register k becomes word k of register l: four squares of four, of which two change places.
-  BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) {
-    uint32x4_t low[8], high[8];
-    for (int k = 0; k < 8; ++k) {
-      low[k] = v[k].low;
-      high[k] = v[k].high;
-    }
-    transpose4(low);
-    transpose4(low + 4);
-    transpose4(high);
-    transpose4(high + 4);
-    for (int k = 0; k < 4; ++k) {
-      v[k] = {low[k], low[k + 4]};
-      v[k + 4] = {high[k], high[k + 4]};
-    }
+  BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) { transpose_halves<Neon>(v); }
+  BRAINLOCK_INLINE static void transpose4(uint32x4_t* x) {
+    const uint64x2_t a = pairs(vzip1q_u32(x[0], x[1])), b = pairs(vzip2q_u32(x[0], x[1]));
+    const uint64x2_t c = pairs(vzip1q_u32(x[2], x[3])), d = pairs(vzip2q_u32(x[2], x[3]));
+    x[0] = words(vzip1q_u64(a, c));
+    x[1] = words(vzip2q_u64(a, c));
+    x[2] = words(vzip1q_u64(b, d));
+    x[3] = words(vzip2q_u64(b, d));
   }
 
  private:
@@ -153,14 +147,6 @@ struct Neon : OneBlock<Neon> {
   }
   BRAINLOCK_INLINE static uint32x4_t greater(uint32x4_t a, uint32x4_t b) {
     return vcgtq_s32(vreinterpretq_s32_u32(a), vreinterpretq_s32_u32(b));
-  }
-  BRAINLOCK_INLINE static void transpose4(uint32x4_t* x) {
-    const uint64x2_t a = pairs(vzip1q_u32(x[0], x[1])), b = pairs(vzip2q_u32(x[0], x[1]));
-    const uint64x2_t c = pairs(vzip1q_u32(x[2], x[3])), d = pairs(vzip2q_u32(x[2], x[3]));
-    x[0] = words(vzip1q_u64(a, c));
-    x[1] = words(vzip2q_u64(a, c));
-    x[2] = words(vzip1q_u64(b, d));
-    x[3] = words(vzip2q_u64(b, d));
   }
   BRAINLOCK_INLINE static uint64x2_t pairs(uint32x4_t x) { return vreinterpretq_u64_u32(x); }
   BRAINLOCK_INLINE static uint32x4_t words(uint64x2_t x) { return vreinterpretq_u32_u64(x); }

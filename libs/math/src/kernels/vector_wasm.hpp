@@ -9,6 +9,7 @@
 
 #include "kernels/inline.hpp"
 #include "kernels/one_block.hpp"
+#include "kernels/two_halves.hpp"
 
 namespace brainlock::math::detail {
 namespace {
@@ -87,24 +88,7 @@ struct Simd128 : OneBlock<Simd128> {
             wasm_v128_or(wasm_i8x16_swizzle(v.low, at.high), wasm_i8x16_swizzle(v.high, at.high_from_high))};
   }
 
-  /// Word l of register k becomes word k of register l: four squares of four, of which two change places.
-  BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) {
-    v128_t low[8], high[8];
-    for (int k = 0; k < 8; ++k) {
-      low[k] = v[k].low;
-      high[k] = v[k].high;
-    }
-    transpose4(low);
-    transpose4(low + 4);
-    transpose4(high);
-    transpose4(high + 4);
-    for (int k = 0; k < 4; ++k) {
-      v[k] = {low[k], low[k + 4]};
-      v[k + 4] = {high[k], high[k + 4]};
-    }
-  }
-
- private:
+  BRAINLOCK_INLINE static void transpose8(Reg (&v)[8]) { transpose_halves<Simd128>(v); }
   BRAINLOCK_INLINE static void transpose4(v128_t* x) {
     const v128_t a = wasm_i32x4_shuffle(x[0], x[1], 0, 4, 1, 5), b = wasm_i32x4_shuffle(x[0], x[1], 2, 6, 3, 7);
     const v128_t c = wasm_i32x4_shuffle(x[2], x[3], 0, 4, 1, 5), d = wasm_i32x4_shuffle(x[2], x[3], 2, 6, 3, 7);
@@ -113,6 +97,8 @@ struct Simd128 : OneBlock<Simd128> {
     x[2] = wasm_i64x2_shuffle(b, d, 0, 2);
     x[3] = wasm_i64x2_shuffle(b, d, 1, 3);
   }
+
+ private:
   /// Places of words, 0 to 7, as places of their bytes.
   BRAINLOCK_INLINE static v128_t bytes_of(v128_t words) {
     const v128_t first = wasm_i32x4_shl(words, 2);
