@@ -53,7 +53,7 @@ void print_layers(const runtime::RunProfile& profile) {
   std::printf("  all of it on %s\n", profile.device.c_str());
   std::printf("  linear layers: decompose %s, hoisted rotations and weights %s, giant steps %s, rescale %s; total %s\n",
               human_seconds(profile.decompose_seconds).c_str(), human_seconds(profile.core_seconds).c_str(),
-              human_seconds(profile.horner_seconds).c_str(), human_seconds(profile.rescale_seconds).c_str(),
+              human_seconds(profile.giant_seconds).c_str(), human_seconds(profile.rescale_seconds).c_str(),
               human_seconds(profile.seconds).c_str());
 }
 

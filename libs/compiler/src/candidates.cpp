@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "cost_model.hpp"
+#include "giant_fans.hpp"
 #include "refreshes.hpp"
 #include "skeleton.hpp"
 
@@ -110,7 +111,7 @@ void Candidates::consider(std::size_t i, const LevelChoice& levels) {
     if (study.plan_bytes + refresh_bytes(lowered, levels) > kMostPlanBytes) return;
     refreshed = lowered.program;
     write_refreshes(refreshed, lowered.stages, levels, study.needs.ranges, TransformDepth::kStructure);
-    refreshed.keys = plan::collect_keys(refreshed);
+    choose_giant_fans(refreshed);
   }
   const plan::Program& program = levels.refresh_chain ? refreshed : lowered.program;
   Candidate candidate;

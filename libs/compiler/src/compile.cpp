@@ -9,6 +9,7 @@
 #include "bias_correction.hpp"
 #include "calibration.hpp"
 #include "candidates.hpp"
+#include "giant_fans.hpp"
 #include "layout_ranking.hpp"
 #include "level_needs.hpp"
 #include "refreshes.hpp"
@@ -49,7 +50,7 @@ class Compiler {
     BRAINLOCK_TRY(correct_biases(program, chosen.lowered.stages, stages_, options_.calibration, threads_));
     if (chosen.levels.refresh_chain) {
       write_refreshes(program, chosen.lowered.stages, chosen.levels, chosen.ranges);
-      program.keys = plan::collect_keys(program);
+      choose_giant_fans(program);
       note_refreshes(program);
     }
     BRAINLOCK_TRY(plan::validate(program));

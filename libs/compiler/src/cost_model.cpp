@@ -58,6 +58,8 @@ std::uint64_t weight_bytes_of(const plan::Program& program) {
   return bytes;
 }
 
-double value_of(const plan::Program& program) { return predict_ms(program) + kMsPerKeyMegabyte * predict_key_bytes(program) * 1e-6; }
+double key_value_of(const plan::Program& program) { return kMsPerKeyMegabyte * predict_key_bytes(program) * 1e-6; }
+
+double value_of(const plan::Program& program) { return predict_ms(program) + key_value_of(program); }
 
 }  // namespace brainlock::compiler

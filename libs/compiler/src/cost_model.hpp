@@ -14,6 +14,9 @@ double predict_ms(const plan::Program& program, const plan::Instruction& instruc
 /// Bytes of the evaluation keys as uploaded: seeded, 30 bits a word.
 double predict_key_bytes(const plan::Program& program);
 
+/// What they cost, in milliseconds of value_of().
+double key_value_of(const plan::Program& program);
+
 /// Bytes of the encoded weights in a server's memory.
 std::uint64_t weight_bytes_of(const plan::Program& program);
 

@@ -11,8 +11,8 @@ namespace {
 
 /// All but the weights and masks.
 plan::Linear without_weights(const plan::Linear& linear) {
-  return {linear.name, linear.inputs, linear.columns,      linear.giant_step, linear.outputs, linear.rotate_sums, {},
-          {},          linear.period, linear.weight_scale, linear.mask_scale, linear.limit};
+  return {linear.name, linear.inputs, linear.columns, linear.giant_step, linear.giant_fan, linear.outputs, linear.rotate_sums, {}, {},
+          linear.period, linear.weight_scale, linear.mask_scale, linear.limit};
 }
 
 }  // namespace

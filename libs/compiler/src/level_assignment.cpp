@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "giant_fans.hpp"
 #include "level_search.hpp"
 #include "levels.hpp"
 
@@ -142,7 +143,7 @@ void assign_levels(Lowered& lowered, const LevelChoice& choice) {
   }
   program.output.scale = chain.scale_out.back();
   program.output.limbs = chain.limbs_out.back();
-  program.keys = plan::collect_keys(program);
+  choose_giant_fans(program);
 }
 
 }  // namespace brainlock::compiler

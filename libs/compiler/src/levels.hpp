@@ -85,7 +85,7 @@ std::vector<LevelChoice> search_levels(const LevelRequest& request, Refreshing r
 /// else.
 bool plain_chain_may_hold(double max_log_qp, std::size_t ranks);
 
-/// Writes limbs, scales and weight scales into a lowered program.
+/// Writes limbs, scales and weight scales into a lowered program, and with them giant fans and the key manifest.
 void assign_levels(Lowered& lowered, const LevelChoice& choice);
 
 }  // namespace brainlock::compiler

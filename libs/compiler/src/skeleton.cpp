@@ -9,6 +9,7 @@ plan::Linear without_values(const plan::Linear& linear) {
   out.inputs = linear.inputs;
   out.columns = linear.columns;
   out.giant_step = linear.giant_step;
+  out.giant_fan = linear.giant_fan;
   for (const auto& output : linear.outputs) out.outputs.push_back({output.out, output.columns, output.giants, output.weights, {}});
   out.rotate_sums = linear.rotate_sums;
   out.vectors.resize(linear.vectors.size());

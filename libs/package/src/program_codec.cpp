@@ -37,6 +37,8 @@ void common_fields(A& a, I& x) {
 // A Linear with masks has a kind of its own, so that others are written as they were before there were masks. It took the number after Add's. So has one
 // with numbers in double precision, which may have masks, too.
 constexpr std::uint8_t kMaskedLinear = 6, kRaise = 7, kPreciseLinear = 8, kRealPartSquare = 9;
+// Before the kind of a Linear whose giant steps have a fan; the fan follows.
+constexpr std::uint8_t kGiantFan = 10;
 
 static bool is_precise(const plan::Linear& linear) {
   const auto has_rest = [](const plan::SlotVector& vector) { return !vector.rest.empty(); };
@@ -64,7 +66,16 @@ void more_fields(A& a, L& linear, std::uint8_t kind) {
   for (auto& output : linear.outputs) a(output.bias.rest);
 }
 
+static std::uint32_t giant_fan(const plan::Instruction& x) {
+  const auto* linear = std::get_if<plan::Linear>(&x.op);
+  return linear != nullptr ? linear->giant_fan : 0;
+}
+
 static void fields(Writer& a, const plan::Instruction& x) {
+  if (const std::uint32_t fan = giant_fan(x); fan != 0) {
+    a(kGiantFan);
+    a(fan);
+  }
   const std::uint8_t kind = kind_of(x);
   a(kind);
   std::visit([&](const auto& op) { fields(a, op); }, x.op);
@@ -74,7 +85,13 @@ static void fields(Writer& a, const plan::Instruction& x) {
 
 static void fields(Reader& a, plan::Instruction& x) {
   std::uint8_t kind = 0;
+  std::uint32_t fan = 0;
   a(kind);
+  const bool has_fan = kind == kGiantFan;
+  if (has_fan) {
+    a(fan);
+    a(kind);
+  }
   switch (kind) {
     case 0: x.op.emplace<plan::Split>(); break;
     case 1: x.op.emplace<plan::Square>(); break;
@@ -88,8 +105,11 @@ static void fields(Reader& a, plan::Instruction& x) {
     case kRealPartSquare: x.op.emplace<plan::Square>().real_part = true; break;
     default: a.fail("unknown instruction kind " + std::to_string(kind)); return;
   }
+  auto* const linear = std::get_if<plan::Linear>(&x.op);
+  if (has_fan && (linear == nullptr || fan == 0)) a.fail("a giant fan of " + std::to_string(fan) + " before an instruction of kind " + std::to_string(kind));
   std::visit([&](auto& op) { fields(a, op); }, x.op);
-  if (auto* linear = std::get_if<plan::Linear>(&x.op)) {
+  if (linear != nullptr) {
+    linear->giant_fan = fan;
     more_fields(a, *linear, kind);
     if (kind_of(x) != kind) a.fail("a linear of kind " + std::to_string(kind) + " without what that kind is for");
   }
@@ -117,6 +137,7 @@ std::uint8_t program_version(const plan::Program& program) {
     const std::uint8_t kind = codec::kind_of(i);
     if (kind == codec::kRaise || kind == codec::kPreciseLinear) version = std::max(version, kRaiseVersion);
     if (kind == codec::kRealPartSquare) version = std::max(version, kRealPartVersion);
+    if (codec::giant_fan(i) != 0) version = std::max(version, kGiantFanVersion);
   }
   return version;
 }

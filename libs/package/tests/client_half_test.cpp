@@ -25,7 +25,7 @@ ErrorCode code_of(const plan::ClientFields& fields) {
 
 TEST(ClientHalf, OfAFileIsThatOfThePackage) {
   for (const auto& program :
-       {test::sample_program(), test::branched_program(), test::masked_program(), test::raised_program()}) {
+       {test::sample_program(), test::branched_program(), test::masked_program(), test::raised_program(), test::fanned_program()}) {
     const auto package = whole(program);
     const auto bytes = package->client_bytes();
     ASSERT_TRUE(bytes.ok()) << bytes.error().to_string();

@@ -32,6 +32,7 @@ namespace brainlock::package {
 namespace {
 
 using test::branched_program;
+using test::fanned_program;
 using test::kChecksum;
 using test::masked_program;
 using test::raised_program;
@@ -88,8 +89,8 @@ void expect_survives(const plan::Program& p) {
     ASSERT_EQ(a.op.index(), b.op.index());
     if (const auto* x = std::get_if<plan::Linear>(&a.op)) {
       const auto& y = std::get<plan::Linear>(b.op);
-      EXPECT_EQ(std::tie(x->name, x->inputs, x->giant_step, x->rotate_sums, x->period, x->weight_scale, x->mask_scale, x->limit),
-                std::tie(y.name, y.inputs, y.giant_step, y.rotate_sums, y.period, y.weight_scale, y.mask_scale, y.limit));
+      EXPECT_EQ(std::tie(x->name, x->inputs, x->giant_step, x->giant_fan, x->rotate_sums, x->period, x->weight_scale, x->mask_scale, x->limit),
+                std::tie(y.name, y.inputs, y.giant_step, y.giant_fan, y.rotate_sums, y.period, y.weight_scale, y.mask_scale, y.limit));
       ASSERT_EQ(x->masks.size(), y.masks.size());
       for (std::size_t k = 0; k < x->masks.size(); ++k) expect_same_vector(x->masks[k], y.masks[k]);
       ASSERT_EQ(x->columns.size(), y.columns.size());
@@ -173,6 +174,56 @@ TEST(ProgramCodec, SquaresOfRealPartsAreVersion6) {
 
 plan::Linear& linear(plan::Program& p, std::size_t instruction) {
   return std::get<plan::Linear>(p.instructions[instruction].op);
+}
+
+// As docs/package.md has it: 10 and the fan, then the instruction as it would be without.
+TEST(ProgramCodec, GiantFansAreVersion7) {
+  const plan::Program p = fanned_program();
+  expect_survives(p);
+  const Bytes bytes = encode_program(p);
+  EXPECT_EQ(bytes[7], 7);
+  plan::Program horner = p;
+  linear(horner, 1).giant_fan = 0;
+  horner.keys = plan::collect_keys(horner);
+  const Bytes plain = encode_program(horner);
+  EXPECT_EQ(plain[7], 2);
+  const Bytes with{10, 2, 0, 0, 0, 3, 5, 0, 0, 0, 'f', 'i', 'r', 's', 't'};
+  const auto at = std::search(bytes.begin(), bytes.end(), with.begin(), with.end());
+  ASSERT_NE(at, bytes.end());
+  const auto prefix = at - bytes.begin();
+  EXPECT_TRUE(std::equal(bytes.begin() + 8, at, plain.begin() + 8));
+  EXPECT_TRUE(std::equal(with.begin() + 5, with.end(), plain.begin() + prefix));
+
+  Bytes claims_less = bytes, claims_more = plain;
+  claims_less[7] = 6;
+  claims_more[7] = 7;
+  expect_refused(resealed(claims_less), ErrorCode::kMalformed, "version 6, but its instructions are those of version 7");
+  expect_refused(resealed(claims_more), ErrorCode::kMalformed, "version 7, but its instructions are those of version 2");
+  Bytes zero = bytes, split = bytes, twice = bytes;
+  zero[static_cast<std::size_t>(prefix) + 1] = 0;
+  expect_refused(resealed(zero), ErrorCode::kMalformed, "a giant fan of 0");
+  split[static_cast<std::size_t>(prefix) + 5] = 0;
+  expect_refused(resealed(split), ErrorCode::kMalformed, "a giant fan of 2 before an instruction of kind 0");
+  twice.insert(twice.begin() + prefix, {10, 2, 0, 0, 0});
+  expect_refused(resealed(twice), ErrorCode::kMalformed, "unknown instruction kind 10");
+  Bytes large = bytes;
+  large[static_cast<std::size_t>(prefix) + 1] = 5;
+  expect_refused(resealed(large), ErrorCode::kMalformed, "giant fan out of range");
+
+  // With masks, and with numbers in double precision.
+  plan::Program masked = masked_program(), precise = raised_program();
+  for (auto* program : {&masked, &precise}) {
+    for (auto& instruction : program->instructions) {
+      auto* found = std::get_if<plan::Linear>(&instruction.op);
+      if (found == nullptr || found->giant_step == 0) continue;
+      found->outputs[0].giants = 3;
+      found->outputs[0].weights.assign(found->outputs[0].columns.size() * 3, 0);
+      found->giant_fan = 2;
+    }
+    program->keys = plan::collect_keys(*program);
+    expect_survives(*program);
+    EXPECT_EQ(encode_program(*program)[7], 7);
+  }
 }
 
 /// What may be in double precision, each Linear's in turn: its vectors, masks and biases.
@@ -407,11 +458,11 @@ TEST(ProgramCodec, ForeignBytesAreNamed) {
   expect_refused({}, ErrorCode::kTruncated, "at least 40 bytes, got 0");
   Bytes foreign(good.size(), 'x');
   expect_refused(foreign, ErrorCode::kMalformed, "not a Brainlock plan");
-  for (const int version : {0, 1, 7, 255}) {
+  for (const int version : {0, 1, 8, 255}) {
     Bytes other = good;
     other[7] = static_cast<std::uint8_t>(version);
     expect_refused(resealed(other), ErrorCode::kUnsupported,
-                   ("version " + std::to_string(version) + ", expected 2 to 6").c_str());
+                   ("version " + std::to_string(version) + ", expected 2 to 7").c_str());
   }
   Bytes longer = good;
   longer.insert(longer.end() - kChecksum, {0, 0, 0});

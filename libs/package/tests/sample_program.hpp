@@ -118,6 +118,18 @@ inline plan::Program sample_program(std::uint64_t seed = 1) {
   return p;
 }
 
+/// sample_program() with five giant steps, which are summed in pairs. plan.bin 7.
+inline plan::Program fanned_program(std::uint64_t seed = 1) {
+  plan::Program p = sample_program(seed);
+  auto& linear = std::get<plan::Linear>(p.instructions[1].op);
+  linear.giant_fan = 2;
+  linear.outputs[0].giants = 5;
+  linear.outputs[0].weights = {0, 1, -1, 2, 3, -1, 1, 1, 0, 2, 3, 3, -1, -1, 0};
+  p.keys = plan::collect_keys(p);
+  if (const Status status = plan::validate(p); !status.ok()) ADD_FAILURE() << status.error().to_string();
+  return p;
+}
+
 /// sample_program() with a second branch: drop -> linear -> add. plan.bin 3.
 inline plan::Program branched_program(std::uint64_t seed = 1) {
   plan::Program p = sample_program(seed);

@@ -14,8 +14,13 @@ void use(std::map<std::pair<KeyUse::Kind, std::int32_t>, std::uint32_t>& keys, K
   entry = std::max(entry, limbs);
 }
 
-bool needs_giant(const Linear& linear) {
-  return std::any_of(linear.outputs.begin(), linear.outputs.end(), [](const auto& o) { return o.giants > 1; });
+/// Calls round(how many sums of the output with the most are made one of at a time) for each round of giant steps.
+template <typename Round>
+void for_each_round(const Linear& linear, Round&& round) {
+  std::uint64_t sums = 0;
+  for (const auto& output : linear.outputs) sums = std::max<std::uint64_t>(sums, output.giants);
+  const std::uint64_t fan = linear.giant_fan < 2 ? sums : linear.giant_fan;
+  for (; sums > 1; sums = (sums + fan - 1) / fan) round(std::min(sums, fan));
 }
 
 }  // namespace
@@ -37,6 +42,18 @@ SlotVector SlotVector::precise(std::span<const std::complex<double>> values) {
   return out;
 }
 
+std::vector<std::int64_t> giant_rotations(const Linear& linear) {
+  std::vector<std::int64_t> out;
+  for_each_round(linear, [&](std::uint64_t) { out.push_back(out.empty() ? linear.giant_step : out.back() * linear.giant_fan); });
+  return out;
+}
+
+std::uint64_t giant_depth(const Linear& linear) {
+  std::uint64_t depth = 0;
+  for_each_round(linear, [&](std::uint64_t sums) { depth += sums - 1; });
+  return depth;
+}
+
 std::vector<KeyUse> collect_keys(const Program& program) {
   std::map<std::pair<KeyUse::Kind, std::int32_t>, std::uint32_t> keys;
   for (const Instruction& instruction : program.instructions) {
@@ -51,7 +68,7 @@ std::vector<KeyUse> collect_keys(const Program& program) {
     } else if (const auto* found = std::get_if<Linear>(&instruction.op)) {
       const Linear& linear = *found;
       for (const auto& column : linear.columns) use(keys, KeyUse::Kind::kRotation, column.rotation, limbs);
-      if (needs_giant(linear)) use(keys, KeyUse::Kind::kRotation, linear.giant_step, limbs);
+      for (const std::int64_t rotation : giant_rotations(linear)) use(keys, KeyUse::Kind::kRotation, static_cast<std::int32_t>(rotation), limbs);
       for (std::int32_t rotation : linear.rotate_sums) use(keys, KeyUse::Kind::kRotation, rotation, limbs);
     }
   }

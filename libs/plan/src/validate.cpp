@@ -136,7 +136,7 @@ class Checker {
     registers_[r] = {form, i.limbs_out, i.scale_out};
     return {};
   }
-  [[nodiscard]] bool rotation_ok(std::int32_t r) const {
+  [[nodiscard]] bool rotation_ok(std::int64_t r) const {
     return r > -static_cast<std::int64_t>(slots_) && r < static_cast<std::int64_t>(slots_);
   }
 
@@ -206,7 +206,6 @@ class Checker {
       if (column.input >= op.inputs.size() || !rotation_ok(column.rotation)) return bad("column out of range");
     for (std::int32_t r : op.rotate_sums)
       if (!rotation_ok(r) || r == 0) return bad("rotation out of range");
-    if (!rotation_ok(op.giant_step)) return bad("giant step out of range");
     if (!finite_positive(op.weight_scale)) return bad("weight scale out of range");
     if (!good_name(op.name)) return bad("name is too long or not printable");
     if (!std::isfinite(op.limit) || op.limit < 0) return bad("value limit out of range");
@@ -231,6 +230,16 @@ class Checker {
       if (!bias.values.empty() || !bias.slots.empty() || !bias.rest.empty()) BRAINLOCK_TRY(check_vector(bias, slots_));
       BRAINLOCK_TRY(define(output.out, Form::kPacked, i));
     }
+    return check_giants(op);
+  }
+
+  Status check_giants(const Linear& op) const {
+    if (!rotation_ok(op.giant_step)) return bad("giant step out of range");
+    if (op.giant_fan == 0) return {};
+    const bool groups = std::any_of(op.outputs.begin(), op.outputs.end(), [&](const Linear::Output& o) { return o.giants > op.giant_fan; });
+    if (op.giant_fan < 2 || !groups || op.giant_step == 0) return bad("giant fan out of range");
+    const std::vector<std::int64_t> rotations = giant_rotations(op);
+    if (!std::all_of(rotations.begin(), rotations.end(), [&](std::int64_t r) { return rotation_ok(r); })) return bad("a giant step's rounds turn too far");
     return {};
   }
 

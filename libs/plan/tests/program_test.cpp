@@ -67,5 +67,61 @@ TEST(Keys, OfInstructionsBehindARaiseAreAtTheirLimbs) {
   EXPECT_EQ(p.keys, expected);
 }
 
+Linear giants(std::vector<std::uint32_t> counts, std::uint32_t fan) {
+  Linear out;
+  out.giant_step = 16;
+  out.giant_fan = fan;
+  for (const std::uint32_t count : counts) out.outputs.push_back({0, {}, count, {}, {}});
+  return out;
+}
+
+TEST(Giants, ARoundOfAllOrRoundsOfAFan) {
+  using Rotations = std::vector<std::int64_t>;
+  EXPECT_EQ(giant_rotations(giants({1, 1}, 0)), Rotations{});
+  EXPECT_EQ(giant_rotations(giants({1, 7}, 0)), Rotations{16});
+  EXPECT_EQ(giant_rotations(giants({1, 7}, 2)), (Rotations{16, 32, 64})) << "7 sums, then 4, then 2";
+  EXPECT_EQ(giant_rotations(giants({8, 3}, 2)), (Rotations{16, 32, 64}));
+  EXPECT_EQ(giant_rotations(giants({9}, 2)), (Rotations{16, 32, 64, 128}));
+  EXPECT_EQ(giant_rotations(giants({16}, 4)), (Rotations{16, 64}));
+  EXPECT_EQ(giant_rotations(giants({17}, 4)), (Rotations{16, 64, 256}));
+  Linear back = giants({5}, 3);
+  back.giant_step = -7;
+  EXPECT_EQ(giant_rotations(back), (Rotations{-7, -21}));
+}
+
+TEST(Giants, ThoseThatWaitForOneAnother) {
+  EXPECT_EQ(giant_depth(giants({1}, 0)), 0U);
+  EXPECT_EQ(giant_depth(giants({3, 16}, 0)), 15U);
+  EXPECT_EQ(giant_depth(giants({3, 16}, 2)), 4U);
+  EXPECT_EQ(giant_depth(giants({17}, 2)), 5U);
+  EXPECT_EQ(giant_depth(giants({16}, 4)), 6U);
+  EXPECT_EQ(giant_depth(giants({6}, 4)), 4U) << "three, then one";
+}
+
+// As many switches whatever the fan, each round with its key.
+TEST(Giants, TheFanChangesKeysAndNoCost) {
+  Program p = test::small_program();
+  auto& linear = std::get<Linear>(p.instructions[1].op);
+  auto& output = linear.outputs[0];
+  output.giants = 5;
+  output.weights.assign(output.columns.size() * output.giants, 0);
+  p.keys = collect_keys(p);
+  const Cost horner = count_cost(p, p.instructions[1]);
+  const std::vector<KeyUse> before = p.keys;
+  linear.giant_fan = 2;
+  p.keys = collect_keys(p);
+  EXPECT_TRUE(validate(p).ok()) << validate(p).error().to_string();
+  const Cost pairs = count_cost(p, p.instructions[1]);
+  EXPECT_EQ(pairs.key_switches, horner.key_switches);
+  EXPECT_EQ(pairs.ntts, horner.ntts);
+  std::vector<KeyUse> expected = before;   // 4 was there, 16 too, for a later layer at 3 limbs
+  for (KeyUse& key : expected)
+    if (key.kind == KeyUse::Kind::kRotation && key.rotation == 16) key.limbs = 4;
+  const auto eight = std::find_if(expected.begin(), expected.end(), [](const KeyUse& key) { return key.rotation == 8; });
+  ASSERT_NE(eight, expected.end());
+  eight->limbs = 4;
+  EXPECT_EQ(p.keys, expected);
+}
+
 }  // namespace
 }  // namespace brainlock::plan

@@ -24,6 +24,13 @@ struct Case {
 
 Linear& linear(Program& p, std::size_t instruction) { return std::get<Linear>(p.instructions[instruction].op); }
 
+/// Five for its first output, so that fans of two to four are possible.
+void more_giants(Linear& linear) {
+  Linear::Output& output = linear.outputs[0];
+  output.giants = 5;
+  output.weights.assign(output.columns.size() * output.giants, 0);
+}
+
 // Instructions of small_program(): 0 split, 1 linear, 2 square, 3 combine, 4 linear (sparse).
 const std::vector<Case>& cases() {
   static const std::vector<Case> all{
@@ -77,6 +84,16 @@ const std::vector<Case>& cases() {
       {"instruction 1: column out", [](Program& p) { linear(p, 1).columns[0].rotation = 1 << 20; }},
       {"instruction 4: rotation", [](Program& p) { linear(p, 4).rotate_sums[0] = 0; }},
       {"instruction 1: giant step", [](Program& p) { linear(p, 1).giant_step = -(1 << 20); }},
+      {"instruction 1: giant fan", [](Program& p) { linear(p, 1).giant_fan = 1; }},
+      {"instruction 1: giant fan", [](Program& p) { linear(p, 1).giant_fan = 2; }},   // no output has three giants
+      {"instruction 1: giant fan", [](Program& p) { more_giants(linear(p, 1)), linear(p, 1).giant_fan = 5; }},
+      {"instruction 1: giant fan", [](Program& p) { more_giants(linear(p, 1)), linear(p, 1).giant_fan = 0xffffffffU; }},
+      {"instruction 1: giant fan", [](Program& p) { more_giants(linear(p, 1)), linear(p, 1).giant_fan = 2, linear(p, 1).giant_step = 0; }},
+      {"instruction 4: giant fan", [](Program& p) { linear(p, 4).giant_fan = 2; }},
+      {"instruction 1: a giant step's rounds turn too far", [](Program& p) {
+         more_giants(linear(p, 1)), linear(p, 1).giant_fan = 2;
+         linear(p, 1).giant_step = -static_cast<std::int32_t>(p.parameters.ring_degree) / 8;   // four times that is half of the ring
+       }},
       {"instruction 1: weight scale", [](Program& p) { linear(p, 1).weight_scale = -1; }},
       {"instruction 1: value limit", [](Program& p) { linear(p, 1).limit = kInf; }},
       {"instruction 1: value limit", [](Program& p) { linear(p, 1).limit = -1; }},
@@ -113,6 +130,18 @@ const std::vector<Case>& cases() {
 TEST(Validate, SmallProgramIsGood) {
   const Status status = validate(small_program());
   EXPECT_TRUE(status.ok()) << status.error().to_string();
+}
+
+TEST(Validate, GiantFansBelowTheGiantsAreGood) {
+  for (const std::uint32_t fan : {2U, 3U, 4U}) {
+    Program program = small_program();
+    more_giants(linear(program, 1));
+    linear(program, 1).giant_fan = fan;
+    linear(program, 1).giant_step = 4;
+    program.keys = collect_keys(program);
+    const Status status = validate(program);
+    EXPECT_TRUE(status.ok()) << status.error().to_string();
+  }
 }
 
 class BadProgram : public ::testing::TestWithParam<std::size_t> {};

@@ -64,22 +64,30 @@ Status LinearRun::multiply(std::span<const device::LinearCore::Input> inputs) {
   return switcher_.check_stop();
 }
 
-Status LinearRun::horner() {
-  std::uint32_t steps = 0;
-  for (const auto& giants : accumulators_) steps = std::max(steps, static_cast<std::uint32_t>(giants.size()));
-  if (steps <= 1) return {};
-  const auto* key = keys_.find(prepared_.giant_element);
+Status LinearRun::sum_giants() {
+  for (const std::uint32_t element : prepared_.giant_elements) {
+    std::size_t most = 0;
+    for (const auto& giants : accumulators_) most = std::max(most, giants.size());
+    BRAINLOCK_TRY(giant_round(element, linear_.giant_fan == 0 ? most : linear_.giant_fan));
+  }
+  return switcher_.check_stop();
+}
+
+Status LinearRun::giant_round(std::uint32_t galois_element, std::size_t fan) {
+  const auto* key = keys_.find(galois_element);
   // A giant step of zero is legal, if pointless: then the sum needs no rotation.
-  const bool rotates = prepared_.giant_element != 1;
+  const bool rotates = galois_element != 1;
   assert(key != nullptr || !rotates);
-  for (std::uint32_t g = steps - 1; g-- > 0;) {
+  for (std::size_t place = fan - 1; place > 0; --place) {   // of all groups that are so long
     std::vector<const DeviceCiphertext*> in;
     std::vector<DeviceCiphertext*> onto;
     for (auto& giants : accumulators_) {
-      if (giants.size() != g + 2) continue;
-      in.push_back(&giants[g + 1]);
-      onto.push_back(&giants[g]);
+      for (std::size_t g = place; g < giants.size(); g += fan) {
+        in.push_back(&giants[g]);
+        onto.push_back(&giants[g - 1]);
+      }
     }
+    if (in.empty()) continue;
     if (rotates) {
       BRAINLOCK_TRY(switcher_.rotate_onto(onto, in, *key));
     } else {
@@ -91,10 +99,15 @@ Status LinearRun::horner() {
       switcher_.backend().add(switcher_.stream(), instruction_.limbs_in, true, jobs);
     }
     for (auto& giants : accumulators_) {
-      if (giants.size() == g + 2) giants.pop_back();
+      for (std::size_t g = place; g < giants.size(); g += fan) giants[g] = {};
     }
   }
-  return switcher_.check_stop();
+  for (auto& giants : accumulators_) {
+    std::vector<DeviceCiphertext> sums;
+    for (std::size_t g = 0; g < giants.size(); g += fan) sums.push_back(std::move(giants[g]));
+    giants = std::move(sums);
+  }
+  return {};
 }
 
 Status LinearRun::rotate_sums() {
@@ -124,8 +137,8 @@ void LinearRun::apply_masks() {
 
 Result<std::vector<DeviceCiphertext>> LinearRun::finish() {
   {
-    const Timer timer(profile_ == nullptr ? nullptr : &profile_->horner_seconds, switcher_);
-    BRAINLOCK_TRY(horner());
+    const Timer timer(profile_ == nullptr ? nullptr : &profile_->giant_seconds, switcher_);
+    BRAINLOCK_TRY(sum_giants());
     BRAINLOCK_TRY(rotate_sums());
   }
   const Timer timer(profile_ == nullptr ? nullptr : &profile_->rescale_seconds, switcher_);

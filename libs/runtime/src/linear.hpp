@@ -19,11 +19,13 @@ class LinearRun {
 
   /// Hoisted rotations and weights, into one lifted accumulator for each output and giant step.
   Status multiply(std::span<const device::LinearCore::Input> inputs);
-  /// Giant steps by Horner's rule, rotate-and-add, masks, rescale, bias. Packed outputs, in order.
+  /// Giant steps, rotate-and-add, masks, rescale, bias. Packed outputs, in order.
   Result<std::vector<ckks::DeviceCiphertext>> finish();
 
  private:
-  Status horner();
+  Status sum_giants();
+  /// Makes one of each `fan` neighbouring sums, in place of the first, by Horner's rule.
+  Status giant_round(std::uint32_t galois_element, std::size_t fan);
   Status rotate_sums();
   void apply_masks();
 
@@ -33,7 +35,7 @@ class LinearRun {
   const plan::Linear& linear_;
   const PreparedLinear& prepared_;
   RunProfile* profile_;
-  std::vector<std::vector<ckks::DeviceCiphertext>> accumulators_;  ///< [output][giant]; after horner() only giant 0
+  std::vector<std::vector<ckks::DeviceCiphertext>> accumulators_;  ///< [output][giant]; after sum_giants() only giant 0
 };
 
 }  // namespace brainlock::runtime

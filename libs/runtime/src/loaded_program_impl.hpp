@@ -31,7 +31,7 @@ struct PreparedLinear {
   std::vector<bool> input_rotates;                ///< per input: digits needed
   std::shared_ptr<const PreparedWeights> weights;
   std::vector<device::Buffer> biases;             ///< per output: packed polynomial at limbs_out; empty: none
-  std::uint32_t giant_element = 0;
+  std::vector<std::uint32_t> giant_elements;      ///< of each round of giant steps; 1: no rotation
   std::vector<std::uint32_t> sum_elements;
 };
 

@@ -78,12 +78,15 @@ class Walk {
     for (const auto& column : op.columns) {
       if (column.rotation != 0) hoist(op.inputs[column.input], i.limbs_in);
     }
-    std::uint64_t accumulators = 0;
-    for (const auto& output : op.outputs) accumulators += output.giants * 2 * poly(i.limbs_in, true);
+    std::uint64_t accumulators = 0, rotated = 0;   // those that the first giant steps rotate at a time
+    for (const auto& output : op.outputs) {
+      accumulators += output.giants * 2 * poly(i.limbs_in, true);
+      rotated += op.giant_fan == 0 ? 1 : output.giants / op.giant_fan;
+    }
     transient(accumulators);
     forget(index);
-    // Horner steps: the coefficients of one accumulator for each output.
-    transient(accumulators + op.outputs.size() * poly(i.limbs_in, true));
+    // Coefficients of accumulators that are rotated.
+    transient(accumulators + std::max<std::uint64_t>(rotated, op.outputs.size()) * poly(i.limbs_in, true));
     for (const auto& output : op.outputs) define(output.out, i.limbs_out, false);
   }
 

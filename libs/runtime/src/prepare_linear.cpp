@@ -82,7 +82,7 @@ void group_rotations(const Machine& machine, const plan::Linear& linear, Prepare
     out.rotations[it->second].uses.push_back({column.input, c});
     if (element != 1) out.input_rotates[column.input] = true;
   }
-  out.giant_element = ckks::rotation_element(degree, linear.giant_step);
+  for (const std::int64_t r : plan::giant_rotations(linear)) out.giant_elements.push_back(ckks::rotation_element(degree, static_cast<std::int32_t>(r)));
   for (const std::int32_t r : linear.rotate_sums) out.sum_elements.push_back(ckks::rotation_element(degree, r));
 }
 

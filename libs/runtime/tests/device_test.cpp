@@ -102,6 +102,11 @@ TEST_P(ProgramsOnDevice, PreciseWeights) {
   expect_equal(Builder(1, 2, 5).split(2).linear({.outputs = 3, .precise = true}).finish(), 1e-5);
 }
 
+TEST_P(ProgramsOnDevice, GiantStepsInRounds) {
+  expect_equal(Builder(1, 2, 5).split(2).linear({.outputs = 3, .giants = 7, .giant_fan = 2}).finish(), 1e-4);
+  expect_equal(Builder(2, 1, 4).split(1).linear({.outputs = 1, .giants = 6, .giant_step = -3, .giant_fan = 4}).finish(), 1e-4);
+}
+
 TEST_P(ProgramsOnDevice, FullWeights) {
   expect_equal(Builder(1, 2, 4).split(2).linear({.giants = 5, .period = test::kSlots, .density = 0.3, .sparse = true}).finish(), 1e-5);
 }
@@ -136,6 +141,7 @@ TEST_F(DeviceFaults, TooLittleMemoryIsSaidBeforeLoading) {
 TEST_F(DeviceFaults, ARunTakesTheMemoryThatIsForecast) {
   const plan::Program programs[] = {
       program_, Builder(2, 2, 1).raise(8).finish(),
+      Builder(1, 2, 4).split(2).linear({.giants = 7, .giant_fan = 2}).finish(),
       Builder(2, 2, 1).raise(8).split(1).linear({.rotations = {0}, .outputs = 1, .giants = 1}).finish()};
   for (const plan::Program& program : programs) {
     const auto machine = this->machine({});

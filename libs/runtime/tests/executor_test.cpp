@@ -136,6 +136,33 @@ TEST(Executor, RotateSums) {
   expect_matches_interpreter(Builder(1, 2, 4).split(2).linear({.giants = 1, .rotate_sums = {1, 64, -128}}).finish(), 1e-4);
 }
 
+// Groups that are whole, and ones that are not; rounds of one step and of several.
+TEST(Executor, GiantStepsInRounds) {
+  for (const std::uint32_t giants : {3U, 4U, 5U, 7U, 8U, 9U})
+    for (const std::uint32_t fan : {2U, 3U, 4U}) {
+      if (fan >= giants) continue;
+      SCOPED_TRACE(std::to_string(giants) + " giants, fan " + std::to_string(fan));
+      expect_matches_interpreter(Builder(1, 2, 4).split(2).linear({.giants = giants, .giant_step = 5, .giant_fan = fan}).finish(), 1e-4);
+    }
+}
+
+// Outputs with fewer giants than others are done after fewer rounds, and wait.
+TEST(Executor, GiantStepsInRoundsOfUnevenOutputs) {
+  plan::Program program = Builder(1, 2, 4).split(2).linear({.outputs = 4, .giants = 7, .giant_fan = 2}).finish();
+  auto& linear = std::get<plan::Linear>(program.instructions[1].op);
+  for (std::uint32_t o = 0; o < 4; ++o) {
+    plan::Linear::Output& output = linear.outputs[o];
+    const std::uint32_t giants = std::vector<std::uint32_t>{1, 7, 2, 5}[o];
+    std::vector<std::int32_t> weights;
+    for (std::size_t k = 0; k < output.columns.size(); ++k)
+      for (std::uint32_t g = 0; g < giants; ++g) weights.push_back(output.weights[k * 7 + g]);
+    output.giants = giants;
+    output.weights = std::move(weights);
+  }
+  program.keys = plan::collect_keys(program);
+  expect_matches_interpreter(program, 1e-4);
+}
+
 TEST(Executor, NoBiasManyColumnsOneGiant) {
   std::vector<std::int32_t> rotations;
   for (std::int32_t r = -40; r < 40; ++r) rotations.push_back(r);

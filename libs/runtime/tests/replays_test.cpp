@@ -77,6 +77,7 @@ TEST_P(Replays, EqualPlainRunsForTwoSetsOfKeysInTurn) {
       Builder(1, 2, 8).split(2).linear({.outputs = 3}).square(2).linear({.rotations = {0, -1, 9}, .drop = 3}).finish(),
       Builder(2, 1, 5).split(1).combine({0, 7, -2}).linear({.giants = 1, .rotate_sums = {1, 64}}).finish(),
       Builder(1, 2, 4).split(2).linear({.giants = 5, .period = test::kSlots, .density = 0.3, .sparse = true}).finish(),
+      Builder(1, 2, 4).split(2).linear({.giants = 5, .giant_fan = 2}).finish(),
       Builder(2, 2, 1).raise(5).split(1).linear({}).finish()};
   for (const plan::Program& program : programs) {
     const auto loaded = load(program);

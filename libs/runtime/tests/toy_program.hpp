@@ -81,6 +81,7 @@ class Builder {
     std::vector<std::int32_t> rotations{0, 1, 5};
     std::uint32_t outputs = 2, giants = 3, period = 16, drop = 1;
     std::int32_t giant_step = 16;
+    std::uint32_t giant_fan = 0;
     std::vector<std::int32_t> rotate_sums{};
     double density = 0.8;
     std::uint32_t mask_period = 0;   ///< not 0: masks
@@ -92,6 +93,7 @@ class Builder {
     op.inputs = lifted_;
     op.period = shape.period;
     op.giant_step = shape.giant_step;
+    op.giant_fan = shape.giant_fan;
     op.rotate_sums = shape.rotate_sums;
     op.weight_scale = std::exp2(28.0);
     for (std::uint32_t i = 0; i < lifted_.size(); ++i) {

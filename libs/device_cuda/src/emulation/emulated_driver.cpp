@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "kernel_cost.hpp"
 #include "kernels/dispatch.cuh"
 
 namespace brainlock::device_cuda {
@@ -111,6 +112,38 @@ const char* broken_limit(const gpu::Launch& launch) {
   return nullptr;
 }
 
+const char* name_of(gpu::Kernel kernel) {
+  using gpu::Kernel;
+  switch (kernel) {
+    case Kernel::kNttForwardColumns: return "ntt_forward_columns";
+    case Kernel::kNttForwardRows: return "ntt_forward_rows";
+    case Kernel::kNttInverseRows: return "ntt_inverse_rows";
+    case Kernel::kNttInverseColumns: return "ntt_inverse_columns";
+    case Kernel::kNttForwardCluster: return "ntt_forward_cluster";
+    case Kernel::kNttInverseCluster: return "ntt_inverse_cluster";
+    case Kernel::kConvertDigits: return "convert_digits";
+    case Kernel::kDivideDigits: return "divide_digits";
+    case Kernel::kConvertBasis: return "convert_basis";
+    case Kernel::kPrepareKeys: return "prepare_keys";
+    case Kernel::kPlaceDigits: return "place_digits";
+    case Kernel::kSwitchKeys: return "switch_keys";
+    case Kernel::kLift: return "lift";
+    case Kernel::kAdd: return "add";
+    case Kernel::kMultiply: return "multiply";
+    case Kernel::kSplitParts: return "split_parts";
+    case Kernel::kTensorSquare: return "tensor_square";
+    case Kernel::kLinearLayer: return "linear_layer";
+    case Kernel::kRotateColumns: return "rotate_columns";
+    case Kernel::kWeightColumnsFull: return "weight_columns_full";
+  }
+  return "unknown";
+}
+
+CountedLaunch counted(const gpu::Launch& launch) {
+  const KernelCost cost = cost_of(launch);
+  return {name_of(launch.kernel), std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2] * launch.threads, cost.memory_bytes, cost.integer_operations};
+}
+
 class EmulatedDriver final : public Driver {
  public:
   explicit EmulatedDriver(std::shared_ptr<EmulatedDevice> device) : device_(std::move(device)) {}
@@ -140,6 +173,7 @@ class EmulatedDriver final : public Driver {
     const EmulationOptions& options = device_->options();
     if (options.counts_only) {
       if (!gpu::on_host::dispatch(launch, [](auto*, const auto&) {})) device_->fail("emulated device: no such kernel");
+      if (options.on_launch) options.on_launch(counted(launch));
       return;
     }
     const std::uint64_t waits = emulation::waits_for_earlier_launches();

@@ -2,11 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "brainlock/device/backend.hpp"
 
 namespace brainlock::device_cuda {
+
+/// A launch on a device that only counts.
+struct CountedLaunch {
+  const char* kernel;                   ///< its name in kernels/
+  std::uint64_t threads;
+  std::uint64_t memory_bytes;           ///< these as in device::Counters
+  std::uint64_t integer_operations;
+};
 
 struct EmulationOptions {
   std::uint64_t memory_bytes = std::uint64_t{1} << 40;   ///< of the device: allocations beyond fail with kResource
@@ -23,6 +32,7 @@ struct EmulationOptions {
   /// Launches are held to the limits and counted, and neither they nor copies do anything: what a network of any size costs, and the memory it
   /// takes, is then known in seconds. Words that are read back are zero.
   bool counts_only = false;
+  std::function<void(const CountedLaunch&)> on_launch{};   ///< called for each launch then, by the thread that launches
 };
 
 /// Same source, same launches and same memory management as on a device, hundreds of times slower than the CPU's backend.

@@ -12,9 +12,9 @@ namespace brainlock::package {
 
 inline constexpr std::uint64_t kMaxProgramBytes = 1ULL << 30;
 /// Version 2 added Linear::limit, version 3 the instructions Drop and Add, version 4 masks, version 5 Raise and
-/// SlotVector::rest, version 6 Square::real_part. A program is written in the least version that has all that it uses, so that it has one encoding.
+/// SlotVector::rest, version 6 Square::real_part, version 7 Linear::giant_fan. A program is written in the least version that has all that it uses, so that it has one encoding.
 inline constexpr std::uint8_t kOldestProgramVersion = 2, kBranchesVersion = 3, kMasksVersion = 4, kRaiseVersion = 5,
-                              kRealPartVersion = 6, kProgramVersion = kRealPartVersion;
+                              kRealPartVersion = 6, kGiantFanVersion = 7, kProgramVersion = kGiantFanVersion;
 /// That version.
 std::uint8_t program_version(const plan::Program& program);
 

@@ -96,7 +96,7 @@ struct Add {
 
 /// lifted inputs -> packed outputs:
 ///   acc_g = sum_k weights[k][g] * rotate(inputs[column k], rotation of column k)       (hoisted, over Q*P)
-///   out   = sum_g rotate(acc_g, g * giant_step)                                        (Horner)
+///   out   = sum_g rotate(acc_g, g * giant_step)                                        (in rounds: giant_fan)
 ///   for r in rotate_sums: out += rotate(out, r)
 ///   out   = mask * out                                                                 (where there are masks)
 ///   out   = rescale(out by `drop_limbs` primes) + bias
@@ -118,6 +118,10 @@ struct Linear {
   std::vector<Register> inputs;
   std::vector<Column> columns;
   std::int32_t giant_step = 0;
+  /// Sums of giant steps are made in rounds: round k makes one of each `giant_fan` neighbours, by Horner's rule with the rotation giant_step * giant_fan^k,
+  /// until one is left. 0: a single round of all. The number of key switches is the same for any fan; with a small one only few of them wait for one another, and
+  /// those of a round share a key.
+  std::uint32_t giant_fan = 0;
   std::vector<Output> outputs;
   std::vector<std::int32_t> rotate_sums;
   std::vector<SlotVector> vectors;        ///< all of one period
@@ -133,6 +137,11 @@ struct Linear {
     return masks.empty() ? nullptr : &masks[output];
   }
 };
+
+/// The rotations of a Linear's rounds of giant steps, in order; none where no output has two of them. Those of a valid program are rotations of its ring.
+std::vector<std::int64_t> giant_rotations(const Linear& linear);
+/// How many of its key switches for giant steps wait for one another.
+std::uint64_t giant_depth(const Linear& linear);
 
 /// One step with its place in the modulus chain and its scales.
 struct Instruction {

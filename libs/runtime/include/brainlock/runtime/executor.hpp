@@ -34,7 +34,7 @@ struct RunProfile {
   std::string device;                 ///< that ran all of it, as Backend::name()
   double seconds = 0;                 ///< whole run
   // The parts of all linear layers, for those who look for the time:
-  double decompose_seconds = 0, core_seconds = 0, horner_seconds = 0, rescale_seconds = 0;
+  double decompose_seconds = 0, core_seconds = 0, giant_seconds = 0, rescale_seconds = 0;
 };
 
 /// Stateless; one object may serve many threads.
