@@ -88,6 +88,8 @@ class CudaBackend final : public device::Backend {
   template <typename Arguments>
   void launch_words(gpu::Kernel kernel, unsigned rows, std::size_t jobs, const Arguments& arguments, unsigned variant = 0,
                     const gpu::LinearWork& linear = {});
+  /// The same in the order that switch_keys wants.
+  void launch_switch(unsigned rows, std::size_t jobs, const gpu::SwitchArguments& arguments);
   void transform(bool forward, const gpu::NttArguments& arguments, unsigned rows, std::size_t jobs);
   gpu::NttArguments ntt_arguments(const gpu::RowMap& rows, const gpu::Factor* scalars) const;
 

@@ -62,6 +62,11 @@ Status CudaBackend::make_digits(std::uint32_t limbs, bool lifted, std::uint32_t 
   return driver_->status();
 }
 
+void CudaBackend::launch_switch(unsigned rows, std::size_t jobs, const gpu::SwitchArguments& arguments) {
+  launch(gpu::Kernel::kSwitchKeys, 0, {static_cast<unsigned>(degree_ / gpu::kPointThreads), static_cast<unsigned>(jobs), rows}, gpu::kPointThreads, 0,
+         arguments);
+}
+
 Status CudaBackend::decompose(const Stream& stream, std::uint32_t limbs, std::span<const device::Decompose> batch) {
   const std::uint32_t rows = limbs + ring_.p_count, digits = ring_.digits(limbs);
   return in_uniform_pieces(batch, jobs_at_once(rows * degree_), [&](std::span<const device::Decompose> jobs) -> Status {
@@ -99,7 +104,7 @@ void CudaBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::sp
                            .addend_kind = job.add_c0 ? gpu::kPlainAddend : gpu::kNoAddend, .base_limbs = job.base_limbs,
                            .pieces = digits + 1, .addend_stride = digits + 1};
     }
-    launch_words(gpu::Kernel::kSwitchKeys, limbs + ring_.p_count, count, arguments);
+    launch_switch(limbs + ring_.p_count, count, arguments);
   });
 }
 
@@ -126,7 +131,7 @@ Status CudaBackend::switch_once(const Stream& stream, std::uint32_t limbs, std::
                            .base_limbs = job.base_limbs, .pieces = digits, .addend_stride = 1};
     }
     BRAINLOCK_TRY(make_digits(limbs, jobs[0].lifted, digits, sources));
-    launch_words(gpu::Kernel::kSwitchKeys, rows, jobs.size(), arguments);
+    launch_switch(rows, jobs.size(), arguments);
     return driver_->status();
   });
 }

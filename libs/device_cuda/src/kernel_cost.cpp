@@ -98,9 +98,10 @@ Rows cost(const gpu::PlaceArguments& a, const gpu::Launch& launch) {
 Rows cost(const gpu::SwitchArguments& a, const gpu::Launch& launch) {
   const Count rows = a.limbs + a.ring.p_count;
   Rows out;
-  for (unsigned j = 0; j < launch.grid[2]; ++j) {
+  for (unsigned j = 0; j < launch.grid[1]; ++j) {
     const gpu::SwitchJob& job = a.jobs[j];
-    out.words += rows * (3 * a.digits + 2);
+    const bool new_key = std::none_of(a.jobs, a.jobs + j, [&](const gpu::SwitchJob& before) { return before.key == job.key; });
+    out.words += rows * ((new_key ? 3 : 1) * a.digits + 2);
     out.operations += rows * (2 * a.digits * kMultiplyAdd + 2 * kReduce + (job.galois_element != 0 ? kPermute : 0));
     const Count addend = job.addend_kind == gpu::kPlainAddend ? rows : job.addend_kind == gpu::kTimesP ? a.limbs : 0;
     out.words += addend;

@@ -142,6 +142,16 @@ TEST_P(OnDevice, WordsOfAKeySwitchAndOfARescale) {
   const std::uint64_t conversions = 2 * (7 - 2) * (3 * 2 + 6) + (7 - 1) * (2 * 2 + 6);
   EXPECT_EQ(c.integer_operations, kDegree * (kLimbs * (5 * 10 + 5) + conversions + made * 5 * 10 + kRows * (2 * 3 * 2 + 2 * 6) + kLimbs * (2 + 5)));
 
+  // Twice at a time: the key once.
+  backend_->count(true);
+  device::Buffer more0 = backend_->allocate(backend_->poly_words(5, true)).value(), more1 = backend_->allocate(backend_->poly_words(5, true)).value();
+  device::SwitchOnce both[] = {once, once};
+  both[1].out0 = more0.data();
+  both[1].out1 = more1.data();
+  ASSERT_TRUE(backend_->switch_once({}, 5, both).ok());
+  EXPECT_EQ(backend_->counters()->memory_bytes, 4 * kDegree * (2 * words - kRows * 2 * kDigits));
+  EXPECT_EQ(backend_->counters()->launches, 6U);
+
   backend_->count(true);
   device::Buffer down = backend_->allocate(backend_->poly_words(4, false)).value();
   const device::ModDown job{out0.data(), down.data(), c0.data()};

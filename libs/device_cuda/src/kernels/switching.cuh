@@ -46,12 +46,13 @@ BRAINLOCK_KERNEL place_digits(BRAINLOCK_ARGUMENTS(PlaceArguments) a) {
   limb[std::size_t{a.digits} << a.ring.log_degree] = x;
 }
 
-/// See SwitchJob. Grid x = words, y = limbs (L + K), z = jobs.
+/// See SwitchJob. Grid x = words, y = jobs, z = limbs (L + K): blocks begin in about this order, so that jobs with the same key read a limb of it
+/// one after the other, all but the first from the second cache.
 BRAINLOCK_KERNEL switch_keys(BRAINLOCK_ARGUMENTS(SwitchArguments) a) {
   wait_for_earlier_launches();
-  const SwitchJob& job = a.jobs[block_z()];
+  const SwitchJob& job = a.jobs[block_y()];
   const Word log_degree = a.ring.log_degree;
-  const Word l = block_y();
+  const Word l = block_z();
   const unsigned t = block_x() * block_threads() + thread_x();
   const Modulus m = load_constant(a.ring.moduli + modulus_index(a.ring, a.limbs, l));
   const unsigned source = job.galois_element != 0 ? automorphism_source(t, job.galois_element, log_degree) : t;
