@@ -77,6 +77,40 @@ void DeviceWork::print() const {
               1e-9 * static_cast<double>(counters.integer_operations), percent(memory_share()).c_str(), percent(integer_share()).c_str());
 }
 
+std::optional<KernelTimes> measure_kernels(const Server& server, const ckks::LoadedKeys& keys) {
+  if (server.program->replay_report().replayed == 0) return std::nullopt;
+  auto times = server.program->kernel_times(keys);
+  if (times) return KernelTimes{std::move(*times), server.machine->backend->peaks()};
+  std::fprintf(stderr, "brainlock: kernels were not timed: %s\n", times.error().to_string().c_str());
+  return std::nullopt;
+}
+
+nlohmann::json KernelTimes::json() const {
+  auto out = nlohmann::json::array();
+  for (const device::KernelTime& k : kernels) {
+    out.push_back({{"kernel", k.kernel},
+                   {"launches", k.launches},
+                   {"seconds", k.seconds},
+                   {"memory_bytes", k.memory_bytes},
+                   {"integer_operations", k.integer_operations},
+                   {"memory_share", number(share(k.memory_bytes, k.seconds, peaks ? peaks->memory_bytes_per_s : 0))},
+                   {"integer_share", number(share(k.integer_operations, k.seconds, peaks ? peaks->integer_operations_per_s : 0))}});
+  }
+  return out;
+}
+
+void KernelTimes::print() const {
+  std::printf("  %-22s %9s %10s %12s %12s\n", "kernel", "launches", "time", "of memory", "of integers");
+  double total = 0;
+  for (const device::KernelTime& k : kernels) {
+    total += k.seconds;
+    std::printf("  %-22s %9llu %10s %12s %12s\n", k.kernel.c_str(), static_cast<unsigned long long>(k.launches), human_seconds(k.seconds).c_str(),
+                percent(share(k.memory_bytes, k.seconds, peaks ? peaks->memory_bytes_per_s : 0)).c_str(),
+                percent(share(k.integer_operations, k.seconds, peaks ? peaks->integer_operations_per_s : 0)).c_str());
+  }
+  std::printf("  launched one by one, with a reading of the device's clock after each: %s in all\n", human_seconds(total).c_str());
+}
+
 std::optional<double> TransformWork::traffic_share() const { return share(speed.traffic_bytes, speed.seconds, peaks ? peaks->memory_bytes_per_s : 0); }
 std::optional<double> TransformWork::operand_share() const { return share(speed.operand_bytes, speed.seconds, peaks ? peaks->memory_bytes_per_s : 0); }
 

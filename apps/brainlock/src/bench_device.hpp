@@ -25,6 +25,16 @@ struct DeviceWork {
 std::optional<DeviceWork> count_work(const Server& server, const ckks::LoadedKeys& keys, std::vector<ckks::Ciphertext> inputs,
                                      const runtime::RunOptions& options, double latency_s);
 
+/// A recorded request kernel by kernel, see runtime::LoadedProgram::kernel_times(); nothing where there is no recording, and with a warning where it fails.
+struct KernelTimes {
+  std::vector<device::KernelTime> kernels;
+  std::optional<device::Peaks> peaks;
+
+  [[nodiscard]] nlohmann::json json() const;
+  void print() const;
+};
+std::optional<KernelTimes> measure_kernels(const Server& server, const ckks::LoadedKeys& keys);
+
 /// Forward transforms apart from the network, see device_cuda/measure.hpp; nothing for the CPU, and with a warning where it fails.
 struct TransformWork {
   device_cuda::TransformSpeed speed;

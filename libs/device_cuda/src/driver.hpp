@@ -22,6 +22,8 @@ enum class Kernel {
   kLift, kAdd, kMultiply, kSplitParts, kTensorSquare,
   kLinearLayer, kRotateColumns, kWeightColumnsFull,
 };
+/// As it is called in kernels/.
+const char* name_of(Kernel kernel);
 /// Whether threads of a block wait for each other.
 constexpr bool uses_barriers(Kernel kernel) {
   return kernel <= Kernel::kNttInverseCluster || kernel == Kernel::kLinearLayer;
@@ -101,6 +103,9 @@ class Driver {
   virtual Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>& launches, LaunchOrder order) = 0;
   /// Of this driver, or of one that this one is a sibling of.
   virtual void run(const Graph& graph) = 0;
+  /// Launches one by one with a reading of the device's clock between them, and waits: the seconds from the end of what was before each to its own end. That is
+  /// its time only where the host is ahead of the device: there should be work before it. A reading takes about a microsecond, which is in there.
+  virtual Result<std::vector<double>> time(const std::vector<gpu::Launch>& launches) = 0;
   /// The same device and memory with a queue of its own, in no order with this one's.
   virtual Result<std::shared_ptr<Driver>> make_sibling() = 0;
   virtual Features features() const = 0;

@@ -1,10 +1,16 @@
 // A lane: a queue and memory of its own, a backend that works on it and one that notes for it.
+#include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "cuda_backend.hpp"
 
 namespace brainlock::device_cuda {
 namespace {
+
+struct alignas(16) Piece {
+  char bytes[16];
+};
 
 /// Notes launches with copies of their arguments. Lists are copied to the device at once, on the queue that the lane works on: their memory
 /// is kept for them. Uploads of data and downloads would be done at the wrong time, and fail.
@@ -28,6 +34,7 @@ class NotingDriver final : public Driver {
   Status status() const override { return failure_.ok() ? device_->status() : failure_; }
   Result<std::shared_ptr<const Graph>> make_graph(const std::vector<gpu::Launch>&, LaunchOrder) override { return unsupported("a recording"); }
   void run(const Graph&) override { refuse("a recording"); }
+  Result<std::vector<double>> time(const std::vector<gpu::Launch>&) override { return unsupported("a measurement"); }
   Result<std::shared_ptr<Driver>> make_sibling() override { return unsupported("a lane"); }
   Features features() const override { return device_->features(); }
   device::Peaks peaks() const override { return device_->peaks(); }
@@ -35,26 +42,25 @@ class NotingDriver final : public Driver {
   struct Noted {
     std::shared_ptr<const Graph> graph;
     GraphCost cost;
+    std::vector<gpu::Launch> launches;
+    std::vector<std::vector<Piece>> arguments;   ///< of these
   };
   /// What was noted, as one unit; begins anew.
   Result<Noted> take() {
-    const std::vector<gpu::Launch> launches = std::exchange(launches_, {});
-    const auto arguments = std::exchange(arguments_, {});
+    Noted out;
+    out.launches = std::exchange(launches_, {});
+    out.arguments = std::exchange(arguments_, {});
     const Status failure = std::exchange(failure_, {});
     BRAINLOCK_TRY(failure);
     BRAINLOCK_TRY(device_->status());
-    Noted out;
-    for (const gpu::Launch& launch : launches) out.cost.add(launch);
-    auto graph = device_->make_graph(launches, order_);
-    if (!graph && order_ != LaunchOrder::kOneByOne) graph = device_->make_graph(launches, LaunchOrder::kOneByOne);   // right all the same
+    for (const gpu::Launch& launch : out.launches) out.cost.add(launch);
+    auto graph = device_->make_graph(out.launches, order_);
+    if (!graph && order_ != LaunchOrder::kOneByOne) graph = device_->make_graph(out.launches, LaunchOrder::kOneByOne);   // right all the same
     BRAINLOCK_ASSIGN(out.graph, std::move(graph));
     return out;
   }
 
  private:
-  struct alignas(16) Piece {
-    char bytes[16];
-  };
   static Error unsupported(const char* what) { return {ErrorCode::kUnsupported, std::string("recording: ") + what + " cannot be noted"}; }
   void refuse(const char* what) {
     if (failure_.ok()) failure_ = unsupported(what);
@@ -73,6 +79,28 @@ class GraphRecording final : public device::Recording {
       : driver_(std::move(driver)), meter_(std::move(meter)), noted_(std::move(noted)), lists_(std::move(lists)) {}
   void replay() const override { meter_->run(*driver_, *noted_.graph, noted_.cost); }
   std::uint64_t kernels() const override { return noted_.cost.kernels; }
+  Result<std::vector<device::KernelTime>> kernel_times() const override {
+    constexpr int kAhead = 2;   // so many runs are before it on the device while the host submits what is timed
+    for (int i = 0; i < kAhead; ++i) driver_->run(*noted_.graph);
+    BRAINLOCK_ASSIGN(const std::vector<double> seconds, driver_->time(noted_.launches));
+    std::map<std::string, device::KernelTime> by_name;
+    for (std::size_t i = 0; i < seconds.size(); ++i) {
+      const gpu::Launch& launch = noted_.launches[i];
+      const KernelCost cost = cost_of(launch);
+      device::KernelTime& sum = by_name[gpu::name_of(launch.kernel)];
+      ++sum.launches;
+      sum.seconds += seconds[i];
+      sum.memory_bytes += cost.memory_bytes;
+      sum.integer_operations += cost.integer_operations;
+    }
+    std::vector<device::KernelTime> out;
+    for (auto& [name, sum] : by_name) {
+      sum.kernel = name;
+      out.push_back(std::move(sum));
+    }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+    return out;
+  }
 
  private:
   std::shared_ptr<Driver> driver_;

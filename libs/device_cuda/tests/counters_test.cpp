@@ -317,6 +317,37 @@ TEST_P(OnDevice, ARecordingIsDoneAgainOnOtherInputs) {
   EXPECT_EQ(c.distinct_kernels, 3U);
 }
 
+TEST_P(OnDevice, TheKernelsOfARecordingAreTimed) {
+  auto lane = backend_->make_recorder().value();
+  device::Buffer in = lane->noting().allocate(backend_->poly_words(3, false)).value(), out = lane->noting().allocate(backend_->poly_words(3, true)).value();
+  const Words input = test::polynomial(ring_.ring(), 3, false, random_);
+  {
+    const device::Lift job{in.data(), out.data()};
+    lane->noting().lift({}, 3, {&job, 1});
+    const device::Add twice{out.data(), out.data(), out.data()};
+    for (int i = 0; i < 3; ++i) lane->noting().add({}, 3, true, {&twice, 1});
+  }
+  const auto recording = lane->take().value();
+  lane->doing().upload_words({}, in.data(), input);
+  recording->replay();
+  const Words expected = read(lane->doing(), out);
+  backend_->count(true);
+  const auto times = recording->kernel_times();
+  ASSERT_TRUE(times.ok()) << times.error().to_string();
+  ASSERT_EQ(times->size(), 2U);
+  EXPECT_GE((*times)[0].seconds, (*times)[1].seconds);
+  for (const device::KernelTime& k : *times) {
+    EXPECT_GT(k.seconds, 0) << k.kernel;
+    EXPECT_EQ(k.launches, k.kernel == "add" ? 3U : 1U) << k.kernel;
+    EXPECT_EQ(k.memory_bytes, 4 * kDegree * (k.kernel == "add" ? 3 * 3 * 5 : 3 + 5)) << k.kernel;
+    EXPECT_GT(k.integer_operations, 0U) << k.kernel;
+  }
+  EXPECT_EQ(backend_->counters()->kernels, 0U) << "a measurement is not counted";
+  lane->doing().upload_words({}, in.data(), input);
+  recording->replay();
+  EXPECT_EQ(read(lane->doing(), out), expected);
+}
+
 TEST_P(OnDevice, ARaiseIsRecordedBetweenOtherOperations) {
   auto lane = backend_->make_recorder().value();
   device::Buffer in = lane->noting().allocate(2 * kDegree).value(), low = lane->noting().allocate(2 * kDegree).value();

@@ -131,6 +131,11 @@ const plan::Program& LoadedProgram::program() const { return impl_->program; }
 std::size_t LoadedProgram::weight_bytes() const { return impl_->weight_bytes; }
 LoadedProgram::ReplayReport LoadedProgram::replay_report() const { return impl_->replays == nullptr ? ReplayReport{} : impl_->replays->report(); }
 
+Result<std::vector<device::KernelTime>> LoadedProgram::kernel_times(const ckks::LoadedKeys& keys) const {
+  if (impl_->replays == nullptr) return {ErrorCode::kUnsupported, "kernels are timed on a GPU"};
+  return impl_->replays->kernel_times(keys.serial());
+}
+
 void LoadedProgram::make_ready() const { impl_->machine->backend->touch(impl_->forecast.working / sizeof(device::Word)); }
 
 Status LoadedProgram::check_keys(const ckks::LoadedKeys& keys) const {

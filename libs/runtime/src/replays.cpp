@@ -82,6 +82,20 @@ Replays::Lane* Replays::take_lane(std::uint64_t keys, const std::stop_token& sto
   return found;
 }
 
+Result<std::vector<device::KernelTime>> Replays::kernel_times(std::uint64_t keys) {
+  Lane* lane = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& candidate : lanes_)
+      if (!candidate->busy && candidate->knows(keys)) lane = candidate.get();
+    if (lane == nullptr) return {ErrorCode::kUnsupported, "kernels are timed in a recording, and none of these keys is free"};
+    lane->busy = true;
+  }
+  auto times = lane->recordings.at(keys)->recording->kernel_times();
+  give_back(*lane);
+  return times;
+}
+
 void Replays::give_back(Lane& lane) {
   {
     const std::lock_guard lock(mutex_);

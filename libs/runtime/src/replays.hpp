@@ -30,6 +30,8 @@ class Replays {
   Result<std::optional<std::vector<ckks::Ciphertext>>> run(const LoadedProgram& program, const ckks::LoadedKeys& keys,
                                                            const std::vector<ckks::Ciphertext>& inputs, const RunOptions& options);
   LoadedProgram::ReplayReport report() const;
+  /// See LoadedProgram::kernel_times().
+  Result<std::vector<device::KernelTime>> kernel_times(std::uint64_t keys);
 
  private:
   /// A run of one set of keys on one lane.

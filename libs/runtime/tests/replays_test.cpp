@@ -93,6 +93,22 @@ TEST_P(Replays, EqualPlainRunsForTwoSetsOfKeysInTurn) {
   }
 }
 
+TEST_P(Replays, KernelsAreTimedInARecordingOfTheKeys) {
+  const plan::Program program = Builder(1, 2, 5).split(2).linear({.outputs = 2, .giants = 4, .giant_fan = 2}).finish();
+  const auto loaded = load(program);
+  Party a(loaded->machine(), program), b(loaded->machine(), program);
+  for (std::uint32_t seed = 0; seed < 2; ++seed) expect_plain_words(*loaded, a, seed);
+  const auto none = loaded->kernel_times(*b.keys);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, ErrorCode::kUnsupported);
+  const auto times = loaded->kernel_times(*a.keys);
+  ASSERT_TRUE(times.ok()) << times.error().to_string();
+  std::uint64_t launches = 0;
+  for (const device::KernelTime& k : *times) launches += k.launches;
+  EXPECT_EQ(launches, loaded->replay_report().kernels);
+  expect_plain_words(*loaded, a, 3);   // and leaves nothing behind
+}
+
 TEST_P(Replays, OutlivePoolsThatAreTrimmedAndTakeNoOtherSetInTheirKeysPlace) {
   const plan::Program program = Builder(1, 2, 5).split(2).linear({.outputs = 2}).finish();
   const auto loaded = load(program);

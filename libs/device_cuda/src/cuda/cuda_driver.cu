@@ -71,6 +71,37 @@ class LaunchAttributes {
   unsigned count_ = 0;
 };
 
+/// Events that keep their time.
+class TimedEvents {
+ public:
+  TimedEvents() = default;
+  TimedEvents(const TimedEvents&) = delete;
+  TimedEvents& operator=(const TimedEvents&) = delete;
+  ~TimedEvents() {
+    for (const cudaEvent_t event : events_) cudaEventDestroy(event);
+  }
+  cudaError_t record(cudaStream_t stream) {
+    cudaEvent_t event = nullptr;
+    cudaError_t error = cudaEventCreateWithFlags(&event, cudaEventDefault);
+    if (error != cudaSuccess) return error;
+    events_.push_back(event);
+    return cudaEventRecord(event, stream);
+  }
+  /// Seconds from each to the next, once they are complete.
+  cudaError_t read(std::vector<double>& seconds) const {
+    for (std::size_t i = 1; i < events_.size(); ++i) {
+      float milliseconds = 0;
+      const cudaError_t error = cudaEventElapsedTime(&milliseconds, events_[i - 1], events_[i]);
+      if (error != cudaSuccess) return error;
+      seconds.push_back(1e-3 * milliseconds);
+    }
+    return cudaSuccess;
+  }
+
+ private:
+  std::vector<cudaEvent_t> events_;
+};
+
 class CudaDriver final : public Driver {
  public:
   static Result<std::shared_ptr<Driver>> make(const DeviceInfo& info) {
@@ -203,6 +234,23 @@ class CudaDriver final : public Driver {
     use();
     if (failed_) return;
     note(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_), "launch of a graph");
+  }
+  Result<std::vector<double>> time(const std::vector<gpu::Launch>& launches) override {
+    use();
+    TimedEvents events;
+    cudaError_t error = failed_ ? cudaSuccess : events.record(stream_);
+    for (const gpu::Launch& launch : launches) {
+      if (failed_ || error != cudaSuccess) break;
+      note(launch_on(stream_, launch, LaunchOrder::kOneByOne), "launch");
+      error = events.record(stream_);
+    }
+    note(cudaStreamSynchronize(stream_), "work on the device");
+    std::vector<double> seconds;
+    if (!failed_ && error == cudaSuccess) error = events.read(seconds);
+    if (error == cudaSuccess && !failed_) return seconds;
+    if (error == cudaSuccess) return status().error();
+    cudaGetLastError();
+    return {ErrorCode::kUnavailable, name() + ": kernels cannot be timed: " + text(error)};
   }
   Result<std::shared_ptr<Driver>> make_sibling() override { return make(info_); }
   Features features() const override { return features_; }

@@ -1,6 +1,7 @@
 #define BRAINLOCK_EMULATE_CUDA
 #include "emulation/emulated_driver.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -112,36 +113,9 @@ const char* broken_limit(const gpu::Launch& launch) {
   return nullptr;
 }
 
-const char* name_of(gpu::Kernel kernel) {
-  using gpu::Kernel;
-  switch (kernel) {
-    case Kernel::kNttForwardColumns: return "ntt_forward_columns";
-    case Kernel::kNttForwardRows: return "ntt_forward_rows";
-    case Kernel::kNttInverseRows: return "ntt_inverse_rows";
-    case Kernel::kNttInverseColumns: return "ntt_inverse_columns";
-    case Kernel::kNttForwardCluster: return "ntt_forward_cluster";
-    case Kernel::kNttInverseCluster: return "ntt_inverse_cluster";
-    case Kernel::kConvertDigits: return "convert_digits";
-    case Kernel::kDivideDigits: return "divide_digits";
-    case Kernel::kConvertBasis: return "convert_basis";
-    case Kernel::kPrepareKeys: return "prepare_keys";
-    case Kernel::kPlaceDigits: return "place_digits";
-    case Kernel::kSwitchKeys: return "switch_keys";
-    case Kernel::kLift: return "lift";
-    case Kernel::kAdd: return "add";
-    case Kernel::kMultiply: return "multiply";
-    case Kernel::kSplitParts: return "split_parts";
-    case Kernel::kTensorSquare: return "tensor_square";
-    case Kernel::kLinearLayer: return "linear_layer";
-    case Kernel::kRotateColumns: return "rotate_columns";
-    case Kernel::kWeightColumnsFull: return "weight_columns_full";
-  }
-  return "unknown";
-}
-
 CountedLaunch counted(const gpu::Launch& launch) {
   const KernelCost cost = cost_of(launch);
-  return {name_of(launch.kernel), std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2] * launch.threads, cost.memory_bytes, cost.integer_operations};
+  return {gpu::name_of(launch.kernel), std::uint64_t{launch.grid[0]} * launch.grid[1] * launch.grid[2] * launch.threads, cost.memory_bytes, cost.integer_operations};
 }
 
 class EmulatedDriver final : public Driver {
@@ -208,6 +182,17 @@ class EmulatedDriver final : public Driver {
       const EmulationOptions& options = device_->options();
       if (emulated.order() == LaunchOrder::kDependent && options.wrong_dependent_launches && !options.counts_only) spoil(launch);
     }
+  }
+  /// By the host's clock, which is the device's.
+  Result<std::vector<double>> time(const std::vector<gpu::Launch>& launches) override {
+    std::vector<double> out;
+    for (const gpu::Launch& launch : launches) {
+      const auto begin = std::chrono::steady_clock::now();
+      EmulatedDriver::launch(launch);
+      out.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
+    BRAINLOCK_TRY(status());
+    return out;
   }
   Result<std::shared_ptr<Driver>> make_sibling() override { return std::shared_ptr<Driver>(std::make_shared<EmulatedDriver>(device_)); }
   Features features() const override {

@@ -41,6 +41,9 @@ std::string use_a_driver() {
       if (!graph.ok()) failure = graph.error().to_string();
     }
     driver->copy_out(got.data(), words, bytes);
+    const auto seconds = driver->time(launches);
+    if (!seconds.ok()) failure = seconds.error().to_string();
+    if (seconds.ok() && (seconds->size() != launches.size() || seconds->front() <= 0)) failure = "no times";
     driver->wait();
   }
   driver->release(words);
@@ -82,7 +85,7 @@ void fail_every_call(bool lost) {
     }
     EXPECT_THAT(leftovers(), ::testing::IsEmpty()) << call << ": " << name;
   }
-  EXPECT_GE(failed.size(), 24U);  // kinds of calls
+  EXPECT_GE(failed.size(), 25U);  // kinds of calls
   for (const char* name : {"cudaMalloc", "cudaEventRecord", "cudaStreamBeginCapture", "cudaGraphInstantiateWithFlags",
                            "cudaGraphUpload", "cudaLaunchKernelExC", "cudaMemcpyAsync"}) {
     EXPECT_GE(failed[name], 1U) << name;

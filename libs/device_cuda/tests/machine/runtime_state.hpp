@@ -40,6 +40,8 @@ struct Queue {
 struct Event {
   std::shared_ptr<Queue> queue;  ///< null: never recorded
   std::uint64_t position = 0;    ///< complete when the queue has done so many
+  bool timed = false;            ///< it keeps its time, and recording it is a piece of the queue's work
+  std::uint64_t time = 0;        ///< instructions that the device had done
 };
 
 using GraphNodes = std::shared_ptr<const std::vector<KernelWork>>;

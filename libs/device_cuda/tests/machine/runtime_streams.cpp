@@ -98,11 +98,11 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return call.finish(s.lost);
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   Call call("cudaEventCreateWithFlags");
   if (call.failed()) return call.error();
   const std::uint64_t id = State::get().new_id();
-  State::get().events[id] = {};
+  State::get().events[id].timed = (flags & cudaEventDisableTiming) == 0;
   *event = handle_of<cudaEvent_t>(id);
   return call.finish(cudaSuccess);
 }
@@ -128,8 +128,36 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     queue->capture->broken = true;
     return call.wrong(cudaErrorStreamCaptureUnsupported, "the machine captures no events");
   }
-  it->second = {queue, queue->asked};
+  if (it->second.timed) {
+    s.ask(*queue, [&s, id = it->first] {
+      const auto recorded = s.events.find(id);
+      if (recorded != s.events.end()) recorded->second.time = s.instructions;
+    });
+  }
+  it->second.queue = queue;
+  it->second.position = queue->asked;
   return call.finish(cudaSuccess);
+}
+
+/// The machine's clock counts instructions of threads, a million of them a millisecond.
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+  Call call("cudaEventElapsedTime");
+  if (call.failed()) return call.error();
+  State& s = State::get();
+  const auto first = s.events.find(id_of(begin)), last = s.events.find(id_of(end));
+  if (first == s.events.end() || last == s.events.end())
+    return call.wrong(cudaErrorInvalidResourceHandle, "an event that is not there");
+  for (const auto& it : {first, last}) {
+    const Event& event = it->second;
+    if (!event.timed || event.queue == nullptr)
+      return call.wrong(cudaErrorInvalidResourceHandle, "an event without a time");
+    const auto known = s.waited->find(event.queue->id);
+    if (known == s.waited->end() || known->second < event.position)
+      return call.wrong(cudaErrorNotReady, "an event that nobody has waited for");
+  }
+  *milliseconds =
+      static_cast<float>(1e-6 * (static_cast<double>(last->second.time) - static_cast<double>(first->second.time)));
+  return call.finish(s.lost);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace brainlock::device {
 
@@ -17,6 +18,15 @@ struct Counters {
   std::uint64_t bytes_to_device = 0, bytes_from_device = 0;
   std::uint64_t memory_bytes = 0;          ///< loaded and stored by kernels
   std::uint64_t integer_operations = 0;    ///< 32-bit instructions of the formulas, an estimate
+};
+
+/// One kernel's part of a recording, by the device's clock.
+struct KernelTime {
+  std::string kernel;
+  std::uint64_t launches = 0;
+  double seconds = 0;                      ///< of all of them; each has a reading of the clock in it, about a microsecond
+  std::uint64_t memory_bytes = 0;          ///< as in Counters
+  std::uint64_t integer_operations = 0;
 };
 
 /// What the hardware could do at best, by its clocks and widths; 0: not known.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "brainlock/device/backend.hpp"
 
@@ -15,6 +16,8 @@ class Recording {
   /// Does all of it once, in the order of its lane (see Recorder). Failures come back with the lane's finish() and download().
   virtual void replay() const = 0;
   virtual std::uint64_t kernels() const = 0;
+  /// Does all of it a few times, once launch by launch with a clock, and waits: by kernel, the longest first. For whoever has the lane.
+  virtual Result<std::vector<KernelTime>> kernel_times() const = 0;
 };
 
 /// Makes recordings that share memory and a queue of the device of their own: a *lane*. Recordings of one recorder may overwrite each

@@ -46,6 +46,9 @@ class LoadedProgram {
     std::string reason;                                    ///< why some or all lanes do not record; empty: they do
   };
   [[nodiscard]] ReplayReport replay_report() const;
+  /// How long each kernel of a recorded run takes, by the device's clock. kUnsupported: there is no recording of these keys (a third request has one where the
+  /// device takes any), or all lanes that have it are at work. Waits for the device.
+  [[nodiscard]] Result<std::vector<device::KernelTime>> kernel_times(const ckks::LoadedKeys& keys) const;
 
   struct Impl;
   [[nodiscard]] const Impl& impl() const { return *impl_; }
