@@ -10,6 +10,7 @@
 #include "brainlock/math/kernels.hpp"
 #include "brainlock/wire/ciphertext.hpp"
 #include "bench_device.hpp"
+#include "bench_rehearsal.hpp"
 #include "inference.hpp"
 #include "inputs.hpp"
 #include "layer_report.hpp"
@@ -27,12 +28,14 @@ struct BenchOptions {
   std::optional<unsigned> repeats, warm_up;   ///< as the device wants, see below
   std::vector<unsigned> batches;
   unsigned in_flight = 0;   ///< 0: as the device wants
+  std::vector<unsigned> rehearse_threads;
   bool no_replay = false;
   std::string save;         ///< file for the JSON report; empty: none
   bool json = false;
 };
 
 void run_bench(const BenchOptions& options) {
+  if (!options.rehearse_threads.empty()) must(check_rehearsal(options.device.choice()));
   must(device_cuda::check_device(options.device.choice()));   // before the keys, which take their time
   const auto package = must(package::Package::load(options.package));
   const Input input = must(load_input(options.input, package->program().input));
@@ -91,6 +94,7 @@ void run_bench(const BenchOptions& options) {
     if (std::fabs(latency_s[i] - latency) < std::fabs(latency_s[middle] - latency)) middle = i;
 
   const std::optional<DeviceWork> work = count_work(server, *loaded, copy_ciphertexts(question), run, latency);
+  const std::optional<KernelTimes> kernels = measure_kernels(server, *loaded);
   const std::optional<TransformWork> transforms = measure_transforms(server, options.device.choice());
   runtime::RunProfile profile = profiles[middle];
   if (!on_cpu) must(runtime::Executor().run(*server.program, *loaded, copy_ciphertexts(question), run, &profile));
@@ -100,6 +104,9 @@ void run_bench(const BenchOptions& options) {
     if (throughput.empty()) must(measure_throughput(server, *loaded, question, answer, 2 * lanes, lanes, run));
     throughput.push_back(must(measure_throughput(server, *loaded, question, answer, batch, lanes, run)));
   }
+
+  std::vector<RehearsedRun> rehearsed;
+  for (const unsigned threads : options.rehearse_threads) rehearsed.push_back(must(rehearse(server, *loaded, question, answer, threads, warm_up, repeats)));
 
   nlohmann::json json = {{"package", package->hash_hex()},
                          {"profile", package->program().profile},
@@ -125,13 +132,16 @@ void run_bench(const BenchOptions& options) {
                          {"client_peak_rss_bytes", client_rss},
                          {"peak_rss_bytes", peak_rss_bytes()},
                          {"device_work", work ? work->json() : nlohmann::json()},
+                         {"kernel_times", kernels ? kernels->json() : nlohmann::json()},
                          {"transforms", transforms ? transforms->json() : nlohmann::json()},
                          {"variants", variants_json(server)},
                          {"replay", replay_json(server)},
                          {"throughput", nlohmann::json::array()},
+                         {"rehearsal", nlohmann::json::array()},
                          {"layers", layers_json(profile)}};
   for (const Throughput& t : throughput)
     json["throughput"].push_back({{"batch", t.batch}, {"in_flight", t.in_flight}, {"seconds", t.seconds}, {"images_per_s", t.images_per_s()}});
+  for (const RehearsedRun& r : rehearsed) json["rehearsal"].push_back(r.json());
   json.update(security_json(*package));
   const std::string report = json.dump(2) + "\n";
   if (!options.save.empty()) must(write_file(options.save, {reinterpret_cast<const std::uint8_t*>(report.data()), report.size()}, {.overwrite = true}));
@@ -152,11 +162,13 @@ void run_bench(const BenchOptions& options) {
   std::printf("  security   %d bits: N = %u, log2(QP) = %.1f\n", package->parameters()->security_bits(),
               package->parameters()->ring_degree(), package->parameters()->log_qp());
   if (work) work->print();
+  if (kernels) kernels->print();
   if (transforms) transforms->print();
   print_variants(server);
   for (const Throughput& t : throughput)
     std::printf("  batch      %u images, %u at a time: %s, %.4g images a second\n", t.batch, t.in_flight, human_seconds(t.seconds).c_str(), t.images_per_s());
   print_layers(profile);
+  print_rehearsal(rehearsed);
 }
 
 }  // namespace
@@ -172,6 +184,8 @@ void add_bench_command(CLI::App& app) {
   command->add_option("--warm-up", bench->warm_up, "runs before them (default: 1, on a GPU 2)")->check(CLI::Range(0, 1000));
   command->add_option("--batch", bench->batches, "measure images a second too, for batches of these sizes")->check(CLI::Range(1, 10000));
   command->add_option("--in-flight", bench->in_flight, "requests of a batch at a time (default: 1, on a GPU 4)")->check(CLI::Range(1, 64));
+  command->add_option("--rehearse-threads", bench->rehearse_threads, "CPU: what so many threads would take, added up from the times of one thread's tasks, which are not held up by memory or by each other")
+      ->check(CLI::Range(1, 1024));
   command->add_flag("--no-replay", bench->no_replay, "on a GPU: launch every kernel, instead of a recording of the whole network");
   command->add_option("--save", bench->save, "write the report as JSON to this file, replaced if it is there, whatever is printed");
   command->add_flag("--json", bench->json, "report as JSON");

@@ -36,6 +36,7 @@ void ThreadPool::run(std::size_t count, const std::stop_token& stop, Function fu
   if (count == 0) return;
   assert(count < kClosed);
   const std::lock_guard lock(batch_mutex_);
+  if (rehearsal_ != nullptr) return rehearse_batch(count, stop, function, context);
   if (workers_.empty() || count == 1) {
     for (std::size_t i = 0; i < count; ++i) {
       if (!stop.stop_requested()) function(context, i, 0);
@@ -63,6 +64,16 @@ void ThreadPool::run(std::size_t count, const std::stop_token& stop, Function fu
     }
   }
   ticket_.store(std::uint64_t{generation} << 32 | kClosed, std::memory_order_release);
+}
+
+void ThreadPool::rehearse_batch(std::size_t count, const std::stop_token& stop, Function function, void* context) {
+  rehearsal_->begin_batch(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool done = !stop.stop_requested();
+    if (done) function(context, i, 0);  // always worker 0: a worker's scratch is warm in its core's cache
+    rehearsal_->end_task(done);
+  }
+  rehearsal_->end_batch();
 }
 
 void ThreadPool::drain(std::uint32_t generation, unsigned worker) {

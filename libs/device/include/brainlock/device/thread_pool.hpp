@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "brainlock/device/rehearsal.hpp"
+
 namespace brainlock::device {
 
 /// Runs indexed tasks on `threads` threads, the caller's among them. Tasks are claimed one by one, so uneven ones
@@ -24,7 +26,12 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool();
 
-  [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
+  /// Of the pool, or of the rehearsal: what callers cut their work by.
+  [[nodiscard]] unsigned threads() const { return rehearsal_ != nullptr ? rehearsal_->threads() : static_cast<unsigned>(workers_.size()) + 1; }
+
+  /// From now on every task runs on its caller's thread, as worker 0, and `rehearsal` adds up what threads() of them would take; null ends that. For
+  /// measuring only: not while a batch runs, and one caller at a time from then on.
+  void rehearse(std::shared_ptr<Rehearsal> rehearsal) { rehearsal_ = std::move(rehearsal); }
 
   /// Calls task(index, worker) for every index in [0, count), worker in [0, threads()); returns when all are done.
   /// Tasks must not throw. Once `stop` is requested the tasks not yet begun are skipped.
@@ -40,6 +47,7 @@ class ThreadPool {
   void run(std::size_t count, const std::stop_token& stop, Function function, void* context);
   void work(unsigned worker);
   void drain(std::uint32_t generation, unsigned worker);
+  void rehearse_batch(std::size_t count, const std::stop_token& stop, Function function, void* context);
 
   // ticket_ = generation << 32 | next index. A batch is closed (next = kClosed) before the fields below change, so a
   // claim that succeeds proves that the fields read before it belong to the same batch.
@@ -53,6 +61,7 @@ class ThreadPool {
   std::atomic<std::uint32_t> epoch_{0};  ///< what sleeping workers wait on
   std::atomic<bool> quit_{false};
   std::mutex batch_mutex_;
+  std::shared_ptr<Rehearsal> rehearsal_;
   std::vector<std::thread> workers_;
 };
 
