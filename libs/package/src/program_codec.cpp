@@ -160,7 +160,8 @@ Result<plan::Program> decode_program(std::span<const std::uint8_t> bytes) {
   const std::uint8_t version = bytes[kMagic.size()];
   if (version < kOldestProgramVersion || version > kProgramVersion)
     return Error{ErrorCode::kUnsupported, "plan: version " + std::to_string(version) + ", expected " + std::to_string(kOldestProgramVersion) +
-                                              " to " + std::to_string(kProgramVersion) + "; compile the model again"};
+                                              " to " + std::to_string(kProgramVersion) +
+                                              (version > kProgramVersion ? "; it comes from a newer program: update this one" : "; compile the model again")};
   if (!codec::is_sealed(bytes)) return Error{ErrorCode::kCorrupted, "plan: the checksum does not match its bytes"};
   codec::Reader reader(bytes.first(bytes.size() - codec::kChecksumBytes).subspan(kHeadBytes));
   plan::Program program;

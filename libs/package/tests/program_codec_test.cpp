@@ -462,7 +462,7 @@ TEST(ProgramCodec, ForeignBytesAreNamed) {
     Bytes other = good;
     other[7] = static_cast<std::uint8_t>(version);
     expect_refused(resealed(other), ErrorCode::kUnsupported,
-                   ("version " + std::to_string(version) + ", expected 2 to 7").c_str());
+                   ("version " + std::to_string(version) + ", expected 2 to 7; " + (version < 2 ? "compile the model again" : "it comes from a newer program")).c_str());
   }
   Bytes longer = good;
   longer.insert(longer.end() - kChecksum, {0, 0, 0});
