@@ -141,7 +141,7 @@ TEST_F(DeviceFaults, TooLittleMemoryIsSaidBeforeLoading) {
 TEST_F(DeviceFaults, ARunTakesTheMemoryThatIsForecast) {
   const plan::Program programs[] = {
       program_, Builder(2, 2, 1).raise(8).finish(),
-      Builder(1, 2, 4).split(2).linear({.giants = 7, .giant_fan = 2}).finish(),
+      Builder(1, 2, 4).split(2).linear({.giants = 3, .giant_fan = 2}).finish(),
       Builder(2, 2, 1).raise(8).split(1).linear({.rotations = {0}, .outputs = 1, .giants = 1}).finish()};
   for (const plan::Program& program : programs) {
     const auto machine = this->machine({});
