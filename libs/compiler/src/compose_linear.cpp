@@ -6,8 +6,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "stage_maps.hpp"
-
 namespace brainlock::compiler {
 namespace {
 
@@ -34,6 +32,13 @@ bool only_moves(const DenseParams& dense) {
   return one_a_row || one_a_column;
 }
 
+bool one_weight_a_channel(const ConvParams& conv) {
+  const auto each = static_cast<std::ptrdiff_t>(conv.weights.size() / conv.bias.size());
+  for (auto row = conv.weights.begin(); row != conv.weights.end(); row += each)
+    if (each - std::count(row, row + each, 0.0F) > 1) return false;
+  return true;
+}
+
 /// A dense layer's weights without the zeros, by rows.
 struct SparseRows {
   struct Weight {
@@ -52,8 +57,28 @@ struct SparseRows {
     }
     first.push_back(weights.size());
   }
+
+  /// Of a convolution as a matrix over its whole input.
+  SparseRows(const ConvParams& conv, const TensorShape& in, const TensorShape& out) {
+    for (int oc = 0; oc < out.channels; ++oc)
+      for (int oy = 0; oy < out.height; ++oy)
+        for (int ox = 0; ox < out.width; ++ox) {
+          first.push_back(weights.size());
+          auto weight =
+              conv.weights.begin() + static_cast<std::ptrdiff_t>(conv.weights.size()) / conv.out_channels * oc;
+          for (int ic = 0; ic < in.channels; ++ic)
+            for (int ky = 0; ky < conv.kernel_h; ++ky)
+              for (int kx = 0; kx < conv.kernel_w; ++kx, ++weight) {
+                const int y = oy * conv.stride_h + ky - conv.pad_top, x = ox * conv.stride_w + kx - conv.pad_left;
+                if (*weight == 0 || y < 0 || x < 0 || y >= in.height || x >= in.width) continue;
+                weights.push_back({static_cast<std::uint32_t>((ic * in.height + y) * in.width + x), *weight});
+              }
+        }
+    first.push_back(weights.size());
+  }
 };
 
+/// `first` with its weights in `rows`.
 DenseParams composed(const DenseParams& second, const DenseParams& first, const SparseRows& rows) {
   const auto out = static_cast<std::size_t>(second.out_features), mid = static_cast<std::size_t>(first.out_features),
              in = static_cast<std::size_t>(first.in_features);
@@ -138,19 +163,26 @@ class Composer {
     return true;
   }
 
-  // A convolution before a layer that only moves numbers.
+  // A convolution before a layer that only moves numbers, or one that only cuts a map out of a map (with one weight a
+  // channel), which goes into all its readers or none.
   bool into_conv(std::size_t i) {
     const int before = node(i).inputs[0];
     const Node& first = node(before);
-    if (first.kind != OpKind::kConv || !only_read_by_one(before) || !only_moves(node(i).dense())) return false;
+    if (first.kind != OpKind::kConv || graph_.output == before) return false;
     const TensorShape& in = node(first.inputs[0]).shape;
-    if (first.inputs[0] == 0 || in.size() * first.shape.size() > kMaxSavingLevel ||
-        in.size() * node(i).shape.size() > kMaxSavingLevel)
-      return false;
-    DenseParams dense = conv_as_dense(first.conv(), in, first.shape);
+    const bool moves = one_weight_a_channel(first.conv());
+    const auto goes_in = [&](int reader) {
+      const Node& dense = node(reader);
+      return dense.kind == OpKind::kDense && in.size() * dense.shape.size() <= kMaxSavingLevel &&
+             (moves || only_moves(dense.dense()));
+    };
+    if (in.size() * first.shape.size() > kMaxSavingLevel) return false;
+    if (!moves && (first.inputs[0] == 0 || !only_read_by_one(before))) return false;
+    if (!std::all_of(readers(before).begin(), readers(before).end(), goes_in)) return false;
+    DenseParams dense{static_cast<int>(first.shape.size()), static_cast<int>(in.size()), {}, {}};
     const std::size_t plane = first.shape.size() / static_cast<std::size_t>(first.shape.channels);
     for (std::size_t e = 0; e < first.shape.size(); ++e) dense.bias.push_back(first.conv().bias[e / plane]);
-    skip_input(i, composed(node(i).dense(), dense, SparseRows(dense)));
+    skip_input(i, composed(node(i).dense(), dense, SparseRows(first.conv(), in, first.shape)));
     return true;
   }
 

@@ -40,6 +40,9 @@ const std::unordered_map<std::string, Handler>& handlers() {
       {"Shape", import_shape},
       {"Pad", import_pad},
       {"Slice", import_slice},
+      {"Split", import_split},
+      {"Gather", import_gather},
+      {"Expand", import_expand},
       {"Concat", import_concat},
   };
   return kHandlers;
@@ -56,6 +59,7 @@ bool attributes_ok(const OnnxNode& node, std::string& wrong) {
       {"keepdims", Kind::kInt},      {"perm", Kind::kInts},    {"allowzero", Kind::kInt}, {"to", Kind::kInt},
       {"start", Kind::kInt},         {"end", Kind::kInt},      {"starts", Kind::kInts},   {"ends", Kind::kInts},
       {"mode", Kind::kString},       {"block_size", Kind::kInt}, {"count_include_pad", Kind::kInt},
+      {"split", Kind::kInts},        {"num_outputs", Kind::kInt},
   };
   for (const auto& [name, attribute] : node.attributes) {
     const auto known = kKinds.find(name);

@@ -20,7 +20,7 @@ constexpr Advice kNormalisation{"a normalisation by statistics of the encrypted 
 constexpr Advice kQuantised{"quantised arithmetic", "export the float model; encrypted arithmetic is on reals"};
 constexpr Advice kRecurrent{"a recurrent layer", "use convolutional or dense layers"};
 constexpr Advice kControl{"control flow", "export with fixed control flow (torch.jit.trace, or unrolled)"};
-constexpr Advice kRearrange{"it selects or joins elements", "use Add to merge branches, and strides to select"};
+constexpr Advice kPlaces{"it moves elements by lists of their places", "use Slice, Split, Gather or Concat with constant indices"};
 constexpr Advice kCompare{"a comparison, which is no polynomial", "train without it; compare after decryption"};
 
 struct Row {
@@ -96,8 +96,11 @@ constexpr std::array kRows{
     Row{"If", kControl, false},
     Row{"Loop", kControl, false},
     Row{"Scan", kControl, false},
-    Row{"Split", kRearrange, false},
-    Row{"Gather", kRearrange, false},
+    Row{"GatherElements", kPlaces, false},
+    Row{"GatherND", kPlaces, false},
+    Row{"ScatterElements", kPlaces, false},
+    Row{"ScatterND", kPlaces, false},
+    Row{"SplitToSequence", {"a sequence of tensors", "use Split"}, false},
     Row{"ConvTranspose", {"a transposed convolution", "use a convolution with a stride, or a dense layer"}, false},
     Row{"Resize", {"a change of image size", "use strides of convolutions and average pools"}, false},
     Row{"Upsample", {"a change of image size", "use strides of convolutions and average pools"}, false},

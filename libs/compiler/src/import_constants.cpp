@@ -120,12 +120,6 @@ Outcome pick(ImportState& state, const ConstTensor& from, std::vector<std::int64
   return {};
 }
 
-std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& dims) {
-  std::vector<std::int64_t> strides(dims.size(), 1);
-  for (std::size_t k = dims.size(); k-- > 1;) strides[k - 1] = strides[k] * dims[k];
-  return strides;
-}
-
 Outcome transpose(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
   const std::size_t rank = tensor.dims.size();
   std::vector<std::int64_t> perm(rank), dims, steps;
@@ -146,35 +140,6 @@ Outcome transpose(ImportState& state, const OnnxNode& node, const ConstTensor& t
   return state.finish(node, std::move(out));
 }
 
-Outcome slice(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
-  std::vector<Cut> cuts;
-  if (auto refusal = read_cuts(state, node, tensor.dims, cuts)) return refusal;
-  std::vector<std::int64_t> dims, steps = strides_of(tensor.dims);
-  std::int64_t first = 0;
-  for (std::size_t k = 0; k < cuts.size(); ++k) {
-    dims.push_back(cuts[k].count);
-    first += cuts[k].start * steps[k];
-    steps[k] *= cuts[k].step;
-  }
-  ConstTensorPtr out;
-  if (auto refusal = pick(state, tensor, std::move(dims), steps, first, out)) return refusal;
-  return state.finish(node, std::move(out));
-}
-
-// The dims to which both broadcast, as numpy has it; nothing if they do not fit.
-std::optional<std::vector<std::int64_t>> common_dims(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
-  std::vector<std::int64_t> out(std::max(a.size(), b.size()), 1);
-  std::int64_t count = 1;
-  for (std::size_t k = 1; k <= out.size(); ++k) {
-    const std::int64_t x = k <= a.size() ? a[a.size() - k] : 1, y = k <= b.size() ? b[b.size() - k] : 1;
-    if (x < 1 || y < 1 || (x != y && x != 1 && y != 1)) return std::nullopt;
-    out[out.size() - k] = std::max(x, y);
-    if (count > (std::int64_t{1} << 40) / std::max(x, y)) return std::nullopt;
-    count *= std::max(x, y);
-  }
-  return out;
-}
-
 // The tensor repeated to fill dims.
 Outcome repeat(ImportState& state, const ConstTensorPtr& tensor, const std::vector<std::int64_t>& dims, ConstTensorPtr& out) {
   out = tensor;
@@ -182,16 +147,6 @@ Outcome repeat(ImportState& state, const ConstTensorPtr& tensor, const std::vect
   const auto strides = broadcast_strides(tensor->dims, dims);
   if (!strides) return inconsistent("a constant " + dims_to_string(tensor->dims) + " does not broadcast to " + dims_to_string(dims));
   return pick(state, *tensor, dims, {strides->begin(), strides->end()}, 0, out);
-}
-
-Outcome expand(ImportState& state, const OnnxNode& node, const ConstTensorPtr& tensor) {
-  const ConstTensorPtr to = state.constant(node, 1);
-  if (!to || !to->is_integer || to->size() > kMaxRank) return not_evaluated(node);
-  const auto dims = common_dims(tensor->dims, to->integers);
-  if (!dims) return inconsistent("a constant " + dims_to_string(tensor->dims) + " does not broadcast to " + dims_to_string(to->integers));
-  ConstTensorPtr out;
-  if (auto refusal = repeat(state, tensor, *dims, out)) return refusal;
-  return state.finish(node, std::move(out));
 }
 
 Outcome constant_of_shape(ImportState& state, const OnnxNode& node, const ConstTensor& shape) {
@@ -230,33 +185,6 @@ Outcome dequantize(ImportState& state, const OnnxNode& node, const ConstTensor& 
     if (!std::isfinite(out->reals.back())) return inconsistent("a constant overflows");
   }
   return state.finish(node, ConstTensorPtr(std::move(out)));
-}
-
-// Lists of integers (shapes) put one behind the other.
-Outcome concat_lists(ImportState& state, const OnnxNode& node) {
-  std::vector<std::int64_t> all;
-  for (std::size_t k = 0; k < node.inputs.size(); ++k) {
-    const ConstTensorPtr part = state.constant(node, k);
-    if (!part || !part->is_integer || part->dims.size() != 1 || all.size() + part->size() > 64)
-      return not_evaluated(node);
-    all.insert(all.end(), part->integers.begin(), part->integers.end());
-  }
-  const auto size = static_cast<std::int64_t>(all.size());  // before it is moved from
-  return state.finish(node, make_integers({size}, std::move(all)));
-}
-
-Outcome gather_list(ImportState& state, const OnnxNode& node, const ConstTensor& list) {
-  const ConstTensorPtr at = state.constant(node, 1);
-  if (!list.is_integer || list.dims.size() != 1 || !at || !at->is_integer || at->dims.size() > 1 || at->size() > 64)
-    return not_evaluated(node);
-  std::vector<std::int64_t> picked;
-  const auto size = static_cast<std::int64_t>(list.size());
-  for (std::int64_t index : at->integers) {
-    if (index < -size || index >= size)
-      return inconsistent("it gathers element " + std::to_string(index) + " of " + std::to_string(size));
-    picked.push_back(list.integers[index < 0 ? index + size : index]);
-  }
-  return state.finish(node, make_integers(at->dims, std::move(picked)));
 }
 
 Outcome change_axes(ImportState& state, const OnnxNode& node, const ConstTensor& tensor, bool add) {
@@ -308,6 +236,38 @@ Outcome arithmetic(ImportState& state, const OnnxNode& node) {
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
 
+Outcome equal(ImportState& state, const OnnxNode& node) {
+  ConstTensorPtr a = state.constant(node, 0), b = state.constant(node, 1);
+  const auto dims = a && b ? common_dims(a->dims, b->dims) : std::nullopt;
+  if (!dims) return not_evaluated(node);
+  if (auto refusal = repeat(state, a, *dims, a)) return refusal;
+  if (auto refusal = repeat(state, b, *dims, b)) return refusal;
+  if (!state.budget().charge(a->size())) return too_large();
+  std::vector<std::int64_t> same;
+  for (std::size_t i = 0; i < a->size(); ++i) same.push_back(a->at(i) == b->at(i) ? 1 : 0);
+  return state.finish(node, make_integers(*dims, std::move(same)));
+}
+
+// With Equal: the sizes that Expand shall keep (-1), as PyTorch computes them.
+Outcome where(ImportState& state, const OnnxNode& node, ConstTensorPtr condition) {
+  ConstTensorPtr a = state.constant(node, 1), b = state.constant(node, 2);
+  auto dims = a && b ? common_dims(a->dims, b->dims) : std::nullopt;
+  if (dims) dims = common_dims(*dims, condition->dims);
+  if (!dims || a->is_integer != b->is_integer) return not_evaluated(node);
+  for (ConstTensorPtr* each : {&condition, &a, &b})
+    if (auto refusal = repeat(state, *each, *dims, *each)) return refusal;
+  if (!state.budget().charge(a->size())) return too_large();
+  auto out = std::make_shared<ConstTensor>(*a);
+  for (std::size_t i = 0; i < a->size(); ++i) {
+    if (condition->at(i) != 0) continue;
+    if (a->is_integer)
+      out->integers[i] = b->integers[i];
+    else
+      out->reals[i] = b->reals[i];
+  }
+  return state.finish(node, ConstTensorPtr(std::move(out)));
+}
+
 Outcome unary(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
   if (tensor.is_integer || !state.budget().charge(tensor.size())) return not_evaluated(node);
   auto out = std::make_shared<ConstTensor>(tensor);
@@ -323,16 +283,19 @@ Outcome unary(ImportState& state, const OnnxNode& node, const ConstTensor& tenso
 Outcome fold_constant(ImportState& state, const OnnxNode& node) {
   const std::string& op = node.op;
   if (op == "Constant") return constant_node(state, node);
-  if (op == "Concat") return concat_lists(state, node);
+  if (op == "Concat") return import_concat(state, node);
   const ConstTensorPtr tensor = state.constant(node, 0);
   if (!tensor) return not_evaluated(node);
   if (op == "Identity" || op == "Dropout") return state.finish(node, tensor);
   if (op == "Cast") return cast(state, node, *tensor);
   if (op == "CastLike") return cast_like(state, node, *tensor);
   if (op == "Transpose") return transpose(state, node, *tensor);
-  if (op == "Gather") return gather_list(state, node, *tensor);
-  if (op == "Slice") return slice(state, node, *tensor);
-  if (op == "Expand") return expand(state, node, tensor);
+  if (op == "Gather") return import_gather(state, node);
+  if (op == "Slice") return slice_constant(state, node, *tensor);
+  if (op == "Split") return split_constant(state, node, *tensor);
+  if (op == "Expand") return import_expand(state, node);
+  if (op == "Equal") return equal(state, node);
+  if (op == "Where") return where(state, node, tensor);
   if (op == "ConstantOfShape") return constant_of_shape(state, node, *tensor);
   if (op == "DequantizeLinear") return dequantize(state, node, *tensor);
   if (op == "Unsqueeze" || op == "Squeeze") return change_axes(state, node, *tensor, op == "Unsqueeze");

@@ -201,6 +201,19 @@ std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std:
   return strides;
 }
 
+std::optional<std::vector<std::int64_t>> common_dims(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
+  std::vector<std::int64_t> out(std::max(a.size(), b.size()), 1);
+  std::int64_t count = 1;
+  for (std::size_t k = 1; k <= out.size(); ++k) {
+    const std::int64_t x = k <= a.size() ? a[a.size() - k] : 1, y = k <= b.size() ? b[b.size() - k] : 1;
+    if (x < 1 || y < 1 || (x != y && x != 1 && y != 1)) return std::nullopt;
+    out[out.size() - k] = std::max(x, y);
+    if (count > (std::int64_t{1} << 40) / std::max(x, y)) return std::nullopt;
+    count *= std::max(x, y);
+  }
+  return out;
+}
+
 Outcome import_add(ImportState& state, const OnnxNode& node) { return add_inputs(state, node, 1, 1); }
 Outcome import_sub(ImportState& state, const OnnxNode& node) { return add_inputs(state, node, 1, -1); }
 

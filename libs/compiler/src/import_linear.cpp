@@ -90,7 +90,7 @@ Outcome read_bias(const ImportState& state, const OnnxNode& node, std::size_t k,
 template <typename Weight>
 Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::int64_t columns, std::int64_t rows,
                   Weight weight, std::vector<double> bias) {
-  if (value.dims.size() < 2 || static_cast<std::size_t>(value.dims.back()) != element_count(value.dims)) {
+  if (value.dims.empty() || static_cast<std::size_t>(value.dims.back()) != element_count(value.dims)) {
     return Refusal{"its input has dimensions " + dims_to_string(value.dims), "flatten to [batch, features] first",
                    false};
   }
@@ -130,6 +130,18 @@ Outcome add_dense(ImportState& state, const OnnxNode& node, Value value, std::in
       state.add_node(OpKind::kDense, node.name, {value.base}, {static_cast<int>(rows), 1, 1}, std::move(params));
   value.dims.back() = rows;
   return state.finish(node, node_value(made, std::move(value.dims)));
+}
+
+// A matrix for each row, and a bias.
+Outcome multiply_and_shift(ImportState& state, const OnnxNode& node, const Value& value, const ConstTensor& matrix,
+                           ConstTensor shift) {
+  OnnxNode product = node;
+  product.outputs = {node.outputs.at(0) + "/product"};
+  if (auto refusal = multiply_by_constant(state, product, value, matrix, false)) return refusal;
+  const std::string bias = node.outputs[0] + "/bias";
+  if (!state.define(bias, std::make_shared<const ConstTensor>(std::move(shift))))
+    return inconsistent("its output is already the output of another node");
+  return import_add(state, {node.name, "Add", {product.outputs[0], bias}, {node.outputs[0]}, {}});
 }
 
 // A pool over whole planes.
@@ -329,12 +341,20 @@ Outcome import_gemm(ImportState& state, const OnnxNode& node) {
     for (std::size_t m = 0; m < bias.size(); ++m) bias[m] = beta * c->at(c->size() == 1 ? 0 : m);
   }
   const auto stride = static_cast<std::size_t>(weights->dims[1]);
-  return add_dense(
-      state, node, *value, columns, rows,
-      [&](std::size_t m, std::size_t k) {
-        return alpha * weights->reals[transposed ? m * stride + k : k * stride + m];
-      },
-      std::move(bias));
+  const auto weight = [&](std::size_t m, std::size_t k) {
+    return alpha * weights->reals[transposed ? m * stride + k : k * stride + m];
+  };
+  if (value->dims.size() == 2 && value->dims[0] != 1) {  // tokens [tokens, features]
+    if (!state.budget().charge(weights->size() + bias.size())) return too_large();
+    ConstTensor matrix, shift;
+    matrix.dims = {columns, rows};
+    for (std::size_t k = 0; k < static_cast<std::size_t>(columns); ++k)
+      for (std::size_t m = 0; m < bias.size(); ++m) matrix.reals.push_back(static_cast<float>(weight(m, k)));
+    shift.dims = {rows};
+    shift.reals.assign(bias.begin(), bias.end());
+    return multiply_and_shift(state, node, *value, matrix, std::move(shift));
+  }
+  return add_dense(state, node, *value, columns, rows, weight, std::move(bias));
 }
 
 Outcome import_matmul(ImportState& state, const OnnxNode& node) {
@@ -342,6 +362,7 @@ Outcome import_matmul(ImportState& state, const OnnxNode& node) {
   if (value != nullptr && other != nullptr) return multiply_matrices(state, node, *value, *other);
   const ConstTensorPtr weights = state.constant(node, value != nullptr ? 1 : 0);
   if ((value == nullptr && other == nullptr) || !weights) return inconsistent("it needs two inputs");
+  if ((value != nullptr ? value : other)->dims.empty()) return inconsistent("it multiplies a single number");
   const bool one_row = value != nullptr && static_cast<std::size_t>(value->dims.back()) == element_count(value->dims);
   if (!one_row) return multiply_by_constant(state, node, value != nullptr ? *value : *other, *weights, value == nullptr);
   if (weights->dims.size() != 2 || weights->is_integer) {
@@ -416,7 +437,7 @@ Outcome import_reduce_mean(ImportState& state, const OnnxNode& node) {
     if (auto refusal = require_image(state, *value)) return refusal;
     planes = leaves_channels(state, *value, *axes);
   }
-  if (axes && !axes->empty() && !planes && axes->front() > 0 && rank <= 3) {
+  if (axes && !axes->empty() && !planes && (axes->front() > 0 || value->dims[0] != 1) && rank <= 3) {
     std::vector<std::int64_t> dims = reduced_dims(value->dims, *axes, keep);
     return mean_of_elements(state, node, *value, *axes, std::move(dims));
   }

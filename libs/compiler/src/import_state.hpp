@@ -31,6 +31,9 @@ inline Refusal too_large() {
           "simplify the model (onnxsim) before compiling", false};
 }
 
+/// The most zeros on one side of a map.
+inline constexpr int kMaxBorder = 4096;
+
 /// Zeros around a map.
 struct Border {
   int top = 0, left = 0, bottom = 0, right = 0;
@@ -136,10 +139,15 @@ Outcome import_transpose(ImportState& state, const OnnxNode& node);
 Outcome import_shape(ImportState& state, const OnnxNode& node);
 Outcome import_pad(ImportState& state, const OnnxNode& node);
 Outcome import_slice(ImportState& state, const OnnxNode& node);
+Outcome import_split(ImportState& state, const OnnxNode& node);
+Outcome import_gather(ImportState& state, const OnnxNode& node);
+Outcome import_expand(ImportState& state, const OnnxNode& node);
 Outcome import_concat(ImportState& state, const OnnxNode& node);
 
 /// Evaluates an operator all of whose inputs are constant.
 Outcome fold_constant(ImportState& state, const OnnxNode& node);
+Outcome slice_constant(ImportState& state, const OnnxNode& node, const ConstTensor& tensor);
+Outcome split_constant(ImportState& state, const OnnxNode& node, const ConstTensor& tensor);
 
 /// The value must be an image in channel order. If nothing has read the graph's input yet and the model reshaped it, or
 /// turned it from channels last, it becomes the image that is seen here.
@@ -152,10 +160,22 @@ Outcome multiply_elements(ImportState& state, const OnnxNode& node, const Value&
 /// Nodes of two values with their elements in the model's order, broadcast to common dims.
 Outcome common_order(ImportState& state, const OnnxNode& node, const Value& a, const Value& b, int& left, int& right,
                      std::vector<std::int64_t>& dims);
-/// The mean over axes (sorted, without the batch) as a dense layer. `dims`: of the result.
+/// The mean over axes (sorted) as a dense layer. `dims`: of the result.
 Outcome mean_of_elements(ImportState& state, const OnnxNode& node, const Value& value, const std::vector<int>& axes,
                          std::vector<std::int64_t> dims);
 
+/// Elements of a tensor, in an order, as a tensor of other dims.
+struct Choice {
+  std::vector<int> elements;
+  std::vector<std::int64_t> dims;
+};
+/// The chosen elements of a value, where they cost the fewest levels. `value` is one of those that names stand for.
+Outcome choose_elements(ImportState& state, const std::string& name, const Value& value, const Choice& choice, Value& out);
+/// The same as a layer that only moves numbers, whatever the value is.
+Outcome move_elements(ImportState& state, const std::string& name, Value value, const Choice& choice, Value& out);
+
+/// A node of `total` channels: those of `base` from channel `first` on, zeros in the others, with zeros around all.
+Outcome embed(ImportState& state, const std::string& name, int base, int first, std::int64_t total, const Border& border, int& node);
 /// A node with zeros around its input.
 Outcome add_border(ImportState& state, const std::string& name, const Value& value, const Border& border, int& node);
 /// An average pool without padding behind the value.
@@ -168,6 +188,9 @@ Value node_value(int node, std::vector<std::int64_t> dims);
 std::optional<std::vector<std::size_t>> broadcast_strides(const std::vector<std::int64_t>& from,
                                                           const std::vector<std::int64_t>& to);
 
+/// The dims to which both broadcast, as numpy has it; nothing if they do not fit.
+std::optional<std::vector<std::int64_t>> common_dims(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b);
+
 /// What Slice takes of one axis: `count` elements, from `start` on.
 struct Cut {
   std::int64_t start = 0, step = 1, count = 0;
@@ -175,6 +198,11 @@ struct Cut {
 /// One cut for each of dims.
 Outcome read_cuts(const ImportState& state, const OnnxNode& node, const std::vector<std::int64_t>& dims, std::vector<Cut>& cuts);
 
+/// A list of integers from input `k`, or from an attribute where there is no such input.
+Outcome read_list(const ImportState& state, const OnnxNode& node, std::size_t k, const char* name,
+                  std::optional<std::vector<std::int64_t>>& list);
+/// The attribute `axis`, as 0..rank-1.
+Outcome read_axis(const OnnxNode& node, std::size_t rank, std::int64_t otherwise, int& axis);
 /// Axes of an operator from its attribute or its input `k`; normalised to 0..rank-1, sorted, without repeats.
 Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k, int rank,
                   std::optional<std::vector<int>>& axes);

@@ -125,6 +125,23 @@ std::size_t element_count(const std::vector<std::int64_t>& dims) {
   return count;
 }
 
+std::optional<std::size_t> count_within(const std::vector<std::int64_t>& dims, std::size_t limit) {
+  std::size_t count = 1;
+  for (const std::int64_t dim : dims) {
+    if (dim < 0) return std::nullopt;
+    const auto extent = static_cast<std::size_t>(dim);
+    if (extent != 0 && count > limit / extent) return std::nullopt;
+    count *= extent;
+  }
+  return count;
+}
+
+std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& dims) {
+  std::vector<std::int64_t> strides(dims.size(), 1);
+  for (std::size_t k = dims.size(); k-- > 1;) strides[k - 1] = strides[k] * dims[k];
+  return strides;
+}
+
 std::string dims_to_string(const std::vector<std::int64_t>& dims) {
   std::string out = "[";
   for (std::size_t i = 0; i < dims.size(); ++i) out += (i == 0 ? "" : ", ") + std::to_string(dims[i]);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,12 @@ struct Value {
 
 /// Product of dims. They were checked when the value was made.
 std::size_t element_count(const std::vector<std::int64_t>& dims);
+
+/// The same for dims from outside; nothing if one is negative or the product is above the limit.
+std::optional<std::size_t> count_within(const std::vector<std::int64_t>& dims, std::size_t limit);
+
+/// How far apart elements are that differ by one in each index.
+std::vector<std::int64_t> strides_of(const std::vector<std::int64_t>& dims);
 
 /// "[1, 64, 8, 8]".
 std::string dims_to_string(const std::vector<std::int64_t>& dims);

@@ -21,6 +21,15 @@ Outcome input_value(const ImportState& state, const OnnxNode& node, const Value*
 
 }  // namespace
 
+Outcome read_axis(const OnnxNode& node, std::size_t rank, std::int64_t otherwise, int& axis) {
+  const auto extent = static_cast<std::int64_t>(rank);
+  const std::int64_t given = attribute_int(node, "axis", otherwise);
+  if (given < -extent || given >= extent)
+    return inconsistent("axis " + std::to_string(given) + " of a tensor of rank " + std::to_string(rank));
+  axis = static_cast<int>(given < 0 ? given + extent : given);
+  return {};
+}
+
 Outcome read_axes(const ImportState& state, const OnnxNode& node, std::size_t k, int rank,
                   std::optional<std::vector<int>>& axes) {
   axes.reset();

@@ -57,6 +57,7 @@ class OnnxBuilder {
   OnnxBuilder& drop_opset();
   OnnxBuilder& nest_subgraphs(int depth);
 
+  [[nodiscard]] int opset() const;
   [[nodiscard]] std::vector<std::byte> bytes() const;
 
  private:

@@ -212,6 +212,8 @@ OnnxBuilder& OnnxBuilder::nest_subgraphs(int depth) {
   return *this;
 }
 
+int OnnxBuilder::opset() const { return static_cast<int>(impl_->model.opset_import(0).version()); }
+
 std::vector<std::byte> OnnxBuilder::bytes() const {
   const std::string text = impl_->model.SerializeAsString();
   std::vector<std::byte> out(text.size());

@@ -403,13 +403,6 @@ TEST(OnnxExporters, OtherPaddingsAndCutsSayWhy) {
       {"batch", [](OnnxBuilder& m) { m.integers("p", {8}, {1, 0, 0, 0, 0, 0, 0, 0}).node("Pad", {"x", "p"}, {"y"}); }, "batch"},
       {"short", [](OnnxBuilder& m) { m.integers("p", {3}, {0, 0, 0}).node("Pad", {"x", "p"}, {"y"}); }, "pads"},
       {"huge", [](OnnxBuilder& m) { m.integers("p", {8}, {0, 0, std::int64_t{1} << 40, 0, 0, 0, 0, 0}).node("Pad", {"x", "p"}, {"y"}); }, "pads"},
-      {"offset", [](OnnxBuilder& m) {
-         m.integers("s", {1}, {1}).integers("e", {1}, {9}).integers("a", {1}, {2}).node("Slice", {"x", "s", "e", "a"}, {"y"});
-       }, "selects"},
-      {"channels", [](OnnxBuilder& m) {
-         m.integers("s", {1}, {0}).integers("e", {1}, {1}).integers("a", {1}, {1}).node("Slice", {"x", "s", "e", "a"}, {"y"});
-       }, "selects"},
-      {"height", [](OnnxBuilder& m) { m.node("Concat", {"x", "x"}, {"y"}, {{"axis", std::int64_t{2}}}); }, "joins"},
       {"pool", [](OnnxBuilder& m) { m.node("AveragePool", {"x"}, {"y"}, {{"kernel_shape", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}); }, "count_include_pad"},
       {"groups", [](OnnxBuilder& m) { m.reals("w", {4, 2, 1, 1}, std::vector<float>(8, 1.0f)).node("Conv", {"x", "w"}, {"y"}, {{"group", std::int64_t{3}}}); }, "groups"},
       {"no groups", [](OnnxBuilder& m) { m.reals("w", {4, 4, 1, 1}, std::vector<float>(16, 1.0f)).node("Conv", {"x", "w"}, {"y"}, {{"group", std::int64_t{0}}}); }, "groups"},
