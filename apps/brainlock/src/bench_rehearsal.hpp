@@ -16,8 +16,9 @@ Status check_rehearsal(const device_cuda::DeviceChoice& device);
 /// Requests whose tasks one thread did, as if `threads` had. Seconds.
 struct RehearsedRun {
   unsigned threads = 0;
+  double seconds = 0;              ///< of medians: of each batch, and of what is between them
   device::Rehearsal::Sum median;   ///< of the run in the middle
-  double min_s = 0, max_s = 0;
+  double min_s = 0, max_s = 0;     ///< of single runs, which wait for every task that was interrupted
   [[nodiscard]] nlohmann::json json() const;
 };
 /// After `warm_up` requests, `repeats` that count. The server's pool is as before when this returns; nobody else may use it meanwhile. Every answer must

@@ -143,7 +143,7 @@ void CpuBackend::touch(std::size_t words) {
 void CpuBackend::tensor_square(const Stream& stream, std::uint32_t limbs, std::span<const TensorSquare> batch) {
   const std::size_t block = std::min<std::size_t>(degree_, 2048);
   const std::size_t blocks = degree_ / block;
-  pool_->parallel_for(batch.size() * limbs * blocks, stream.stop, [&](std::size_t task, unsigned worker) {
+  for_pieces(batch.size() * limbs * blocks, stream, [&](std::size_t task, unsigned worker) {
     const TensorSquare& job = batch[task / (limbs * blocks)];
     const auto l = static_cast<std::uint32_t>(task / blocks % limbs);
     const std::size_t at = l * stride_ + task % blocks * block;

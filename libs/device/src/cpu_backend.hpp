@@ -92,6 +92,27 @@ class CpuBackend final : public Backend {
   void switch_unit(const Word* digits, std::size_t digit_stride, std::uint32_t digit_count, const Word* key, const Word* addend,
                    const math::AutomorphismTable* automorphism, std::size_t begin, const math::Modulus& m,
                    const Word* base0, const Word* base1, Word* out0, Word* out1) const;
+  /// Key switches of one limb and job that are cut up, the last ones of a batch: their digits are tasks of their own, and then `pieces` of their units.
+  struct Spread {
+    std::size_t tasks = 0, pieces = 1;
+  };
+  /// Of so many tasks: those left after rounds in which every thread has one, if that is quicker than a round of them.
+  Spread spread_switches(std::size_t tasks, std::uint32_t digits) const;
+  // The parts of one limb's task of a switch, `temporary` being its digits and then P c0, rows_y the job's conversion_sources().
+  void make_digit(const SwitchOnce& job, std::uint32_t limbs, std::uint32_t l, std::uint32_t d, const Word* rows_y, Word* temporary) const;
+  void lift_addend(const SwitchOnce& job, std::uint32_t limbs, std::uint32_t l, Word* temporary) const;
+  /// Inner products of the units of ranks [first, last).
+  void switch_units(const SwitchOnce& job, std::uint32_t limbs, std::uint32_t l, const Word* temporary, std::size_t first, std::size_t last) const;
+  /// parallel_for() of pieces that take a few microseconds each. Claims of tasks come one after the other, some 100 ns apart where threads are many: so
+  /// many pieces make a task that claims keep up, but not so many that threads are left without one. Up to 16 threads: one.
+  template <typename Piece>
+  void for_pieces(std::size_t count, const Stream& stream, const Piece& piece) {
+    const std::size_t most = (threads() + 15) / 16, even = (count + threads() - 1) / threads();
+    const std::size_t each = std::max<std::size_t>(1, std::min(most, even));
+    pool_->parallel_for((count + each - 1) / each, stream.stop, [&](std::size_t task, unsigned worker) {
+      for (std::size_t i = task * each, end = std::min(i + each, count); i < end; ++i) piece(i, worker);
+    });
+  }
   /// Limbs that one task of a decomposition of `limbs` in all takes together.
   std::uint32_t limbs_per_group(std::size_t limbs) const;
   class LinearWalk;

@@ -16,6 +16,8 @@ constexpr std::size_t kSwitchUnits = 16;
 // Units between the one computed and the one whose key and results are asked for: some 100 ns, the way to memory and back.
 constexpr std::size_t kUnitsAhead = 2;
 constexpr std::size_t kLineWords = 16;
+// Key switches are spread only if that leaves less than this of the time: what is spread goes through memory and a batch more.
+constexpr double kSpreadGain = 0.9;
 
 void prefetch(const Word* words, std::size_t pieces) {
   for (std::size_t i = 0; i < pieces * kUnitWords; i += kLineWords) __builtin_prefetch(words + i);
@@ -53,7 +55,7 @@ Result<Buffer> CpuBackend::conversion_sources(const Stream& stream, std::uint32_
   }
   const std::size_t block = std::min(degree_, kConversionBlock);
   const std::size_t blocks = degree_ / block;
-  pool_->parallel_for(lifted.size() * blocks, stream.stop, [&](std::size_t task, unsigned worker) {
+  for_pieces(lifted.size() * blocks, stream, [&](std::size_t task, unsigned worker) {
     Word* const rows_y = y + lifted[task / blocks] * rows * stride_ + task % blocks * block;
     Word* const temporary = scratch(worker, limbs * block);
     const Conversion& conversion = constants.by_p.conversion;
@@ -82,7 +84,7 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
   const Word* const y = coefficients.data();
 
   // What needs no conversion: c0, and a packed digit's own limbs.
-  pool_->parallel_for(batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {
+  const auto keep = [&](std::size_t task, unsigned worker) {
     const Decompose& job = batch[task / rows];
     const auto l = static_cast<std::uint32_t>(task % rows);
     Word* const row = job.digits + l * degree_ * (digits + 1);
@@ -99,12 +101,12 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
       c0 = lifted;
     }
     scatter(row, digits + 1, digits, c0);
-  });
+  };
 
   // A few limbs of one digit: conversion and transforms in L2, then to their places.
   const std::uint32_t group = limbs_per_group(batch.size() * digits * rows);
   const std::uint32_t groups = (rows + group - 1) / group;
-  pool_->parallel_for(batch.size() * digits * groups, stream.stop, [&](std::size_t task, unsigned worker) {
+  const auto convert = [&](std::size_t task, unsigned worker) {
     const std::size_t j = task / (digits * groups);
     const Decompose& job = batch[j];
     const auto d = static_cast<std::uint32_t>(task / groups % digits);
@@ -133,6 +135,12 @@ Status CpuBackend::decompose(const Stream& stream, std::uint32_t limbs, std::spa
       k_.ntt_forward_units(table(ring_.modulus_index(limbs, l)), temporary + (l - first) * stride_,
                            job.digits + l * degree_ * (digits + 1) + d * kUnitWords, order_.ranks(), (digits + 1) * kUnitWords);
     }
+  };
+
+  // The longer ones first.
+  const std::size_t conversions = batch.size() * digits * groups;
+  pool_->parallel_for(conversions + batch.size() * rows, stream.stop, [&](std::size_t task, unsigned worker) {
+    task < conversions ? convert(task, worker) : keep(task - conversions, worker);
   });
   return {};
 }
@@ -175,7 +183,7 @@ void CpuBackend::switch_keys(const Stream& stream, std::uint32_t limbs, std::spa
   const std::uint32_t digits = ring_.digits(limbs);
   const std::size_t units = std::min(order_.units(), kSwitchUnits);
   const std::size_t chunks = order_.units() / units;
-  pool_->parallel_for(rows * chunks, stream.stop, [&](std::size_t task, unsigned) {
+  for_pieces(rows * chunks, stream, [&](std::size_t task, unsigned) {
     const auto l = static_cast<std::uint32_t>(task / chunks);
     const math::Modulus& m = modulus(ring_.modulus_index(limbs, l));
     for (const SwitchKey& job : batch) {
@@ -202,75 +210,122 @@ Status CpuBackend::switch_once(const Stream& stream, std::uint32_t limbs, std::s
   if (batch.empty()) return {};
   const std::uint32_t rows = limbs + ring_.p_count;
   const std::uint32_t digits = ring_.digits(limbs);
-  const LevelConstants& constants = constants_.level[limbs];
   std::vector<Source> inputs;
   for (const SwitchOnce& job : batch) inputs.push_back({job.c1, job.lifted});
   BRAINLOCK_ASSIGN(Buffer coefficients, conversion_sources(stream, limbs, inputs));
   const Word* const y = coefficients.data();
 
   // One limb of the result: the digits of that limb are made in L2 and used there. Jobs of one limb follow each other,
-  // so that they find its key in the last cache.
-  pool_->parallel_for(rows * batch.size(), stream.stop, [&](std::size_t task, unsigned worker) {
-    const auto l = static_cast<std::uint32_t>(task / batch.size());
-    const std::size_t j = task % batch.size();
-    const SwitchOnce& job = batch[j];
-    assert(job.key->limbs >= limbs && job.key->digits >= digits);
-    const std::uint32_t index = ring_.modulus_index(limbs, l);
-    const math::Modulus& m = modulus(index);
-    const Word* const rows_y = y + j * rows * stride_;
-    Word* const temporary = scratch(worker, (digits + 1) * stride_);   // digit by digit, then P c0
-    for (std::uint32_t d = 0; d < digits; ++d) {
-      const std::uint32_t own = d * ring_.digit_limbs;
-      const Conversion& conversion = constants.digits[d];
-      const auto k = static_cast<std::uint32_t>(conversion.sources.size());
-      Word* const limb = temporary + d * stride_;
-      if (l >= own && l < own + k) {
-        if (!job.lifted) {
-          std::memcpy(limb, job.c1 + l * stride_, degree_ * sizeof(Word));
-          continue;
-        }
-        const Scalar s = constants.unprepare[l];
-        k_.mul_scalar(limb, rows_y + l * stride_, s.value, s.shoup, m, degree_);
-      } else {
-        const Word* sources[kMaxLimbs];
-        for (std::uint32_t i = 0; i < k; ++i) sources[i] = rows_y + (own + i) * stride_;
-        const math::ConversionTarget target = conversion.target(ring_, l < own ? l : l - k, limb);
-        k_.convert_basis(sources, conversion.inv_q.data(), k, &target, 1, degree_);
-      }
-      k_.ntt_forward(table(index), limb);
+  // so that they find its key in the last cache. What many threads would do while others wait is spread over all of them.
+  const std::size_t tasks = rows * batch.size();
+  const Spread spread = spread_switches(tasks, digits);
+  const std::size_t whole = tasks - spread.tasks, limb_words = (digits + 1) * stride_;   // digit by digit, then P c0
+  Buffer spread_digits;
+  if (spread.tasks != 0) {
+    BRAINLOCK_ASSIGN(spread_digits, memory_->allocate(spread.tasks * limb_words));
+  }
+  const auto limb_of_task = [&](std::size_t task) { return static_cast<std::uint32_t>(task / batch.size()); };
+  const auto job_of_task = [&](std::size_t task) -> const SwitchOnce& { return batch[task % batch.size()]; };
+  const auto rows_of_task = [&](std::size_t task) { return y + task % batch.size() * rows * stride_; };
+  pool_->parallel_for(whole + spread.tasks * digits, stream.stop, [&](std::size_t i, unsigned worker) {
+    if (i < whole) {
+      Word* const temporary = scratch(worker, limb_words);
+      for (std::uint32_t d = 0; d < digits; ++d) make_digit(job_of_task(i), limbs, limb_of_task(i), d, rows_of_task(i), temporary);
+      lift_addend(job_of_task(i), limbs, limb_of_task(i), temporary);
+      switch_units(job_of_task(i), limbs, limb_of_task(i), temporary, 0, order_.units());
+      return;
     }
-    const Word* addend = nullptr;
-    if (job.c0 != nullptr && job.lifted) {
-      addend = job.c0 + l * stride_;
-    } else if (job.c0 != nullptr && l < limbs) {  // P c0
-      Word* const lifted = temporary + digits * stride_;
-      k_.mul_scalar(lifted, job.c0 + l * stride_, constants_.p[l].value, constants_.p[l].shoup, m, degree_);
-      addend = lifted;
-    }
-    const math::AutomorphismTable* automorphism = job.key->automorphism.get();
-    const bool based = l < job.base_limbs && job.base0 != nullptr;
-    for (std::size_t rank = 0; rank < order_.units(); ++rank) {
-      if (const std::size_t ahead = rank + kUnitsAhead; ahead < order_.units()) {
-        const std::size_t next = l * stride_ + order_.unit(ahead) * kUnitWords;
-        prefetch(key_unit(*job.key, limbs, l, ahead), 2 * digits);
-        prefetch_to_write(job.out0 + next);
-        prefetch_to_write(job.out1 + next);
-        if (based && job.base0 != job.out0) {
-          prefetch(job.base0 + next, 1);
-          prefetch(job.base1 + next, 1);
-        }
-        std::size_t source = order_.unit(ahead);
-        if (automorphism != nullptr) source = order_.unit(order_.source_rank(*automorphism, source));
-        for (std::uint32_t d = 0; d < digits; ++d) prefetch(temporary + d * stride_ + source * kUnitWords, 1);
-        if (addend != nullptr) prefetch(addend + source * kUnitWords, 1);
-      }
-      const std::size_t begin = order_.unit(rank) * kUnitWords, at = l * stride_ + begin;
-      const std::size_t offset = automorphism == nullptr ? begin : 0;  // without one the kernel starts at the unit itself
-      switch_unit(temporary + offset, stride_, digits, key_unit(*job.key, limbs, l, rank), addend == nullptr ? nullptr : addend + offset,
-                  automorphism, begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr, job.out0 + at, job.out1 + at);
-    }
+    const std::size_t nth = (i - whole) / digits, task = whole + nth;
+    const auto d = static_cast<std::uint32_t>((i - whole) % digits);
+    Word* const temporary = spread_digits.data() + nth * limb_words;
+    make_digit(job_of_task(task), limbs, limb_of_task(task), d, rows_of_task(task), temporary);
+    if (d == 0) lift_addend(job_of_task(task), limbs, limb_of_task(task), temporary);
+  });
+  pool_->parallel_for(spread.tasks * spread.pieces, stream.stop, [&](std::size_t i, unsigned) {
+    const std::size_t nth = i / spread.pieces, task = whole + nth, piece = i % spread.pieces;
+    switch_units(job_of_task(task), limbs, limb_of_task(task), spread_digits.data() + nth * limb_words,
+                 piece * order_.units() / spread.pieces, (piece + 1) * order_.units() / spread.pieces);
   });
   return {};
+}
+
+CpuBackend::Spread CpuBackend::spread_switches(std::size_t tasks, std::uint32_t digits) const {
+  const std::size_t threads = this->threads(), rest = tasks % threads;
+  if (threads <= 2 || rest == 0) return {};   // two threads would gain one limb of some tens, and lose the second cache
+  const auto rounds = [&](std::size_t count) { return static_cast<double>((count + threads - 1) / threads); };
+  // In transforms with their conversions; the inner products of a limb take about as long as one.
+  const double together = digits + 1;
+  Spread best;
+  double least = kSpreadGain * together;
+  for (std::size_t pieces = 1; pieces <= order_.units() / kSwitchUnits && rest * pieces <= 2 * threads; ++pieces) {
+    const double apart = rounds(rest * digits) + rounds(rest * pieces) / static_cast<double>(pieces);
+    if (apart >= least) continue;
+    least = apart;
+    best = {rest, pieces};
+  }
+  return best;
+}
+
+void CpuBackend::make_digit(const SwitchOnce& job, std::uint32_t limbs, std::uint32_t l, std::uint32_t d, const Word* rows_y, Word* temporary) const {
+  const std::uint32_t own = d * ring_.digit_limbs, index = ring_.modulus_index(limbs, l);
+  const LevelConstants& constants = constants_.level[limbs];
+  const Conversion& conversion = constants.digits[d];
+  const auto k = static_cast<std::uint32_t>(conversion.sources.size());
+  Word* const limb = temporary + d * stride_;
+  if (l >= own && l < own + k) {
+    if (!job.lifted) {
+      std::memcpy(limb, job.c1 + l * stride_, degree_ * sizeof(Word));
+      return;
+    }
+    const Scalar s = constants.unprepare[l];
+    k_.mul_scalar(limb, rows_y + l * stride_, s.value, s.shoup, modulus(index), degree_);
+  } else {
+    const Word* sources[kMaxLimbs];
+    for (std::uint32_t i = 0; i < k; ++i) sources[i] = rows_y + (own + i) * stride_;
+    const math::ConversionTarget target = conversion.target(ring_, l < own ? l : l - k, limb);
+    k_.convert_basis(sources, conversion.inv_q.data(), k, &target, 1, degree_);
+  }
+  k_.ntt_forward(table(index), limb);
+}
+
+void CpuBackend::lift_addend(const SwitchOnce& job, std::uint32_t limbs, std::uint32_t l, Word* temporary) const {
+  if (job.c0 == nullptr || job.lifted || l >= limbs) return;
+  const Scalar p = constants_.p[l];
+  k_.mul_scalar(temporary + ring_.digits(limbs) * stride_, job.c0 + l * stride_, p.value, p.shoup, modulus(l), degree_);
+}
+
+void CpuBackend::switch_units(const SwitchOnce& job, std::uint32_t limbs, std::uint32_t l, const Word* temporary, std::size_t first, std::size_t last) const {
+  const std::uint32_t digits = ring_.digits(limbs);
+  assert(job.key->limbs >= limbs && job.key->digits >= digits);
+  const math::Modulus& m = modulus(ring_.modulus_index(limbs, l));
+  const Word* addend = nullptr;
+  if (job.c0 != nullptr && job.lifted) {
+    addend = job.c0 + l * stride_;
+  } else if (job.c0 != nullptr && l < limbs) {
+    addend = temporary + digits * stride_;   // lift_addend()
+  }
+  const math::AutomorphismTable* automorphism = job.key->automorphism.get();
+  const bool based = l < job.base_limbs && job.base0 != nullptr;
+  for (std::size_t rank = first; rank < last; ++rank) {
+    if (const std::size_t ahead = rank + kUnitsAhead; ahead < last) {
+      const std::size_t next = l * stride_ + order_.unit(ahead) * kUnitWords;
+      prefetch(key_unit(*job.key, limbs, l, ahead), 2 * digits);
+      prefetch_to_write(job.out0 + next);
+      prefetch_to_write(job.out1 + next);
+      if (based && job.base0 != job.out0) {
+        prefetch(job.base0 + next, 1);
+        prefetch(job.base1 + next, 1);
+      }
+      std::size_t source = order_.unit(ahead);
+      if (automorphism != nullptr) source = order_.unit(order_.source_rank(*automorphism, source));
+      for (std::uint32_t d = 0; d < digits; ++d) prefetch(temporary + d * stride_ + source * kUnitWords, 1);
+      if (addend != nullptr) prefetch(addend + source * kUnitWords, 1);
+    }
+    const std::size_t begin = order_.unit(rank) * kUnitWords, at = l * stride_ + begin;
+    const std::size_t offset = automorphism == nullptr ? begin : 0;  // without one the kernel starts at the unit itself
+    switch_unit(temporary + offset, stride_, digits, key_unit(*job.key, limbs, l, rank), addend == nullptr ? nullptr : addend + offset,
+                automorphism, begin, m, based ? job.base0 + at : nullptr, based ? job.base1 + at : nullptr, job.out0 + at, job.out1 + at);
+  }
 }
 
 Status CpuBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uint32_t drop, std::span<const ModDown> batch) {
@@ -292,7 +347,7 @@ Status CpuBackend::mod_down(const Stream& stream, std::uint32_t limbs, std::uint
 
   const std::size_t block = std::min(degree_, kConversionBlock);
   const std::size_t blocks = degree_ / block;
-  pool_->parallel_for(batch.size() * blocks, stream.stop, [&](std::size_t task, unsigned) {
+  for_pieces(batch.size() * blocks, stream, [&](std::size_t task, unsigned) {
     const std::size_t j = task / blocks;
     const std::size_t at = task % blocks * block;
     const Word* sources[kMaxLimbs];

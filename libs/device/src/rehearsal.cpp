@@ -1,26 +1,37 @@
 #include "brainlock/device/rehearsal.hpp"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cassert>
-#include <chrono>
 #include <functional>
 
 namespace brainlock::device {
 namespace {
 
-std::uint64_t steady_ns() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+std::uint64_t processor_time_ns() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
+
+constexpr int kReadings = 100;   // to find the least time between two
 
 }  // namespace
 
 Rehearsal::Rehearsal(unsigned threads, PoolCosts costs, Clock clock)
-    : costs_(costs), clock_(clock ? std::move(clock) : Clock(steady_ns)), free_at_(threads) {
+    : costs_(costs), clock_(clock ? std::move(clock) : Clock(processor_time_ns)), free_at_(threads) {
   assert(threads >= 1);
+  reading_ = ~std::uint64_t{0};
+  for (int i = 0; i < kReadings; ++i) {
+    const std::uint64_t before = clock_();
+    reading_ = std::min(reading_, clock_() - before);
+  }
   restart();
 }
 
 void Rehearsal::restart() {
+  batches_ns_.clear();
   in_batches_ = rehearsed_ = work_ = batches_ = tasks_ = 0;
   started_ = clock_();
 }
@@ -44,7 +55,7 @@ void Rehearsal::begin_batch(std::size_t count) {
 }
 
 void Rehearsal::end_task(bool done) {
-  const std::uint64_t now = clock_(), took = done ? now - task_started_ : 0;
+  const std::uint64_t now = clock_(), took = done ? now - task_started_ - std::min(reading_, now - task_started_) : 0;
   task_started_ = now;
   if (done) {
     work_ += took;
@@ -60,10 +71,12 @@ void Rehearsal::end_task(bool done) {
 
 void Rehearsal::end_batch() {
   in_batches_ += clock_() - batch_started_;
+  if (!alone_) {
+    end_ += costs_.batch_ns;
+    ++batches_;
+  }
   rehearsed_ += end_;
-  if (alone_) return;
-  rehearsed_ += costs_.batch_ns;
-  ++batches_;
+  batches_ns_.push_back(end_);
 }
 
 }  // namespace brainlock::device

@@ -104,6 +104,7 @@ TEST(Rehearsal, AddsWhatIsBetweenBatchesAndWhatTheyCost) {
   EXPECT_NEAR(sum.work_s, 44 * kUs, kRounding);
   EXPECT_EQ(sum.batches, 2U);
   EXPECT_EQ(sum.tasks, 7U);
+  EXPECT_EQ(run.rehearsal().batches_ns(), (std::vector<std::uint64_t>{11000, 21000}));
 }
 
 TEST(Rehearsal, ClaimsComeOneAfterTheOther) {
@@ -138,6 +139,7 @@ TEST(Rehearsal, RestartForgets) {
   run.rehearsal().restart();
   EXPECT_EQ(run.sum().seconds, 0);
   EXPECT_EQ(run.sum().work_s, 0);
+  EXPECT_TRUE(run.rehearsal().batches_ns().empty());
   run.batch({3, 3});
   EXPECT_NEAR(run.sum().seconds, 3 * kUs, kRounding);
 }
