@@ -55,7 +55,8 @@ Result<std::shared_ptr<const ckks::LoadedKeys>> make_keys(const runtime::Machine
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
+  const bool two_passes = argc == 3 && std::string(argv[2]) == "two-pass";
+  if (argc < 2 || argc > 3 || (argc == 3 && !two_passes)) {
     std::fprintf(stderr, "usage: %s PACKAGE [two-pass]\n", argv[0]);
     return 2;
   }
@@ -64,7 +65,7 @@ int main(int argc, char** argv) {
   std::map<std::string, Sum> sums;
   bool counting = false;
   device_cuda::EmulationOptions options;
-  options.clusters = argc < 3 || std::string(argv[2]) != "two-pass";
+  options.clusters = !two_passes;
   options.counts_only = true;
   options.on_launch = [&](const device_cuda::CountedLaunch& launch) {
     if (!counting) return;

@@ -70,7 +70,7 @@ Result<RehearsedRun> rehearse(const Server& server, const ckks::LoadedKeys& keys
 
 void print_rehearsal(std::span<const RehearsedRun> runs) {
   if (runs.empty()) return;
-  std::printf("  %9s %10s %21s %10s %10s %9s\n", "rehearsed", "latency", "(from - to)", "work", "between", "batches");
+  std::printf("  %9s %10s %21s %10s %10s %9s\n", "rehearsed", "latency", "(single runs)", "work", "between", "batches");
   for (const RehearsedRun& r : runs) {
     const std::string range = human_seconds(r.min_s) + " - " + human_seconds(r.max_s);
     std::printf("  %9u %10s %21s %10s %10s %9llu\n", r.threads, human_seconds(r.seconds).c_str(), range.c_str(), human_seconds(r.median.work_s).c_str(),

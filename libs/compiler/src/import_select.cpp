@@ -159,6 +159,18 @@ Outcome finish_chosen(ImportState& state, const OnnxNode& node, const ConstTenso
   return state.finish(node, ConstTensorPtr(std::move(made)));
 }
 
+// Of the first input, a value or a constant: what choose(state, node, its dims, choice) says.
+template <typename Choose>
+Outcome choose_of_input(ImportState& state, const OnnxNode& node, Choose&& choose) {
+  const Value* value = state.value(node, 0);
+  const ConstTensorPtr constant = state.constant(node, 0);
+  if (value == nullptr && !constant) return inconsistent("it has no input");
+  Choice choice;
+  if (auto refusal = choose(state, node, value != nullptr ? value->dims : constant->dims, choice)) return refusal;
+  return value != nullptr ? finish_chosen(state, node, *value, choice)
+                          : finish_chosen(state, node, *constant, std::move(choice));
+}
+
 }  // namespace
 
 Outcome read_list(const ImportState& state, const OnnxNode& node, std::size_t k, const char* name,
@@ -242,28 +254,8 @@ Outcome import_split(ImportState& state, const OnnxNode& node) {
                [&](const OnnxNode& part, const Choice& choice) { return finish_chosen(state, part, *value, choice); });
 }
 
-Outcome import_gather(ImportState& state, const OnnxNode& node) {
-  const Value* value = state.value(node, 0);
-  const ConstTensorPtr constant = state.constant(node, 0);
-  if (value == nullptr && !constant) return inconsistent("it has no input");
-  Choice choice;
-  if (auto refusal = choose_gathered(state, node, value != nullptr ? value->dims : constant->dims, choice))
-    return refusal;
-  return value != nullptr ? finish_chosen(state, node, *value, choice)
-                          : finish_chosen(state, node, *constant, std::move(choice));
-}
-
-Outcome import_expand(ImportState& state, const OnnxNode& node) {
-  const Value* value = state.value(node, 0);
-  const ConstTensorPtr constant = state.constant(node, 0);
-  if (value == nullptr && !constant) return inconsistent("it has no input");
-  Choice choice;
-  if (auto refusal = choose_expanded(state, node, value != nullptr ? value->dims : constant->dims, choice))
-    return refusal;
-  if (value == nullptr) return finish_chosen(state, node, *constant, std::move(choice));
-  if (choice.dims == value->dims) return import_identity(state, node);
-  return finish_chosen(state, node, *value, choice);
-}
+Outcome import_gather(ImportState& state, const OnnxNode& node) { return choose_of_input(state, node, choose_gathered); }
+Outcome import_expand(ImportState& state, const OnnxNode& node) { return choose_of_input(state, node, choose_expanded); }
 
 Outcome slice_constant(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
   std::vector<Cut> cuts;

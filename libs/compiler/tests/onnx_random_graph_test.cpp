@@ -61,6 +61,17 @@ class RandomGraph {
     return coin() ? known_.back() : known_[static_cast<std::size_t>(pick(0, static_cast<int>(known_.size()) - 1))];
   }
 
+  /// `dims`, and up to four in all that make `left` elements.
+  Ints add_axes(Ints dims, std::int64_t left) {
+    while (left > 1 && dims.size() < 4) {
+      std::int64_t factor = pick(1, static_cast<int>(left));
+      if (dims.size() == 3 || left % factor != 0) factor = left;
+      dims.push_back(factor);
+      left /= factor;
+    }
+    return dims;
+  }
+
   std::string constant(const Ints& dims, Tensor& t) {
     const auto values = random_reals(rng_, static_cast<std::size_t>(count_of(dims)));
     t = {dims, {values.begin(), values.end()}};
@@ -154,14 +165,7 @@ class RandomGraph {
         return add_node("ReduceMean", {name}, {{"axes", axes}, {"keepdims", std::int64_t{keep}}}, sum);
       }
       case 9: {
-        Ints dims{1};
-        std::int64_t left = count_of(t.dims);
-        while (left > 1 && dims.size() < 4) {
-          std::int64_t factor = pick(1, static_cast<int>(left));
-          if (dims.size() == 3 || left % factor != 0) factor = left;
-          dims.push_back(factor);
-          left /= factor;
-        }
+        Ints dims = add_axes({1}, count_of(t.dims));
         if (dims.size() == 1) dims.push_back(1);
         return add_node("Reshape", {name, list(dims)}, {}, {dims, t.v});
       }
@@ -269,14 +273,7 @@ class RandomGraph {
       case 22:
         return add_expand(name, t);
       case 23: {   // axes of their own, as heads and parts have
-        Ints dims;
-        std::int64_t left = count_of(t.dims);
-        while (left > 1 && dims.size() < 4) {
-          std::int64_t factor = pick(1, static_cast<int>(left));
-          if (dims.size() == 3 || left % factor != 0) factor = left;
-          dims.push_back(factor);
-          left /= factor;
-        }
+        Ints dims = add_axes({}, count_of(t.dims));
         if (dims.empty()) dims.push_back(1);
         return add_node("Reshape", {name, list(dims)}, {}, {dims, t.v});
       }
