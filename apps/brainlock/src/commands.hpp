@@ -32,6 +32,9 @@ void add_subnet_commands(CLI::App& app);
 /// `compile`, `inspect` (cmd_package.cpp).
 void add_package_commands(CLI::App& app);
 
+/// `approximate` (cmd_approximate.cpp).
+void add_approximate_command(CLI::App& app);
+
 /// `infer` (cmd_infer.cpp).
 void add_infer_commands(CLI::App& app);
 

@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   brainlock::app::add_verify_commands(app);
   brainlock::app::add_bench_command(app);
 #ifndef BRAINLOCK_BUNDLE   // which has what one machine needs by itself, see cmake/BrainlockBundle.cmake
+  brainlock::app::add_approximate_command(app);
   brainlock::app::add_accuracy_command(app);
   brainlock::app::add_ranges_command(app);
   brainlock::app::add_synthetic_command(app);

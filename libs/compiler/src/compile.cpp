@@ -86,17 +86,17 @@ class Compiler {
     return next == nullptr ? "; there is no profile with a larger ring" : "; try the profile " + next->name + ", whose ring is larger";
   }
 
-  /// Largest |value| of each node over a few samples, where a polynomial or a product wants to know it.
-  [[nodiscard]] std::vector<double> node_ranges() const {
+  /// What each node gives for a few samples, where a polynomial or a product wants to know it.
+  [[nodiscard]] std::vector<NodeRange> node_ranges() const {
     if (std::none_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.kind == OpKind::kPolynomial || n.kind == OpKind::kProduct; })) return {};
-    std::vector<double> largest(graph_.nodes.size(), 0.0);
+    std::vector<NodeRange> ranges(graph_.nodes.size(), NodeRange{HUGE_VAL, -HUGE_VAL});
     for (std::size_t k = 0; k < std::min(options_.calibration.size(), kRangeSamples); ++k) {
       FloatTrace trace;
       (void)run_float(graph_, options_.calibration[k], &trace);
-      for (std::size_t n = 0; n < largest.size(); ++n)
-        for (float v : trace.values[n]) largest[n] = std::max(largest[n], std::fabs(static_cast<double>(v)));
+      for (std::size_t n = 0; n < ranges.size(); ++n)
+        for (float v : trace.values[n]) ranges[n] = {std::min(ranges[n].low, static_cast<double>(v)), std::max(ranges[n].high, static_cast<double>(v))};
     }
-    return largest;
+    return ranges;
   }
 
   Result<std::vector<LayoutChoice>> shortlisted() {

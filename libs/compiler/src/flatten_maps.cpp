@@ -72,12 +72,12 @@ void reorder_columns(DenseParams& dense, const TensorShape& shape) {
 
 }  // namespace
 
-void flatten_maps(Graph& graph, std::vector<double>& ranges) {
+void flatten_maps(Graph& graph, std::vector<NodeRange>& ranges) {
   const auto readers = consumers(graph);
   std::unordered_set<std::string> names;
   for (const Node& node : graph.nodes) names.insert(node.name);
   std::vector<Node> nodes;
-  std::vector<double> new_ranges;
+  std::vector<NodeRange> new_ranges;
   std::vector<int> place(graph.nodes.size());
   const auto add = [&](Node node, std::size_t i) {
     nodes.push_back(std::move(node));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "brainlock/compiler/graph.hpp"
+#include "node_range.hpp"
 
 namespace brainlock::compiler {
 
@@ -12,6 +13,6 @@ namespace brainlock::compiler {
 /// a layer has at most as many diagonals as the vector has elements, instead of as many as outputs, at the price of a
 /// level. The vector goes position by position, as the slots of a map do, so that few weights and rotations bring it
 /// there. `ranges`: of the nodes; empty, or kept in step.
-void flatten_maps(Graph& graph, std::vector<double>& ranges);
+void flatten_maps(Graph& graph, std::vector<NodeRange>& ranges);
 
 }  // namespace brainlock::compiler

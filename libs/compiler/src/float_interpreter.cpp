@@ -98,7 +98,37 @@ Tensor run_polynomial(const PolynomialParams& p, const TensorShape& shape, const
   return y;
 }
 
+Tensor run_function(const FunctionParams& p, const Tensor& x) {
+  Tensor y(x.size());
+  const ScalarFunction& f = *p.f;
+  std::transform(x.begin(), x.end(), y.begin(), [&](float v) { return static_cast<float>(f(static_cast<double>(v))); });
+  return y;
+}
+
+Tensor run_pair(OpKind kind, Tensor x, const Tensor& other) {
+  for (std::size_t i = 0; i < other.size(); ++i) x[i] = kind == OpKind::kAdd ? x[i] + other[i] : x[i] * other[i];
+  return x;
+}
+
 }  // namespace
+
+std::vector<float> run_node(const Graph& graph, int index, const std::vector<float>& x, const std::vector<float>* other) {
+  const Node& node = graph.nodes[static_cast<std::size_t>(index)];
+  assert(node.kind != OpKind::kInput && (input_count(node.kind) == 2) == (other != nullptr));
+  const TensorShape& in = graph.nodes[static_cast<std::size_t>(node.inputs[0])].shape;
+  switch (node.kind) {
+    case OpKind::kInput: break;
+    case OpKind::kConv: return run_conv(node.conv(), in, node.shape, x);
+    case OpKind::kAveragePool: return run_pool(node.pool(), in, node.shape, x);
+    case OpKind::kDense: return run_dense(node.dense(), x);
+    case OpKind::kQuadratic: return run_quadratic(node.quadratic(), in, x);
+    case OpKind::kPolynomial: return run_polynomial(node.polynomial(), in, x);
+    case OpKind::kFunction: return run_function(node.function(), x);
+    case OpKind::kAdd:
+    case OpKind::kProduct: return run_pair(node.kind, x, *other);
+  }
+  return {};
+}
 
 std::vector<float> run_float(const Graph& graph, std::span<const float> image, FloatTrace* trace) {
   assert(!graph.nodes.empty() && image.size() == graph.nodes[0].shape.size());
@@ -108,45 +138,12 @@ std::vector<float> run_float(const Graph& graph, std::span<const float> image, F
     for (int input : graph.nodes[n].inputs) last_use[input] = static_cast<int>(n);
   }
   last_use[graph.output] = static_cast<int>(graph.nodes.size());
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node& node = graph.nodes[n];
-    const Tensor empty;
-    const Tensor& x = node.inputs.empty() ? empty : values[node.inputs[0]];
-    const TensorShape in = node.inputs.empty() ? TensorShape{} : graph.nodes[node.inputs[0]].shape;
-    switch (node.kind) {
-      case OpKind::kInput:
-        values[n].assign(image.begin(), image.end());
-        break;
-      case OpKind::kConv:
-        values[n] = run_conv(node.conv(), in, node.shape, x);
-        break;
-      case OpKind::kAveragePool:
-        values[n] = run_pool(node.pool(), in, node.shape, x);
-        break;
-      case OpKind::kDense:
-        values[n] = run_dense(node.dense(), x);
-        break;
-      case OpKind::kQuadratic:
-        values[n] = run_quadratic(node.quadratic(), in, x);
-        break;
-      case OpKind::kPolynomial:
-        values[n] = run_polynomial(node.polynomial(), in, x);
-        break;
-      case OpKind::kAdd: {
-        values[n] = x;
-        const Tensor& other = values[node.inputs[1]];
-        for (std::size_t i = 0; i < other.size(); ++i) values[n][i] += other[i];
-        break;
-      }
-      case OpKind::kProduct: {
-        values[n] = x;
-        const Tensor& other = values[node.inputs[1]];
-        for (std::size_t i = 0; i < other.size(); ++i) values[n][i] *= other[i];
-        break;
-      }
-    }
+  values[0].assign(image.begin(), image.end());
+  for (std::size_t n = 1; n < graph.nodes.size(); ++n) {
+    const std::vector<int>& inputs = graph.nodes[n].inputs;
+    values[n] = run_node(graph, static_cast<int>(n), values[inputs[0]], inputs.size() > 1 ? &values[inputs[1]] : nullptr);
     if (trace != nullptr) continue;  // a trace keeps everything
-    for (int input : node.inputs) {
+    for (int input : inputs) {
       if (last_use[input] == static_cast<int>(n)) values[input] = {};
     }
   }

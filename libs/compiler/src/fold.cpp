@@ -42,6 +42,8 @@ class Folder {
 
   Result<Graph> run() {
     BRAINLOCK_TRY(validate(graph_));
+    for (const Node& n : graph_.nodes)
+      if (n.kind == OpKind::kFunction) return Error{ErrorCode::kUnsupported, "node '" + n.name + "' is no polynomial; approximate the model first"};
     sweep();
     // Each round removes an affine node or moves one behind a pool, so it ends; one pass over the nodes finds them in
     // order.
@@ -125,6 +127,7 @@ class Folder {
                            [&](int input) { return only_read_by_one(input) && can_absorb(input, map); });
       case OpKind::kInput:
       case OpKind::kProduct:
+      case OpKind::kFunction:
         return false;
     }
     return false;

@@ -121,6 +121,9 @@ Complaint check_node(const Graph& graph, int index) {
       return std::holds_alternative<PolynomialParams>(node.params)
                  ? check_polynomial(node.polynomial(), in(0), node.shape)
                  : mismatch;
+    case OpKind::kFunction:
+      if (!std::holds_alternative<FunctionParams>(node.params) || !node.function().f) return mismatch;
+      return in(0) == node.shape ? "" : "a function keeps its shape";
   }
   return "unknown kind";
 }
@@ -160,6 +163,8 @@ std::string_view op_kind_name(OpKind kind) {
       return "polynomial";
     case OpKind::kProduct:
       return "product";
+    case OpKind::kFunction:
+      return "function";
   }
   return "unknown";
 }
@@ -251,6 +256,8 @@ std::uint64_t multiply_accumulates(const Graph& graph) {
       total += size * (poly->coefficients.size() - 1);
     } else if (std::holds_alternative<QuadraticParams>(node.params)) {
       total += 2 * size;
+    } else if (const auto* function = std::get_if<FunctionParams>(&node.params)) {
+      total += size * function->f->size();
     } else if (node.kind == OpKind::kProduct) {
       total += size;
     }

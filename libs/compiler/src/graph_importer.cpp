@@ -44,6 +44,7 @@ const std::unordered_map<std::string, Handler>& handlers() {
       {"Gather", import_gather},
       {"Expand", import_expand},
       {"Concat", import_concat},
+      {kScalarOp, import_scalar},
   };
   return kHandlers;
 }
@@ -95,6 +96,8 @@ class GraphBuilder {
       return Error{ErrorCode::kMalformed, status.error().message};
     return graph;
   }
+
+  [[nodiscard]] const ImportState& state() const { return state_; }
 
  private:
   void refuse(const std::string& node, const std::string& op, Refusal refusal) {
@@ -186,7 +189,8 @@ class GraphBuilder {
       constant = constant && std::holds_alternative<ConstTensorPtr>(entry);
       unknown = unknown || std::holds_alternative<std::monostate>(entry);
     }
-    const auto handler = node.is_function ? handlers().end() : handlers().find(node.op);
+    const bool foreign = node.is_function || (node.op == kScalarOp && !node.scalar);
+    const auto handler = foreign ? handlers().end() : handlers().find(node.op);
     std::string wrong;
     Outcome outcome;
     if (!attributes_ok(node, wrong)) {
@@ -232,7 +236,8 @@ class GraphBuilder {
   }
 
   Status take_output() {
-    const OnnxNode wanted{"output", "graph", {model_.outputs.front()}, {}, {}};
+    OnnxNode wanted;
+    wanted.inputs = {model_.outputs.front()};
     if (!state_.defined(model_.outputs.front())) return {ErrorCode::kMalformed, "nothing makes the model's output"};
     const Value* value = state_.value(wanted, 0);
     if (value == nullptr) {
@@ -266,6 +271,16 @@ class GraphBuilder {
 };
 
 }  // namespace
+
+std::unordered_map<std::string, std::vector<std::int64_t>> tensor_dims(const OnnxModel& model, std::size_t file_bytes, const ImportOptions& options) {
+  GraphBuilder builder(model, file_bytes, options);
+  (void)builder.build();
+  std::unordered_map<std::string, std::vector<std::int64_t>> out;
+  for (const OnnxNode& node : model.nodes)
+    for (std::size_t k = 0; k < node.inputs.size(); ++k)
+      if (const Value* value = builder.state().value(node, k)) out.emplace(node.inputs[k], value->dims);
+  return out;
+}
 
 Result<Graph> build_graph(const OnnxModel& model, std::size_t file_bytes, const ImportOptions& options) {
   return GraphBuilder(model, file_bytes, options).build();

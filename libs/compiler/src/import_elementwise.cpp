@@ -268,6 +268,21 @@ Outcome import_neg(ImportState& state, const OnnxNode& node) {
   return state.finish(node, scaled(state, *value, -1));
 }
 
+// A function of every element, with one polynomial a channel to come where the model's tensor has a channel's axis.
+Outcome import_scalar(ImportState& state, const OnnxNode& node) {
+  const Value* input = state.value(node, 0);
+  if (input == nullptr) return inconsistent("it has no input");
+  Value value = *input;
+  if (auto refusal = state.rebase(value)) return refusal;
+  FunctionParams params{node.scalar, {}};
+  if (value.dims.size() != 3 && state.image_like(value)) {   // the second of three axes is that of tokens
+    params.channel_dims.assign(value.dims.size() - 1, 1);
+    params.channel_dims[0] = value.dims[1];
+  }
+  value.base = state.add_node(OpKind::kFunction, node.name, {value.base}, state.shape(value.base), std::move(params));
+  return state.finish(node, std::move(value));
+}
+
 Outcome import_batch_normalization(ImportState& state, const OnnxNode& node) {
   const Value* input = state.value(node, 0);
   if (input == nullptr) return inconsistent("it has no input");

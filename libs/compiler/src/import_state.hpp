@@ -143,6 +143,7 @@ Outcome import_split(ImportState& state, const OnnxNode& node);
 Outcome import_gather(ImportState& state, const OnnxNode& node);
 Outcome import_expand(ImportState& state, const OnnxNode& node);
 Outcome import_concat(ImportState& state, const OnnxNode& node);
+Outcome import_scalar(ImportState& state, const OnnxNode& node);
 
 /// Evaluates an operator all of whose inputs are constant.
 Outcome fold_constant(ImportState& state, const OnnxNode& node);

@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "brainlock/compiler/scalar_function.hpp"
+
 namespace brainlock::compiler {
 
 /// A constant tensor: reals or integers, never both. The element count equals the product of dims.
@@ -33,6 +35,9 @@ struct OnnxAttribute {
   ConstTensorPtr tensor;
 };
 
+/// An operator that no file can hold: elementwise operators gathered by gather_scalar_functions().
+inline constexpr const char* kScalarOp = "brainlock::Scalar";
+
 struct OnnxNode {
   std::string name;                 ///< the model's, or made from operator and position where it has none; printable
   std::string op;                   ///< "Conv"; "domain::Op" outside the standard domain
@@ -40,6 +45,8 @@ struct OnnxNode {
   std::vector<std::string> outputs;
   std::unordered_map<std::string, OnnxAttribute> attributes;
   bool is_function = false;         ///< of the model itself
+  int place = -1;                   ///< among the file's nodes; -1: made since
+  std::shared_ptr<const ScalarFunction> scalar;   ///< the operator kScalarOp: this, of the only input, element by element
 };
 
 struct OnnxInput {

@@ -38,7 +38,7 @@ bool same_map(const Factor& a, const Factor& b) {
 
 class Rewriter {
  public:
-  Rewriter(const Graph& graph, std::span<const double> ranges)
+  Rewriter(const Graph& graph, std::span<const NodeRange> ranges)
       : from_(graph),
         ranges_(ranges),
         readers_(consumers(graph)),
@@ -63,9 +63,9 @@ class Rewriter {
 
  private:
   [[nodiscard]] const Node& old(int i) const { return from_.nodes[static_cast<std::size_t>(i)]; }
-  [[nodiscard]] double range_of(int i) const { return ranges_.empty() ? 0 : ranges_[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] NodeRange range_of(int i) const { return ranges_.empty() ? NodeRange{} : ranges_[static_cast<std::size_t>(i)]; }
 
-  int add(Node node, double range) {
+  int add(Node node, NodeRange range) {
     out_.graph.nodes.push_back(std::move(node));
     if (!ranges_.empty()) out_.ranges.push_back(range);
     return static_cast<int>(out_.graph.nodes.size()) - 1;
@@ -135,27 +135,28 @@ class Rewriter {
     const int u = product.inputs[0], v = product.inputs[1];
     BRAINLOCK_ASSIGN(Factor left, factor(u));
     BRAINLOCK_ASSIGN(Factor right, factor(v));
-    const double ru = range_of(u), rv = range_of(v);
+    const double ru = range_of(u).largest(), rv = range_of(v).largest();
     const double s = ru > 0 && rv > 0 ? std::clamp(std::sqrt(rv / ru), 1 / kMostBalance, kMostBalance) : 1.0;
     if (2 * std::max(left.weights.size(), right.weights.size()) > kMaxWeights) return too_large(product);
     TensorShape shape = product.shape;
     shape.channels *= 2;
-    const double range = (s * ru + rv / s) / 2;
+    const double largest = (s * ru + rv / s) / 2;
+    const NodeRange range = NodeRange::around_zero(largest);
     int sum = -1;
     if (same_map(left, right)) {
       sum = add_map(product.name + "/factors", stacked(left, s / 2, s / 2, &right, 0.5 / s), shape, range);
     } else {
       const int first =
-                    add_map(product.name + "/first_factor", stacked(left, s / 2, s / 2, nullptr, 0), shape, s * ru / 2),
+                    add_map(product.name + "/first_factor", stacked(left, s / 2, s / 2, nullptr, 0), shape, NodeRange::around_zero(s * ru / 2)),
                 second = add_map(product.name + "/second_factor", stacked(right, 0.5 / s, -0.5 / s, nullptr, 0), shape,
-                                 rv / s / 2);
+                                 NodeRange::around_zero(rv / s / 2));
       sum = add({OpKind::kAdd, fresh_name(product.name + "/factors"), {first, second}, shape, std::monostate{}}, range);
     }
     const auto channels = static_cast<std::size_t>(shape.channels);
     QuadraticParams square{std::vector<float>(channels, 1.0F), std::vector<float>(channels, 0.0F),
                            std::vector<float>(channels, 0.0F)};
     squares_[static_cast<std::size_t>(i)] =
-        add({OpKind::kQuadratic, product.name, {sum}, shape, std::move(square)}, range * range);
+        add({OpKind::kQuadratic, product.name, {sum}, shape, std::move(square)}, {0, largest * largest});
     return {};
   }
 
@@ -176,7 +177,7 @@ class Rewriter {
     return out;
   }
 
-  int add_map(const std::string& name, Factor f, const TensorShape& shape, double range) {
+  int add_map(const std::string& name, Factor f, const TensorShape& shape, NodeRange range) {
     if (f.kind == OpKind::kDense) {
       const auto rows = static_cast<int>(f.bias.size());
       return add({OpKind::kDense,
@@ -243,7 +244,7 @@ class Rewriter {
     for (const Node& node : graph.nodes) names.push_back(node.name);
     Graph kept = without_dead_nodes(std::move(graph));
     if (ranges_.empty()) return kept;
-    std::unordered_map<std::string, double> range;
+    std::unordered_map<std::string, NodeRange> range;
     for (std::size_t i = 0; i < names.size(); ++i) range.emplace(names[i], out_.ranges[i]);
     out_.ranges.clear();
     for (const Node& node : kept.nodes) out_.ranges.push_back(range.at(node.name));
@@ -251,7 +252,7 @@ class Rewriter {
   }
 
   const Graph& from_;
-  std::span<const double> ranges_;
+  std::span<const NodeRange> ranges_;
   std::vector<std::vector<int>> readers_;
   WithoutProducts out_;
   std::vector<int> place_;    // of an old node's value in the new graph; -1: none yet
@@ -266,7 +267,7 @@ bool has_products(const Graph& graph) {
                      [](const Node& node) { return node.kind == OpKind::kProduct; });
 }
 
-Result<WithoutProducts> without_products(const Graph& graph, std::span<const double> ranges) {
+Result<WithoutProducts> without_products(const Graph& graph, std::span<const NodeRange> ranges) {
   return Rewriter(graph, ranges).run();
 }
 

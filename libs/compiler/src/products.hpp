@@ -12,17 +12,18 @@
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/compiler/graph.hpp"
+#include "node_range.hpp"
 
 namespace brainlock::compiler {
 
 struct WithoutProducts {
   Graph graph;
-  std::vector<double> ranges;  ///< of its nodes, as far as they were given; empty if none were
+  std::vector<NodeRange> ranges;  ///< of its nodes, as far as they were given; empty if none were
 };
 
-/// The same function without kProduct. `ranges`: largest |value| of each node's output, or empty. kUnsupported names a
+/// The same function without kProduct. `ranges`: of each node's output, or empty. kUnsupported names a
 /// product that takes more numbers than any ciphertext holds. Cost: linear in the weights that are made.
-Result<WithoutProducts> without_products(const Graph& graph, std::span<const double> ranges);
+Result<WithoutProducts> without_products(const Graph& graph, std::span<const NodeRange> ranges);
 
 /// Whether there is anything to take apart.
 bool has_products(const Graph& graph);

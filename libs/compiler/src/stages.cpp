@@ -19,6 +19,9 @@ namespace {
 constexpr double kMaxShift = 48.0;
 // Where polynomials are made well conditioned if nobody says how far their inputs reach.
 constexpr double kUsualRange = 4.0;
+constexpr double kLeastRange = 1e-3;
+// A value is moved if it lies farther from zero than this part of the width of its range.
+constexpr double kOffCentre = 0.5;
 // Far beyond what any chain of primes holds.
 constexpr std::size_t kMaxStages = 4096;
 
@@ -37,7 +40,7 @@ bool all_zero(const PerChannel& v) {
 
 class Builder {
  public:
-  Builder(const Graph& graph, std::span<const double> ranges)
+  Builder(const Graph& graph, std::span<const NodeRange> ranges)
       : graph_(graph), ranges_(ranges), readers_(consumers(graph)), states_(graph.nodes.size()) {}
 
   Result<StagePlan> run() {
@@ -97,6 +100,10 @@ class Builder {
         return take_polynomial(i);
       case OpKind::kProduct:
         return;   // taken apart before
+      case OpKind::kFunction:
+        refuse(n, "no polynomial; approximate the model first");
+        state(i).tensor = state(n.inputs[0]).tensor;
+        return;
     }
   }
 
@@ -191,7 +198,7 @@ class Builder {
     if (graph_.output == i) return;
     for (int reader : readers(i))
       if (node(reader).kind == OpKind::kQuadratic && s.squared_for < 0) s.squared_for = reader;
-    if (s.squared_for < 0) return;
+    if (s.squared_for < 0) return centre_for_polynomial(i);
     const Node& activation = node(s.squared_for);
     const QuadraticParams& q = activation.quadratic();
     int raised_channels = 0;
@@ -204,6 +211,16 @@ class Builder {
     if (raised_channels > 0)
       plan_.notes.push_back(activation.name + ": " + std::to_string(raised_channels) + " of " + std::to_string(channels) +
                             " channels are nearly linear; their curvature was raised to |b| / " + std::to_string(2 * static_cast<int>(kMaxShift)));
+  }
+
+  [[nodiscard]] NodeRange range_of(int i) const { return ranges_.empty() ? NodeRange::around_zero(kUsualRange) : ranges_[static_cast<std::size_t>(i)]; }
+
+  /// A value that one polynomial alone reads, and that lies to one side of zero (a variance, say), is moved there: taken apart around zero, the polynomial
+  /// would have to be well conditioned where nothing is, and where it may have grown large.
+  void centre_for_polynomial(int i) {
+    if (!exclusive(i) || node(readers(i)[0]).kind != OpKind::kPolynomial) return;
+    const NodeRange range = range_of(i);
+    if (std::fabs(range.centre()) > kOffCentre * range.half_width()) state(i).shift.assign(state(i).shift.size(), -range.centre());
   }
 
   /// The value of a polynomial, one of a degree at most 2 per channel, of stage `value`.
@@ -240,14 +257,15 @@ class Builder {
     }
     const NodeState& before = state(input);
     const auto channels = static_cast<std::size_t>(n.shape.channels);
-    const double reach = ranges_.empty() ? kUsualRange : std::max(ranges_[static_cast<std::size_t>(input)], 1e-3);
+    const NodeRange reach = range_of(input);
     std::vector<Coefficients> p(channels);
     for (std::size_t c = 0; c < channels; ++c) {
       for (std::size_t k = 0; k < n.polynomial().coefficients.size(); ++k) p[c].push_back(n.polynomial().at(k, c));
       p[c] = substitute(p[c], 1 / before.gain[c], -before.shift[c]);   // in the value, which is gain (x + shift)
     }
     double range = 0;
-    for (std::size_t c = 0; c < channels; ++c) range = std::max(range, std::fabs(before.gain[c]) * (reach + std::fabs(before.shift[c])));
+    for (std::size_t c = 0; c < channels; ++c) range = std::max(range, std::fabs(before.gain[c]) * NodeRange{reach.low + before.shift[c], reach.high + before.shift[c]}.largest());
+    range = std::max(range, kLeastRange);
 
     const std::size_t degree = n.polynomial().coefficients.size() - 1;
     std::vector<Coefficients> parts[5];
@@ -383,7 +401,7 @@ class Builder {
   }
 
   const Graph& graph_;
-  std::span<const double> ranges_;
+  std::span<const NodeRange> ranges_;
   std::vector<std::vector<int>> readers_;
   std::vector<NodeState> states_;
   StagePlan plan_;
@@ -400,7 +418,7 @@ bool StagePlan::is_read(std::size_t i, bool as_square) const {
   });
 }
 
-Result<StagePlan> make_stages(const Graph& graph, std::span<const double> ranges) {
+Result<StagePlan> make_stages(const Graph& graph, std::span<const NodeRange> ranges) {
   if (!has_products(graph)) return Builder(graph, ranges).run();
   BRAINLOCK_ASSIGN(WithoutProducts squares, without_products(graph, ranges));
   flatten_maps(squares.graph, squares.ranges);

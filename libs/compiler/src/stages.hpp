@@ -21,6 +21,7 @@
 
 #include "brainlock/base/result.hpp"
 #include "brainlock/compiler/graph.hpp"
+#include "node_range.hpp"
 
 namespace brainlock::compiler {
 
@@ -62,10 +63,10 @@ struct StagePlan {
   [[nodiscard]] bool is_addend(std::size_t i) const { return i + 1 < stages.size() && stages[i + 1].addend == static_cast<int>(i); }
 };
 
-/// `ranges`: largest |value| expected of each node's output; polynomials are taken apart so that they are well
+/// `ranges`: expected of each node's output; polynomials are taken apart so that they are well
 /// conditioned there. Empty: a few units everywhere. kUnsupported lists every node that has no place in this form, with
 /// reason and rewrite.
-Result<StagePlan> make_stages(const Graph& graph, std::span<const double> ranges = {});
+Result<StagePlan> make_stages(const Graph& graph, std::span<const NodeRange> ranges = {});
 
 /// Values of all stages for one input, computed in double.
 std::vector<std::vector<double>> run_stages(const StagePlan& plan, std::span<const float> input);

@@ -165,9 +165,9 @@ TEST(Products, AreSquaresOfSumsAndDifferences) {
     const Graph graph = gated(net, reader);
     ASSERT_TRUE(validate(graph).ok());
     for (const double ratio : {0.0, 1.0, 100.0}) {  // no ranges, equal ones, unequal ones
-      std::vector<double> ranges(ratio == 0 ? 0 : graph.nodes.size(), 1.0);
+      std::vector<NodeRange> ranges(ratio == 0 ? 0 : graph.nodes.size(), NodeRange::around_zero(1));
       for (std::size_t i = 0; i < ranges.size(); ++i)
-        if (graph.nodes[i].kind == OpKind::kProduct) ranges[static_cast<std::size_t>(graph.nodes[i].inputs[0])] = ratio;
+        if (graph.nodes[i].kind == OpKind::kProduct) ranges[static_cast<std::size_t>(graph.nodes[i].inputs[0])] = NodeRange::around_zero(ratio);
       const auto squares = without_products(graph, ranges);
       ASSERT_TRUE(squares.ok()) << squares.error().to_string();
       ASSERT_TRUE(validate(squares->graph).ok()) << validate(squares->graph).error().to_string();
@@ -191,16 +191,16 @@ TEST(Products, OfOneSourceAreOneLayer) {
 TEST(Products, BalanceMakesTheSquaresSmall) {
   NetBuilder net(11, {2, 7, 7});
   const Graph graph = gated(net, 3);
-  std::vector<double> ranges(graph.nodes.size(), 1.0);
+  std::vector<NodeRange> ranges(graph.nodes.size(), NodeRange::around_zero(1));
   int small = -1;
   for (const Node& node : graph.nodes)
     if (node.kind == OpKind::kProduct) small = node.inputs[1];
-  ranges[static_cast<std::size_t>(small)] = 1.0 / 64;
+  ranges[static_cast<std::size_t>(small)] = NodeRange::around_zero(1.0 / 64);
   const auto squares = without_products(graph, ranges);
   ASSERT_TRUE(squares.ok());
   for (std::size_t i = 0; i < squares->graph.nodes.size(); ++i)
     if (squares->graph.nodes[i].name.ends_with("/factors"))
-      EXPECT_NEAR(squares->ranges[i], 1.0 / 8, 1e-9);  // sqrt of the product of both
+      EXPECT_NEAR(squares->ranges[i].largest(), 1.0 / 8, 1e-9);  // sqrt of the product of both
 }
 
 TEST(Products, OfProductsCostNoLevelBetween) {
@@ -308,7 +308,7 @@ TEST(FlattenMaps, KeepsTheFunction) {
     const int wide = net.dense(160).quadratic().here();
     net.from(map).dense(160).quadratic().add(wide).dense(3);
     Graph graph = net.graph();
-    std::vector<double> ranges(graph.nodes.size(), 2.0);
+    std::vector<NodeRange> ranges(graph.nodes.size(), NodeRange::around_zero(2));
     const auto image = net.sample();
     const auto want = run_float(graph, image);
     const std::size_t before = graph.nodes.size();

@@ -18,4 +18,8 @@ struct FloatTrace {
 /// caller and asserts. Thread safe. Cost: multiply_accumulates(graph).
 std::vector<float> run_float(const Graph& graph, std::span<const float> image, FloatTrace* trace = nullptr);
 
+/// One node's output from those of its inputs (`other`: the second one's, of sums and products alone), as run_float() computes it. The graph is valid, node `index`
+/// not its input, and the inputs have their shapes' sizes. Thread safe.
+std::vector<float> run_node(const Graph& graph, int index, const std::vector<float>& x, const std::vector<float>* other = nullptr);
+
 }  // namespace brainlock::compiler

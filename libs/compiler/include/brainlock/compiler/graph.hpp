@@ -7,12 +7,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "brainlock/base/result.hpp"
+#include "brainlock/compiler/scalar_function.hpp"
 
 namespace brainlock::compiler {
 
@@ -69,6 +71,14 @@ struct PolynomialParams {
   }
 };
 
+/// What no ciphertext can compute, element by element. Only in graphs on their way through approximate_onnx(): the interpreter takes it, normalise()
+/// and compile() do not.
+struct FunctionParams {
+  std::shared_ptr<const ScalarFunction> f;
+  /// Dimensions by which the model multiplies one constant a channel with the tensor ([C] or [C, 1, 1]); none where its second axis is not this node's channels.
+  std::vector<std::int64_t> channel_dims;
+};
+
 enum class OpKind {
   kInput,        ///< the image; always node 0 and only there
   kConv,         ///< ConvParams
@@ -78,6 +88,7 @@ enum class OpKind {
   kAdd,          ///< sum of two inputs of one shape; no parameters
   kPolynomial,   ///< PolynomialParams
   kProduct,      ///< product, element by element, of two inputs of one shape; no parameters
+  kFunction,    ///< FunctionParams
 };
 
 /// How many inputs a node of a kind has.
@@ -91,13 +102,14 @@ struct Node {
   std::string name;         ///< from the model, unique within the graph, printable
   std::vector<int> inputs;  ///< indices of earlier nodes; as many as input_count() says
   TensorShape shape;        ///< of the output
-  std::variant<std::monostate, ConvParams, PoolParams, DenseParams, QuadraticParams, PolynomialParams> params;
+  std::variant<std::monostate, ConvParams, PoolParams, DenseParams, QuadraticParams, PolynomialParams, FunctionParams> params;
 
   [[nodiscard]] const ConvParams& conv() const { return std::get<ConvParams>(params); }
   [[nodiscard]] const PoolParams& pool() const { return std::get<PoolParams>(params); }
   [[nodiscard]] const DenseParams& dense() const { return std::get<DenseParams>(params); }
   [[nodiscard]] const QuadraticParams& quadratic() const { return std::get<QuadraticParams>(params); }
   [[nodiscard]] const PolynomialParams& polynomial() const { return std::get<PolynomialParams>(params); }
+  [[nodiscard]] const FunctionParams& function() const { return std::get<FunctionParams>(params); }
 };
 
 struct Graph {
