@@ -24,7 +24,7 @@ constexpr std::size_t kMaxSampleBytes = std::size_t{4} << 30;
 struct Options {
   std::string model, out, dataset, samples;
   std::uint64_t synthetic = 1;
-  std::size_t count = 512, held_out = 1000;
+  std::size_t count = 1024, held_out = 1000;
   int degree = 0;
   double max_drop = 1.0;   // per cent
   unsigned threads = default_threads();
@@ -96,11 +96,11 @@ std::size_t right(const std::vector<std::size_t>& classes, const std::vector<int
 void report_json(const Options& options, const Samples& samples, const compiler::Approximation& made, double seconds) {
   nlohmann::json functions = nlohmann::json::array();
   for (const auto& f : made.functions)
-    functions.push_back({{"node", f.node}, {"polynomials", f.polynomials}, {"low", f.low}, {"high", f.high}, {"relative_error", f.error}});
-  nlohmann::json json = {{"model", options.out},          {"degree", made.degree},
-                         {"functions", functions},        {"inputs", made.inputs_used},
+    functions.push_back({{"node", f.node}, {"degree", f.degree}, {"polynomials", f.polynomials}, {"low", f.low}, {"high", f.high}, {"relative_error", f.error}});
+  nlohmann::json json = {{"model", options.out},          {"functions", functions},
+                         {"inputs", made.inputs_used},
                          {"same_class", share_json(made.agreement.same_class, made.agreement.inputs)},
-                         {"relative_error", made.agreement.relative_error}, {"largest_output", made.agreement.largest},
+                         {"relative_error", made.agreement.relative_error}, {"ran_away", made.agreement.ran_away},
                          {"notes", made.notes},           {"seconds", seconds}};
   if (!samples.labels.empty()) {
     json["right_before"] = share_json(right(made.agreement.classes_before, samples.labels), samples.labels.size());
@@ -110,16 +110,19 @@ void report_json(const Options& options, const Samples& samples, const compiler:
 }
 
 void report(const Options& options, const Samples& samples, const compiler::Approximation& made, double seconds) {
-  std::printf("%s: %zu functions are polynomials of degree %d now, fitted to %zu %s; %s\n", options.out.c_str(), made.functions.size(), made.degree, made.inputs_used,
+  std::printf("%s: %zu functions are polynomials now, fitted to %zu %s; %s\n", options.out.c_str(), made.functions.size(), made.inputs_used,
               samples.description.c_str(), human_seconds(seconds).c_str());
-  std::printf("  %-40s %11s %10s %10s %10s\n", "operator", "polynomials", "from", "to", "rms error");
-  for (const auto& f : made.functions) std::printf("  %-40.40s %11zu %10.4g %10.4g %8.2f %%\n", f.node.c_str(), f.polynomials, f.low, f.high, 100 * f.error);
+  std::printf("  %-40s %6s %11s %10s %10s %10s\n", "operator", "degree", "polynomials", "from", "to", "rms error");
+  for (const auto& f : made.functions) std::printf("  %-40.40s %6d %11zu %10.4g %10.4g %8.2f %%\n", f.node.c_str(), f.degree, f.polynomials, f.low, f.high, 100 * f.error);
   print_share("class as before", made.agreement.same_class, made.agreement.inputs);
   if (!samples.labels.empty()) {
     print_share("right before", right(made.agreement.classes_before, samples.labels), samples.labels.size());
     print_share("right now", right(made.agreement.classes_after, samples.labels), samples.labels.size());
   }
-  std::printf("  outputs: rms error %.2f %%, largest %.4g\n", 100 * made.agreement.relative_error, made.agreement.largest);
+  std::printf("  outputs: rms error %.2f %%\n", 100 * made.agreement.relative_error);
+  if (made.agreement.ran_away > 0)
+    std::printf("  ran away: %zu of %zu inputs, whose values left what the polynomials were fitted to; none of these can be run encrypted. More inputs (--count) or lower degrees help\n",
+                made.agreement.ran_away, made.agreement.inputs);
   for (const std::string& note : made.notes) std::printf("  note       %s\n", note.c_str());
   std::printf("Next: brainlock compile %s -o PACKAGE --profile deep\n", options.out.c_str());
 }
@@ -159,7 +162,7 @@ void add_approximate_command(CLI::App& app) {
   command->add_option("--synthetic", options->synthetic, "without either: synthetic images, from this seed on")->capture_default_str();
   command->add_option("--count", options->count, "inputs to fit to")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   command->add_option("--held-out", options->held_out, "inputs to judge by")->capture_default_str()->check(CLI::Range(1, 1'000'000));
-  command->add_option("--degree", options->degree, "of every polynomial, 2 to 8; without it the smallest of 2, 4 and 8 that keeps --max-drop")->check(CLI::Range(2, 8));
+  command->add_option("--degree", options->degree, "of every polynomial, 2 to 8; without it for each operator the smallest of 2, 4 and 8 with which the model keeps --max-drop")->check(CLI::Range(2, 8));
   command->add_option("--max-drop", options->max_drop, "per cent of the inputs whose largest output may become another")->capture_default_str()->check(CLI::Range(0.0, 100.0));
   command->add_option("--threads", options->threads, "threads to compute with")->capture_default_str()->check(CLI::Range(1, 1024));
   command->add_flag("--overwrite", options->overwrite, "replace the file if it is there");

@@ -5,12 +5,15 @@
 #include <nlohmann/json.hpp>
 
 #include "brainlock/base/file.hpp"
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/base/processors.hpp"
 #include "brainlock/compiler/compile.hpp"
+#include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/fold.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
 #include "brainlock/package/client_codec.hpp"
 #include "brainlock/package/package.hpp"
+#include "brainlock/package/simulator.hpp"
 #include "brainlock/plan/op_name.hpp"
 #include "brainlock/runtime/loaded_program.hpp"
 #include "brainlock/sampler/calibration.hpp"
@@ -22,12 +25,38 @@ namespace brainlock::app {
 namespace {
 
 constexpr int kCalibrationInputs = 8;
+// Of each kind, for the ranges of polynomials.
+constexpr int kRangeInputs = 96;
+// Errors of polynomials grow faster than the forecast's gains once they are no longer small: a package whose simulated answers leave its bound is made again, more exactly.
+constexpr std::size_t kSimulatedInputs = 4;
+constexpr int kMostCompilations = 4;
+constexpr double kTighter = 1.0 / 8;
 
 struct CompileOptions {
   std::string model, out, profile = "precise", refresh = "needed", dataset;
   double target_error = 0;
   bool json = false, overwrite = false, candidates = false;
 };
+
+bool has_polynomials(const compiler::Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const compiler::Node& node) { return node.kind == compiler::OpKind::kPolynomial; });
+}
+
+/// Largest error of simulated answers to some of the inputs, in units of the package's bound.
+double simulated_error(const std::shared_ptr<const package::Package>& package, const compiler::Graph& graph, const std::vector<std::vector<float>>& inputs) {
+  const auto simulator = must(package::Simulator::make(package, usable_processors()));
+  const std::size_t count = std::min(inputs.size(), kSimulatedInputs);
+  std::vector<double> errors(count);
+  parallel_for(count, usable_processors(), [&](std::size_t i) {
+    const auto clear = compiler::run_float(graph, inputs[i]);
+    const auto answer = simulator->run(inputs[i], i + 1);
+    for (std::size_t k = 0; k < clear.size(); ++k) {
+      const double error = std::fabs(answer[k] - static_cast<double>(clear[k]));
+      errors[i] = error <= errors[i] ? errors[i] : error;   // also what is no number
+    }
+  });
+  return *std::max_element(errors.begin(), errors.end(), [](double a, double b) { return !(a >= b) && !std::isnan(a); }) / package->program().error_bound;
+}
 
 void run_compile(const CompileOptions& options) {
   const Stopwatch watch;
@@ -43,22 +72,37 @@ void run_compile(const CompileOptions& options) {
   compile_options.refreshes = options.refresh == "never" ? Refreshes::kNever : options.refresh == "always" ? Refreshes::kAlways : Refreshes::kWhereNeeded;
   if (options.target_error > 0) compile_options.profile.target_error = options.target_error;
   const compiler::TensorShape shape = graph.nodes.front().shape;
+  const bool polynomials = has_polynomials(graph);
   if (!options.dataset.empty()) {
     const auto set = must(sampler::Cifar10::read_directory(options.dataset, /*training=*/true));
     for (int i = 0; i < kCalibrationInputs; ++i) compile_options.calibration.push_back(set.image(static_cast<std::size_t>(i)).pixels);
+    for (int i = kCalibrationInputs; polynomials && i < kCalibrationInputs + kRangeInputs && static_cast<std::size_t>(i) < set.size(); ++i)
+      compile_options.range_inputs.push_back(set.image(static_cast<std::size_t>(i)).pixels);
   }
   for (auto& input : sampler::calibration_inputs(kCalibrationInputs, shape.channels, shape.height, shape.width, usable_processors()))
     compile_options.calibration.push_back(std::move(input));
+  for (int i = 0; polynomials && i < kRangeInputs; ++i)
+    compile_options.range_inputs.push_back(sampler::synthetic_values(static_cast<std::uint64_t>(i) + 1, shape.channels, shape.height, shape.width));
 
   compiler::CompileReport report;
-  plan::Program program;
-  {
+  std::shared_ptr<const package::Package> package;
+  for (int attempt = 1;; ++attempt) {
     Progress progress("compiling", options.json);
     std::size_t step = 0;   // stages, layouts, levels, biases
-    compile_options.progress = [&](const std::string& text) { progress.update(step++, 4, text); };
-    program = must(compiler::compile(graph, compile_options, &report));
+    compile_options.progress = [&](const std::string& text) { progress.update(step++, polynomials ? 5 : 4, text); };
+    report = {};
+    plan::Program program = must(compiler::compile(graph, compile_options, &report));
+    package = must(package::Package::create(options.out, std::move(program), bytes, options.overwrite || attempt > 1));
+    if (!polynomials) break;
+    progress.update(4, 5, "simulation");
+    const double error = simulated_error(package, graph, compile_options.calibration);
+    if (error <= 1) break;
+    if (attempt == kMostCompilations) {
+      report.notes.push_back("simulated answers are up to " + std::to_string(error) + " times as far off as the bound says: the network makes much of small errors; approximate it with lower degrees");
+      break;
+    }
+    compile_options.profile.target_error *= kTighter;
   }
-  const auto package = must(package::Package::create(options.out, std::move(program), std::move(bytes), options.overwrite));
   const plan::Program& p = package->program();
   const runtime::MemoryForecast memory = runtime::forecast_memory(p);
   const double seconds = watch.seconds();

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
+#include <cstdio>
 #include <optional>
 #include <utility>
 
@@ -21,7 +21,13 @@ namespace brainlock::compiler {
 namespace {
 
 constexpr int kMinDegree = 2, kMaxDegree = 8;
+constexpr std::size_t kSampleParts = 32;
 constexpr int kDegrees[] = {2, 4, 8};   // each costs a level more than the one before it
+// Errors of a function alone, relative, that are allowed in turn.
+constexpr double kTolerances[] = {0.3, 0.1, 0.03, 0.01, 0};
+// A higher degree has to be better than a lower one by more than this.
+constexpr double kWorthwhile = 1.15;
+constexpr double kRunAway = 4;
 
 using Tensor = std::vector<float>;
 
@@ -55,6 +61,19 @@ struct Values {
 /// The polynomials of one function, one for all elements or one a channel.
 using Polynomials = std::vector<FittedPolynomial>;
 
+/// How the degree of a polynomial is found: it is given, or the smallest that keeps the error below a tolerance.
+struct Choice {
+  int degree = 0;
+  double tolerance = 0;
+};
+
+std::string to_string(const Choice& choice) {
+  if (choice.degree != 0) return "degree " + std::to_string(choice.degree);
+  char text[32];
+  std::snprintf(text, sizeof text, "errors below %g %%", 100 * choice.tolerance);
+  return choice.tolerance > 0 ? text : "highest degrees";
+}
+
 struct Moments {
   double error = 0, size = 0;
   void add(const Moments& other) {
@@ -65,8 +84,8 @@ struct Moments {
 
 class Fitter {
  public:
-  Fitter(const Graph& graph, const ApproximateOptions& options, std::size_t inputs, int degree)
-      : graph_(graph), options_(options), degree_(degree), inputs_(inputs), polynomials_(graph.nodes.size()) {
+  Fitter(const Graph& graph, const ApproximateOptions& options, std::size_t inputs, const Choice& choice)
+      : graph_(graph), options_(options), choice_(choice), inputs_(inputs), polynomials_(graph.nodes.size()) {
     last_use_.assign(graph.nodes.size(), -1);
     for (std::size_t n = 0; n < graph.nodes.size(); ++n)
       for (const int input : graph.nodes[n].inputs) last_use_[static_cast<std::size_t>(input)] = static_cast<int>(n);
@@ -160,7 +179,7 @@ class Fitter {
         }
       }
     });
-    ApproximatedFunction out{function.name, channels, HUGE_VAL, -HUGE_VAL, 0};
+    ApproximatedFunction out{function.name, 0, channels, HUGE_VAL, -HUGE_VAL, 0};
     for (const Range& range : ranges) {
       if (!range.finite)
         return Error{ErrorCode::kUnsupported, "'" + function.name + "': values grow beyond all bounds, or leave where the function is defined; is the model trained, and are "
@@ -169,25 +188,23 @@ class Fitter {
       out.high = std::max(out.high, range.high);
     }
 
-    polynomials_[n].resize(channels);
+    std::vector<FitSamples> samples(channels);
     if (channels > 1) {
       parallel_for(channels, options_.threads, [&](std::size_t c) {
-        FitSamples samples(ranges[c].low, ranges[c].high);
-        for (const Values& values : values_) add(samples, values, n, from, c * step, (c + 1) * step);
-        polynomials_[n][c] = samples.fit(degree_, *function.function().f);
+        samples[c] = FitSamples(ranges[c].low, ranges[c].high);
+        for (const Values& values : values_) add(samples[c], values, n, from, c * step, (c + 1) * step);
       });
     } else {
-      FitSamples all(out.low, out.high);
-      std::mutex mutex;
-      const std::size_t parts = std::min<std::size_t>(values_.size(), options_.threads);
-      parallel_for(parts, options_.threads, [&](std::size_t part) {
-        FitSamples samples(out.low, out.high);
-        for (std::size_t i = part; i < values_.size(); i += parts) add(samples, values_[i], n, from, 0, step);
-        const std::lock_guard lock(mutex);
-        all.add(samples);
+      // Parts that do not depend on the threads, added in order: the file is the same on every machine.
+      std::vector<FitSamples> parts(std::min(values_.size(), kSampleParts), FitSamples(out.low, out.high));
+      parallel_for(parts.size(), options_.threads, [&](std::size_t part) {
+        for (std::size_t i = part; i < values_.size(); i += parts.size()) add(parts[part], values_[i], n, from, 0, step);
       });
-      polynomials_[n][0] = all.fit(degree_, *function.function().f);
+      for (std::size_t part = 1; part < parts.size(); ++part) parts[0].add(parts[part]);
+      samples[0] = std::move(parts[0]);
     }
+    polynomials_[n] = choose(samples, *function.function().f);
+    out.degree = static_cast<int>(polynomials_[n][0].coefficients.size()) - 1;
 
     std::vector<Moments> moments(values_.size());
     parallel_for(values_.size(), options_.threads, [&](std::size_t i) {
@@ -203,6 +220,33 @@ class Fitter {
     for (const Moments& each : moments) sum.add(each);
     out.error = sum.size > 0 ? std::sqrt(sum.error / sum.size) : 0;
     return out;
+  }
+
+  /// Polynomials for all channels, of one degree.
+  [[nodiscard]] Polynomials choose(const std::vector<FitSamples>& samples, const ScalarFunction& f) const {
+    const auto fitted = [&](int degree) {
+      Polynomials out(samples.size());
+      parallel_for(samples.size(), options_.threads, [&](std::size_t c) { out[c] = samples[c].fit(degree, f); });
+      return out;
+    };
+    if (choice_.degree != 0) return fitted(choice_.degree);
+    const auto relative_error = [&](const Polynomials& polynomials) {
+      double difference = 0, wanted = 0;
+      for (std::size_t c = 0; c < samples.size(); ++c) {
+        const FitSamples::Error error = samples[c].error(polynomials[c]);
+        difference += error.difference;
+        wanted += error.wanted;
+      }
+      return wanted > 0 ? std::sqrt(difference / wanted) : 0;
+    };
+    Polynomials best = fitted(kMaxDegree);
+    const double enough = std::max(choice_.tolerance, kWorthwhile * relative_error(best));
+    for (const int degree : kDegrees) {
+      if (degree == kMaxDegree) break;
+      Polynomials lower = fitted(degree);
+      if (relative_error(lower) <= enough) return lower;
+    }
+    return best;
   }
 
   static void add(FitSamples& samples, const Values& values, std::size_t node, int from, std::size_t first, std::size_t last) {
@@ -222,7 +266,7 @@ class Fitter {
 
   const Graph& graph_;
   const ApproximateOptions& options_;
-  int degree_;
+  Choice choice_;
   std::size_t inputs_;
   std::vector<int> last_use_;
   std::vector<Values> values_;
@@ -247,6 +291,13 @@ std::size_t most_values(const Graph& graph) {
 std::size_t largest_output(const Tensor& values) { return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin()); }
 
 Agreement compare(const std::vector<Tensor>& exact, const std::vector<Tensor>& fitted) {
+  const auto size_of = [](const Tensor& values) {
+    double largest = 0;
+    for (const float v : values) largest = std::isfinite(v) ? std::max(largest, std::fabs(static_cast<double>(v))) : HUGE_VAL;
+    return largest;
+  };
+  double usual = 0;
+  for (const Tensor& answer : exact) usual = std::max(usual, size_of(answer));
   Agreement out;
   double error = 0, size = 0;
   for (std::size_t i = 0; i < exact.size(); ++i) {
@@ -254,15 +305,22 @@ Agreement compare(const std::vector<Tensor>& exact, const std::vector<Tensor>& f
     out.classes_before.push_back(largest_output(exact[i]));
     out.classes_after.push_back(largest_output(fitted[i]));
     out.same_class += out.classes_before.back() == out.classes_after.back() ? 1 : 0;
+    if (!(size_of(fitted[i]) <= kRunAway * usual)) {
+      ++out.ran_away;
+      continue;
+    }
     for (std::size_t k = 0; k < exact[i].size(); ++k) {
       const double wanted = static_cast<double>(exact[i][k]), difference = static_cast<double>(fitted[i][k]) - wanted;
       error += difference * difference;
       size += wanted * wanted;
-      out.largest = std::max(out.largest, std::isnan(fitted[i][k]) ? HUGE_VAL : std::fabs(static_cast<double>(fitted[i][k])));
     }
   }
   out.relative_error = size > 0 ? std::sqrt(error / size) : 0;
   return out;
+}
+
+bool same_degrees(const std::vector<ApproximatedFunction>& a, const std::vector<ApproximatedFunction>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const ApproximatedFunction& x, const ApproximatedFunction& y) { return x.degree == y.degree; });
 }
 
 Status check(const Graph& graph, const ApproximateOptions& options) {
@@ -301,24 +359,28 @@ Result<Approximation> approximate_onnx(std::span<const std::byte> onnx, const Ap
   std::vector<Tensor> exact(options.held_out.size()), answers(options.held_out.size());
   parallel_for(exact.size(), options.threads, [&](std::size_t i) { exact[i] = run_float(graph, options.held_out[i]); });
 
-  std::vector<int> degrees(std::begin(kDegrees), std::end(kDegrees));
-  if (options.degree != 0) degrees = {options.degree};
+  std::vector<Choice> choices;
+  if (options.degree != 0) choices.push_back({options.degree, 0});
+  else
+    for (const double tolerance : kTolerances) choices.push_back({0, tolerance});
   std::optional<Fitter> fitter;
-  for (std::size_t k = 0; k < degrees.size(); ++k) {
-    fitter.emplace(graph, options, out.inputs_used, degrees[k]);
-    const std::string what = "degree " + std::to_string(degrees[k]);
+  for (std::size_t k = 0; k < choices.size(); ++k) {
+    fitter.emplace(graph, options, out.inputs_used, choices[k]);
+    const std::string what = to_string(choices[k]);
     auto fitted = fitter->run([&](std::size_t node) {
-      if (options.progress) options.progress(k * graph.nodes.size() + node, degrees.size() * graph.nodes.size(), what);
+      if (options.progress) options.progress(k * graph.nodes.size() + node, choices.size() * graph.nodes.size(), what);
     });
-    const bool last = k + 1 == degrees.size();
+    const bool last = k + 1 == choices.size();
     if (!fitted.ok()) {   // a higher degree may hold what a lower one does not
       if (last) return fitted.error();
       continue;
     }
-    out.degree = degrees[k];
+    const bool as_before = k > 0 && same_degrees(out.functions, *fitted);
     out.functions = std::move(*fitted);
-    parallel_for(answers.size(), options.threads, [&](std::size_t i) { answers[i] = fitter->answer(options.held_out[i]); });
-    out.agreement = compare(exact, answers);
+    if (!as_before) {
+      parallel_for(answers.size(), options.threads, [&](std::size_t i) { answers[i] = fitter->answer(options.held_out[i]); });
+      out.agreement = compare(exact, answers);
+    }
     const double changed = 1 - static_cast<double>(out.agreement.same_class) / static_cast<double>(out.agreement.inputs);
     if (changed <= options.max_drop) break;
     if (last && options.degree == 0)
@@ -334,8 +396,8 @@ Result<Approximation> approximate_onnx(std::span<const std::byte> onnx, const Ap
   // The file says what was fitted.
   BRAINLOCK_ASSIGN(const Graph written, import_onnx(out.onnx));
   const std::vector<Tensor> again{run_float(written, options.inputs[0])}, meant{fitter->answer(options.inputs[0])};
-  if (const double difference = compare(meant, again).relative_error; !(difference < 1e-2))
-    return Error{ErrorCode::kInternal, "the written model gives other answers than the fitted one (" + std::to_string(difference) + " of their size)"};
+  if (const Agreement same = compare(meant, again); same.ran_away > 0 || !(same.relative_error < 1e-2))
+    return Error{ErrorCode::kInternal, "the written model gives other answers than the fitted one (" + std::to_string(same.relative_error) + " of their size)"};
   return out;
 }
 

@@ -190,6 +190,7 @@ Calibration calibrate(const StagePlan& plan, std::span<const std::vector<float>>
     out.stages[l].placed_weight_gain = summarise(placed_weights[l]);
     out.stages[l].mask_gain = std::accumulate(masks[l].begin(), masks[l].end(), 0.0) / static_cast<double>(masks[l].size());
     out.stages[l].rms = std::sqrt(out.stages[l].rms);
+    out.stages[l].largest = std::max(out.stages[l].largest, plan.stages[l].reach);
   }
   return out;
 }

@@ -11,7 +11,7 @@ namespace brainlock::compiler {
 /// A stage's value (what later stages read, or the answer) over all calibration inputs.
 struct StageStats {
   double rms = 0;
-  double largest = 0;      ///< absolute value, of the map's own output too where an addend comes on top
+  double largest = 0;      ///< absolute value, of the map's own output too where an addend comes on top; at least the stage's reach
   /// Variance at the answer per unit of variance of independent noise on every element of this output (1 for the
   /// last stage): mean over the inputs.
   double gain = 1;

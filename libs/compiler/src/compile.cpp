@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <mutex>
 
+#include "brainlock/base/parallel.hpp"
 #include "brainlock/base/processors.hpp"
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "bias_correction.hpp"
@@ -35,6 +37,8 @@ class Compiler {
     for (const auto& sample : options_.calibration)
       if (sample.size() != graph_.nodes[0].shape.size())
         return Error{ErrorCode::kInvalidArgument, "a calibration input does not have the model's input shape"};
+    for (const auto& sample : options_.range_inputs)
+      if (sample.size() != graph_.nodes[0].shape.size()) return Error{ErrorCode::kInvalidArgument, "an input for ranges does not have the model's input shape"};
     say("stages");
     BRAINLOCK_ASSIGN(stages_, make_stages(graph_, node_ranges()));
     report_.notes = stages_.notes;
@@ -89,14 +93,30 @@ class Compiler {
   /// What each node gives for a few samples, where a polynomial or a product wants to know it.
   [[nodiscard]] std::vector<NodeRange> node_ranges() const {
     if (std::none_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.kind == OpKind::kPolynomial || n.kind == OpKind::kProduct; })) return {};
-    std::vector<NodeRange> ranges(graph_.nodes.size(), NodeRange{HUGE_VAL, -HUGE_VAL});
-    for (std::size_t k = 0; k < std::min(options_.calibration.size(), kRangeSamples); ++k) {
+    constexpr Interval kNothing{HUGE_VAL, -HUGE_VAL};
+    std::vector<NodeRange> ranges(graph_.nodes.size(), NodeRange{kNothing, {}});
+    for (const Node& node : graph_.nodes)
+      if (node.kind == OpKind::kPolynomial) ranges[static_cast<std::size_t>(node.inputs[0])].channels.assign(static_cast<std::size_t>(node.shape.channels), kNothing);
+    std::vector<const std::vector<float>*> inputs;
+    for (std::size_t k = 0; k < std::min(options_.calibration.size(), kRangeSamples); ++k) inputs.push_back(&options_.calibration[k]);
+    for (const auto& input : options_.range_inputs) inputs.push_back(&input);
+    std::mutex mutex;
+    parallel_for(inputs.size(), threads_, [&](std::size_t k) {
       FloatTrace trace;
-      (void)run_float(graph_, options_.calibration[k], &trace);
-      for (std::size_t n = 0; n < ranges.size(); ++n)
-        for (float v : trace.values[n]) ranges[n] = {std::min(ranges[n].low, static_cast<double>(v)), std::max(ranges[n].high, static_cast<double>(v))};
-    }
+      (void)run_float(graph_, *inputs[k], &trace);
+      const std::lock_guard lock(mutex);
+      for (std::size_t n = 0; n < ranges.size(); ++n) widen(ranges[n], trace.values[n], static_cast<std::size_t>(graph_.nodes[n].shape.channels));
+    });
     return ranges;
+  }
+
+  static void widen(NodeRange& range, const std::vector<float>& values, std::size_t channels) {
+    const auto by = [](Interval& interval, double v) { interval = {std::min(interval.low, v), std::max(interval.high, v)}; };
+    const std::size_t plane = values.size() / channels;
+    for (std::size_t e = 0; e < values.size(); ++e) {
+      by(range.all, static_cast<double>(values[e]));
+      if (!range.channels.empty()) by(range.channels[e / plane], static_cast<double>(values[e]));
+    }
   }
 
   Result<std::vector<LayoutChoice>> shortlisted() {

@@ -80,8 +80,8 @@ void flatten_maps(Graph& graph, std::vector<NodeRange>& ranges) {
   std::vector<NodeRange> new_ranges;
   std::vector<int> place(graph.nodes.size());
   const auto add = [&](Node node, std::size_t i) {
+    if (!ranges.empty()) new_ranges.push_back(ranges[i].in_shape(node.shape));
     nodes.push_back(std::move(node));
-    if (!ranges.empty()) new_ranges.push_back(ranges[i]);
     place[i] = static_cast<int>(nodes.size()) - 1;
   };
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) {

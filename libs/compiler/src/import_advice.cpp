@@ -13,7 +13,7 @@ struct Advice {
 
 constexpr Advice kActivation{
     "an activation that is no polynomial",
-    "train with a quadratic activation (a x^2 + b x + c, one a, b, c per channel) in its place, or a polynomial up to degree 8"};
+    "put polynomials in the place of all such operators (brainlock approximate), or train with a quadratic activation (a x^2 + b x + c, one a, b, c per channel) there"};
 constexpr Advice kAnswer{"no polynomial, and it only reshapes the answer", "drop it: apply it after decryption"};
 constexpr Advice kNormalisation{"a normalisation by statistics of the encrypted input",
                                 "train with BatchNormalization, whose statistics are fixed after training"};
@@ -57,7 +57,7 @@ constexpr std::array kRows{
     Row{"Cos", kActivation, true},
     Row{"Softmax",
         {"a quotient of exponentials",
-         "train attention with squares of its scores in place of it (as models/attention-cifar10), or move it behind the last layer and apply it after decryption"},
+         "put polynomials in its place (brainlock approximate), train attention with squares of its scores (as models/attention-cifar10), or move it behind the last layer and apply it after decryption"},
         true},
     Row{"LogSoftmax",
         {"a logarithm of exponentials",
@@ -79,7 +79,9 @@ constexpr std::array kRows{
     Row{"ReduceMax", kCompare, false},
     Row{"ReduceMin", kCompare, false},
     Row{"InstanceNormalization", kNormalisation, true},
-    Row{"LayerNormalization", kNormalisation, true},
+    Row{"LayerNormalization",
+        {kNormalisation.reason, "put polynomials in its place (brainlock approximate), or train with BatchNormalization, whose statistics are fixed after training"},
+        true},
     Row{"GroupNormalization", kNormalisation, true},
     Row{"LRN", kNormalisation, true},
     Row{"MeanVarianceNormalization", kNormalisation, true},

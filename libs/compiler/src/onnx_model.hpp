@@ -46,7 +46,7 @@ struct OnnxNode {
   std::unordered_map<std::string, OnnxAttribute> attributes;
   bool is_function = false;         ///< of the model itself
   int place = -1;                   ///< among the file's nodes; -1: made since
-  std::shared_ptr<const ScalarFunction> scalar;   ///< the operator kScalarOp: this, of the only input, element by element
+  std::shared_ptr<const ScalarFunction> scalar{};   ///< the operator kScalarOp: this, of the only input, element by element
 };
 
 struct OnnxInput {

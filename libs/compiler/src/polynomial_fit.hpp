@@ -30,6 +30,12 @@ class FitSamples {
   /// have its square completed with a large constant, which costs precision. Without samples: the best for f alone.
   [[nodiscard]] FittedPolynomial fit(int degree, const ScalarFunction& f) const;
 
+  /// How far `p` is from what is wanted: the sum of squares of the difference, and of what is wanted, over all samples, each for the mean of its part of the interval.
+  struct Error {
+    double difference = 0, wanted = 0;
+  };
+  [[nodiscard]] Error error(const FittedPolynomial& p) const;
+
  private:
   struct Part {
     double count = 0, x = 0, wanted = 0;

@@ -63,7 +63,8 @@ void write_polynomials(OnnxModel& model, const FunctionParams& function, const s
   const std::string u = step("Add", scaled, "shift", [](const FittedPolynomial& p) { return -p.centre / p.reach; });
   std::string sum;
   for (std::size_t k = degree + 1; k-- > 0;) {
-    const std::string what = "c" + std::to_string(k);
+    std::string what = "c";   // not by operator+: GCC 12 warns of an overlap there that cannot be
+    what += std::to_string(k);
     const auto coefficient = [k](const FittedPolynomial& p) { return p.coefficients[k]; };
     if (k == degree) {
       sum = step("Mul", u, what, coefficient);

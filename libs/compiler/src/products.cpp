@@ -156,7 +156,7 @@ class Rewriter {
     QuadraticParams square{std::vector<float>(channels, 1.0F), std::vector<float>(channels, 0.0F),
                            std::vector<float>(channels, 0.0F)};
     squares_[static_cast<std::size_t>(i)] =
-        add({OpKind::kQuadratic, product.name, {sum}, shape, std::move(square)}, {0, largest * largest});
+        add({OpKind::kQuadratic, product.name, {sum}, shape, std::move(square)}, {{0, largest * largest}, {}});
     return {};
   }
 

@@ -20,8 +20,13 @@ constexpr double kMaxShift = 48.0;
 // Where polynomials are made well conditioned if nobody says how far their inputs reach.
 constexpr double kUsualRange = 4.0;
 constexpr double kLeastRange = 1e-3;
-// A value is moved if it lies farther from zero than this part of the width of its range.
-constexpr double kOffCentre = 0.5;
+// The narrowest channel of a value, of the width of the widest.
+constexpr double kNarrowest = 1e-4;
+// Channels are fitted where one is narrower than this part of what all of them reach. Others are taken apart as they are: powers stay powers, which have fewer squares.
+constexpr double kNarrow = 0.25;
+// A polynomial is taken apart for an interval that is wider than what samples reach, by this factor: others go further, and beyond the interval its parts grow fast.
+constexpr double kRoom = 1.5;
+constexpr int kReachGrid = 16;   // points on each side of zero at which the size of its parts is taken
 // Far beyond what any chain of primes holds.
 constexpr std::size_t kMaxStages = 4096;
 
@@ -32,6 +37,7 @@ struct NodeState {
   int value = -1;                 // the stage whose value is gain * (x + shift), x being the node's output
   PerChannel gain, shift;
   int squared_for = -1;           // the quadratic that gain and shift were made for
+  bool fitted = false;            // gain and shift were made for the polynomial that reads it
 };
 
 bool all_zero(const PerChannel& v) {
@@ -198,7 +204,7 @@ class Builder {
     if (graph_.output == i) return;
     for (int reader : readers(i))
       if (node(reader).kind == OpKind::kQuadratic && s.squared_for < 0) s.squared_for = reader;
-    if (s.squared_for < 0) return centre_for_polynomial(i);
+    if (s.squared_for < 0) return fit_to_polynomial(i);
     const Node& activation = node(s.squared_for);
     const QuadraticParams& q = activation.quadratic();
     int raised_channels = 0;
@@ -215,16 +221,41 @@ class Builder {
 
   [[nodiscard]] NodeRange range_of(int i) const { return ranges_.empty() ? NodeRange::around_zero(kUsualRange) : ranges_[static_cast<std::size_t>(i)]; }
 
-  /// A value that one polynomial alone reads, and that lies to one side of zero (a variance, say), is moved there: taken apart around zero, the polynomial
-  /// would have to be well conditioned where nothing is, and where it may have grown large.
-  void centre_for_polynomial(int i) {
-    if (!exclusive(i) || node(readers(i)[0]).kind != OpKind::kPolynomial) return;
-    const NodeRange range = range_of(i);
-    if (std::fabs(range.centre()) > kOffCentre * range.half_width()) state(i).shift.assign(state(i).shift.size(), -range.centre());
+  /// A value that one polynomial alone reads is brought to the interval from -1 to 1 (with room), channel by channel, if some channel keeps to one side (a variance,
+  /// say) or to a narrow part of what the others reach. Taken apart around zero, its polynomial would have to be well conditioned where nothing is, and where it may have grown large.
+  void fit_to_polynomial(int i) {
+    if (!exclusive(i) || ranges_.empty() || node(readers(i)[0]).kind != OpKind::kPolynomial) return;
+    const NodeRange& range = ranges_[static_cast<std::size_t>(i)];
+    NodeState& s = state(i);
+    double widest = kLeastRange, narrowest = HUGE_VAL;
+    for (std::size_t c = 0; c < s.gain.size(); ++c) {
+      widest = std::max(widest, range.of_channel(c).half_width());
+      narrowest = std::min(narrowest, range.of_channel(c).half_width());
+    }
+    s.fitted = narrowest < kNarrow * range.largest();
+    for (std::size_t c = 0; s.fitted && c < s.gain.size(); ++c) {
+      s.shift[c] = -range.of_channel(c).centre();
+      s.gain[c] = 1 / (kRoom * std::max(range.of_channel(c).half_width(), kNarrowest * widest));
+    }
   }
 
-  /// The value of a polynomial, one of a degree at most 2 per channel, of stage `value`.
-  int quadratic_value(const Node& activation, int value, const std::vector<Coefficients>& p, int rank, bool negated) {
+  /// The largest |f(channel, x)| for |x| up to `range`.
+  template <typename F>
+  static double largest_of(std::size_t channels, double range, const F& f) {
+    double largest = 0;
+    if (range == 0) return largest;
+    for (std::size_t c = 0; c < channels; ++c)
+      for (int k = -kReachGrid; k <= kReachGrid; ++k) largest = std::max(largest, std::fabs(f(c, range * k / kReachGrid)));
+    return largest;
+  }
+
+  int with_reach(int stage, double reach) {
+    if (stage >= 0 && reach > 0) plan_.stages[static_cast<std::size_t>(stage)].reach = reach;
+    return stage;
+  }
+
+  /// The value of a polynomial, one of a degree at most 2 per channel, of stage `value`, which has numbers up to `range` (0: nobody knows).
+  int quadratic_value(const Node& activation, int value, double range, const std::vector<Coefficients>& p, int rank, bool negated) {
     Term term{activation.name, Tensor{activation.shape, {}, PerChannel(p.size()), {}}, {}, {}};
     Reading square{{value}, true, PerChannel(p.size())}, plain{{value}, false, PerChannel(p.size())};
     for (std::size_t c = 0; c < p.size(); ++c) {
@@ -234,14 +265,14 @@ class Builder {
     }
     if (!all_zero(square.factor)) term.from.readings.push_back(std::move(square));
     if (!all_zero(plain.factor) || term.from.readings.empty()) term.from.readings.push_back(std::move(plain));
-    return emit(activation, {std::move(term)}, {}, {}, rank, negated);
+    return with_reach(emit(activation, {std::move(term)}, {}, {}, rank, negated), largest_of(p.size(), range, [&](std::size_t c, double x) { return evaluate(p[c], x); }));
   }
 
-  /// The value of the sum of signed squares of `squares`, plus a constant per channel.
-  int sum_value(const Node& activation, std::vector<int> squares, PerChannel constant, bool negated) {
+  /// The value of the sum of signed squares of `squares`, plus a constant per channel; numbers up to `reach` (0: nobody knows).
+  int sum_value(const Node& activation, std::vector<int> squares, PerChannel constant, double reach, bool negated) {
     const std::size_t channels = constant.size();
     Term term{activation.name, Tensor{activation.shape, {{std::move(squares), true, PerChannel(channels, 1.0)}}, std::move(constant), {}}, {}, {}};
-    return emit(activation, {std::move(term)}, {}, {}, 0, negated);
+    return with_reach(emit(activation, {std::move(term)}, {}, {}, 0, negated), reach);
   }
 
   void take_polynomial(int i) {
@@ -263,9 +294,14 @@ class Builder {
       for (std::size_t k = 0; k < n.polynomial().coefficients.size(); ++k) p[c].push_back(n.polynomial().at(k, c));
       p[c] = substitute(p[c], 1 / before.gain[c], -before.shift[c]);   // in the value, which is gain (x + shift)
     }
-    double range = 0;
-    for (std::size_t c = 0; c < channels; ++c) range = std::max(range, std::fabs(before.gain[c]) * NodeRange{reach.low + before.shift[c], reach.high + before.shift[c]}.largest());
+    double range = 0;   // of the value
+    for (std::size_t c = 0; c < channels; ++c) range = std::max(range, std::fabs(before.gain[c]) * Interval{reach.of_channel(c).low + before.shift[c], reach.of_channel(c).high + before.shift[c]}.largest());
     range = std::max(range, kLeastRange);
+    if (before.fitted) {
+      range *= kRoom;
+      with_reach(value, range);
+    }
+    const double known = before.fitted ? range : 0;
 
     const std::size_t degree = n.polynomial().coefficients.size() - 1;
     std::vector<Coefficients> parts[5];
@@ -295,14 +331,15 @@ class Builder {
     std::vector<int> squares;
     const auto add_square = [&](const std::vector<Coefficients>& part, int rank, bool negated) {
       const bool none = std::all_of(part.begin(), part.end(), [](const Coefficients& c) { return all_zero(c); });
-      if (!none) squares.push_back(quadratic_value(n, value, part, rank, negated));   // x^4 is one square, not a difference
+      if (!none) squares.push_back(quadratic_value(n, value, known, part, rank, negated));   // x^4 is one square, not a difference
     };
     add_square(parts[0], 0, false);
     add_square(parts[1], 0, true);
     if (degree > 4 && !too_many_) {
-      const int m = quadratic_value(n, value, parts[2], 0, false);
-      const int q = sum_value(n, squares, q_constant, false);
-      squares = {q, sum_value(n, {m}, m_constant, true)};
+      const auto square = [](const std::vector<Coefficients>& part, std::size_t c, double x) { return std::pow(evaluate(part[c], x), 2); };
+      const int m = quadratic_value(n, value, known, parts[2], 0, false);
+      const int q = sum_value(n, squares, q_constant, largest_of(channels, known, [&](std::size_t c, double x) { return square(parts[0], c, x) - square(parts[1], c, x) + q_constant[c]; }), false);
+      squares = {q, sum_value(n, {m}, m_constant, largest_of(channels, known, [&](std::size_t c, double x) { return square(parts[2], c, x) + m_constant[c]; }), true)};
       const int rank = plan_.stages[static_cast<std::size_t>(q)].rank;
       add_square(parts[3], rank, false);
       add_square(parts[4], rank, true);

@@ -44,6 +44,7 @@ struct Stage {
   ConvParams conv;                    ///< when !is_dense: weights with gain and pooling factor folded in, bias unused
   DenseParams dense;                  ///< when is_dense
   std::vector<double> bias;           ///< per output element (C, H, W), previous constants folded in
+  double reach = 0;                   ///< values as large as this have room, even if no calibration input makes them
 
   [[nodiscard]] bool needs_zero_border() const {
     return !is_dense && diagonal.empty() && (conv.pad_top > 0 || conv.pad_left > 0 || conv.pad_bottom > 0 || conv.pad_right > 0);
