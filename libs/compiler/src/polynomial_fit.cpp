@@ -15,6 +15,8 @@ constexpr double kEdgeWeights[] = {1e-4, 1e-3, 1e-2, 1e-1};   // all along the i
 constexpr double kEdgeError = 1.5;        // there, of the largest value that is wanted inside
 constexpr std::size_t kEdgePoints = 96;
 constexpr double kMaxShift = 12.0;
+// Least reach, of the distance from zero: importers write polynomials as powers of x itself, of which 8 log2(distance / reach) bits cancel.
+constexpr double kNarrowest = 1.0 / 16;
 // Values of f beyond this, in units of its largest over the interval, are those of a pole.
 constexpr double kPole = 4.0;
 
@@ -142,7 +144,7 @@ FittedPolynomial FitSamples::fit(int degree, const ScalarFunction& f) const {
   FittedPolynomial out;
   out.centre = (low_ + high_) / 2;
   // An interval of one point still has a neighbourhood.
-  out.reach = std::max((high_ - low_) * (0.5 + kMargin), 1e-6 * std::max(1.0, std::fabs(out.centre)));
+  out.reach = std::max({(high_ - low_) * (0.5 + kMargin), kNarrowest * std::fabs(out.centre), 1e-6});
   std::vector<Row> rows;
   double largest = 0;
   for (const Part& part : parts_) {
@@ -152,7 +154,7 @@ FittedPolynomial FitSamples::fit(int degree, const ScalarFunction& f) const {
   }
   const std::size_t seen = rows.size();
   for (std::size_t k = 0; k < kEdgePoints; ++k) {
-    const double u = -1 + 2 * (static_cast<double>(k) + 0.5) / kEdgePoints, wanted = f(out.centre + out.reach * u);
+    const double u = -1 + 2 * static_cast<double>(k) / (kEdgePoints - 1), wanted = f(out.centre + out.reach * u);
     if (std::isfinite(wanted) && (largest == 0 || std::fabs(wanted) <= kPole * largest)) rows.push_back({u, wanted, 0});
   }
   const std::size_t size = static_cast<std::size_t>(degree) + 1;

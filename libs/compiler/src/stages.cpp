@@ -20,8 +20,9 @@ constexpr double kMaxShift = 48.0;
 // Where polynomials are made well conditioned if nobody says how far their inputs reach.
 constexpr double kUsualRange = 4.0;
 constexpr double kLeastRange = 1e-3;
-// The narrowest channel of a value, of the width of the widest.
-constexpr double kNarrowest = 1e-4;
+constexpr double kLeastWidth = 1e-6;   // of a channel, so that none of constants is divided by zero
+// The narrowest channel of a value, of its distance from zero: of a polynomial in powers of x, which is known to so many digits, nothing would be left.
+constexpr double kNarrowest = 1.0 / 24;
 // Channels are fitted where one is narrower than this part of what all of them reach. Others are taken apart as they are: powers stay powers, which have fewer squares.
 constexpr double kNarrow = 0.25;
 // A polynomial is taken apart for an interval that is wider than what samples reach, by this factor: others go further, and beyond the interval its parts grow fast.
@@ -227,15 +228,13 @@ class Builder {
     if (!exclusive(i) || ranges_.empty() || node(readers(i)[0]).kind != OpKind::kPolynomial) return;
     const NodeRange& range = ranges_[static_cast<std::size_t>(i)];
     NodeState& s = state(i);
-    double widest = kLeastRange, narrowest = HUGE_VAL;
-    for (std::size_t c = 0; c < s.gain.size(); ++c) {
-      widest = std::max(widest, range.of_channel(c).half_width());
-      narrowest = std::min(narrowest, range.of_channel(c).half_width());
-    }
+    double narrowest = HUGE_VAL;
+    for (std::size_t c = 0; c < s.gain.size(); ++c) narrowest = std::min(narrowest, range.of_channel(c).half_width());
     s.fitted = narrowest < kNarrow * range.largest();
     for (std::size_t c = 0; s.fitted && c < s.gain.size(); ++c) {
-      s.shift[c] = -range.of_channel(c).centre();
-      s.gain[c] = 1 / (kRoom * std::max(range.of_channel(c).half_width(), kNarrowest * widest));
+      const Interval& channel = range.of_channel(c);
+      s.shift[c] = -channel.centre();
+      s.gain[c] = 1 / (kRoom * std::max({channel.half_width(), kNarrowest * std::fabs(channel.centre()), kLeastWidth * range.largest(), kLeastWidth}));
     }
   }
 
