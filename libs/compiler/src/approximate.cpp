@@ -10,10 +10,10 @@
 #include "brainlock/compiler/float_interpreter.hpp"
 #include "brainlock/compiler/onnx_import.hpp"
 #include "expand_operators.hpp"
+#include "function_fitter.hpp"
 #include "graph_importer.hpp"
 #include "onnx_reader.hpp"
 #include "onnx_writer.hpp"
-#include "polynomial_fit.hpp"
 #include "polynomial_nodes.hpp"
 #include "scalar_regions.hpp"
 
@@ -21,12 +21,8 @@ namespace brainlock::compiler {
 namespace {
 
 constexpr int kMinDegree = 2, kMaxDegree = 8;
-constexpr std::size_t kSampleParts = 32;
-constexpr int kDegrees[] = {2, 4, 8};   // each costs a level more than the one before it
 // Errors of a function alone, relative, that are allowed in turn.
 constexpr double kTolerances[] = {0.3, 0.1, 0.03, 0.01, 0};
-// A higher degree has to be better than a lower one by more than this.
-constexpr double kWorthwhile = 1.15;
 constexpr double kRunAway = 4;
 
 using Tensor = std::vector<float>;
@@ -49,243 +45,11 @@ Result<Prepared> prepare(std::span<const std::byte> onnx) {
   return out;
 }
 
-/// One input's values on its way through the graph: as the model has them, and with polynomials. The same until the first of these.
-struct Values {
-  std::vector<Tensor> exact, fitted;   // per node; `fitted` is empty where it would be equal
-  [[nodiscard]] const Tensor& with_polynomials(int node) const {
-    const auto n = static_cast<std::size_t>(node);
-    return fitted[n].empty() ? exact[n] : fitted[n];
-  }
-};
-
-/// The polynomials of one function, one for all elements or one a channel.
-using Polynomials = std::vector<FittedPolynomial>;
-
-/// How the degree of a polynomial is found: it is given, or the smallest that keeps the error below a tolerance.
-struct Choice {
-  int degree = 0;
-  double tolerance = 0;
-};
-
-std::string to_string(const Choice& choice) {
+std::string to_string(const DegreeChoice& choice) {
   if (choice.degree != 0) return "degree " + std::to_string(choice.degree);
   char text[32];
   std::snprintf(text, sizeof text, "errors below %g %%", 100 * choice.tolerance);
   return choice.tolerance > 0 ? text : "highest degrees";
-}
-
-struct Moments {
-  double error = 0, size = 0;
-  void add(const Moments& other) {
-    error += other.error;
-    size += other.size;
-  }
-};
-
-class Fitter {
- public:
-  Fitter(const Graph& graph, const ApproximateOptions& options, std::size_t inputs, const Choice& choice)
-      : graph_(graph), options_(options), choice_(choice), inputs_(inputs), polynomials_(graph.nodes.size()) {
-    last_use_.assign(graph.nodes.size(), -1);
-    for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-      for (const int input : graph.nodes[n].inputs) last_use_[static_cast<std::size_t>(input)] = static_cast<int>(n);
-  }
-
-  /// All functions, in the order of the graph. `progress(node)` after each node.
-  template <typename Progress>
-  Result<std::vector<ApproximatedFunction>> run(const Progress& progress) {
-    values_.resize(inputs_);
-    for (std::size_t i = 0; i < inputs_; ++i) {
-      values_[i].exact.resize(graph_.nodes.size());
-      values_[i].fitted.resize(graph_.nodes.size());
-      values_[i].exact[0] = options_.inputs[i];
-    }
-    std::vector<ApproximatedFunction> out;
-    for (std::size_t n = 1; n < graph_.nodes.size(); ++n) {
-      const int node = static_cast<int>(n);
-      parallel_for(inputs_, options_.threads, [&](std::size_t i) { step(values_[i], node); });
-      if (graph_.nodes[n].kind == OpKind::kFunction) {
-        BRAINLOCK_ASSIGN(ApproximatedFunction function, fit(node));
-        out.push_back(std::move(function));
-      }
-      drop(node);
-      progress(n);
-    }
-    values_.clear();
-    return out;
-  }
-
-  [[nodiscard]] const Polynomials& polynomials(std::size_t node) const { return polynomials_[node]; }
-
-  /// The model's answer with the polynomials.
-  [[nodiscard]] Tensor answer(const Tensor& input) const {
-    std::vector<Tensor> values(graph_.nodes.size());
-    values[0] = input;
-    for (std::size_t n = 1; n < graph_.nodes.size(); ++n) {
-      const Node& node = graph_.nodes[n];
-      const Tensor& x = values[static_cast<std::size_t>(node.inputs[0])];
-      values[n] = node.kind == OpKind::kFunction ? apply(n, x)
-                                                 : run_node(graph_, static_cast<int>(n), x, node.inputs.size() > 1 ? &values[static_cast<std::size_t>(node.inputs[1])] : nullptr);
-      for (const int before : node.inputs)
-        if (last_use_[static_cast<std::size_t>(before)] == static_cast<int>(n) && before != graph_.output) values[static_cast<std::size_t>(before)] = {};
-    }
-    return values[static_cast<std::size_t>(graph_.output)];
-  }
-
- private:
-  // The exact value of a node, and the other one where it differs; a function's waits for its polynomial.
-  void step(Values& values, int node) const {
-    const auto n = static_cast<std::size_t>(node);
-    const std::vector<int>& inputs = graph_.nodes[n].inputs;
-    const bool two = inputs.size() > 1;
-    const auto first = static_cast<std::size_t>(inputs[0]), second = two ? static_cast<std::size_t>(inputs[1]) : 0;
-    values.exact[n] = run_node(graph_, node, values.exact[first], two ? &values.exact[second] : nullptr);
-    if (graph_.nodes[n].kind == OpKind::kFunction) return;
-    if (values.fitted[first].empty() && (!two || values.fitted[second].empty())) return;
-    values.fitted[n] = run_node(graph_, node, values.with_polynomials(inputs[0]), two ? &values.with_polynomials(inputs[1]) : nullptr);
-  }
-
-  [[nodiscard]] std::size_t plane(std::size_t node) const {
-    const TensorShape& shape = graph_.nodes[node].shape;
-    return graph_.nodes[node].function().channel_dims.empty() ? shape.size() : shape.size() / static_cast<std::size_t>(shape.channels);
-  }
-
-  [[nodiscard]] Tensor apply(std::size_t node, const Tensor& x) const {
-    Tensor y(x.size());
-    const std::size_t step = plane(node);
-    for (std::size_t i = 0; i < x.size(); ++i) y[i] = static_cast<float>(polynomials_[node][i / step](static_cast<double>(x[i])));
-    return y;
-  }
-
-  Result<ApproximatedFunction> fit(int node) {
-    const auto n = static_cast<std::size_t>(node);
-    const Node& function = graph_.nodes[n];
-    const int from = function.inputs[0];
-    const std::size_t step = plane(n), channels = function.shape.size() / step;
-
-    struct Range {
-      double low = HUGE_VAL, high = -HUGE_VAL;
-      bool finite = true;
-    };
-    std::vector<Range> ranges(channels);
-    parallel_for(channels, options_.threads, [&](std::size_t c) {
-      for (const Values& values : values_) {
-        const Tensor& x = values.with_polynomials(from);
-        for (std::size_t i = c * step; i < (c + 1) * step; ++i) {
-          const double v = static_cast<double>(x[i]);
-          ranges[c].finite = ranges[c].finite && std::isfinite(v) && std::isfinite(values.exact[n][i]);
-          ranges[c].low = std::min(ranges[c].low, v);
-          ranges[c].high = std::max(ranges[c].high, v);
-        }
-      }
-    });
-    ApproximatedFunction out{function.name, 0, channels, HUGE_VAL, -HUGE_VAL, 0};
-    for (const Range& range : ranges) {
-      if (!range.finite)
-        return Error{ErrorCode::kUnsupported, "'" + function.name + "': values grow beyond all bounds, or leave where the function is defined; is the model trained, and are "
-                                                                    "the inputs scaled as in its training? Otherwise try another degree"};
-      out.low = std::min(out.low, range.low);
-      out.high = std::max(out.high, range.high);
-    }
-
-    std::vector<FitSamples> samples(channels);
-    if (channels > 1) {
-      parallel_for(channels, options_.threads, [&](std::size_t c) {
-        samples[c] = FitSamples(ranges[c].low, ranges[c].high);
-        for (const Values& values : values_) add(samples[c], values, n, from, c * step, (c + 1) * step);
-      });
-    } else {
-      // Parts that do not depend on the threads, added in order: the file is the same on every machine.
-      std::vector<FitSamples> parts(std::min(values_.size(), kSampleParts), FitSamples(out.low, out.high));
-      parallel_for(parts.size(), options_.threads, [&](std::size_t part) {
-        for (std::size_t i = part; i < values_.size(); i += parts.size()) add(parts[part], values_[i], n, from, 0, step);
-      });
-      for (std::size_t part = 1; part < parts.size(); ++part) parts[0].add(parts[part]);
-      samples[0] = std::move(parts[0]);
-    }
-    polynomials_[n] = choose(samples, *function.function().f);
-    out.degree = static_cast<int>(polynomials_[n][0].coefficients.size()) - 1;
-
-    std::vector<Moments> moments(values_.size());
-    parallel_for(values_.size(), options_.threads, [&](std::size_t i) {
-      Values& values = values_[i];
-      values.fitted[n] = apply(n, values.with_polynomials(from));
-      for (std::size_t k = 0; k < values.fitted[n].size(); ++k) {
-        const double wanted = static_cast<double>(values.exact[n][k]), difference = static_cast<double>(values.fitted[n][k]) - wanted;
-        moments[i].error += difference * difference;
-        moments[i].size += wanted * wanted;
-      }
-    });
-    Moments sum;
-    for (const Moments& each : moments) sum.add(each);
-    out.error = sum.size > 0 ? std::sqrt(sum.error / sum.size) : 0;
-    return out;
-  }
-
-  /// Polynomials for all channels, of one degree.
-  [[nodiscard]] Polynomials choose(const std::vector<FitSamples>& samples, const ScalarFunction& f) const {
-    const auto fitted = [&](int degree) {
-      Polynomials out(samples.size());
-      parallel_for(samples.size(), options_.threads, [&](std::size_t c) { out[c] = samples[c].fit(degree, f); });
-      return out;
-    };
-    if (choice_.degree != 0) return fitted(choice_.degree);
-    const auto relative_error = [&](const Polynomials& polynomials) {
-      double difference = 0, wanted = 0;
-      for (std::size_t c = 0; c < samples.size(); ++c) {
-        const FitSamples::Error error = samples[c].error(polynomials[c]);
-        difference += error.difference;
-        wanted += error.wanted;
-      }
-      return wanted > 0 ? std::sqrt(difference / wanted) : 0;
-    };
-    Polynomials best = fitted(kMaxDegree);
-    const double enough = std::max(choice_.tolerance, kWorthwhile * relative_error(best));
-    for (const int degree : kDegrees) {
-      if (degree == kMaxDegree) break;
-      Polynomials lower = fitted(degree);
-      if (relative_error(lower) <= enough) return lower;
-    }
-    return best;
-  }
-
-  static void add(FitSamples& samples, const Values& values, std::size_t node, int from, std::size_t first, std::size_t last) {
-    const Tensor& x = values.with_polynomials(from);
-    for (std::size_t i = first; i < last; ++i) samples.add(static_cast<double>(x[i]), static_cast<double>(values.exact[node][i]));
-  }
-
-  void drop(int node) {
-    for (const int input : graph_.nodes[static_cast<std::size_t>(node)].inputs) {
-      if (last_use_[static_cast<std::size_t>(input)] != node) continue;
-      for (Values& values : values_) {
-        values.exact[static_cast<std::size_t>(input)] = {};
-        values.fitted[static_cast<std::size_t>(input)] = {};
-      }
-    }
-  }
-
-  const Graph& graph_;
-  const ApproximateOptions& options_;
-  Choice choice_;
-  std::size_t inputs_;
-  std::vector<int> last_use_;
-  std::vector<Values> values_;
-  std::vector<Polynomials> polynomials_;
-};
-
-/// The most values that are held for one input at any time.
-std::size_t most_values(const Graph& graph) {
-  std::vector<int> last_use(graph.nodes.size(), -1);
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n)
-    for (const int input : graph.nodes[n].inputs) last_use[static_cast<std::size_t>(input)] = static_cast<int>(n);
-  std::size_t held = 0, most = 0;
-  for (std::size_t n = 0; n < graph.nodes.size(); ++n) {
-    held += graph.nodes[n].shape.size();
-    most = std::max(most, held);
-    for (std::size_t k = 0; k < n; ++k)
-      if (last_use[k] == static_cast<int>(n)) held -= graph.nodes[k].shape.size();
-  }
-  return most;
 }
 
 std::size_t largest_output(const Tensor& values) { return static_cast<std::size_t>(std::max_element(values.begin(), values.end()) - values.begin()); }
@@ -359,11 +123,11 @@ Result<Approximation> approximate_onnx(std::span<const std::byte> onnx, const Ap
   std::vector<Tensor> exact(options.held_out.size()), answers(options.held_out.size());
   parallel_for(exact.size(), options.threads, [&](std::size_t i) { exact[i] = run_float(graph, options.held_out[i]); });
 
-  std::vector<Choice> choices;
+  std::vector<DegreeChoice> choices;
   if (options.degree != 0) choices.push_back({options.degree, 0});
   else
     for (const double tolerance : kTolerances) choices.push_back({0, tolerance});
-  std::optional<Fitter> fitter;
+  std::optional<FunctionFitter> fitter;
   for (std::size_t k = 0; k < choices.size(); ++k) {
     fitter.emplace(graph, options, out.inputs_used, choices[k]);
     const std::string what = to_string(choices[k]);

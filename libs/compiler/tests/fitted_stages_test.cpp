@@ -96,7 +96,8 @@ TEST(FittedStages, HaveRoomForWhatNoSampleReaches) {
   }
   // All parts of the polynomial, too; an addend is no value of its own.
   for (std::size_t l = 1; l + 1 < stages->stages.size(); ++l) {
-    if (!stages->is_addend(l)) EXPECT_GT(stages->stages[l].reach, 0) << l;
+    if (stages->is_addend(l)) continue;
+    EXPECT_GT(stages->stages[l].reach, 0) << l;
   }
 }
 

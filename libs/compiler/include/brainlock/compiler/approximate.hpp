@@ -56,7 +56,7 @@ Result<Graph> import_with_functions(std::span<const std::byte> onnx);
 /// Replaces every function by the polynomial nearest to it over the values that the inputs bring, layer by layer: each is fitted to what the exact model has at
 /// this place, given what the polynomials before it made of the inputs, so that errors are taken back as far as one number at a time allows. One polynomial a channel
 /// where the model can say so. No training; the weights stay as they are. All else in the file stays too. Without a degree given, first each function has the smallest
-/// that leaves it an error of a tenth, then of less and less, until the held-out inputs keep their classes.
+/// that leaves it an error of 30 %, then of less and less, until the held-out inputs keep their classes.
 ///
 /// Errors: those of import_with_functions(); kInvalidArgument where there is nothing to replace, a degree is out of range, no inputs are given or an input has another
 /// length; kUnsupported where values grow beyond all bounds. The same bytes for equal inputs, on any number of threads.
