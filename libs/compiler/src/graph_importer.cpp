@@ -44,6 +44,11 @@ const std::unordered_map<std::string, Handler>& handlers() {
       {"Gather", import_gather},
       {"Expand", import_expand},
       {"Concat", import_concat},
+      {"Tile", import_tile},
+      {"Einsum", import_einsum},
+      {"ReduceSum", import_reduce_sum},
+      {"DepthToSpace", import_depth_to_space},
+      {"SpaceToDepth", import_depth_to_space},
       {kScalarOp, import_scalar},
   };
   return kHandlers;
@@ -60,7 +65,7 @@ bool attributes_ok(const OnnxNode& node, std::string& wrong) {
       {"keepdims", Kind::kInt},      {"perm", Kind::kInts},    {"allowzero", Kind::kInt}, {"to", Kind::kInt},
       {"start", Kind::kInt},         {"end", Kind::kInt},      {"starts", Kind::kInts},   {"ends", Kind::kInts},
       {"mode", Kind::kString},       {"block_size", Kind::kInt}, {"count_include_pad", Kind::kInt},
-      {"split", Kind::kInts},        {"num_outputs", Kind::kInt},
+      {"split", Kind::kInts},        {"num_outputs", Kind::kInt},  {"equation", Kind::kString}, {"blocksize", Kind::kInt},
   };
   for (const auto& [name, attribute] : node.attributes) {
     const auto known = kKinds.find(name);

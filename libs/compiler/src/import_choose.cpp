@@ -227,6 +227,9 @@ Outcome choose_elements(ImportState& state, const std::string& name, const Value
   std::vector<int> elements;  // of the base
   for (const int e : choice.elements)
     elements.push_back(static_cast<int>(value.base_element(static_cast<std::size_t>(e))));
+  // Of channels in another order, too (shuffled between two convolutions).
+  if (!window && shape.height * shape.width > 1 && value.view && choice.dims.size() == value.dims.size())
+    window = window_of(shape, {elements, choice.dims});
 
   out = Value{};
   out.dims = choice.dims;
@@ -257,6 +260,7 @@ Outcome choose_elements(ImportState& state, const std::string& name, const Value
   ElementPolynomial rest = ElementPolynomial::identity();
   if (auto refusal = settle(state, value, rest)) return refusal;
   if (auto refusal = map_of_map(state, name, value, *window, out)) return refusal;
+  if (auto refusal = state.set_chosen(out.base, value.base, elements)) return refusal;
   return carry(rest, elements);
 }
 

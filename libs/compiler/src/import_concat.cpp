@@ -80,6 +80,34 @@ Outcome join_constants(ImportState& state, const OnnxNode& node, const Join& joi
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
 
+// Parts cut out of one map that make it up again, with every second pixel of each kind as a channel: nothing moves, and
+// a convolution reads the map itself.
+std::optional<Value> rejoined(ImportState& state, const OnnxNode& node, const Join& join) {
+  const Value* first = state.value(node, 0);
+  const ImportState::Chosen* origin = first != nullptr ? state.chosen(first->base) : nullptr;
+  const auto count = count_within(join.dims, std::size_t{1} << 24);
+  if (origin == nullptr || !count || *count != state.shape(origin->base).size() || !state.budget().charge(2 * *count))
+    return std::nullopt;
+  auto view = std::make_shared<std::vector<int>>(*count);
+  std::vector<bool> seen(*count, false);
+  std::size_t before = 0, distinct = 0;
+  for (std::size_t k = 0; k < join.parts.size(); ++k) {
+    const Value* part = state.value(node, k);
+    const ImportState::Chosen* chosen = part != nullptr ? state.chosen(part->base) : nullptr;
+    if (chosen == nullptr || chosen->base != origin->base || !part->poly.is_identity()) return std::nullopt;
+    each_element(join, k, before, [&](std::size_t from, std::size_t to) {
+      const auto element = static_cast<std::size_t>(chosen->elements[part->base_element(from)]);
+      (*view)[to] = static_cast<int>(element);
+      distinct += seen[element] ? 0 : 1;
+      seen[element] = true;
+    });
+  }
+  Value out = node_value(origin->base, join.dims);
+  out.view = std::move(view);
+  if (distinct != *count || !blocks_of_map(state, out)) return std::nullopt;
+  return out;
+}
+
 // Whether all parts are maps, joined along channels (or, of images, rows or columns).
 bool joins_maps(ImportState& state, const OnnxNode& node, const Join& join) {
   const auto shape = image_shape(join.dims);
@@ -181,6 +209,7 @@ Outcome import_concat(ImportState& state, const OnnxNode& node) {
                    [&, k = std::size_t{0}](const Dims&) mutable { return state.value(node, k++) != nullptr; }))
     return join_constants(state, node, join);
   if (node.inputs.size() == 1) return import_identity(state, node);
+  if (auto whole = rejoined(state, node, join)) return state.finish(node, std::move(*whole), true);
   return joins_maps(state, node, join) ? join_maps(state, node, join) : join_elements(state, node, join);
 }
 

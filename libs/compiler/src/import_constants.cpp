@@ -268,16 +268,6 @@ Outcome where(ImportState& state, const OnnxNode& node, ConstTensorPtr condition
   return state.finish(node, ConstTensorPtr(std::move(out)));
 }
 
-Outcome unary(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
-  if (tensor.is_integer || !state.budget().charge(tensor.size())) return not_evaluated(node);
-  auto out = std::make_shared<ConstTensor>(tensor);
-  for (float& v : out->reals) {
-    v = node.op == "Sqrt" ? std::sqrt(v) : node.op == "Neg" ? -v : 1 / v;
-    if (!std::isfinite(v)) return inconsistent("a constant is not finite");
-  }
-  return state.finish(node, ConstTensorPtr(std::move(out)));
-}
-
 }  // namespace
 
 Outcome fold_constant(ImportState& state, const OnnxNode& node) {
@@ -310,7 +300,7 @@ Outcome fold_constant(ImportState& state, const OnnxNode& node) {
     return with_dims(state, node, *tensor, std::move(dims));
   }
   if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div" || op == "Pow") return arithmetic(state, node);
-  if (op == "Sqrt" || op == "Neg" || op == "Reciprocal") return unary(state, node, *tensor);
+  if (const auto outcome = compute_constant(state, node)) return *outcome;
   return not_evaluated(node);
 }
 

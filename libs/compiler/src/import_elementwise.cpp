@@ -69,6 +69,26 @@ bool tokens(const ImportState& state, const Value& value) {
   return value.dims.size() <= 3 || shape.height * shape.width == 1;
 }
 
+// The most weights of the layers that bring two maps to one order.
+constexpr std::size_t kMostMoves = std::size_t{1} << 25;
+
+// Maps in different orders, or one of them repeated over the other (a gate of one number a channel), become rows of
+// numbers, too, where that is no large matrix. Of the image itself one convolution alone can be made.
+bool rows_of_numbers(const ImportState& state, const Value& a, const Value& b) {
+  const auto dims = common_dims(a.dims, b.dims);
+  if (!dims || a.base == 0 || b.base == 0) return false;
+  const std::size_t count = element_count(*dims), read = state.shape(a.base).size() + state.shape(b.base).size();
+  return count <= kMostMoves / read;
+}
+
+// Coefficients that differ from position to position fit no activation on a map, but an affine map of them goes into
+// the dense layer behind it: what is there already becomes an activation before them.
+Outcome settle_before(ImportState& state, const Coefficient& wide, Value& value) {
+  const auto channels = static_cast<std::size_t>(state.shape(value.base).channels);
+  if (wide.size() <= channels || value.poly.degree() < 2 || value.poly.width() > channels) return {};
+  return state.rebase(value);
+}
+
 Value scaled(const ImportState& state, Value value, double factor) {
   value.poly = value.poly.times(Poly::constant({factor}), state.shape(value.base));
   return value;
@@ -95,7 +115,7 @@ Outcome add_values(ImportState& state, const OnnxNode& node, const Value& a, Val
     if (auto refusal = state.materialise(b, right)) return refusal;
     sum.dims = a.dims;
     sum.view = a.view;
-  } else if (tokens(state, a) && tokens(state, b)) {
+  } else if ((tokens(state, a) && tokens(state, b)) || rows_of_numbers(state, a, b)) {
     if (auto refusal = common_order(state, node, a, b, left, right, sum.dims)) return refusal;
   } else {
     return Refusal{"the two tensors added, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) +
@@ -118,6 +138,7 @@ Outcome add_inputs(ImportState& state, const OnnxNode& node, double sign_a, doub
   if (auto refusal = read_coefficient(state, value, *tensor, shift)) return refusal;
   const double sign = a != nullptr ? sign_b : sign_a;
   for (double& v : shift) v *= sign;
+  if (auto refusal = settle_before(state, shift, value)) return refusal;
   value.poly = value.poly.plus(Poly::constant(std::move(shift)), state.shape(value.base));
   return state.finish(node, std::move(value));
 }
@@ -140,6 +161,7 @@ Outcome scale_by_constant(ImportState& state, const OnnxNode& node, Value value,
     if (invert) v = 1 / v;
     if (!std::isfinite(v)) return inconsistent("it divides by zero");
   }
+  if (auto refusal = settle_before(state, factor, value)) return refusal;
   const Poly by = Poly::constant(std::move(factor));
   if (auto refusal = check_cost(state, value.poly, by)) return refusal;
   value.poly = value.poly.times(by, state.shape(value.base));
@@ -171,7 +193,9 @@ Outcome power(ImportState& state, const OnnxNode& node, Value value, int exponen
 Outcome multiply_values(ImportState& state, const OnnxNode& node, Value a, Value b) {
   const bool aligned = same_view(state, a, b);
   if (!aligned || !unify(state, a, b)) {
-    if ((aligned && state.shape(a.base) == state.shape(b.base)) || (tokens(state, a) && tokens(state, b))) return multiply_elements(state, node, a, b, aligned);
+    if ((aligned && state.shape(a.base) == state.shape(b.base)) || (tokens(state, a) && tokens(state, b)) ||
+        rows_of_numbers(state, a, b))
+      return multiply_elements(state, node, a, b, aligned);
     return Refusal{"a product of two different tensors, " + dims_to_string(a.dims) + " and " + dims_to_string(b.dims) + ", that are not of one shape and order",
                    "multiply maps of equal shape, or tokens [1, tokens, features]", false};
   }
@@ -243,7 +267,8 @@ Outcome import_div(ImportState& state, const OnnxNode& node) {
   const Value* value = state.value(node, 0);
   const ConstTensorPtr tensor = state.constant(node, 1);
   if (value == nullptr || !tensor) {
-    return Refusal{"a division by a tensor that depends on the input", "divide by constants only", false};
+    return Refusal{"a division by a tensor that depends on the input",
+                   "put a polynomial in its place (brainlock approximate), or divide by constants only", false};
   }
   return scale_by_constant(state, node, *value, *tensor, true);
 }
@@ -326,6 +351,7 @@ Outcome import_batch_normalization(ImportState& state, const OnnxNode& node) {
   }
   Value value = *input;
   const TensorShape shape = state.shape(value.base);
+  if (auto refusal = settle_before(state, position, value)) return refusal;
   const Poly by = Poly::constant(narrowest(std::move(a), shape));
   if (auto refusal = check_cost(state, value.poly, by)) return refusal;
   value.poly = value.poly.times(by, shape).plus(Poly::constant(narrowest(std::move(b), shape)), shape);

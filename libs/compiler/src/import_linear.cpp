@@ -1,4 +1,4 @@
-// Convolutions, dense layers and pools.
+// Convolutions, dense layers and pools of windows.
 #include <algorithm>
 #include <cmath>
 
@@ -59,6 +59,13 @@ Outcome read_window(const OnnxNode& node, const TensorShape& in, std::size_t spa
     return inconsistent("its kernel is larger than its padded input");
   }
   return {};
+}
+
+// Zeros behind the last window, as PyTorch writes a ceil_mode that adds no window.
+void drop_unread_padding(Window& w, const TensorShape& in) {
+  const auto unread = [](int extent, int kernel, int stride) { return (extent - kernel) % stride; };
+  w.pad_bottom -= std::min(w.pad_bottom, unread(in.height + w.pad_top + w.pad_bottom, w.kernel_h, w.stride_h));
+  w.pad_right -= std::min(w.pad_right, unread(in.width + w.pad_left + w.pad_right, w.kernel_w, w.stride_w));
 }
 
 TensorShape window_output(const Window& w, const TensorShape& in, int channels) {
@@ -144,12 +151,6 @@ Outcome multiply_and_shift(ImportState& state, const OnnxNode& node, const Value
   return import_add(state, {node.name, "Add", {product.outputs[0], bias}, {node.outputs[0]}, {}});
 }
 
-// A pool over whole planes.
-Outcome pool_everything(ImportState& state, const OnnxNode& node, const Value& value, std::vector<std::int64_t> dims) {
-  const TensorShape in = state.shape(value.base);
-  return add_pool(state, node, value, {in.height, in.width, in.height, in.width}, std::move(dims));
-}
-
 // The kernel of one group without dilation that computes the same, with zeros between the weights. `window` gets its size.
 Outcome read_kernel(ImportState& state, const OnnxNode& node, const ConstTensor& weights, const TensorShape& in,
                     Window& window, std::vector<float>& kernel) {
@@ -194,6 +195,41 @@ Outcome read_kernel(ImportState& state, const OnnxNode& node, const ConstTensor&
   return {};
 }
 
+// The convolution of a map's blocks as one of the map itself: a kernel of zeros but for the places that its channels
+// have, and steps from block to block.
+Outcome stretch(ImportState& state, const Blocks& blocks, const TensorShape& base, std::size_t outputs, Window& window,
+                std::vector<float>& kernel) {
+  const std::size_t rows = static_cast<std::size_t>(window.kernel_h),
+                    columns = static_cast<std::size_t>(window.kernel_w);
+  const std::int64_t kernel_h = (window.kernel_h - 1) * std::int64_t{blocks.step_h} + blocks.height,
+                     kernel_w = (window.kernel_w - 1) * std::int64_t{blocks.step_w} + blocks.width;
+  const std::int64_t stride_h = std::int64_t{window.stride_h} * blocks.step_h,
+                     stride_w = std::int64_t{window.stride_w} * blocks.step_w;
+  const int pads = std::max({window.pad_top, window.pad_left, window.pad_bottom, window.pad_right});
+  if (std::max({kernel_h, kernel_w, stride_h, stride_w, std::int64_t{pads} * std::max(blocks.step_h, blocks.step_w)}) >
+      kMaxKernel)
+    return inconsistent("its kernel, strides or padding are out of range");
+  const auto inputs = static_cast<std::size_t>(base.channels), area = static_cast<std::size_t>(kernel_h * kernel_w);
+  if (!state.budget().charge(outputs * inputs * area)) return too_large();
+  std::vector<float> wide(outputs * inputs * area, 0.0F);
+  std::size_t from = 0;
+  for (std::size_t o = 0; o < outputs; ++o)
+    for (const Blocks::Place& place : blocks.places) {
+      float* plane = wide.data() + (o * inputs + static_cast<std::size_t>(place.channel)) * area;
+      for (std::size_t ky = 0; ky < rows; ++ky)
+        for (std::size_t kx = 0; kx < columns; ++kx)
+          plane[(ky * static_cast<std::size_t>(blocks.step_h) + static_cast<std::size_t>(place.row)) *
+                    static_cast<std::size_t>(kernel_w) +
+                kx * static_cast<std::size_t>(blocks.step_w) + static_cast<std::size_t>(place.column)] +=
+              kernel[from++];
+    }
+  kernel = std::move(wide);
+  window = {static_cast<int>(kernel_h),        static_cast<int>(kernel_w),      static_cast<int>(stride_h),
+            static_cast<int>(stride_w),        window.pad_top * blocks.step_h,  window.pad_left * blocks.step_w,
+            window.pad_bottom * blocks.step_h, window.pad_right * blocks.step_w};
+  return {};
+}
+
 // Whether a value on the input is `seen` because an input of height, width, channels was turned, and nothing else.
 bool turns_channels_last(ImportState& state, const Value& value, const TensorShape& seen) {
   const TensorShape own = value.dims.size() == 4 ? TensorShape{seen.height, seen.width, seen.channels} : TensorShape{seen.width, 1, seen.channels};
@@ -203,42 +239,6 @@ bool turns_channels_last(ImportState& state, const Value& value, const TensorSha
     if ((*value.view)[static_cast<std::size_t>(element)] != element % plane * seen.channels + element / plane) return false;
   }
   return true;
-}
-
-// Whether the mean over `axes` leaves the means of the base's planes, in the order of its channels.
-bool leaves_channels(ImportState& state, const Value& value, const std::vector<int>& axes) {
-  const TensorShape shape = state.shape(value.base);
-  const std::size_t count = element_count(value.dims), plane = count / static_cast<std::size_t>(shape.channels);
-  std::vector<std::size_t> strides(value.dims.size(), 0);  // of the result
-  std::size_t left = 1;
-  for (std::size_t k = value.dims.size(); k-- > 0;) {
-    if (std::binary_search(axes.begin(), axes.end(), static_cast<int>(k))) continue;
-    strides[k] = left;
-    left *= static_cast<std::size_t>(value.dims[k]);
-  }
-  if (left != static_cast<std::size_t>(shape.channels) || !state.budget().charge(count)) return false;
-  std::vector<std::int64_t> index(value.dims.size(), 0);
-  std::size_t to = 0;
-  for (std::size_t element = 0; element < count; ++element) {
-    if (value.base_element(element) / plane != to) return false;
-    for (std::size_t axis = index.size(); axis-- > 0;) {
-      to += strides[axis];
-      if (++index[axis] < value.dims[axis]) break;
-      to -= strides[axis] * static_cast<std::size_t>(index[axis]);
-      index[axis] = 0;
-    }
-  }
-  return true;
-}
-
-// What is left of dims when axes are reduced.
-std::vector<std::int64_t> reduced_dims(const std::vector<std::int64_t>& dims, const std::vector<int>& axes, bool keep) {
-  std::vector<std::int64_t> out;
-  for (std::size_t axis = 0; axis < dims.size(); ++axis) {
-    const bool gone = std::binary_search(axes.begin(), axes.end(), static_cast<int>(axis));
-    if (keep || !gone) out.push_back(gone ? 1 : dims[axis]);
-  }
-  return out;
 }
 
 }  // namespace
@@ -253,6 +253,13 @@ Outcome require_image(ImportState& state, const Value& value) {
   if (value.view) {
     return Refusal{"its input is transposed (dimensions " + dims_to_string(value.dims) + ")",
                    "export the model with channels first (NCHW) from its input on", false};
+  }
+  const TensorShape shape = state.shape(value.base);
+  if (seen && seen->height * seen->width > 1 && shape.height * shape.width == 1 && value.base != 0) {
+    return Refusal{"its input of dimensions " + dims_to_string(value.dims) +
+                       " is a row of numbers, as dense layers, gates that are repeated over a map and maps in another "
+                       "order leave it",
+                   "keep these for the steps before a dense layer", false};
   }
   return Refusal{"its input of dimensions " + dims_to_string(value.dims) +
                      " is not an image as some layer before makes it (" + to_string(state.shape(value.base)) + ")",
@@ -288,8 +295,12 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
                         dims_to_string(value->dims));
   }
   if (spatial > 2) return Refusal{"a convolution over three dimensions", "use convolutions over one or two", false};
-  if (auto refusal = require_image(state, *value)) return refusal;
-  const TensorShape in = state.shape(value->base);
+  std::optional<Blocks> blocks;
+  if (auto refusal = require_image(state, *value)) {
+    blocks = blocks_of_map(state, *value);
+    if (!blocks) return refusal;
+  }
+  const TensorShape base_shape = state.shape(value->base), in = blocks ? blocks->seen : base_shape;
   if (const auto kernel = attribute_ints(node, "kernel_shape");
       kernel && !std::equal(kernel->begin(), kernel->end(), weights->dims.begin() + 2, weights->dims.end())) {
     return inconsistent("kernel_shape differs from its weights");
@@ -298,7 +309,11 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
   std::vector<float> kernel;
   if (auto refusal = read_kernel(state, node, *weights, in, window, kernel)) return refusal;
   if (auto refusal = read_window(node, in, spatial, window)) return refusal;
-  const TensorShape out = window_output(window, in, static_cast<int>(weights->dims[0]));
+  if (blocks) {
+    if (auto refusal = stretch(state, *blocks, base_shape, static_cast<std::size_t>(weights->dims[0]), window, kernel))
+      return refusal;
+  }
+  const TensorShape out = window_output(window, base_shape, static_cast<int>(weights->dims[0]));
   if (!extents_ok(out.channels, out.height, out.width)) return inconsistent("its output is too large");
 
   int base = 0;
@@ -310,9 +325,9 @@ Outcome import_conv(ImportState& state, const OnnxNode& node) {
     window.pad_right += border->right;
     base = state.graph().nodes[base].inputs[0];
   }
-  ConvParams params{out.channels,      in.channels,      window.kernel_h,   window.kernel_w,
-                    window.stride_h,   window.stride_w,  window.pad_top,    window.pad_left,
-                    window.pad_bottom, window.pad_right, std::move(kernel), {}};
+  ConvParams params{out.channels,      base_shape.channels, window.kernel_h,   window.kernel_w,
+                    window.stride_h,   window.stride_w,     window.pad_top,    window.pad_left,
+                    window.pad_bottom, window.pad_right,    std::move(kernel), {}};
   if (auto refusal = read_bias(state, node, 2, weights->dims[0], params.bias)) return refusal;
   return state.finish(node, node_value(state.add_node(OpKind::kConv, node.name, {base}, out, std::move(params)),
                                        dims_of(out, spatial)));
@@ -395,6 +410,7 @@ Outcome import_average_pool(ImportState& state, const OnnxNode& node) {
   }
   TensorShape in = state.shape(value->base);
   if (auto refusal = read_window(node, in, spatial, window)) return refusal;
+  if (attribute_int(node, "ceil_mode", 0) == 0) drop_unread_padding(window, in);
   Value source = *value;
   if (window.pad_top + window.pad_left + window.pad_bottom + window.pad_right != 0) {
     if (attribute_int(node, "count_include_pad", 0) == 0) {
@@ -414,37 +430,6 @@ Outcome import_average_pool(ImportState& state, const OnnxNode& node) {
   }
   return add_pool(state, node, source, {window.kernel_h, window.kernel_w, window.stride_h, window.stride_w},
                   dims_of(window_output(window, in, in.channels), spatial));
-}
-
-Outcome import_global_average_pool(ImportState& state, const OnnxNode& node) {
-  const Value* value = state.value(node, 0);
-  if (value == nullptr) return inconsistent("it has no input");
-  if (auto refusal = require_image(state, *value)) return refusal;
-  std::vector<std::int64_t> dims{1, value->dims[1]};
-  dims.resize(value->dims.size(), 1);
-  return pool_everything(state, node, *value, std::move(dims));
-}
-
-Outcome import_reduce_mean(ImportState& state, const OnnxNode& node) {
-  const Value* value = state.value(node, 0);
-  if (value == nullptr) return inconsistent("it has no input");
-  const int rank = static_cast<int>(value->dims.size());
-  std::optional<std::vector<int>> axes;
-  if (auto refusal = read_axes(state, node, 1, rank, axes)) return refusal;
-  const bool keep = attribute_int(node, "keepdims", 1) != 0;
-  bool planes = axes && !axes->empty() && leaves_channels(state, *value, *axes);
-  if (axes && !planes && state.input_is_free() && image_shape(value->dims)) {
-    if (auto refusal = require_image(state, *value)) return refusal;
-    planes = leaves_channels(state, *value, *axes);
-  }
-  if (axes && !axes->empty() && !planes && (axes->front() > 0 || value->dims[0] != 1) && rank <= 3) {
-    std::vector<std::int64_t> dims = reduced_dims(value->dims, *axes, keep);
-    return mean_of_elements(state, node, *value, *axes, std::move(dims));
-  }
-  if (!planes) {
-    return Refusal{"a mean over other axes than height and width", "use GlobalAveragePool or a mean over both", false};
-  }
-  return pool_everything(state, node, *value, reduced_dims(value->dims, *axes, keep));
 }
 
 }  // namespace brainlock::compiler

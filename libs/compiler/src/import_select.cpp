@@ -90,6 +90,33 @@ Outcome choose_expanded(ImportState& state, const OnnxNode& node, const Dims& fr
   return choose_steps(state, *dims, {strides->begin(), strides->end()}, 0, choice);
 }
 
+// Tile: each dimension over and over.
+Outcome choose_tiled(ImportState& state, const OnnxNode& node, const Dims& from, Choice& choice) {
+  const ConstTensorPtr repeats = state.constant(node, 1);
+  if (!repeats || !repeats->is_integer || repeats->size() != from.size())
+    return Refusal{"repeats that are no constant", "export with fixed sizes", false};
+  Dims dims;
+  for (std::size_t k = 0; k < from.size(); ++k) {
+    if (repeats->integers[k] < 1 || repeats->integers[k] > std::numeric_limits<std::int32_t>::max())
+      return inconsistent("its repeats are out of range");
+    dims.push_back(from[k] * repeats->integers[k]);
+  }
+  const auto count = count_within(dims, std::numeric_limits<int>::max());
+  if (dims.size() > kMaxRank || !count || !state.budget().charge(*count)) return too_large();
+  const Dims steps = strides_of(from);
+  choice.elements.resize(*count);
+  for (std::size_t element = 0; element < *count; ++element) {
+    std::int64_t at = 0, rest = static_cast<std::int64_t>(element);
+    for (std::size_t axis = dims.size(); axis-- > 0;) {
+      at += rest % dims[axis] % from[axis] * steps[axis];
+      rest /= dims[axis];
+    }
+    choice.elements[element] = static_cast<int>(at);
+  }
+  choice.dims = std::move(dims);
+  return {};
+}
+
 // The sizes of the parts into which Split cuts an axis of `extent`.
 Outcome read_parts(const ImportState& state, const OnnxNode& node, std::int64_t extent, Dims& parts) {
   std::optional<Dims> given;
@@ -239,8 +266,14 @@ Outcome import_slice(ImportState& state, const OnnxNode& node) {
     std::vector<std::int64_t> dims;
     for (const Cut& cut : cuts) dims.push_back(cut.count);
     const auto step = [&](std::size_t k) { return static_cast<int>(cuts[k].step); };
-    return add_pool(state, node, *value, {1, 1, cuts.size() == 4 ? step(2) : 1, step(cuts.size() - 1)},
-                    std::move(dims));
+    if (auto refusal = add_pool(state, node, *value, {1, 1, cuts.size() == 4 ? step(2) : 1, step(cuts.size() - 1)},
+                                std::move(dims)))
+      return refusal;
+    Choice choice;
+    if (auto refusal = choose_cuts(state, value->dims, cuts, choice)) return refusal;
+    const int pool = static_cast<int>(state.graph().nodes.size()) - 1;
+    return state.set_chosen(pool, state.graph().nodes[static_cast<std::size_t>(pool)].inputs[0],
+                            std::move(choice.elements));
   }
   Choice choice;
   if (auto refusal = choose_cuts(state, value->dims, cuts, choice)) return refusal;
@@ -254,8 +287,13 @@ Outcome import_split(ImportState& state, const OnnxNode& node) {
                [&](const OnnxNode& part, const Choice& choice) { return finish_chosen(state, part, *value, choice); });
 }
 
-Outcome import_gather(ImportState& state, const OnnxNode& node) { return choose_of_input(state, node, choose_gathered); }
-Outcome import_expand(ImportState& state, const OnnxNode& node) { return choose_of_input(state, node, choose_expanded); }
+Outcome import_gather(ImportState& state, const OnnxNode& node) {
+  return choose_of_input(state, node, choose_gathered);
+}
+Outcome import_expand(ImportState& state, const OnnxNode& node) {
+  return choose_of_input(state, node, choose_expanded);
+}
+Outcome import_tile(ImportState& state, const OnnxNode& node) { return choose_of_input(state, node, choose_tiled); }
 
 Outcome slice_constant(ImportState& state, const OnnxNode& node, const ConstTensor& tensor) {
   std::vector<Cut> cuts;

@@ -171,6 +171,21 @@ Outcome ImportState::reorder_input(const TensorShape& to, const std::shared_ptr<
   return {};
 }
 
+const ImportState::Chosen* ImportState::chosen(int node) const {
+  const auto found = chosen_.find(node);
+  return found == chosen_.end() ? nullptr : &found->second;
+}
+
+Outcome ImportState::set_chosen(int node, int base, std::vector<int> elements) {
+  if (!budget_.charge(elements.size())) return too_large();
+  if (const Chosen* before = chosen(base)) {
+    for (int& e : elements) e = before->elements[static_cast<std::size_t>(e)];
+    base = before->base;
+  }
+  chosen_.insert_or_assign(node, Chosen{base, std::move(elements)});
+  return {};
+}
+
 const Border* ImportState::border(int node) const {
   const auto found = borders_.find(node);
   return found == borders_.end() ? nullptr : &found->second;

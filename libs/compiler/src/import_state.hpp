@@ -83,6 +83,15 @@ class ImportState {
   [[nodiscard]] const Border* border(int node) const;
   void set_border(int node, const Border& border) { borders_.emplace(node, border); }
 
+  /// Which elements of another node a node is, if it does nothing but choose some; null for others.
+  struct Chosen {
+    int base = 0;
+    std::vector<int> elements;
+  };
+  [[nodiscard]] const Chosen* chosen(int node) const;
+  /// Says so of a node. Where `base` is such a node itself, of what it was chosen from.
+  Outcome set_chosen(int node, int base, std::vector<int> elements);
+
   [[nodiscard]] Budget& budget() { return budget_; }
   [[nodiscard]] int max_degree() const { return max_degree_; }
 
@@ -99,6 +108,7 @@ class ImportState {
   Activations activations_;                                        // base -> (polynomial, node)
   std::unordered_map<int, Activations::const_iterator> made_;     // node -> its activation
   std::unordered_map<int, Border> borders_;
+  std::unordered_map<int, Chosen> chosen_;
 };
 
 /// Shape of [1, C], [1, C, L] or [1, C, H, W]; nothing for other ranks, batches or extents out of range.
@@ -144,9 +154,15 @@ Outcome import_gather(ImportState& state, const OnnxNode& node);
 Outcome import_expand(ImportState& state, const OnnxNode& node);
 Outcome import_concat(ImportState& state, const OnnxNode& node);
 Outcome import_scalar(ImportState& state, const OnnxNode& node);
+Outcome import_einsum(ImportState& state, const OnnxNode& node);
+Outcome import_reduce_sum(ImportState& state, const OnnxNode& node);
+Outcome import_depth_to_space(ImportState& state, const OnnxNode& node);
+Outcome import_tile(ImportState& state, const OnnxNode& node);
 
 /// Evaluates an operator all of whose inputs are constant.
 Outcome fold_constant(ImportState& state, const OnnxNode& node);
+/// Reductions, products of matrices and functions among them; nothing for other operators.
+std::optional<Outcome> compute_constant(ImportState& state, const OnnxNode& node);
 Outcome slice_constant(ImportState& state, const OnnxNode& node, const ConstTensor& tensor);
 Outcome split_constant(ImportState& state, const OnnxNode& node, const ConstTensor& tensor);
 
@@ -164,6 +180,20 @@ Outcome common_order(ImportState& state, const OnnxNode& node, const Value& a, c
 /// The mean over axes (sorted) as a dense layer. `dims`: of the result.
 Outcome mean_of_elements(ImportState& state, const OnnxNode& node, const Value& value, const std::vector<int>& axes,
                          std::vector<std::int64_t> dims);
+
+/// A map whose channels are those of another one in some order, or every n-th row and column of them (channel shuffles,
+/// pixels taken apart into channels): element (c, y, x) is element (places[c].channel, y step_h + places[c].row, x
+/// step_w + places[c].column) of the base.
+struct Blocks {
+  struct Place {
+    int channel = 0, row = 0, column = 0;
+  };
+  TensorShape seen;
+  int step_h = 1, step_w = 1;
+  int height = 1, width = 1;  ///< of the last block: what the base has behind the last step
+  std::vector<Place> places;  ///< one for each channel
+};
+std::optional<Blocks> blocks_of_map(ImportState& state, const Value& value);
 
 /// Elements of a tensor, in an order, as a tensor of other dims.
 struct Choice {
