@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <mutex>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "brainlock/base/parallel.hpp"
@@ -24,6 +26,10 @@ constexpr int kMinDegree = 2, kMaxDegree = 8;
 // Errors of a function alone, relative, that are allowed in turn.
 constexpr double kTolerances[] = {0.3, 0.1, 0.03, 0.01, 0};
 constexpr double kRunAway = 4;
+// Degree 8 follows an exponential over some six units, and a reciprocal of sums that differ by a factor of ten or so.
+constexpr double kLargestExponent = 3;
+constexpr int kMostHalvings = 4;
+constexpr std::size_t kExponentInputs = 128;
 
 using Tensor = std::vector<float>;
 
@@ -31,17 +37,47 @@ using Tensor = std::vector<float>;
 struct Prepared {
   OnnxModel model;
   Graph graph;
+  std::unordered_map<std::string, std::string> exponentials;   ///< function -> the Softmax that it is a part of
   std::string dropped;   ///< the operator that made the answer and is no part of the model any longer
 };
 
-Result<Prepared> prepare(std::span<const std::byte> onnx) {
+/// `halvings`: of each Softmax, see expand_operators().
+Result<Prepared> prepare(std::span<const std::byte> onnx, const std::unordered_map<std::string, int>& halvings = {}) {
   const ImportOptions limits;
   BRAINLOCK_ASSIGN(OnnxModel model, read_onnx(onnx, limits.max_file_bytes, limits.max_nodes));
   Prepared out;
   out.dropped = drop_last_operator(model);
   const auto dims = tensor_dims(gather_scalar_functions(model), onnx.size(), limits);
-  out.model = gather_scalar_functions(expand_operators(std::move(model), dims));
+  Expanded expanded = expand_operators(std::move(model), dims, halvings);
+  out.exponentials = std::move(expanded.exponentials);
+  out.model = gather_scalar_functions(std::move(expanded.model));
   BRAINLOCK_ASSIGN(out.graph, build_graph(out.model, onnx.size(), limits));
+  return out;
+}
+
+/// How often each Softmax's exponents have to be halved so that they stay below kLargestExponent.
+std::unordered_map<std::string, int> halvings_for(const Prepared& prepared, const ApproximateOptions& options) {
+  std::unordered_map<std::string, int> out;
+  if (prepared.exponentials.empty()) return out;
+  const Graph& graph = prepared.graph;
+  std::vector<double> largest(graph.nodes.size(), 0.0);
+  std::mutex mutex;
+  parallel_for(std::min(options.inputs.size(), kExponentInputs), options.threads, [&](std::size_t i) {
+    FloatTrace trace;
+    (void)run_float(graph, options.inputs[i], &trace);
+    const std::lock_guard lock(mutex);
+    for (std::size_t n = 0; n < largest.size(); ++n)
+      if (graph.nodes[n].kind == OpKind::kFunction && !trace.values[n].empty()) {
+        const Tensor& x = trace.values[static_cast<std::size_t>(graph.nodes[n].inputs[0])];
+        largest[n] = std::max(largest[n], static_cast<double>(*std::max_element(x.begin(), x.end())));
+      }
+  });
+  for (std::size_t n = 0; n < largest.size(); ++n) {
+    const auto softmax = prepared.exponentials.find(graph.nodes[n].name);
+    if (softmax == prepared.exponentials.end() || !std::isfinite(largest[n])) continue;
+    int& halvings = out[softmax->second];
+    while (halvings < kMostHalvings && std::ldexp(largest[n], -halvings) > kLargestExponent) ++halvings;
+  }
   return out;
 }
 
@@ -106,11 +142,14 @@ Result<Graph> import_with_functions(std::span<const std::byte> onnx) {
 }
 
 Result<Approximation> approximate_onnx(std::span<const std::byte> onnx, const ApproximateOptions& options) {
-  BRAINLOCK_ASSIGN(const Prepared prepared, prepare(onnx));
+  BRAINLOCK_ASSIGN(Prepared prepared, prepare(onnx));
+  BRAINLOCK_TRY(check(prepared.graph, options));
+  if (const auto halvings = halvings_for(prepared, options); !halvings.empty()) {
+    BRAINLOCK_ASSIGN(prepared, prepare(onnx, halvings));
+  }
   const Graph& graph = prepared.graph;
   const auto functions = static_cast<std::size_t>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [](const Node& n) { return n.kind == OpKind::kFunction; }));
   if (functions == 0) return Error{ErrorCode::kInvalidArgument, "nothing to replace: the model is made of polynomials; compile it as it is"};
-  BRAINLOCK_TRY(check(graph, options));
 
   Approximation out;
   if (!prepared.dropped.empty())

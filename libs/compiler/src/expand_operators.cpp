@@ -1,5 +1,6 @@
 #include "expand_operators.hpp"
 
+#include <cmath>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -17,20 +18,21 @@ constexpr int kSoftmaxOfOneAxis = 13;      // before it, all axes from `axis` on
 
 class Expander {
  public:
-  Expander(OnnxModel model, const Dims& dims) : model_(std::move(model)), dims_(dims), kinds_(model_) {
+  Expander(OnnxModel model, const Dims& dims, const std::unordered_map<std::string, int>& halvings)
+      : model_(std::move(model)), dims_(dims), halvings_(halvings), kinds_(model_) {
     for (const auto& [name, tensor] : model_.constants) taken_.insert(name);
     for (const OnnxInput& input : model_.inputs) taken_.insert(input.name);
     for (const OnnxNode& node : model_.nodes) taken_.insert(node.outputs.begin(), node.outputs.end());
   }
 
-  OnnxModel run() {
+  Expanded run() {
     std::vector<OnnxNode> nodes = std::move(model_.nodes);
     model_.nodes.clear();
     for (OnnxNode& node : nodes) {
       stem_ = node.name;
       if (!expand(node)) model_.nodes.push_back(std::move(node));
     }
-    return std::move(model_);
+    return {std::move(model_), std::move(exponentials_)};
   }
 
  private:
@@ -57,9 +59,17 @@ class Expander {
     const auto extent = last_extent(node, attribute_int(node, "axis", model_.opset < kSoftmaxOfOneAxis ? 1 : -1));
     if (!extent) return false;
     const std::string& x = node.inputs[0];
-    const std::string e = make("Exp", {make("Sub", {x, mean(x)})});
-    const std::string sum = make("Mul", {mean(e), number("extent", static_cast<double>(*extent))});
-    make("Mul", {e, make("Reciprocal", {sum})}, node.outputs[0]);
+    const auto given = halvings_.find(node.name);
+    const int halvings = given == halvings_.end() ? 0 : given->second;
+    std::string y = make("Sub", {x, mean(x)});
+    if (halvings > 0) y = make("Mul", {y, number("part", std::ldexp(1.0, -halvings))});
+    y = make("Exp", {y});
+    exponentials_.emplace(y, node.name);
+    for (int k = 0; k <= halvings; ++k) {
+      if (k > 0) y = make("Mul", {y, y});
+      const std::string sum = make("Mul", {mean(y), number("extent", static_cast<double>(*extent))});
+      y = make("Mul", {y, make("Reciprocal", {sum})}, k == halvings ? node.outputs[0] : "");
+    }
     return true;
   }
 
@@ -128,6 +138,8 @@ class Expander {
 
   OnnxModel model_;
   const Dims& dims_;
+  const std::unordered_map<std::string, int>& halvings_;
+  std::unordered_map<std::string, std::string> exponentials_;
   TensorKinds kinds_;
   std::unordered_set<std::string> taken_;
   std::string stem_;
@@ -135,7 +147,9 @@ class Expander {
 
 }  // namespace
 
-OnnxModel expand_operators(OnnxModel model, const Dims& dims) { return Expander(std::move(model), dims).run(); }
+Expanded expand_operators(OnnxModel model, const Dims& dims, const std::unordered_map<std::string, int>& halvings) {
+  return Expander(std::move(model), dims, halvings).run();
+}
 
 std::string drop_last_operator(OnnxModel& model) {
   for (OnnxNode& node : model.nodes) {

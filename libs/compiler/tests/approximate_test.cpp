@@ -334,6 +334,37 @@ TEST(Approximate, WeightsListedAsInputsAreNoInputs) {
   EXPECT_TRUE(import_onnx(made.onnx).ok());
 }
 
+TEST(Approximate, SharpSoftmaxIsMadeInSteps) {
+  // Scores that differ by up to twelve: an exponential and sums over five orders of magnitude.
+  OnnxBuilder model = on_tokens(13);
+  model.node("Softmax", {"x"}, {"s"}, {{"axis", std::int64_t{-1}}}, "attention").node("MatMul", {"s", "unit"}, {"y"});
+  ApproximateOptions options;
+  options.inputs = random_samples(31, 600, kTokens * kFeatures, -6, 6);
+  options.held_out = random_samples(32, 200, kTokens * kFeatures, -6, 6);
+  options.threads = 2;
+  options.degree = 8;
+  const Approximation made = approximate_ok(model, options);
+  ASSERT_EQ(made.functions.size(), 4U);   // exponentials of a quarter of the scores, and three reciprocals
+  for (const auto& function : made.functions) EXPECT_THAT(function.node, testing::StartsWith("attention/"));
+  EXPECT_LT(made.agreement.relative_error, 0.04);
+  EXPECT_EQ(made.agreement.ran_away, 0U);
+  const auto after = import_onnx(made.onnx);
+  ASSERT_TRUE(after.ok());
+  for (std::size_t i = 0; i < 20; ++i) {
+    const auto y = run_float(*after, options.held_out[i]);
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      double sum = 0;
+      for (std::size_t k = 0; k < kFeatures; ++k) sum += y[t * kFeatures + k];
+      EXPECT_NEAR(sum, 1, 0.1);
+    }
+  }
+  // Scores close together need no steps.
+  for (auto* set : {&options.inputs, &options.held_out})
+    for (auto& input : *set)
+      for (float& v : input) v /= 6;
+  EXPECT_EQ(approximate_ok(model, options).functions.size(), 2U);
+}
+
 TEST(Approximate, SaysWhatItCannotDo) {
   const auto refusal = [](const OnnxBuilder& model, ApproximateOptions options) {
     const auto made = approximate_onnx(model.bytes(), options);
