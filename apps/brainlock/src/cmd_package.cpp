@@ -28,7 +28,7 @@ constexpr int kCalibrationInputs = 8;
 // Of each kind, for the ranges of polynomials.
 constexpr int kRangeInputs = 96;
 // Errors of polynomials grow faster than the forecast's gains once they are no longer small: a package whose simulated answers leave its bound is made again, more exactly.
-constexpr std::size_t kSimulatedInputs = 4;
+constexpr std::size_t kSimulatedInputs = 8;
 constexpr int kMostCompilations = 4;
 constexpr double kTighter = 1.0 / 8;
 

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <functional>
+#include <iterator>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -363,6 +366,32 @@ TEST(Approximate, SharpSoftmaxIsMadeInSteps) {
     for (auto& input : *set)
       for (float& v : input) v /= 6;
   EXPECT_EQ(approximate_ok(model, options).functions.size(), 2U);
+}
+
+TEST(Approximate, ATransformerAsPytorchExportsIt) {
+  // Trained, and exported by PyTorch, whose answers in double precision are beside it.
+  const std::string folder = std::string(BRAINLOCK_SOURCE_DIR) + "/models/transformer-cifar10/transformer";
+  std::ifstream file(folder + ".onnx", std::ios::binary), answers(folder + ".answers.txt");
+  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  const auto graph = import_with_functions(std::as_bytes(std::span(content)));
+  ASSERT_TRUE(graph.ok()) << graph.error().to_string();
+  EXPECT_EQ(count_kind(*graph, OpKind::kFunction), 7U);   // two ReLUs, two of a softmax, two of layer normalisations, a GELU
+  std::size_t count = 0, channels = 0, height = 0, width = 0;
+  answers >> count >> channels >> height >> width;
+  ASSERT_EQ(count, 2U);
+  std::vector<std::vector<float>> images(count, std::vector<float>(channels * height * width));
+  for (auto& image : images)
+    for (float& v : image) {
+      answers >> v;
+      v /= 255;
+    }
+  for (const auto& image : images)
+    for (const float v : run_float(*graph, image)) {
+      double wanted = 0;
+      answers >> wanted;
+      EXPECT_NEAR(static_cast<double>(v), wanted, 2e-4);
+    }
+  EXPECT_TRUE(answers.good());
 }
 
 TEST(Approximate, SaysWhatItCannotDo) {
