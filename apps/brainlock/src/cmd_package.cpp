@@ -52,10 +52,10 @@ double simulated_error(const std::shared_ptr<const package::Package>& package, c
     const auto answer = simulator->run(inputs[i], i + 1);
     for (std::size_t k = 0; k < clear.size(); ++k) {
       const double error = std::fabs(answer[k] - static_cast<double>(clear[k]));
-      errors[i] = error <= errors[i] ? errors[i] : error;   // also what is no number
+      errors[i] = std::max(errors[i], std::isfinite(error) ? error : HUGE_VAL);
     }
   });
-  return *std::max_element(errors.begin(), errors.end(), [](double a, double b) { return !(a >= b) && !std::isnan(a); }) / package->program().error_bound;
+  return *std::max_element(errors.begin(), errors.end()) / package->program().error_bound;
 }
 
 void run_compile(const CompileOptions& options) {

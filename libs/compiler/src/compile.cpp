@@ -23,7 +23,7 @@ namespace {
 // The promised bound on |encrypted - clear|, in standard deviations of the error that is predicted for the calibration
 // input through which noise grows most.
 constexpr double kBoundDeviations = 8.0;
-// Samples from which the ranges of polynomials' inputs and products' factors are taken.
+// Samples of the calibration from which the ranges of nodes' values are taken.
 constexpr std::size_t kRangeSamples = 8;
 
 class Compiler {
@@ -90,9 +90,8 @@ class Compiler {
     return next == nullptr ? "; there is no profile with a larger ring" : "; try the profile " + next->name + ", whose ring is larger";
   }
 
-  /// What each node gives for a few samples, where a polynomial or a product wants to know it.
+  /// What each node gives for a few samples.
   [[nodiscard]] std::vector<NodeRange> node_ranges() const {
-    if (std::none_of(graph_.nodes.begin(), graph_.nodes.end(), [](const Node& n) { return n.kind == OpKind::kPolynomial || n.kind == OpKind::kProduct; })) return {};
     constexpr Interval kNothing{HUGE_VAL, -HUGE_VAL};
     std::vector<NodeRange> ranges(graph_.nodes.size(), NodeRange{kNothing, {}});
     for (const Node& node : graph_.nodes)

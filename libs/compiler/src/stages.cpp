@@ -14,7 +14,7 @@
 namespace brainlock::compiler {
 namespace {
 
-// Beyond this shift |b / 2a| (in units of the pre-activation) a channel counts as linear: completing the square would
+// Beyond this shift |b / 2a| (for values of a few units; of larger ones in proportion) a channel counts as linear: completing the square would
 // spend precision on a large constant, so the curvature is raised to this bound instead and a note says so.
 constexpr double kMaxShift = 48.0;
 // Where polynomials are made well conditioned if nobody says how far their inputs reach.
@@ -174,7 +174,7 @@ class Builder {
       const double a = static_cast<double>(q.a[c]), b = static_cast<double>(q.b[c]), k = static_cast<double>(q.c[c]);
       const double g = before.gain[c], h = before.shift[c];
       if (before.squared_for == i) {   // gain and shift leave nothing but the square
-        const double curvature = raised(a, b);
+        const double curvature = raised(a, b, most_shift(input));
         square.factor[c] = exclusive(input) ? (curvature < 0 ? -1.0 : 1.0) : curvature / (g * g);
         out.constant[c] = k - curvature * h * h;
       } else {   // x = z / g - h
@@ -187,11 +187,14 @@ class Builder {
     if (!all_zero(plain.factor)) out.readings.push_back(std::move(plain));
   }
 
-  /// The curvature that a channel is given.
-  static double raised(double a, double b) {
-    if (std::fabs(b) > 2 * kMaxShift * std::fabs(a)) return std::copysign(std::fabs(b) / (2 * kMaxShift), a == 0 ? 1.0 : a);
+  /// The curvature that a channel is given, whose shift may be `most`.
+  static double raised(double a, double b, double most) {
+    if (std::fabs(b) > 2 * most * std::fabs(a)) return std::copysign(std::fabs(b) / (2 * most), a == 0 ? 1.0 : a);
     return a;
   }
+
+  /// The largest shift of a square of node i's value.
+  [[nodiscard]] double most_shift(int i) const { return kMaxShift * std::max(1.0, range_of(i).largest() / kUsualRange); }
 
   /// Whether the one quadratic that reads node i is all that does: its gain may then be anything, zero too.
   bool exclusive(int i) const { return readers(i).size() == 1 && graph_.output != i; }
@@ -209,15 +212,16 @@ class Builder {
     const Node& activation = node(s.squared_for);
     const QuadraticParams& q = activation.quadratic();
     int raised_channels = 0;
+    const double most = most_shift(i);
     for (std::size_t c = 0; c < channels; ++c) {
-      const double b = static_cast<double>(q.b[c]), a = raised(static_cast<double>(q.a[c]), b);
+      const double b = static_cast<double>(q.b[c]), a = raised(static_cast<double>(q.a[c]), b, most);
       raised_channels += a != static_cast<double>(q.a[c]) ? 1 : 0;
       s.shift[c] = a == 0 ? 0.0 : b / (2 * a);
       if (exclusive(i)) s.gain[c] = std::sqrt(std::fabs(a));
     }
     if (raised_channels > 0)
       plan_.notes.push_back(activation.name + ": " + std::to_string(raised_channels) + " of " + std::to_string(channels) +
-                            " channels are nearly linear; their curvature was raised to |b| / " + std::to_string(2 * static_cast<int>(kMaxShift)));
+                            " channels are nearly linear; their curvature was raised to |b| / " + std::to_string(2 * static_cast<int>(most)));
   }
 
   [[nodiscard]] NodeRange range_of(int i) const { return ranges_.empty() ? NodeRange::around_zero(kUsualRange) : ranges_[static_cast<std::size_t>(i)]; }

@@ -101,6 +101,27 @@ TEST(FittedStages, HaveRoomForWhatNoSampleReaches) {
   }
 }
 
+TEST(FittedStages, SquaresOfLargeValuesAreNotTakenForLines) {
+  // A shift of 3,000 is much for values of a few units, and little for those of a thousand.
+  NetBuilder builder(72, {2, 8, 8});
+  builder.conv(static_cast<int>(kChannels), 3).quadratic().dense(4);
+  Net net{builder.graph(), {}, {}};
+  auto& conv = std::get<ConvParams>(net.graph.nodes[kConv].params);
+  for (auto* numbers : {&conv.weights, &conv.bias})
+    for (float& v : *numbers) v *= 1000;
+  net.graph.nodes[kActivation].params = QuadraticParams{std::vector<float>(kChannels, 1e-6F), std::vector<float>(kChannels, 6e-3F), std::vector<float>(kChannels, 0.5F)};
+  for (int i = 0; i < 10; ++i) net.samples.push_back(builder.sample());
+  see(net);
+  const auto stages = make_stages(net.graph, net.ranges);
+  ASSERT_TRUE(stages.ok());
+  EXPECT_TRUE(stages->notes.empty());
+  for (const auto& sample : net.samples) {
+    const auto want = run_float(net.graph, sample);
+    const auto values = run_stages(*stages, sample);
+    for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(values.back()[i], static_cast<double>(want[i]), 1e-3 * (1 + std::fabs(want[i])));
+  }
+}
+
 TEST(FittedStages, OthersAreTakenApartAsTheyAre) {
   NetBuilder builder(71, {2, 8, 8});
   builder.conv(3, 3).polynomial(8).dense(4);
