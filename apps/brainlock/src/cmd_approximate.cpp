@@ -4,8 +4,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
+#include <span>
 
 #include "brainlock/base/file.hpp"
 #include "brainlock/compiler/approximate.hpp"
@@ -129,6 +130,8 @@ void report(const Options& options, const Samples& samples, const compiler::Appr
 
 void run(const Options& options) {
   const Stopwatch watch;
+  // Before the work, not after it.
+  if (!options.overwrite && std::filesystem::exists(options.out)) fail({ErrorCode::kDenied, options.out + ": exists and is not overwritten unless that is asked for (--overwrite)"});
   const auto bytes = must(read_file(options.model, package::kMaxModelBytes));
   const auto onnx = std::as_bytes(std::span(bytes));
   const compiler::TensorShape shape = must(compiler::import_with_functions(onnx)).nodes.front().shape;
@@ -158,7 +161,7 @@ void add_approximate_command(CLI::App& app) {
   command->add_option("model", options->model, "ONNX file")->required();
   command->add_option("-o,--output,--out", options->out, "ONNX file to write")->required();
   auto* set = command->add_option("--dataset", options->dataset, "CIFAR-10 folder: polynomials are fitted to training images and judged by test images");
-  command->add_option("--samples", options->samples, "file of inputs, one after the other: 32-bit floats, little-endian, C, H, W; the last third of them, or --held-out, are for judging")->excludes(set);
+  command->add_option("--samples", options->samples, "file of inputs, one after the other: 32-bit floats, little-endian, C, H, W; the first --count of them, at most two thirds or what --held-out leaves, are for fitting, the next --held-out for judging")->excludes(set);
   command->add_option("--synthetic", options->synthetic, "without either: synthetic images, from this seed on")->capture_default_str();
   command->add_option("--count", options->count, "inputs to fit to")->capture_default_str()->check(CLI::Range(1, 1'000'000));
   command->add_option("--held-out", options->held_out, "inputs to judge by")->capture_default_str()->check(CLI::Range(1, 1'000'000));

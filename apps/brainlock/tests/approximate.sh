@@ -16,7 +16,9 @@ rng = random.Random(1)
 pathlib.Path(sys.argv[1], "samples").write_bytes(b"".join(struct.pack("<16f", *(rng.random() for _ in range(16))) for _ in range(300)))
 PYTHON
 "$brainlock" approximate "$model" -o "$work/new.onnx" --samples "$work/samples" --count 200 --held-out 80 --json >"$work/report.json"
-if "$brainlock" approximate "$model" -o "$work/new.onnx" --samples "$work/samples" 2>"$work/refused"; then echo "replaced a file without --overwrite"; exit 1; fi
+# Said before the work: nothing of the model is read yet.
+if "$brainlock" approximate "$work/no-such-model" -o "$work/new.onnx" 2>"$work/refused"; then echo "replaced a file without --overwrite"; exit 1; fi
+grep -q "new.onnx: exists and is not overwritten" "$work/refused"
 head -c 1000 "$work/samples" >"$work/short"
 if "$brainlock" approximate "$model" -o "$work/other.onnx" --samples "$work/short" 2>"$work/refused"; then echo "took half a record"; exit 1; fi
 grep -q "records of 64 bytes" "$work/refused"

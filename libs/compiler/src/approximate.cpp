@@ -55,7 +55,7 @@ Result<Prepared> prepare(std::span<const std::byte> onnx, const std::unordered_m
   return out;
 }
 
-/// How often each Softmax's exponents have to be halved so that they stay below kLargestExponent.
+/// How often a Softmax's exponents have to be halved so that they stay below kLargestExponent, where they have to.
 std::unordered_map<std::string, int> halvings_for(const Prepared& prepared, const ApproximateOptions& options) {
   std::unordered_map<std::string, int> out;
   if (prepared.exponentials.empty()) return out;
@@ -75,8 +75,9 @@ std::unordered_map<std::string, int> halvings_for(const Prepared& prepared, cons
   for (std::size_t n = 0; n < largest.size(); ++n) {
     const auto softmax = prepared.exponentials.find(graph.nodes[n].name);
     if (softmax == prepared.exponentials.end() || !std::isfinite(largest[n])) continue;
-    int& halvings = out[softmax->second];
+    int halvings = 0;
     while (halvings < kMostHalvings && std::ldexp(largest[n], -halvings) > kLargestExponent) ++halvings;
+    if (halvings > 0) out.emplace(softmax->second, halvings);
   }
   return out;
 }
@@ -103,12 +104,13 @@ Agreement compare(const std::vector<Tensor>& exact, const std::vector<Tensor>& f
   for (std::size_t i = 0; i < exact.size(); ++i) {
     ++out.inputs;
     out.classes_before.push_back(largest_output(exact[i]));
-    out.classes_after.push_back(largest_output(fitted[i]));
-    out.same_class += out.classes_before.back() == out.classes_after.back() ? 1 : 0;
-    if (!(size_of(fitted[i]) <= kRunAway * usual)) {
+    if (!(size_of(fitted[i]) <= kRunAway * usual)) {   // whatever its largest output is, it is no answer
       ++out.ran_away;
+      out.classes_after.push_back(fitted[i].size());
       continue;
     }
+    out.classes_after.push_back(largest_output(fitted[i]));
+    out.same_class += out.classes_before.back() == out.classes_after.back() ? 1 : 0;
     for (std::size_t k = 0; k < exact[i].size(); ++k) {
       const double wanted = static_cast<double>(exact[i][k]), difference = static_cast<double>(fitted[i][k]) - wanted;
       error += difference * difference;

@@ -309,6 +309,19 @@ TEST(Approximate, ErrorsBeforeAFunctionAreTakenBack) {
   EXPECT_LT(made.functions[1].error, 2 * made.functions[0].error);
 }
 
+TEST(Approximate, WhatRunsAwayIsNoAnswer) {
+  // Judged by inputs a hundred times as large as those that the polynomials were fitted to.
+  ApproximateOptions options = options_for(128);
+  options.degree = 8;
+  for (std::size_t i = 0; i < 50; ++i)
+    for (float& v : options.held_out[i]) v *= 100;
+  const Approximation made = approximate_ok(network(13, "Tanh"), options);
+  EXPECT_EQ(made.agreement.ran_away, 50U);
+  EXPECT_LE(made.agreement.same_class, 150U);
+  for (std::size_t i = 0; i < 50; ++i) EXPECT_EQ(made.agreement.classes_after[i], 3U);   // none of the three
+  EXPECT_LT(made.agreement.relative_error, 0.05);
+}
+
 TEST(Approximate, FewInputsWhereMemoryIsShort) {
   ApproximateOptions options = options_for(128);
   options.degree = 4;

@@ -37,8 +37,8 @@ struct ApproximatedFunction {
 struct Agreement {
   std::size_t inputs = 0, same_class = 0;
   double relative_error = 0;   ///< rms of the outputs' difference, of the rms of the outputs
-  std::size_t ran_away = 0;    ///< inputs with an output (in size) beyond four times the largest of the model as it was: polynomials grow fast where no sample was. Not in relative_error
-  std::vector<std::size_t> classes_before, classes_after;   ///< the largest output of each input
+  std::size_t ran_away = 0;    ///< inputs with an output (in size) beyond four times the largest of the model as it was: polynomials grow fast where no sample was. Neither in same_class nor in relative_error
+  std::vector<std::size_t> classes_before, classes_after;   ///< the largest output of each input; of one that ran away the number of outputs, which is none of them
 };
 
 struct Approximation {

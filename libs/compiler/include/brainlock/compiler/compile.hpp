@@ -32,8 +32,8 @@ struct CompileOptions {
   Profile profile;
   /// Sample inputs (C, H, W order) from which value ranges are taken. At least one; more are better.
   std::vector<std::vector<float>> calibration;
-  /// More of them, from which only the ranges of what polynomials of degree 3 and more read are taken: these grow fast beyond what they were made for, so that a hundred
-  /// and more are better. May be empty; costs an inference in the clear for each, where there are such polynomials.
+  /// More of them, from which only the ranges of the layers' values are taken. They matter where there are polynomials of degree 3 and more: these grow fast beyond what they
+  /// were made for, so that a hundred and more are better. May be empty; costs an inference in the clear for each.
   std::vector<std::vector<float>> range_inputs;
   /// Called with a short text as stages finish; may be empty.
   std::function<void(const std::string&)> progress;
